@@ -1,0 +1,1 @@
+//! The QEMU driver: domain XML to argv, QMP, lifecycle.

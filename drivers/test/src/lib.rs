@@ -1,0 +1,1 @@
+//! An in-memory hypervisor: the shortest complete driver.

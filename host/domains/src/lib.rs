@@ -1,0 +1,1 @@
+//! The verbs: define, start, shutdown and the rest, one file each; jobs, events, recovery.

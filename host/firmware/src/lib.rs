@@ -1,0 +1,1 @@
+//! Firmware descriptors, the pflash pair, and the life of a variable store.

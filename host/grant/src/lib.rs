@@ -1,0 +1,1 @@
+//! What a driver may do: manifest, operator policy and tenant, intersected. Pure.

@@ -1,0 +1,1 @@
+//! Storage-chain core: header probing, backing strings, chain walk and policy; no I/O.

@@ -1,0 +1,1 @@
+//! Launch policy, argv serialisation, the QMP client and the per-domain shim.

@@ -1,0 +1,1 @@
+//! The component sandbox: engine, cache, limits, and the host interfaces.

@@ -1,0 +1,1 @@
+//! Records on disk: crash-safe files, the journal of operations, the event log, locks.

@@ -1,0 +1,1 @@
+//! The domain model and its XML: the vocabulary that host and drivers share.

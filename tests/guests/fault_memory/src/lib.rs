@@ -1,0 +1,1 @@
+//! A driver that misbehaves on purpose: memory.

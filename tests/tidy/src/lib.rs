@@ -1,0 +1,1 @@
+//! The architecture and style rules, as tests.
