@@ -1,1 +1,53 @@
-fn main() {}
+//! `cargo xtask`: the developer's only entry point.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
+
+mod args;
+mod build;
+mod components;
+mod corpus;
+mod shell;
+mod workspace;
+
+use args::Args;
+use std::env;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+usage: cargo xtask VERB [ARGUMENTS]
+
+  setup [--peer]         install what is missing: Debian packages, the wasm target (--peer: libvirt too)
+  demo                   the whole product in one run: build, boot a real guest, show, shut down
+  test [ARGUMENTS]       every test; arguments go to the test runner
+  check                  formatting, lints, architecture rules, contract, documentation
+  bless                  record the goldens anew
+  components             build the driver components into TARGET/drivers and TARGET/guests
+  guest                  make the small Linux guests that demo and tests boot
+  corpus argv [DIR]      translate a corpus of domains and compare (--verbose, --diff NAME|all,
+                         --hostler BIN --drivers DIR, --compare DIR)
+  bench [NAME]           benchmarks, each beside a peer or the limit
+  wit-check              the rules of the contract in wit/
+";
+
+fn main() -> ExitCode {
+    let mut words = env::args().skip(1);
+    let verb = words.next().unwrap_or_else(|| "--help".to_owned());
+    match run(&verb, Args::new(words)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(verb: &str, args: Args) -> anyhow::Result<()> {
+    match verb {
+        "components" => components::run(args),
+        "corpus" => corpus::run(args),
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => anyhow::bail!("unknown verb {other}; see cargo xtask --help"),
+    }
+}

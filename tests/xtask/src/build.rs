@@ -1,0 +1,22 @@
+//! Builds the product's native programs.
+
+use crate::{shell, workspace};
+use anyhow::Result;
+use std::process::Command;
+
+/// The packages whose programs make the product.
+const PACKAGES: &[&str] = &["hostler-cli", "hostler-launch"];
+
+/// Builds `hostler` and `hostler-shim` for release; cargo shows its own progress.
+///
+/// # Errors
+/// When cargo fails.
+pub(crate) fn release() -> Result<()> {
+    shell::step("building hostler and hostler-shim (release; the first build takes some minutes)");
+    let mut cargo = Command::new(workspace::cargo());
+    cargo.current_dir(workspace::root()?).args(["build", "--release", "--bins"]);
+    for package in PACKAGES {
+        cargo.args(["-p", package]);
+    }
+    shell::run(&mut cargo)
+}

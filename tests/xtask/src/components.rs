@@ -1,0 +1,145 @@
+//! `cargo xtask components`: the one mechanism that builds driver components.
+//!
+//! Drivers and the misbehaving test guests become core modules by cargo, then components by encoding; what
+//! they import and say of themselves is checked here, so that a wrong one never reaches a host.
+
+mod encode;
+mod manifest;
+
+use crate::args::Args;
+use crate::{shell, workspace};
+use anyhow::{Context, Result, bail};
+use cargo_metadata::{CrateType, Package};
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// No system interface at all: the host gives everything a driver has.
+const TARGET: &str = "wasm32-unknown-unknown";
+/// The cargo profile of a component.
+const PROFILE: &str = "component";
+/// Settings of the host's build that must not leak into components.
+const HOST_SETTINGS: &[&str] = &[
+    "RUSTFLAGS",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "RUSTC_WRAPPER",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "CARGO_BUILD_TARGET",
+    "CARGO_BUILD_RUSTFLAGS",
+    "CARGO_BUILD_BUILD_DIR",
+    "CARGO_PRIMARY_PACKAGE",
+    "LLVM_PROFILE_FILE",
+    "RUSTC_LINKER",
+];
+
+/// A component to build.
+struct Source {
+    package: &'static Package,
+    /// Where it goes.
+    output: PathBuf,
+}
+
+/// Runs the verb.
+pub(crate) fn run(args: Args) -> Result<()> {
+    let [] = args.positional()?;
+    build_all()
+}
+
+/// Builds every component below `drivers/` and `tests/guests/`.
+///
+/// # Errors
+/// When the target is missing, a build fails, or a component breaks the rules.
+pub(crate) fn build_all() -> Result<()> {
+    check_target()?;
+    let sources = sources()?;
+    shell::step(format!("building {} components", sources.len()));
+    let build_dir = workspace::target_dir()?.join("components-build");
+    compile(&sources, &build_dir)?;
+    for source in &sources {
+        let name = &source.package.name;
+        finish(source, &build_dir).with_context(|| format!("component {name}"))?;
+    }
+    Ok(())
+}
+
+/// The components of the workspace: drivers and test guests are told by where they lie.
+fn sources() -> Result<Vec<Source>> {
+    let target = workspace::target_dir()?;
+    let mut sources = Vec::new();
+    for (directory, out) in [("drivers", "drivers"), ("tests/guests", "guests")] {
+        for package in workspace::members_in(directory)? {
+            let name = package.name.strip_prefix("hostler-driver-").unwrap_or(&package.name);
+            sources.push(Source { package, output: target.join(out).join(format!("{name}.wasm")) });
+        }
+    }
+    Ok(sources)
+}
+
+/// Fails with the remedy when the wasm target is not installed.
+fn check_target() -> Result<()> {
+    if target_is_installed() {
+        return Ok(());
+    }
+    bail!(
+        "the Rust target {TARGET} is not installed, and drivers are WebAssembly components\n  \
+         run: rustup target add {TARGET}    (or cargo xtask setup, which does it)"
+    )
+}
+
+/// Whether the compiler in use has the target.
+pub(crate) fn target_is_installed() -> bool {
+    let mut rustc = Command::new("rustc");
+    if let Ok(root) = workspace::root() {
+        rustc.current_dir(root);
+    }
+    let libdir = shell::read(rustc.args(["--print", "target-libdir", "--target", TARGET]));
+    libdir.is_ok_and(|path| Path::new(path.trim()).is_dir())
+}
+
+/// The name of the target.
+pub(crate) fn target_name() -> &'static str {
+    TARGET
+}
+
+/// One cargo run for all, in a directory of its own: the outer cargo may hold the lock of the usual one.
+fn compile(sources: &[Source], build_dir: &Path) -> Result<()> {
+    let mut cargo = Command::new(workspace::cargo());
+    cargo
+        .current_dir(workspace::root()?)
+        .args(["build", "--lib", "--profile", PROFILE, "--target", TARGET, "--target-dir"])
+        .arg(build_dir);
+    for source in sources {
+        cargo.args(["-p", &source.package.name]);
+    }
+    for setting in HOST_SETTINGS {
+        cargo.env_remove(setting);
+    }
+    shell::run(&mut cargo)
+}
+
+/// Encodes, checks and writes one component, and says what came out.
+fn finish(source: &Source, build_dir: &Path) -> Result<()> {
+    let library =
+        source.package.targets.iter().find(|target| target.crate_types.contains(&CrateType::CDyLib));
+    let library = library.context("the package has no library of crate type cdylib")?;
+    let file = build_dir.join(TARGET).join(PROFILE).join(format!("{}.wasm", library.name.replace('-', "_")));
+    let core = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let component = encode::component(&core)?;
+    write_if_changed(&source.output, &component)?;
+    let digest = format!("{:x}", Sha256::digest(&component));
+    let short = digest.get(..16).unwrap_or(&digest);
+    println!("{:<14} {:>9} bytes  sha256 {short}", source.package.name.as_str(), component.len());
+    Ok(())
+}
+
+/// Rewrites a file only when it differs, so that what depends on it stays up to date.
+pub(crate) fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<()> {
+    if fs::read(path).is_ok_and(|old| old == bytes) {
+        return Ok(());
+    }
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
+    }
+    fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}

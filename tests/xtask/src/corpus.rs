@@ -1,0 +1,78 @@
+//! `cargo xtask corpus argv [DIR]`: how much of a corpus of domains becomes the command line expected for it.
+
+mod cases;
+mod compare;
+mod keyval;
+mod normal;
+mod option;
+mod pairing;
+mod report;
+mod similarity;
+mod tokens;
+mod translate;
+
+use crate::args::Args;
+use crate::{build, components, workspace};
+use anyhow::{Context, Result, bail};
+use report::Detail;
+use std::fs;
+use std::path::PathBuf;
+use translate::Program;
+
+/// Runs the verb.
+pub(crate) fn run(mut args: Args) -> Result<()> {
+    let verbose = args.flag("--verbose");
+    let hostler = args.option("--hostler")?.map(PathBuf::from);
+    let drivers = args.option("--drivers")?.map(PathBuf::from);
+    let diff = args.option("--diff")?;
+    let compare = args.option("--compare")?;
+    let [kind, directory] = args.positional()?;
+    if kind.as_deref() != Some("argv") {
+        bail!("the only corpus is `argv`: cargo xtask corpus argv [DIR]");
+    }
+    let directory = match directory {
+        Some(directory) => PathBuf::from(directory),
+        None => {
+            cases::default_corpus().context("no corpus directory given and none beside the repository")?
+        }
+    };
+    let detail = Detail { cases: verbose || diff.is_some(), differences: diff.is_some() };
+    let only: Vec<String> = diff.filter(|name| name != "all").into_iter().collect();
+    let cases = cases::load(&directory, &only)?;
+    let outcomes = match compare {
+        Some(actual) => judge_recorded(&PathBuf::from(actual), &cases),
+        None => translate::judge_all(&program(hostler, drivers)?, &cases)?,
+    };
+    print!("{}", report::render(&cases, &outcomes, &detail));
+    Ok(())
+}
+
+/// The program given, or the one of this tree, built first.
+fn program(hostler: Option<PathBuf>, drivers: Option<PathBuf>) -> Result<Program> {
+    let target = workspace::target_dir()?;
+    let hostler = match hostler {
+        Some(given) => given,
+        None => {
+            build::release()?;
+            target.join("release/hostler")
+        }
+    };
+    let drivers = match drivers {
+        Some(given) => given,
+        None => {
+            components::build_all()?;
+            target.join("drivers")
+        }
+    };
+    Ok(Program { hostler, drivers })
+}
+
+/// Judges command lines recorded earlier as `DIR/NAME.json`.
+fn judge_recorded(directory: &std::path::Path, cases: &[cases::Case]) -> Vec<translate::Outcome> {
+    let judge = |case: &cases::Case| {
+        let file = directory.join(format!("{}.json", case.name));
+        let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        compare::compare_texts(&case.expected, &text)
+    };
+    cases.iter().map(|case| judge(case).map_err(|error| format!("{error:#}"))).collect()
+}
