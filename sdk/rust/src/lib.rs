@@ -1,36 +1,50 @@
 //! What a driver author depends on: bindings, typed domain, errors, the main macro.
+//!
+//! A driver is a crate of type `cdylib` with one type that implements [`Lifecycle`] and [`About`],
+//! and one call of [`driver!`]. Everything it can do hangs off the [`Domain`] handle it is given.
+//!
+//! ```ignore
+//! struct Sleepy;
+//! impl hostler_sdk::About for Sleepy { /* title, domain types */ }
+//! impl hostler_sdk::Lifecycle for Sleepy { /* check, start, … */ }
+//! hostler_sdk::driver! { Sleepy, name: "sleepy", grants: [] }
+//! ```
+//! `drivers/test` is the shortest complete example.
 
-/// Bindings to the contract, generated from `wit/`.
-pub mod bindings {
-    #![allow(missing_docs, clippy::all, clippy::pedantic, unsafe_code, unreachable_pub, reason = "generated code")]
-    wit_bindgen::generate!({
-        path: ["../../wit/host", "../../wit/driver"],
-        world: "hostler:driver/driver@0.1.0",
-        pub_export_macro: true,
-        export_macro_name: "export_driver",
-        default_bindings_module: "hostler_sdk::bindings",
-        generate_all,
-    });
+pub mod bindings;
+mod error;
+mod launch;
+mod manifest;
+mod monitor;
+mod resources;
+mod value;
+
+pub use bindings::driver::exports::hostler::driver::about::{Description, Guest as About};
+pub use bindings::driver::exports::hostler::driver::lifecycle::Guest as Lifecycle;
+pub use bindings::driver::hostler::host::domain::{BootFile, Domain};
+pub use bindings::driver::hostler::host::firmware::{Attachment, Firmware};
+pub use bindings::driver::hostler::host::log::Level;
+pub use bindings::driver::hostler::host::process::{Ending, Process};
+pub use bindings::driver::hostler::host::qmp::{Event, Monitor};
+pub use bindings::driver::hostler::host::storage::{Below, Chain, Image, Layer};
+pub use bindings::driver::hostler::host::types::{Error, Fact, Problem, RunState};
+pub use bindings::driver::hostler::host::{clock, log};
+pub use bindings::native_config::exports::hostler::driver::native_config::Guest as NativeConfig;
+pub use error::{problem, ProblemExt};
+pub use hostler_domain as domain;
+pub use launch::Launch;
+pub use monitor::{Command, MonitorExt};
+pub use resources::Resources;
+pub use value::{Symbol, Value};
+
+/// Makes one [`Fact`].
+pub fn fact(key: &str, value: impl Into<String>) -> Fact {
+    Fact { key: key.to_owned(), value: value.into() }
 }
 
-/// Bindings to the optional `native-config` interface.
-pub mod native_config {
-    #![allow(missing_docs, clippy::all, clippy::pedantic, unsafe_code, unreachable_pub, reason = "generated code")]
-    wit_bindgen::generate!({
-        path: ["../../wit/host", "../../wit/driver"],
-        world: "hostler:driver/native-config-ability@0.1.0",
-        pub_export_macro: true,
-        export_macro_name: "export_native_config",
-        default_bindings_module: "hostler_sdk::native_config",
-        with: {
-            "hostler:host/types@0.1.0": crate::bindings::hostler::host::types,
-            "hostler:host/storage@0.1.0": crate::bindings::hostler::host::storage,
-            "hostler:host/firmware@0.1.0": crate::bindings::hostler::host::firmware,
-            "hostler:host/endpoint@0.1.0": crate::bindings::hostler::host::endpoint,
-            "hostler:host/value@0.1.0": crate::bindings::hostler::host::value,
-            "hostler:host/process@0.1.0": crate::bindings::hostler::host::process,
-            "hostler:host/qmp@0.1.0": crate::bindings::hostler::host::qmp,
-            "hostler:host/domain@0.1.0": crate::bindings::hostler::host::domain,
-        },
-    });
+/// What the macros expand to; not for direct use.
+#[doc(hidden)]
+pub mod internal {
+    pub use crate::bindings::{driver, native_config};
+    pub use crate::manifest::copy;
 }

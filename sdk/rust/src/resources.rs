@@ -1,0 +1,85 @@
+//! The opened resources of one domain, by the symbols that a launch names them with.
+
+use crate::bindings::driver::hostler::host::endpoint::{Endpoint, File};
+use crate::bindings::driver::hostler::host::value::Handle;
+use crate::{Domain, Error, Firmware, Image, Symbol, error::problem, ProblemExt};
+
+/// Opens what symbols name, and lends the handles.
+///
+/// Resources are opened when they are first asked for and closed when this is dropped.
+#[derive(Default)]
+pub struct Resources {
+    images: Vec<(String, u32, Image)>,
+    firmware: Option<Firmware>,
+    endpoints: Vec<(String, Endpoint)>,
+    files: Vec<(crate::BootFile, File)>,
+}
+
+impl Resources {
+    /// Takes over the firmware that the driver has asked the domain for.
+    #[must_use]
+    pub fn with_firmware(mut self, firmware: Option<Firmware>) -> Self {
+        self.firmware = firmware;
+        self
+    }
+
+    /// Opens everything that `symbols` name.
+    ///
+    /// # Errors
+    /// What the host answers for an image, endpoint or file; it names disk and remedy.
+    pub(crate) fn open(&mut self, domain: &Domain, symbols: &[Symbol]) -> Result<(), Error> {
+        symbols.iter().try_for_each(|symbol| self.open_one(domain, symbol))
+    }
+
+    fn open_one(&mut self, domain: &Domain, symbol: &Symbol) -> Result<(), Error> {
+        match symbol {
+            Symbol::Image { disk, layer } if !self.images.iter().any(|(d, l, _)| d == disk && l == layer) => {
+                let image = domain.disk(disk)?.image(*layer)?;
+                self.images.push((disk.clone(), *layer, image));
+            }
+            Symbol::Endpoint(alias) if !self.endpoints.iter().any(|(known, _)| known == alias) => {
+                self.endpoints.push((alias.clone(), domain.endpoint(alias)?));
+            }
+            Symbol::File(which) if !self.files.iter().any(|(known, _)| known == which) => {
+                let file = domain.boot_file(*which)?.ok_or_else(|| {
+                    problem("sdk.no-such-file", format!("the document names no file for {which:?}")).invalid()
+                })?;
+                self.files.push((*which, file));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The handles for `symbols`, in their order.
+    ///
+    /// # Errors
+    /// A symbol for which nothing is open: firmware that the machine does not have.
+    pub(crate) fn lend(&self, symbols: &[Symbol]) -> Result<Vec<Handle<'_>>, Error> {
+        symbols.iter().map(|symbol| self.lend_one(symbol).ok_or_else(|| missing(symbol))).collect()
+    }
+
+    fn lend_one(&self, symbol: &Symbol) -> Option<Handle<'_>> {
+        Some(match symbol {
+            Symbol::Image { disk, layer } => {
+                Handle::Image(self.images.iter().find(|(d, l, _)| d == disk && l == layer).map(|(_, _, image)| image)?)
+            }
+            Symbol::Code => Handle::Code(&self.firmware.as_ref()?.code),
+            Symbol::VariableStore => Handle::VariableStore(self.firmware.as_ref()?.store.as_ref()?),
+            Symbol::Endpoint(alias) => {
+                Handle::Endpoint(self.endpoints.iter().find(|(known, _)| known == alias).map(|(_, end)| end)?)
+            }
+            Symbol::File(which) => {
+                Handle::File(self.files.iter().find(|(known, _)| known == which).map(|(_, file)| file)?)
+            }
+            Symbol::Monitor => Handle::Monitor,
+            Symbol::Socket(name) => Handle::Socket(name.clone()),
+        })
+    }
+}
+
+fn missing(symbol: &Symbol) -> Error {
+    problem("sdk.handle-missing", format!("nothing is open for {symbol:?}"))
+        .hint("give Resources the firmware before launching")
+        .invalid()
+}

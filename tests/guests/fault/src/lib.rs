@@ -1,0 +1,105 @@
+//! A driver that misbehaves on purpose, in the way its domain's name asks for.
+//!
+//! Only `start` misbehaves; every other call is ordinary, so that a test can show that driver and
+//! domain still work afterwards. Each behaviour is a name in [`BEHAVIOURS`] and has a host test.
+
+use hostler_sdk::{About, Description, Domain, Error, Event, Fact, Level, Lifecycle, ProblemExt, RunState, clock, log, problem};
+
+struct Fault;
+
+hostler_sdk::driver! { Fault, name: "fault", grants: [] }
+
+/// Names of domains, and what starting one does.
+pub const BEHAVIOURS: &[(&str, fn())] = &[
+    ("trap", trap),
+    ("loop", spin),
+    ("memory", hoard_memory),
+    ("recursion", overflow_stack),
+    ("log-flood", flood_log),
+    ("host-calls", storm_host),
+];
+
+impl About for Fault {
+    fn describe() -> Description {
+        Description { title: "misbehaves on purpose".to_owned(), domain_types: vec!["fault".to_owned()], facts: Vec::new() }
+    }
+}
+
+impl Lifecycle for Fault {
+    fn check(domain: &Domain) -> Result<String, Error> {
+        Ok(domain.config())
+    }
+    fn start(domain: &Domain, _options: Vec<Fact>) -> Result<(), Error> {
+        let name = domain.name();
+        let behaviour = BEHAVIOURS.iter().find(|(known, _)| *known == name);
+        let (_, behave) = behaviour
+            .ok_or_else(|| problem("fault.unknown", format!("no behaviour is called '{name}'")).invalid())?;
+        behave();
+        Ok(())
+    }
+    fn shutdown(_domain: &Domain) -> Result<(), Error> {
+        Ok(())
+    }
+    fn destroy(_domain: &Domain) -> Result<(), Error> {
+        Ok(())
+    }
+    fn suspend(_domain: &Domain) -> Result<(), Error> {
+        Ok(())
+    }
+    fn resume(_domain: &Domain) -> Result<(), Error> {
+        Ok(())
+    }
+    fn reset(_domain: &Domain) -> Result<(), Error> {
+        Ok(())
+    }
+    fn query(_domain: &Domain) -> Result<RunState, Error> {
+        Ok(RunState::Off)
+    }
+    fn reattach(_domain: &Domain) -> Result<RunState, Error> {
+        Ok(RunState::Off)
+    }
+    fn on_event(_domain: &Domain, _event: Event) -> Result<(), Error> {
+        Ok(())
+    }
+    fn recovery_complete() {}
+}
+
+fn trap() {
+    std::process::abort();
+}
+
+fn spin() {
+    let mut turns = 0_u64;
+    while core::hint::black_box(turns) != u64::MAX {
+        turns += 1;
+    }
+}
+
+fn hoard_memory() {
+    let mut hoard: Vec<Vec<u8>> = Vec::new();
+    loop {
+        hoard.push(core::hint::black_box(vec![1; 1 << 20]));
+    }
+}
+
+fn overflow_stack() {
+    core::hint::black_box(recurse(0));
+}
+
+#[expect(unconditional_recursion, reason = "overflowing the stack is what this is for")]
+fn recurse(depth: u64) -> u64 {
+    core::hint::black_box(recurse(core::hint::black_box(depth + 1)) + 1)
+}
+
+fn flood_log() {
+    let line = "x".repeat(8 << 10);
+    for _ in 0..1_000 {
+        log::write(Level::Info, &line, &[]);
+    }
+}
+
+fn storm_host() {
+    loop {
+        core::hint::black_box(clock::monotonic_ms());
+    }
+}

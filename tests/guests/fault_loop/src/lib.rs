@@ -1,1 +1,0 @@
-//! A driver that misbehaves on purpose: loop.
