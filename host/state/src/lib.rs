@@ -1,1 +1,47 @@
 //! Records on disk: crash-safe files, the journal of operations, the event log, locks.
+//!
+//! [`StateDir`] reads a state directory without any lock: records are replaced atomically, so a reader sees
+//! the old content or the new. [`Owner`] is the one process that may change it. Everything here blocks;
+//! asynchronous callers run it on a thread for blocking work. Callers serialise changes to one domain.
+//!
+//! ```text
+//! <root>/format                     version of this layout
+//!       /owner.lock                 flock of the owner; its pid and command
+//!       /domains/<uuid>/definition  record       (+ .prev)
+//!                      /driver-state record      (+ .prev)
+//!                      /nvram.fd    variable store, kept by hostler-firmware
+//!       /run/<uuid>/                one directory per running domain, see RunDir
+//!       /journal/<id>               record: an operation under way
+//!       /corrupt/                   damaged records, set aside
+//!       /events.log, events.log.1   JSON lines, and the file before
+//!       /cache/                     whatever can be made again
+//! ```
+
+mod clock;
+mod definition;
+mod disk;
+mod error;
+mod events;
+mod files;
+mod journal;
+mod layout;
+mod lock;
+mod owner;
+mod record;
+mod run;
+
+pub use clock::unix_ms;
+pub use definition::{DRIVER_STATE_MAX_BYTES, Definition, NAME_MAX_BYTES};
+pub use disk::{Disk, Draft, RealDisk};
+pub use error::{Kind, StateError};
+pub use events::{
+    Batch, Cancel, Event, EventLog, Follow, Followed, Gap, LINE_MAX_BYTES, NewEvent, ROTATE_AT_BYTES,
+};
+pub use files::Damage;
+pub use journal::{Intent, Journal};
+pub use layout::StateDir;
+pub use lock::RunLock;
+pub use owner::Owner;
+pub use record::{PAYLOAD_MAX_BYTES, decode, encode};
+pub use run::{RunDir, RunRecord};
+pub use uuid::Uuid;

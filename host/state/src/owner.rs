@@ -1,0 +1,316 @@
+//! The owner of a state directory: the one process that may change it.
+
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::clock;
+use crate::disk::{self, Disk, RealDisk};
+use crate::error::{Kind, StateError};
+use crate::files;
+use crate::journal::Journal;
+use crate::layout::{self, DIRECTORIES, StateDir};
+use crate::lock::{self, Mode};
+
+/// Longest description of the owner kept in the lock file, in bytes.
+const HOLDER_MAX_BYTES: usize = 300;
+/// How the directory of a removed domain is called until its files are gone.
+const REMOVED: &str = "removed-";
+/// How many levels of directories a removed tree may have; ours have one.
+const REMOVED_DEPTH: usize = 4;
+
+/// A state directory, held exclusively. Dereferences to [`StateDir`] for reading.
+#[derive(Debug)]
+pub struct Owner {
+    state: StateDir,
+    pub(crate) next_intent: std::sync::atomic::AtomicU64,
+    // Last: the lock goes when everything else is gone.
+    _lock: OwnerLock,
+}
+
+impl Deref for Owner {
+    type Target = StateDir;
+
+    fn deref(&self) -> &StateDir {
+        &self.state
+    }
+}
+
+impl StateDir {
+    /// Becomes the owner: makes the tree where it is absent (mode 0700), takes the lock, sweeps what a
+    /// stopped owner left half-written. Waits up to `wait` for another owner to finish.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`] naming the process that holds the lock; [`Kind::Insecure`], [`Kind::TooNew`],
+    /// [`Kind::Corrupt`], [`Kind::Io`] or [`Kind::Full`].
+    pub fn open_owner(root: &Path, wait: Duration) -> Result<Owner, StateError> {
+        Self::open_owner_on(Arc::new(RealDisk), root, wait)
+    }
+
+    /// The same on a given [`Disk`]: for tests that fail or stop at a chosen call.
+    ///
+    /// # Errors
+    /// As [`StateDir::open_owner`].
+    pub fn open_owner_on(disk: Arc<dyn Disk>, root: &Path, wait: Duration) -> Result<Owner, StateError> {
+        layout::ensure_root(root)?;
+        layout::check_ownership(root)?;
+        let lock = OwnerLock::take(&root.join("owner.lock"), wait)?;
+        let state = Self::for_owner(root, disk);
+        if state.format()?.is_none() {
+            state.begin_tree()?;
+        }
+        for name in DIRECTORIES {
+            state.files.ensure_directory(&root.join(name))?;
+        }
+        state.sweep()?;
+        let next = state.last_intent_id()?.saturating_add(1).max(clock::unix_ms());
+        Ok(Owner { state, next_intent: next.into(), _lock: lock })
+    }
+
+    /// The format file comes before anything that it describes.
+    fn begin_tree(&self) -> Result<(), StateError> {
+        if self.files.disk().names(&self.domains_dir()).is_ok() {
+            return Err(StateError::new(
+                Kind::Corrupt,
+                &self.format_path(),
+                "the format file is missing beside domains",
+            )
+            .hint("restore it from a backup; it holds the version of the layout and a line feed"));
+        }
+        self.files.replace_plain(&self.format_path(), Self::format_text().as_bytes())
+    }
+
+    /// Removes the temporaries and removed domains that a stopped owner left. Nothing here was acknowledged.
+    fn sweep(&self) -> Result<(), StateError> {
+        self.sweep_temporaries(self.root())?;
+        self.sweep_temporaries(&self.root().join("journal"))?;
+        for parent in [self.domains_dir(), self.root().join("run")] {
+            for name in self.names_in(&parent)? {
+                if name.starts_with(REMOVED) {
+                    self.files.remove_tree(&parent.join(name), REMOVED_DEPTH)?;
+                }
+            }
+        }
+        for uuid in self.uuids_in("domains")? {
+            self.sweep_domain(&self.domain_dir(uuid))?;
+        }
+        for run in self.run_dirs()? {
+            // A live shim may be writing right now; what a dead one left is nobody's.
+            if !run.is_held()? {
+                self.sweep_temporaries(run.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sweep_domain(&self, directory: &Path) -> Result<(), StateError> {
+        if self.sweep_temporaries(directory)? > 0 {
+            return Ok(());
+        }
+        // A define stopped before its record was there; it left an empty directory, or lost the race to one.
+        match self.files.disk().remove_directory(directory) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StateError::io(directory, "remove the empty directory", error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns how many names stay.
+    fn sweep_temporaries(&self, directory: &Path) -> Result<usize, StateError> {
+        let mut stay = 0;
+        for name in self.names_in(directory)? {
+            if files::is_temporary(&name) {
+                let path = directory.join(name);
+                self.files
+                    .disk()
+                    .remove_file(&path)
+                    .map_err(|e| StateError::io(&path, "sweep the temporary", e))?;
+            } else {
+                stay += 1;
+            }
+        }
+        Ok(stay)
+    }
+}
+
+impl Owner {
+    /// The journal of operations.
+    #[must_use]
+    pub fn journal(&self) -> Journal<'_> {
+        Journal::of(self)
+    }
+
+    /// Removes the directory of one domain, under `domains` or `run`: a rename takes everything in it at
+    /// once. What it becomes is never read; should removing that fail, the next owner sweeps it.
+    pub(crate) fn remove_at_once(&self, directory: &Path, uuid: Uuid) -> Result<(), StateError> {
+        let removed = removed_path(directory.parent().unwrap_or(directory), uuid);
+        self.files.rename(directory, &removed)?;
+        self.files.sync_parent(directory)?;
+        self.files.remove_tree(&removed, REMOVED_DEPTH).ok();
+        Ok(())
+    }
+}
+
+/// The exclusive lock on `owner.lock`, whose content says who holds it.
+#[derive(Debug)]
+struct OwnerLock(File);
+
+impl OwnerLock {
+    fn take(path: &Path, wait: Duration) -> Result<Self, StateError> {
+        let failed = |error| StateError::io(path, "lock the state directory", error);
+        let mut file = disk::open_shared_file(path).map_err(failed)?;
+        if !lock::take_within(&file, Mode::Exclusive, wait).map_err(failed)? {
+            return Err(busy(path, &mut file));
+        }
+        let lock = Self(file);
+        lock.describe().map_err(failed)?;
+        Ok(lock)
+    }
+
+    /// Tells others who we are. Not durable on purpose: it is only read while the lock is held.
+    fn describe(&self) -> io::Result<()> {
+        let words: Vec<_> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+        let mut text = format!("{} {}", std::process::id(), words.join(" ").escape_debug());
+        if let Some((end, _)) = text.char_indices().find(|(at, _)| *at >= HOLDER_MAX_BYTES) {
+            text.truncate(end);
+        }
+        self.0.set_len(0)?;
+        (&self.0).write_all(text.as_bytes())
+    }
+}
+
+impl Drop for OwnerLock {
+    fn drop(&mut self) {
+        lock::release(&self.0);
+    }
+}
+
+fn busy(path: &Path, file: &mut File) -> StateError {
+    let mut text = String::new();
+    let limit = u64::try_from(HOLDER_MAX_BYTES * 2).unwrap_or(u64::MAX);
+    let read = file.take(limit).read_to_string(&mut text);
+    let holder = match (read, text.split_once(' ')) {
+        (Ok(_), Some((pid, command))) => format!("process {pid} (\"{command}\")"),
+        _ => "another process".to_owned(),
+    };
+    StateError::new(Kind::Busy, path, format!("the state directory is in use by {holder}"))
+        .hint("wait until it has finished, or give it more time to finish")
+        .hint("if it is the daemon, send the command to the daemon")
+}
+
+/// The path a removed directory is renamed to, distinct every time.
+fn removed_path(parent: &Path, uuid: Uuid) -> PathBuf {
+    parent.join(format!("{REMOVED}{uuid}-{}", clock::unix_ns()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn open(root: &Path) -> Result<Owner, StateError> {
+        StateDir::open_owner(root, Duration::ZERO)
+    }
+
+    #[test]
+    fn tree_is_made_private() {
+        let parent = tempfile::tempdir().unwrap();
+        let root = parent.path().join("deep/state");
+        let owner = open(&root).unwrap();
+        for name in DIRECTORIES {
+            let mode = std::fs::metadata(root.join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{name}");
+        }
+        assert_eq!(std::fs::metadata(&root).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(owner.format().unwrap(), Some(1));
+    }
+
+    #[test]
+    fn second_owner_is_refused_and_told_who_holds_it() {
+        let root = tempfile::tempdir().unwrap();
+        let first = open(root.path()).unwrap();
+        let error = open(root.path()).unwrap_err();
+        assert_eq!(error.kind, Kind::Busy);
+        assert!(error.to_string().contains(&format!("process {} (\"", std::process::id())), "{error}");
+        StateDir::open_reader(root.path()).unwrap();
+        drop(first);
+        open(root.path()).unwrap();
+    }
+
+    #[test]
+    fn waiting_owner_gets_the_lock_when_the_first_ends() {
+        let root = tempfile::tempdir().unwrap();
+        let first = open(root.path()).unwrap();
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| StateDir::open_owner(root.path(), Duration::from_secs(30)).map(drop));
+            drop(first);
+            waiter.join().unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn root_open_to_others_is_refused_by_owner_and_reader() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(root.path(), std::fs::Permissions::from_mode(0o770)).unwrap();
+        assert_eq!(open(root.path()).unwrap_err().kind, Kind::Insecure);
+        assert_eq!(StateDir::open_reader(root.path()).unwrap_err().kind, Kind::Insecure);
+    }
+
+    #[test]
+    fn foreign_root_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        if std::os::unix::fs::chown(root.path(), Some(12345), None).is_err() {
+            // Not root: a foreign directory cannot be made, but "/" is one.
+            assert_eq!(StateDir::open_reader(Path::new("/")).unwrap_err().kind, Kind::Insecure);
+            return;
+        }
+        assert_eq!(open(root.path()).unwrap_err().kind, Kind::Insecure);
+    }
+
+    #[test]
+    fn newer_and_unreadable_formats_are_refused() {
+        let root = tempfile::tempdir().unwrap();
+        drop(open(root.path()).unwrap());
+        for (text, kind) in [("2\n", Kind::TooNew), ("x", Kind::Corrupt), ("", Kind::Corrupt)] {
+            std::fs::write(root.path().join("format"), text).unwrap();
+            assert_eq!(open(root.path()).unwrap_err().kind, kind);
+            assert_eq!(StateDir::open_reader(root.path()).unwrap_err().kind, kind);
+        }
+        std::fs::remove_file(root.path().join("format")).unwrap();
+        assert_eq!(open(root.path()).unwrap_err().kind, Kind::Corrupt);
+    }
+
+    #[test]
+    fn leftovers_of_a_stopped_owner_are_swept() {
+        let root = tempfile::tempdir().unwrap();
+        drop(open(root.path()).unwrap());
+        let domains = root.path().join("domains");
+        let empty = domains.join(Uuid::new_v4().to_string());
+        let removed = removed_path(&domains, Uuid::new_v4());
+        let kept = domains.join(Uuid::new_v4().to_string());
+        for directory in [&empty, &removed, &kept] {
+            std::fs::create_dir(directory).unwrap();
+        }
+        for file in [empty.join("definition.tmp-1-2-3"), removed.join("definition"), kept.join("nvram.fd")] {
+            std::fs::write(file, "x").unwrap();
+        }
+        std::fs::write(root.path().join("journal/7.tmp-1-2-3"), "x").unwrap();
+        drop(open(root.path()).unwrap());
+        assert!(!empty.exists() && !removed.exists() && kept.join("nvram.fd").exists());
+        assert_eq!(std::fs::read_dir(root.path().join("journal")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn reader_of_a_missing_directory_finds_nothing_and_makes_nothing() {
+        let parent = tempfile::tempdir().unwrap();
+        let reader = StateDir::open_reader(&parent.path().join("absent")).unwrap();
+        assert!(reader.run_dirs().unwrap().is_empty() && reader.set_aside().unwrap().is_empty());
+        assert!(!parent.path().join("absent").exists());
+    }
+}
