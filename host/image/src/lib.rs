@@ -1,1 +1,45 @@
-//! Storage-chain core: header probing, backing strings, chain walk and policy; no I/O.
+//! Storage-chain core: header parsing, backing references, policy and the chain walk; no I/O inside.
+//!
+//! Nothing here opens or reads a file. A parser says which bytes it needs ([`Inspection`]); the walk says
+//! which reference it wants opened ([`Walk`]); the caller does both and stays in control of what is
+//! reachable. [`resolve_chain`] drives the two over an [`Opener`], so that the descriptor whose header was
+//! checked is the one in the finished [`Chain`].
+//!
+//! Rules that hold everywhere: every byte of an image is hostile, at most [`READ_BUDGET`] of them are read,
+//! a format is declared and never discovered, and a reference found in an image is a request that the
+//! [`ReferencePolicy`] answers.
+
+mod chain;
+mod error;
+mod format;
+mod formats;
+mod inspection;
+mod location;
+mod opener;
+mod policy;
+mod recognise;
+mod reference;
+mod repair;
+mod request;
+#[cfg(test)]
+mod sample;
+mod walk;
+mod windows;
+
+pub use chain::{Below, Chain, DataFile, FormatOrigin, Layer, Note};
+pub use error::{ErrorKind, Hint, ImageError};
+pub use format::Format;
+pub use formats::{
+    BackingRecord, Compression, DataFileRecord, Encryption, Features, Header, MAX_REFERENCE_BYTES,
+    RecordedFormat,
+};
+pub use inspection::{Inspection, Progress};
+pub use location::ImagePath;
+pub use opener::{OpenFailure, Opener, resolve_chain};
+pub use policy::{Grant, ReferencePolicy};
+pub use recognise::{RECOGNISE_BYTES, recognise};
+pub use reference::{Parsed, Reference, Unsupported, parse_reference, redact};
+pub use repair::{rebase_command, shell_quote};
+pub use request::{ChainRequest, DeclaredLayer, Limits, MAX_DEPTH, MAX_VIRTUAL_SIZE, Tail};
+pub use walk::{Access, FileKind, Identity, OpenRequest, Opened, Role, Step, Via, Walk};
+pub use windows::{ByteRange, READ_BUDGET};

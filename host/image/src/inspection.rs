@@ -1,0 +1,99 @@
+//! Reading the header of one image of declared format, without doing the reading.
+
+use crate::error::{ErrorKind, ImageError};
+use crate::format::Format;
+use crate::formats::{self, Header};
+use crate::windows::{ByteRange, Halt, Windows};
+
+/// What an [`Inspection`] wants next.
+#[derive(Debug)]
+pub enum Progress {
+    /// Read these bytes and hand them to [`Inspection::supply`].
+    Need(ByteRange),
+    /// The header is understood and sound.
+    Done(Header),
+}
+
+/// A parser of one header. It asks for at most [`crate::READ_BUDGET`] bytes, and for none of a raw image.
+#[derive(Debug)]
+pub struct Inspection {
+    format: Format,
+    windows: Windows,
+    pending: Option<ByteRange>,
+}
+
+impl Inspection {
+    /// Starts on an image of `length` bytes that is declared to be of `format`.
+    #[must_use]
+    pub fn new(format: Format, length: u64) -> Self {
+        Self { format, windows: Windows::new(length), pending: None }
+    }
+
+    /// Parses as far as the bytes at hand allow.
+    ///
+    /// # Errors
+    /// The refusal of a header that is malformed, truncated or unsupported.
+    pub fn advance(&mut self) -> Result<Progress, ImageError> {
+        if let Some(range) = self.pending {
+            return Ok(Progress::Need(range));
+        }
+        match formats::parse(self.format, &self.windows) {
+            Ok(header) => Ok(Progress::Done(header)),
+            Err(Halt::Fault(error)) => Err(error),
+            Err(Halt::Need(range)) => {
+                self.windows.charge(range)?;
+                self.pending = Some(range);
+                Ok(Progress::Need(range))
+            }
+        }
+    }
+
+    /// Takes the bytes that were asked for.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Truncated`] when they are fewer than asked: the file shrank since its length was taken.
+    /// [`ErrorKind::InvalidRequest`] when nothing was asked for.
+    pub fn supply(&mut self, bytes: Vec<u8>) -> Result<(), ImageError> {
+        let Some(range) = self.pending.take() else {
+            return Err(ImageError::new(
+                ErrorKind::InvalidRequest,
+                "bytes were supplied that nobody asked for",
+            ));
+        };
+        if bytes.len() != range.length {
+            let message = format!("{} of {} bytes could be read", bytes.len(), range.length);
+            return Err(ImageError::new(ErrorKind::Truncated, message).at(range.offset));
+        }
+        self.windows.admit(range.offset, bytes);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_raw_image_is_data_and_needs_no_byte() {
+        let Ok(Progress::Done(header)) = Inspection::new(Format::Raw, 4711).advance() else {
+            panic!("raw needs nothing")
+        };
+        assert_eq!(header.virtual_size, 4711);
+        assert!(header.backing.is_none());
+    }
+
+    #[test]
+    fn a_file_that_shrinks_is_truncated() {
+        let mut inspection = Inspection::new(Format::Qcow2, 65536);
+        assert!(matches!(inspection.advance(), Ok(Progress::Need(_))));
+        assert_eq!(inspection.supply(vec![0; 3]).unwrap_err().kind(), ErrorKind::Truncated);
+        assert_eq!(inspection.supply(vec![]).unwrap_err().kind(), ErrorKind::InvalidRequest);
+    }
+
+    #[test]
+    fn a_format_that_is_not_parsed_is_refused_by_name() {
+        let error = Inspection::new(Format::Vmdk, 65536).advance().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::FormatUnsupported);
+        assert!(error.to_string().contains("vmdk"), "{error}");
+    }
+}

@@ -1,0 +1,144 @@
+//! The bytes of an image that its parser has asked for so far.
+
+use crate::error::{ErrorKind, ImageError};
+
+/// Bytes that may be read of one image to understand its header.
+pub const READ_BUDGET: u64 = 2 << 20;
+
+/// Bytes read at first: enough for nearly every header with its names, and a single page.
+const FIRST_WINDOW: u64 = 4096;
+
+/// A stretch of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByteRange {
+    /// First byte.
+    pub offset: u64,
+    /// Length in bytes, never 0.
+    pub length: usize,
+}
+
+/// Why a parser stopped before its end.
+#[derive(Debug)]
+pub(crate) enum Halt {
+    /// It needs these bytes; supply them and run it again from the start.
+    Need(ByteRange),
+    /// The image is refused.
+    Fault(ImageError),
+}
+
+impl From<ImageError> for Halt {
+    fn from(error: ImageError) -> Self {
+        Self::Fault(error)
+    }
+}
+
+/// Builds the refusal of a header that breaks a rule.
+pub(crate) fn malformed(offset: u64, message: impl Into<String>) -> Halt {
+    Halt::Fault(ImageError::new(ErrorKind::Malformed, message).at(offset))
+}
+
+/// What is held of an image of known length. Parsers see the image only through this.
+#[derive(Debug)]
+pub(crate) struct Windows {
+    length: u64,
+    asked: u64,
+    held: Vec<(u64, Vec<u8>)>,
+}
+
+impl Windows {
+    pub(crate) fn new(length: u64) -> Self {
+        Self { length, asked: 0, held: Vec::new() }
+    }
+
+    /// Length of the whole image in bytes.
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The bytes at `offset`, or the request for them, or the refusal when the image ends before.
+    pub(crate) fn bytes(&self, offset: u64, length: usize) -> Result<&[u8], Halt> {
+        let span = u64::try_from(length).unwrap_or(u64::MAX);
+        let Some(end) = offset.checked_add(span).filter(|end| *end <= self.length) else {
+            let message = format!("{length} bytes wanted, but the image has {} bytes", self.length);
+            return Err(ImageError::new(ErrorKind::Truncated, message).at(offset).into());
+        };
+        if length == 0 {
+            return Ok(&[]);
+        }
+        self.find(offset, length).ok_or_else(|| Halt::Need(self.request(offset, length, end)))
+    }
+
+    pub(crate) fn u8(&self, offset: u64) -> Result<u8, Halt> {
+        Ok(self.array::<1>(offset)?[0])
+    }
+
+    pub(crate) fn u32_be(&self, offset: u64) -> Result<u32, Halt> {
+        self.array(offset).map(u32::from_be_bytes)
+    }
+
+    pub(crate) fn u64_be(&self, offset: u64) -> Result<u64, Halt> {
+        self.array(offset).map(u64::from_be_bytes)
+    }
+
+    /// Charges a request to the budget.
+    pub(crate) fn charge(&mut self, range: ByteRange) -> Result<(), ImageError> {
+        let span = u64::try_from(range.length).unwrap_or(u64::MAX);
+        self.asked = self.asked.saturating_add(span);
+        if self.asked <= READ_BUDGET {
+            return Ok(());
+        }
+        let message = format!("its header needs more than {READ_BUDGET} bytes to be understood");
+        Err(ImageError::new(ErrorKind::TooComplex, message).at(range.offset))
+    }
+
+    /// Takes the bytes of a range that was asked for.
+    pub(crate) fn admit(&mut self, offset: u64, bytes: Vec<u8>) {
+        self.held.push((offset, bytes));
+    }
+
+    fn array<const N: usize>(&self, offset: u64) -> Result<[u8; N], Halt> {
+        let bytes = self.bytes(offset, N)?;
+        // `bytes` has length N by construction, so the fallback is never taken.
+        Ok(bytes.try_into().unwrap_or([0; N]))
+    }
+
+    fn find(&self, offset: u64, length: usize) -> Option<&[u8]> {
+        self.held.iter().find_map(|(start, bytes)| {
+            let from = usize::try_from(offset.checked_sub(*start)?).ok()?;
+            bytes.get(from..from.checked_add(length)?)
+        })
+    }
+
+    fn request(&self, offset: u64, length: usize, end: u64) -> ByteRange {
+        if end > FIRST_WINDOW {
+            return ByteRange { offset, length };
+        }
+        let window = FIRST_WINDOW.min(self.length);
+        ByteRange { offset: 0, length: usize::try_from(window).unwrap_or(length) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_request_is_one_page_and_later_ones_are_exact() {
+        let windows = Windows::new(10_000);
+        assert!(
+            matches!(windows.u32_be(8), Err(Halt::Need(range)) if range == ByteRange { offset: 0, length: 4096 })
+        );
+        assert!(
+            matches!(windows.u32_be(4094), Err(Halt::Need(range)) if range == ByteRange { offset: 4094, length: 4 })
+        );
+    }
+
+    #[test]
+    fn held_bytes_are_found_and_the_end_is_respected() {
+        let mut windows = Windows::new(8);
+        windows.admit(0, vec![0, 0, 0, 7, 1, 2, 3, 4]);
+        assert_eq!(windows.u32_be(0).unwrap(), 7);
+        assert!(matches!(windows.u64_be(1), Err(Halt::Fault(error)) if error.kind() == ErrorKind::Truncated));
+        assert!(matches!(windows.u64_be(u64::MAX), Err(Halt::Fault(_))));
+    }
+}
