@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// No system interface at all: the host gives everything a driver has.
-const TARGET: &str = "wasm32-unknown-unknown";
+pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 /// The cargo profile of a component.
 const PROFILE: &str = "component";
 /// Settings of the host's build that must not leak into components.
@@ -95,11 +95,6 @@ pub(crate) fn target_is_installed() -> bool {
     }
     let libdir = shell::read(rustc.args(["--print", "target-libdir", "--target", TARGET]));
     libdir.is_ok_and(|path| Path::new(path.trim()).is_dir())
-}
-
-/// The name of the target.
-pub(crate) fn target_name() -> &'static str {
-    TARGET
 }
 
 /// One cargo run for all, in a directory of its own: the outer cargo may hold the lock of the usual one.

@@ -5,6 +5,8 @@ mod args;
 mod build;
 mod components;
 mod corpus;
+mod guest;
+mod setup;
 mod shell;
 mod workspace;
 
@@ -43,6 +45,8 @@ fn main() -> ExitCode {
 fn run(verb: &str, args: Args) -> anyhow::Result<()> {
     match verb {
         "components" => components::run(args),
+        "setup" => setup::run(args),
+        "guest" => guest::run(args),
         "corpus" => corpus::run(args),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

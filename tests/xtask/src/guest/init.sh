@@ -1,0 +1,80 @@
+#!/bin/busybox sh
+# The whole user space of the test guest. What it says on the console, one line each:
+#   hostler-guest: booted kernel=K firmware=bios|uefi cpus=N memory-kib=N id=WORD uuid=UUID
+#   hostler-guest: disk NAME sectors=N read-only=0|1 serial=TEXT marker=TEXT
+#   hostler-guest: net NAME mac=MAC
+#   hostler-guest: port NAME
+#   hostler-guest: ready
+#   hostler-guest: tick N                  (every SECONDS, with hostler.tick=SECONDS)
+#   hostler-guest: shutting down (acpi)    (power button)
+# Words on the kernel command line: hostler.id=WORD, hostler.tick=SECONDS, hostler.deaf (no power button).
+/bin/busybox mkdir -p /bin /sbin
+/bin/busybox --install -s /bin
+export PATH=/bin
+mount -t devtmpfs dev /dev
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t tmpfs run /run
+exec </dev/console >/dev/console 2>&1
+
+say() { echo "hostler-guest: $*"; }
+word() { for w in $(cat /proc/cmdline); do case $w in "hostler.$1="*) echo "${w#*=}" ;; esac; done; }
+fact() { cat "$1" 2>/dev/null | tr ' ' '_'; }
+
+# A device says its alias, modprobe knows the module. Buses appear behind devices: PCI, then virtio and ATA, then SCSI.
+seen=
+for pass in 1 2 3; do
+  for alias in $(cat $(find /sys/devices -name modalias) | sort -u); do
+    case " $seen " in *" $alias "*) continue ;; esac
+    seen="$seen $alias"
+    modprobe -q "$alias" 2>/dev/null
+  done
+done
+
+firmware=bios
+if [ -d /sys/firmware/efi ]; then
+  firmware=uefi
+  modprobe -q efivarfs && mount -t efivarfs efivarfs /sys/firmware/efi/efivars
+fi
+say "booted kernel=$(uname -r) firmware=$firmware cpus=$(nproc)" \
+  "memory-kib=$(awk '/^MemTotal/ { print $2 }' /proc/meminfo)" \
+  "id=$(word id) uuid=$(fact /sys/class/dmi/id/product_uuid)"
+
+for path in /sys/class/block/*; do
+  name=${path##*/}
+  case $name in ram*|loop*|'*') continue ;; esac
+  marker=
+  modprobe -q crc32c_generic; modprobe -q ext4
+  if mount -t ext4 -o ro "/dev/$name" /mnt 2>/dev/null; then
+    marker=$(fact /mnt/marker)
+    umount /mnt
+  fi
+  say "disk $name sectors=$(cat "$path/size") read-only=$(cat "$path/ro") serial=$(fact "$path/serial") marker=$marker"
+done
+for path in /sys/class/net/*; do
+  name=${path##*/}
+  [ "$name" = lo ] || say "net $name mac=$(cat "$path/address")"
+done
+for path in /sys/class/virtio-ports/*; do
+  [ -s "$path/name" ] && say "port $(cat "$path/name")"
+done
+
+case " $(cat /proc/cmdline) " in
+*" hostler.deaf "*) ;;
+*)
+  # Ready means that the power button is heard: acpid writes its pid once it has opened the input devices.
+  acpid -p /run/acpid.pid -l /run/acpid.log
+  tries=0
+  while [ ! -s /run/acpid.pid ] && [ $tries -lt 200 ]; do usleep 10000; tries=$((tries + 1)); done
+  [ -s /run/acpid.pid ] || say "no power button: $(fact /run/acpid.log)"
+  ;;
+esac
+say ready
+
+every=$(word tick)
+count=0
+while :; do
+  sleep "${every:-3600}"
+  count=$((count + 1))
+  [ -z "$every" ] || say "tick $count"
+done

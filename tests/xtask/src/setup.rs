@@ -1,0 +1,62 @@
+//! `cargo xtask setup`: everything a fresh Debian machine lacks, and nothing it already has.
+
+mod apt;
+
+pub(crate) use apt::update as update_lists;
+
+use crate::args::Args;
+use crate::{components, shell, workspace};
+use anyhow::{Result, bail};
+use std::process::Command;
+
+/// What running, building and testing need. The order is that of the message.
+const PACKAGES: &[&str] = &[
+    "qemu-system-x86", // the hypervisor
+    "qemu-utils",      // qemu-img: overlays, and the guests' disks
+    "ovmf",            // UEFI firmware
+    "seabios",         // BIOS firmware
+    "binutils",        // as and ld for the ROM guest, objcopy for the UEFI one
+    "e2fsprogs",       // mke2fs for the guests' ext4 disk
+];
+
+/// The peer that benchmarks measure against.
+const PEER_PACKAGES: &[&str] = &["libvirt-daemon-system", "libvirt-clients"];
+
+/// Runs the verb.
+pub(crate) fn run(mut args: Args) -> Result<()> {
+    let peer = args.flag("--peer");
+    let [] = args.positional()?;
+    ensure(peer)?;
+    shell::step("setup: everything is in place");
+    Ok(())
+}
+
+/// Installs what is missing; does nothing, quickly, when nothing is.
+///
+/// # Errors
+/// When something is missing and cannot be installed; the message says what to do.
+pub(crate) fn ensure(peer: bool) -> Result<()> {
+    let mut packages = PACKAGES.to_vec();
+    if peer {
+        packages.extend(PEER_PACKAGES);
+    }
+    apt::ensure(&packages)?;
+    ensure_wasm_target()
+}
+
+/// Adds the wasm target to the toolchain that the repository pins.
+fn ensure_wasm_target() -> Result<()> {
+    if components::target_is_installed() {
+        return Ok(());
+    }
+    let target = components::TARGET;
+    if !shell::succeeds(Command::new("rustup").arg("--version")) {
+        bail!(
+            "the Rust target {target} is missing and rustup is not here to add it\n  \
+             install rustup (https://rustup.rs), or your distribution's package of that target, and run this again"
+        );
+    }
+    shell::step(format!("adding the Rust target {target}"));
+    // In the repository, so that its rust-toolchain.toml chooses the toolchain.
+    shell::run(Command::new("rustup").current_dir(workspace::root()?).args(["target", "add", target]))
+}
