@@ -1,1 +1,32 @@
 //! Launch policy, argv serialisation, the QMP client and the per-domain shim.
+//!
+//! A driver describes a launch as data ([`Plan`]); [`check`] holds it against the operator's
+//! [`Template`]; [`describe`] shows it; [`launch`] freezes it and starts it under a shim that
+//! outlives its maker; [`ShimClient`] talks to that shim. Nothing here knows a hypervisor: rules are data.
+
+pub mod accelerator;
+pub mod command;
+mod error;
+mod handle;
+mod limits;
+mod plan;
+mod process;
+pub mod qmp;
+pub mod shim;
+pub mod template;
+mod value;
+
+pub use command::{CommandLine, describe, describe_unchecked};
+pub use error::{LaunchError, LaunchErrorKind, QmpError, QmpErrorKind, ShimError, ShimErrorKind};
+pub use handle::{EndpointKind, EndpointSpec, Handle, Role};
+pub use limits::*;
+pub use plan::{OptionEntry, Plan, Reaction};
+pub use qmp::QmpEvent;
+pub use qmp::arguments::{RenderedArguments, render_arguments};
+pub use shim::client::{ShimClient, ShimStatus};
+pub use shim::record::Ending;
+pub use shim::start::{LaunchContext, launch};
+pub use shim::orphan::end_orphan;
+pub use template::check::{Checked, check};
+pub use template::{Template, TemplateSet};
+pub use value::Value;

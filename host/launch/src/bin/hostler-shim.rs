@@ -1,1 +1,3 @@
+//! The per-domain shim; everything is in the library.
+
 fn main() {}

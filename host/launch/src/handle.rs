@@ -1,0 +1,150 @@
+//! What a value's handle leaves stand for: descriptors, endpoints, the monitor, sockets.
+
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+/// What a descriptor is to the domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// One layer of a disk.
+    Image,
+    /// Firmware code.
+    Code,
+    /// A variable store.
+    VariableStore,
+    /// A file of the document, opened for reading: a kernel, a table.
+    File,
+}
+
+/// One entry of the list that travels with a plan; [`crate::Value::Handle`] is its index.
+#[derive(Debug)]
+pub enum Handle {
+    /// An opened file.
+    Descriptor {
+        /// The open file; nothing when the plan is only shown.
+        fd: Option<OwnedFd>,
+        /// Whether `fd` was opened for reading and writing (otherwise for reading).
+        writable: bool,
+        /// What it is.
+        role: Role,
+        /// Where it came from: for display and comparison only, never opened.
+        path: PathBuf,
+    },
+    /// The host's end of a character device.
+    Endpoint(EndpointSpec),
+    /// The host's end of the control connection.
+    Monitor,
+    /// A socket that the hypervisor makes in the run directory, by this name.
+    Socket(String),
+}
+
+impl Handle {
+    /// The descriptor, when the handle has one.
+    #[must_use]
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Descriptor { fd, .. } => fd.as_ref().map(OwnedFd::as_fd),
+            Self::Endpoint(EndpointSpec { kind: EndpointKind::File { fd, .. }, .. }) => fd.as_ref().map(OwnedFd::as_fd),
+            _ => None,
+        }
+    }
+
+    /// What the handle is, as template rules and messages call it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Descriptor { role: Role::Image, .. } => "image",
+            Self::Descriptor { role: Role::Code, .. } => "code",
+            Self::Descriptor { role: Role::VariableStore, .. } => "variable-store",
+            Self::Descriptor { role: Role::File, .. } => "file",
+            Self::Endpoint(_) => "endpoint",
+            Self::Monitor => "monitor",
+            Self::Socket(_) => "socket",
+        }
+    }
+}
+
+/// One character device's far end, as the document describes it.
+#[derive(Debug)]
+pub struct EndpointSpec {
+    /// The device's alias: `serial0`, `channel1`. Letters, digits and `-_.`, at most 64 bytes.
+    pub alias: String,
+    /// Where the bytes go.
+    pub kind: EndpointKind,
+}
+
+/// Where a character device's bytes go. A launch connects `Pty`, `Null`, `File`, and `Unix` that listens
+/// inside the run directory; the other kinds are shown, and refused at launch unless the template allows
+/// their addresses.
+#[derive(Debug)]
+pub enum EndpointKind {
+    /// A terminal that the shim keeps: logged, replayed, open to several clients.
+    Pty,
+    /// Nowhere.
+    Null,
+    /// A file, opened for writing by the host.
+    File {
+        /// The open file; nothing when the plan is only shown.
+        fd: Option<OwnedFd>,
+        /// Whether output is added at the end; `None` when the document does not say.
+        append: Option<bool>,
+        /// Where it is: for display only.
+        path: PathBuf,
+    },
+    /// A unix socket: `bound` by the host, or connected to.
+    Unix {
+        /// The socket's path; for a launch a name inside the run directory when `listen`.
+        path: PathBuf,
+        /// Whether our side listens.
+        listen: bool,
+        /// Seconds between attempts to connect again.
+        reconnect: Option<u32>,
+    },
+    /// A TCP socket.
+    Tcp {
+        /// Host name or address.
+        host: String,
+        /// Port.
+        service: String,
+        /// Whether our side listens.
+        listen: bool,
+        /// Whether the telnet protocol is spoken.
+        telnet: bool,
+        /// Seconds between attempts to connect again.
+        reconnect: Option<u32>,
+    },
+    /// A UDP socket.
+    Udp {
+        /// Host that is sent to.
+        host: Option<String>,
+        /// Port that is sent to.
+        service: String,
+        /// Address that is listened on.
+        local_host: Option<String>,
+        /// Port that is listened on.
+        local_service: Option<String>,
+    },
+    /// A device node of the host (`dev`, `pipe`, `serial`, `parallel` …): only shown.
+    Other {
+        /// The program's own name for the back end: `serial`, `pipe`, `spicevmc`.
+        backend: String,
+        /// The back end's pairs, in order.
+        pairs: Vec<(String, String)>,
+    },
+}
+
+impl EndpointKind {
+    /// The document's word for it: `pty`, `file`, `unix` …
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Pty => "pty",
+            Self::Null => "null",
+            Self::File { .. } => "file",
+            Self::Unix { .. } => "unix",
+            Self::Tcp { .. } => "tcp",
+            Self::Udp { .. } => "udp",
+            Self::Other { backend, .. } => backend,
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What `/proc` says about processes: who is who, although numbers are used again.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use crate::shim::record::ProcessIdentity;
+
+/// This boot's identifier: process numbers and start times mean nothing in another.
+pub(crate) fn boot_id() -> io::Result<String> {
+    Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+}
+
+/// The identity of the process that has this number now.
+pub(crate) fn identify(pid: u32) -> io::Result<ProcessIdentity> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    start_ticks(&stat).map(|start_ticks| ProcessIdentity { pid, start_ticks }).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat has no start time"))
+    })
+}
+
+/// A descriptor for the process with this identity; nothing when it is gone, whoever has its number now.
+pub(crate) fn open(identity: ProcessIdentity) -> io::Result<Option<OwnedFd>> {
+    let pid = i32::try_from(identity.pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
+    let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(pidfd) => pidfd,
+        Err(rustix::io::Errno::SRCH) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    // Looked at after opening: from here on the number cannot pass to another process unnoticed.
+    match identify(identity.pid) {
+        Ok(now) if now == identity => Ok(Some(pidfd)),
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Field 22, counted behind the command's name, which may hold blanks and brackets itself.
+fn start_ticks(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn start_time_is_found_behind_an_odd_name() {
+        let stat = "7 (a ) S 1 (x) R 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 1 1";
+        assert_eq!(start_ticks(stat), Some(4242));
+        assert_eq!(start_ticks("7 x"), None);
+    }
+
+    #[test]
+    fn own_process_is_opened_and_another_start_time_is_not() {
+        let mut me = identify(std::process::id()).unwrap();
+        assert!(open(me).unwrap().is_some());
+        me.start_ticks += 1;
+        assert!(open(me).unwrap().is_none());
+        assert!(!boot_id().unwrap().is_empty());
+    }
+}

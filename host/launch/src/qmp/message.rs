@@ -1,0 +1,1 @@
+//! One line of QMP, taken apart without looking into answers.

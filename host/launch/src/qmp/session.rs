@@ -1,0 +1,1 @@
+//! One QMP connection without its transport.

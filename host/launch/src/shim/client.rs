@@ -1,0 +1,293 @@
+//! Talking to a shim. Every call is a connection of its own, so calls never wait for each other and an
+//! answer that comes too late is nobody's.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use hostler_state::{RunDir, RunLock};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::protocol::{Call, Failure, FailureCode, Request, Response, StatusAnswer};
+use super::record::Ending;
+use super::wire::Wire;
+use crate::error::{QmpError, QmpErrorKind, ShimError, ShimErrorKind};
+use crate::limits::{COMMANDS_MAX, MESSAGE_FDS_MAX, SHIM_TIMEOUT};
+use crate::qmp::QmpEvent;
+
+/// The name of a shim's socket in its run directory.
+pub(crate) const SOCKET_NAME: &str = "shim.sock";
+
+/// A shim that answered once. Cheap to clone; may be used from several threads.
+#[derive(Clone, Debug)]
+pub struct ShimClient {
+    directory: PathBuf,
+    lock: PathBuf,
+}
+
+/// What a shim says about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShimStatus {
+    /// The hypervisor's process number.
+    pub pid: u32,
+    /// When the hypervisor was started, in milliseconds since 1970.
+    pub started_unix_ms: u64,
+    /// The place of the newest event.
+    pub cursor: u64,
+    /// How the hypervisor ended; nothing while it runs.
+    pub ended: Option<Ending>,
+}
+
+impl ShimClient {
+    /// Connects to the shim of a running domain.
+    ///
+    /// # Errors
+    /// [`ShimErrorKind::NotRunning`] when the run lock is free, [`ShimErrorKind::Orphaned`] when it is held
+    /// and no shim answers, [`ShimErrorKind::TimedOut`] when the shim is there and silent.
+    pub fn connect(run: &RunDir) -> Result<Self, ShimError> {
+        let client = Self { directory: run.path().to_owned(), lock: run.lock_path() };
+        client.status()?;
+        Ok(client)
+    }
+
+    /// How things stand.
+    ///
+    /// # Errors
+    /// As [`ShimClient::connect`].
+    pub fn status(&self) -> Result<ShimStatus, ShimError> {
+        let answer: StatusAnswer = self.ask(Call::Status, SHIM_TIMEOUT)?;
+        let StatusAnswer { pid, started_unix_ms, cursor, ended } = answer;
+        Ok(ShimStatus { pid, started_unix_ms, cursor, ended })
+    }
+
+    /// Sends one QMP command with its descriptors, and waits for the answer. No policy is applied here:
+    /// [`crate::render_arguments`] does that.
+    ///
+    /// # Errors
+    /// See [`QmpErrorKind`].
+    pub fn execute(
+        &self,
+        command: &str,
+        arguments: Option<&Value>,
+        fds: &[BorrowedFd<'_>],
+        timeout: Duration,
+    ) -> Result<Value, QmpError> {
+        if fds.len() > MESSAGE_FDS_MAX {
+            let message = format!("{} descriptors with one command, at most {MESSAGE_FDS_MAX}", fds.len());
+            return Err(QmpError::new(QmpErrorKind::Protocol, message));
+        }
+        let deadline = Instant::now() + timeout;
+        let mut wire = self.open()?;
+        self.send(&mut wire, 0, execute_call(command, arguments)?, fds, deadline)?;
+        let response = self.receive(&mut wire, deadline)?;
+        command_result(response)
+    }
+
+    /// Sends all commands at once and waits for all answers, which come in the same order. One that fails does
+    /// not keep back those after it.
+    ///
+    /// # Errors
+    /// When the shim cannot be asked; the hypervisor's refusals are inside.
+    #[expect(clippy::type_complexity, reason = "the shape agreed with the callers: one result per command")]
+    pub fn execute_all(
+        &self,
+        commands: Vec<(String, Option<Value>)>,
+        timeout: Duration,
+    ) -> Result<Vec<Result<Value, QmpError>>, ShimError> {
+        if commands.len() > COMMANDS_MAX {
+            let message = format!("{} commands at once, at most {COMMANDS_MAX}", commands.len());
+            return Err(ShimError::new(ShimErrorKind::Protocol, message));
+        }
+        let deadline = Instant::now() + timeout;
+        let mut wire = self.open()?;
+        let mut results: Vec<Option<Result<Value, QmpError>>> = Vec::new();
+        for (index, (command, arguments)) in commands.iter().enumerate() {
+            self.send(&mut wire, index as u64, execute_call(command, arguments.as_ref())?, &[], deadline)?;
+            results.push(None);
+        }
+        for _ in 0..commands.len() {
+            let response = self.receive(&mut wire, deadline)?;
+            let slot = usize::try_from(response.id).ok().and_then(|index| results.get_mut(index));
+            *slot.ok_or_else(|| broken("an answer to a call that was not made"))? = Some(command_result(response));
+        }
+        results.into_iter().map(|result| result.ok_or_else(|| broken("one call was answered twice"))).collect()
+    }
+
+    /// The place of the newest event.
+    ///
+    /// # Errors
+    /// As [`ShimClient::connect`].
+    pub fn cursor(&self) -> Result<u64, ShimError> {
+        Ok(self.status()?.cursor)
+    }
+
+    /// Waits for the first event after `after` that has one of `names` (any, when empty). Nothing when
+    /// `timeout` passed or the hypervisor ended.
+    ///
+    /// # Errors
+    /// [`ShimErrorKind::EventsLost`] when events after `after` are gone; else as [`ShimClient::connect`].
+    pub fn wait_event(
+        &self,
+        names: &[String],
+        after: u64,
+        timeout: Duration,
+    ) -> Result<Option<QmpEvent>, ShimError> {
+        let call = Call::WaitEvent { after, names: names.to_vec(), timeout_ms: milliseconds(timeout) };
+        self.ask(call, timeout.saturating_add(SHIM_TIMEOUT))
+    }
+
+    /// All remembered events after `after`.
+    ///
+    /// # Errors
+    /// As [`ShimClient::wait_event`].
+    pub fn events_since(&self, after: u64) -> Result<Vec<QmpEvent>, ShimError> {
+        self.ask(Call::Events { after }, SHIM_TIMEOUT)
+    }
+
+    /// Waits for the hypervisor's end; nothing when `timeout` passed.
+    ///
+    /// # Errors
+    /// As [`ShimClient::connect`].
+    pub fn wait(&self, timeout: Duration) -> Result<Option<Ending>, ShimError> {
+        let call = Call::Wait { timeout_ms: milliseconds(timeout) };
+        self.ask(call, timeout.saturating_add(SHIM_TIMEOUT))
+    }
+
+    /// Ends the hypervisor and waits for its end: asked first (SIGTERM) when `graceful`, killed after
+    /// `timeout`; killed at once otherwise.
+    ///
+    /// # Errors
+    /// As [`ShimClient::connect`].
+    pub fn end(&self, graceful: bool, timeout: Duration) -> Result<Ending, ShimError> {
+        let call = Call::End { graceful, timeout_ms: milliseconds(timeout) };
+        self.ask(call, timeout.saturating_add(SHIM_TIMEOUT))
+    }
+
+    /// The last lines that the program wrote to its outputs: untrusted text, at most 16 KiB.
+    ///
+    /// # Errors
+    /// As [`ShimClient::connect`].
+    pub fn output_tail(&self) -> Result<String, ShimError> {
+        self.ask(Call::OutputTail, SHIM_TIMEOUT)
+    }
+
+    /// Attaches to a console: raw bytes both ways from here on, after the last 64 KiB when `replay`.
+    ///
+    /// # Errors
+    /// [`ShimErrorKind::Console`] when there is none of this alias; else as [`ShimClient::connect`].
+    pub fn console(&self, alias: &str, replay: bool) -> Result<UnixStream, ShimError> {
+        let deadline = Instant::now() + SHIM_TIMEOUT;
+        let mut wire = self.open()?;
+        self.send(&mut wire, 0, Call::Console { alias: alias.to_owned(), replay }, &[], deadline)?;
+        let (line, socket) = wire.receive_exactly(deadline).map_err(|error| self.failed(error))?;
+        value_of::<bool>(response_of(&line)?)?;
+        Ok(UnixStream::from(socket))
+    }
+
+    fn ask<T: DeserializeOwned>(&self, call: Call, timeout: Duration) -> Result<T, ShimError> {
+        let deadline = Instant::now() + timeout;
+        let mut wire = self.open()?;
+        self.send(&mut wire, 0, call, &[], deadline)?;
+        value_of(self.receive(&mut wire, deadline)?)
+    }
+
+    fn open(&self) -> Result<Wire, ShimError> {
+        Wire::connect(&self.directory, SOCKET_NAME).map_err(|error| self.absent(error))
+    }
+
+    fn send(
+        &self,
+        wire: &mut Wire,
+        id: u64,
+        call: Call,
+        fds: &[BorrowedFd<'_>],
+        deadline: Instant,
+    ) -> Result<(), ShimError> {
+        let line = serde_json::to_vec(&Request { id, call }).map_err(|error| ShimError::io("encode a call", error))?;
+        wire.send(&line, fds, deadline).map_err(|error| self.failed(error))
+    }
+
+    fn receive(&self, wire: &mut Wire, deadline: Instant) -> Result<Response, ShimError> {
+        let line = wire.receive(deadline).map_err(|error| self.failed(error))?;
+        response_of(&line)
+    }
+
+    /// Why nobody can be connected to: the run lock tells what lives.
+    fn absent(&self, error: io::Error) -> ShimError {
+        match RunLock::is_held(&self.lock) {
+            Ok(true) => ShimError::new(
+                ShimErrorKind::Orphaned,
+                "the hypervisor runs but its shim is gone, so it can only be ended",
+            )
+            .hint("destroy the domain: its process is still known and will be ended"),
+            Ok(false) => ShimError::new(ShimErrorKind::NotRunning, "the domain does not run"),
+            Err(_) => ShimError::io("connect to the shim", error),
+        }
+    }
+
+    fn failed(&self, error: io::Error) -> ShimError {
+        match error.kind() {
+            io::ErrorKind::TimedOut => ShimError::new(ShimErrorKind::TimedOut, "no answer from the shim in time"),
+            io::ErrorKind::InvalidData => broken("a line above the limit"),
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
+                ShimError::new(ShimErrorKind::Closed, "the shim closed the connection")
+            }
+            _ => ShimError::io(format!("talk to the shim in {}", self.directory.display()), error),
+        }
+    }
+}
+
+fn response_of(line: &[u8]) -> Result<Response, ShimError> {
+    serde_json::from_slice(line).map_err(|_| broken("an answer that is none"))
+}
+
+fn execute_call(command: &str, arguments: Option<&Value>) -> Result<Call, ShimError> {
+    let raw: Option<Box<RawValue>> = arguments
+        .map(to_raw_value)
+        .transpose()
+        .map_err(|error| ShimError::io("encode a command's arguments", error))?;
+    Ok(Call::Execute { command: command.to_owned(), arguments: raw })
+}
+
+/// A QMP answer: the hypervisor's own refusal keeps its class.
+fn command_result(response: Response) -> Result<Value, QmpError> {
+    match response.error {
+        Some(Failure { code: FailureCode::Hypervisor(class), message }) => {
+            Err(QmpError::new(QmpErrorKind::Hypervisor { class }, message))
+        }
+        _ => Ok(value_of(response)?),
+    }
+}
+
+fn value_of<T: DeserializeOwned>(response: Response) -> Result<T, ShimError> {
+    if let Some(failure) = response.error {
+        return Err(failure.into());
+    }
+    let text = response.value.as_ref().map_or("null", |value| value.get());
+    serde_json::from_str(text).map_err(|_| broken("an answer of another kind than asked for"))
+}
+
+fn broken(what: &str) -> ShimError {
+    ShimError::new(ShimErrorKind::Protocol, format!("the shim sent {what}"))
+        .hint("the shim may be of another version of hostler; restart the domain when convenient")
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl From<Failure> for ShimError {
+    fn from(failure: Failure) -> Self {
+        let kind = match failure.code {
+            FailureCode::Closed => ShimErrorKind::Closed,
+            FailureCode::EventsLost => ShimErrorKind::EventsLost,
+            FailureCode::Console => ShimErrorKind::Console,
+            FailureCode::Protocol | FailureCode::Hypervisor(_) => ShimErrorKind::Protocol,
+        };
+        Self::new(kind, failure.message)
+    }
+}
