@@ -262,6 +262,18 @@ mod tests {
     }
 
     #[test]
+    fn a_thousand_definitions_are_all_read() {
+        let root = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let state = owner(root.path());
+        for n in 0..1000 {
+            let xml = format!("<domain>{}</domain>", "x".repeat(4000));
+            state.put_definition(&Definition { xml, ..definition(&format!("d{n:04}")) }).unwrap();
+        }
+        let found = StateDir::open_reader(root.path()).unwrap().definitions().unwrap();
+        assert_eq!((found.len(), found[999].name.as_str()), (1000, "d0999"));
+    }
+
+    #[test]
     fn bad_names_are_refused_and_change_nothing() {
         let root = tempfile::tempdir().unwrap();
         let state = owner(root.path());

@@ -1,0 +1,129 @@
+//! The sequences that are stopped, and the state as a later reader sees it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hostler_state::{Definition, Disk, Intent, StateDir, StateError, Uuid};
+use serde_json::json;
+
+/// Where the killed child notes how many steps were acknowledged; not part of the state.
+pub(crate) const ACKNOWLEDGED: &str = "acknowledged-by-the-test";
+
+/// Every sequence. Domain 1 exists before, domain 2 does not.
+pub(crate) const VERBS: [&str; 8] = [
+    "define",
+    "redefine",
+    "redefine-twice",
+    "undefine",
+    "undefine-and-define",
+    "driver-state",
+    "journal",
+    "first-open",
+];
+
+/// A directory to work in. In memory where that exists: the faults are made here, so a real disk would only
+/// make thousands of fsyncs slow.
+pub(crate) fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+pub(crate) fn definition(domain: u128, generation: u64) -> Definition {
+    Definition {
+        uuid: Uuid::from_u128(domain),
+        name: format!("domain-{domain}"),
+        xml: format!("<domain generation='{generation}'/>"),
+        driver: "test".to_owned(),
+        persistent: true,
+        generation,
+        created_unix_ms: 1,
+        changed_unix_ms: generation,
+    }
+}
+
+/// The state before the verb: one domain at its second generation, with driver state and a variable store.
+pub(crate) fn prepare(root: &Path) {
+    let owner = StateDir::open_owner(root, Duration::ZERO).unwrap();
+    owner.put_definition(&definition(1, 0)).unwrap();
+    owner.put_definition(&definition(1, 1)).unwrap();
+    owner.put_driver_state(Uuid::from_u128(1), b"zero").unwrap();
+    owner.put_driver_state(Uuid::from_u128(1), b"one").unwrap();
+}
+
+/// Runs a verb; `acknowledge` is told the number of steps done after each.
+pub(crate) fn run(
+    name: &str,
+    disk: Arc<dyn Disk>,
+    root: &Path,
+    mut acknowledge: impl FnMut(usize),
+) -> Result<(), StateError> {
+    let owner = StateDir::open_owner_on(disk, root, Duration::ZERO)?;
+    let one = Uuid::from_u128(1);
+    let mut step = 0;
+    let mut done = || {
+        step += 1;
+        acknowledge(step);
+    };
+    match name {
+        "define" => owner.put_definition(&definition(2, 1)).map(|()| done()),
+        "redefine" => owner.put_definition(&definition(1, 2)).map(|()| done()),
+        "redefine-twice" => {
+            owner.put_definition(&definition(1, 2)).map(|()| done())?;
+            owner.put_definition(&definition(1, 3)).map(|()| done())
+        }
+        "undefine" => owner.remove_definition(one).map(|()| done()),
+        "undefine-and-define" => {
+            owner.remove_definition(one).map(|()| done())?;
+            owner.put_definition(&definition(1, 7)).map(|()| done())
+        }
+        "driver-state" => owner.put_driver_state(one, b"two").map(|()| done()),
+        "journal" => {
+            let mut intent = owner.journal().begin("start", one, "planned", json!({"plan": 1}))?;
+            done();
+            intent.payload = json!({"plan": 2});
+            owner.journal().advance(&mut intent, "spawned").map(|()| done())?;
+            owner.journal().finish(&intent).map(|()| done())
+        }
+        "first-open" => Ok(()),
+        other => panic!("no verb {other}"),
+    }
+}
+
+/// Everything a reader can know.
+#[derive(Debug, PartialEq)]
+pub(crate) struct View {
+    definitions: Vec<Definition>,
+    driver_states: Vec<Option<Vec<u8>>>,
+    pending: Vec<(String, serde_json::Value)>,
+    damage: usize,
+}
+
+pub(crate) fn view(root: &Path) -> View {
+    let reader = StateDir::open_reader(root).unwrap();
+    let step = |intent: Intent| (intent.step, intent.payload);
+    View {
+        definitions: reader.definitions().unwrap(),
+        driver_states: [1, 2].map(|domain| reader.driver_state(Uuid::from_u128(domain)).unwrap()).into(),
+        pending: reader.pending().unwrap().into_iter().map(step).collect(),
+        damage: reader.damage().len() + reader.set_aside().unwrap().len(),
+    }
+}
+
+/// Names that no finished operation leaves.
+pub(crate) fn leftovers(root: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut directories = vec![root.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            if name.contains(".tmp-") || name.starts_with("removed-") {
+                found.push(name);
+            }
+            if entry.file_type().unwrap().is_dir() {
+                directories.push(entry.path());
+            }
+        }
+    }
+    found
+}
