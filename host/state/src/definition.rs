@@ -274,6 +274,29 @@ mod tests {
     }
 
     #[test]
+    fn reader_without_lock_always_sees_a_whole_definition_that_never_goes_back() {
+        let root = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let (state, first) = (owner(root.path()), definition("a"));
+        state.put_definition(&first).unwrap();
+        let last = 500;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for generation in 2..=last {
+                    state.put_definition(&Definition { generation, ..first.clone() }).unwrap();
+                }
+            });
+            let reader = StateDir::open_reader(root.path()).unwrap();
+            let mut seen = 0;
+            while seen < last {
+                let now = reader.definition_by_uuid(first.uuid).unwrap().unwrap().generation;
+                assert!(now >= seen, "{now} after {seen}");
+                seen = now;
+            }
+            assert!(reader.damage().is_empty());
+        });
+    }
+
+    #[test]
     fn bad_names_are_refused_and_change_nothing() {
         let root = tempfile::tempdir().unwrap();
         let state = owner(root.path());

@@ -10,7 +10,6 @@ use crate::clock;
 use crate::disk;
 use crate::error::{Kind, StateError};
 use crate::events::scan;
-use crate::lock::Mode;
 
 /// How much of the end of the log is read to find the last number, in bytes; more only when that has none.
 const TAIL_BYTES: [u64; 3] = [4 << 10, 4 * LINE_MAX_BYTES as u64, u64::MAX];
@@ -31,7 +30,7 @@ impl EventLog {
     pub fn append(&self, event: NewEvent) -> Result<Event, StateError> {
         let path = self.current();
         let failed = |error| StateError::io(&path, "append to the event log", error);
-        let guard = self.lock(Mode::Exclusive)?;
+        let guard = self.lock_to_append()?;
         let mut file = disk::open_shared_file(&path).map_err(failed)?;
         let mut tail = tail_of(&file).map_err(failed)?;
         if tail.seq == 0 {

@@ -9,6 +9,7 @@ mod scan;
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -82,16 +83,38 @@ impl EventLog {
         self.root.join("events.log.1")
     }
 
-    fn lock(&self, mode: Mode) -> Result<Guard, StateError> {
-        let path = self.root.join("events.lock");
-        let failed = |error| StateError::io(&path, "lock the event log", error);
-        let file = disk::open_shared_file(&path).map_err(failed)?;
-        if lock::take_within(&file, mode, LOCK_WAIT).map_err(failed)? {
+    fn lock_to_append(&self) -> Result<Guard, StateError> {
+        let path = self.lock_path();
+        let file = disk::open_shared_file(&path).map_err(|error| lock_failed(&path, error))?;
+        self.lock(file, Mode::Exclusive)
+    }
+
+    /// Nothing when no event was ever appended: readers make no files.
+    fn lock_to_read(&self) -> Result<Option<Guard>, StateError> {
+        let path = self.lock_path();
+        match File::open(&path) {
+            Ok(file) => self.lock(file, Mode::Shared).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(lock_failed(&path, error)),
+        }
+    }
+
+    fn lock(&self, file: File, mode: Mode) -> Result<Guard, StateError> {
+        let path = self.lock_path();
+        if lock::take_within(&file, mode, LOCK_WAIT).map_err(|error| lock_failed(&path, error))? {
             return Ok(Guard(file));
         }
         Err(StateError::new(Kind::Busy, &path, "the event log stays locked by another process")
             .hint("look for a stopped hostler process and continue or end it"))
     }
+
+    fn lock_path(&self) -> PathBuf {
+        self.root.join("events.lock")
+    }
+}
+
+fn lock_failed(path: &Path, error: io::Error) -> StateError {
+    StateError::io(path, "lock the event log", error)
 }
 
 /// The lock on the log; apart from the log itself, which rotation renames.

@@ -5,7 +5,6 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 
 use super::{Event, EventLog, LINE_MAX_BYTES};
 use crate::error::StateError;
-use crate::lock::Mode;
 
 /// How every line begins, so that lines before the cursor are passed over without parsing them.
 const LINE_START: &[u8] = b"{\"seq\":";
@@ -49,12 +48,9 @@ impl EventLog {
 
     /// Reads both files from their start; also returns the current one, to be read on.
     pub(super) fn snapshot(&self, cursor: u64) -> Result<(Batch, Option<Reading>), StateError> {
-        if !self.root.is_dir() {
-            return Ok((Batch { next: cursor, ..Batch::default() }, None));
-        }
         let failed = |error| StateError::io(&self.current(), "read the event log", error);
         // Opened together under the lock, so that no rotation comes between; read after it.
-        let guard = self.lock(Mode::Shared)?;
+        let guard = self.lock_to_read()?;
         let files = [self.previous(), self.current()].map(File::open);
         drop(guard);
         let mut batch = Batch { next: cursor, ..Batch::default() };

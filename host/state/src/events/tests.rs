@@ -196,6 +196,13 @@ fn follower_ends_at_its_deadline_and_when_cancelled() {
 }
 
 #[test]
+fn reading_makes_no_file() {
+    let root = tempfile::tempdir().unwrap();
+    assert_eq!(log(root.path()).read_since(0).unwrap(), Batch::default());
+    assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn absent_directory_reads_as_empty() {
     let log = EventLog::at(Path::new("/nonexistent/state"));
     assert!(log.read_since(0).unwrap().events.is_empty());
