@@ -1,0 +1,81 @@
+//! Released versions of the contract never change: `wit/since` is checked against its list of digests.
+
+use crate::Violation;
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// The list, in the format of `sha256sum`, with paths relative to `wit/since`.
+const LIST: &str = "SHA256SUMS";
+const WHY: &str = "drivers out there were built against it, and a changed type no longer links";
+
+/// Every frozen file that changed, is gone, or is not on the list. Nothing is frozen without `wit/since`.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn violations(wit: &Path) -> Result<Vec<Violation>> {
+    let since = wit.join("since");
+    if !since.is_dir() {
+        return Ok(Vec::new());
+    }
+    let list = fs::read_to_string(since.join(LIST)).context("wit/since has no SHA256SUMS")?;
+    let mut expected: BTreeMap<&str, &str> =
+        list.lines().filter_map(|line| line.split_once("  ")).map(|(digest, path)| (path, digest)).collect();
+    let mut found = Vec::new();
+    for path in files(&since)? {
+        let digest = format!("{:x}", Sha256::digest(fs::read(since.join(&path))?));
+        match expected.remove(path.as_str()) {
+            Some(listed) if listed == digest => {}
+            Some(_) => found.push(format!("wit/since/{path}: changed after its release: {WHY}")),
+            None => {
+                found.push(format!("wit/since/{path}: is not in {LIST}; add its digest when it is released"))
+            }
+        }
+    }
+    found.extend(expected.keys().map(|path| format!("wit/since/{path}: is gone: {WHY}")));
+    Ok(found)
+}
+
+fn files(since: &Path) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    let mut todo = vec![since.to_owned()];
+    while let Some(directory) = todo.pop() {
+        for entry in fs::read_dir(&directory)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                todo.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "wit") {
+                found.push(path.strip_prefix(since)?.to_string_lossy().into_owned());
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::violations;
+    use std::fs;
+
+    #[test]
+    fn changed_missing_and_unlisted_files_are_found() {
+        let wit = tempfile::tempdir().unwrap();
+        assert!(violations(wit.path()).unwrap().is_empty());
+        let since = wit.path().join("since");
+        fs::create_dir(&since).unwrap();
+        for name in ["a.wit", "b.wit", "c.wit"] {
+            fs::write(since.join(name), "x").unwrap();
+        }
+        // sha256 of "x"
+        let x = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
+        fs::write(since.join("SHA256SUMS"), format!("{x}  a.wit\n{}  b.wit\n{x}  d.wit\n", "0".repeat(64)))
+            .unwrap();
+        let found = violations(wit.path()).unwrap();
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert!(found[0].contains("b.wit: changed") && found[1].contains("c.wit: is not"));
+        assert!(found[2].contains("d.wit: is gone"));
+    }
+}
