@@ -32,7 +32,7 @@ pub struct Layer<F> {
     pub format: Format,
     /// Who said so.
     pub format_origin: FormatOrigin,
-    /// What its header says; for raw images the size of the file.
+    /// What its header says; for raw images the size of the file in whole sectors.
     pub header: Header,
     /// Bytes it occupies on disk.
     pub physical_bytes: u64,

@@ -78,7 +78,7 @@ mod tests {
         let Ok(Progress::Done(header)) = Inspection::new(Format::Raw, 4711).advance() else {
             panic!("raw needs nothing")
         };
-        assert_eq!(header.virtual_size, 4711);
+        assert_eq!(header.virtual_size, 5120, "whole sectors");
         assert!(header.backing.is_none());
     }
 

@@ -3,10 +3,13 @@
 use super::{Features, Header};
 use crate::windows::Windows;
 
-/// A raw image is as large as its file, and says nothing else.
+/// Unit in which a disk is addressed, in bytes.
+const SECTOR: u64 = 512;
+
+/// A raw image is as large as its file, up to a whole sector, and says nothing else.
 pub(super) fn parse(image: &Windows) -> Header {
     Header {
-        virtual_size: image.length(),
+        virtual_size: image.length().checked_next_multiple_of(SECTOR).unwrap_or(u64::MAX),
         cluster_size: None,
         backing: None,
         data_file: None,
