@@ -105,16 +105,24 @@ impl RunLock {
     /// # Errors
     /// [`Kind::Io`] when the lock file cannot be opened or probed: then nothing is known.
     pub fn is_held(path: &Path) -> Result<bool, StateError> {
+        Ok(!Self::wait_released(path, Duration::ZERO)?)
+    }
+
+    /// Waits until nobody holds the lock; `false` when somebody still does after `wait`.
+    ///
+    /// # Errors
+    /// As [`RunLock::is_held`].
+    pub fn wait_released(path: &Path, wait: Duration) -> Result<bool, StateError> {
         let failed = |error| StateError::io(path, "probe the run lock", error);
         let file = match File::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
             opened => opened.map_err(failed)?,
         };
-        let taken = take_within(&file, Mode::Shared, Duration::ZERO).map_err(failed)?;
+        let taken = take_within(&file, Mode::Shared, wait).map_err(failed)?;
         if taken {
             release(&file);
         }
-        Ok(!taken)
+        Ok(taken)
     }
 
     /// A duplicate of the descriptor to be inherited by the hypervisor; it shares the lock.
@@ -152,6 +160,19 @@ mod tests {
         drop(lock);
         assert!(!RunLock::is_held(&path).unwrap());
         RunLock::acquire(&path).unwrap();
+    }
+
+    #[test]
+    fn waiter_is_told_when_the_holder_lets_go() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let lock = RunLock::acquire(&path).unwrap();
+        assert!(!RunLock::wait_released(&path, Duration::from_millis(1)).unwrap());
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| RunLock::wait_released(&path, Duration::from_secs(30)).unwrap());
+            drop(lock);
+            assert!(waiter.join().unwrap());
+        });
     }
 
     #[test]

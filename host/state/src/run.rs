@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -25,6 +26,8 @@ pub enum RunRecord {
     Process,
     /// `exit.json`: how it ended, written by the shim as its last act.
     Exit,
+    /// `document.json`: the domain XML it was started with, which a later definition does not change.
+    Document,
 }
 
 /// `<root>/run/<uuid>`. Written by the owner until the shim holds the lock, and by the shim from then on.
@@ -109,6 +112,7 @@ impl RunDir {
             RunRecord::Launch => "launch.json",
             RunRecord::Process => "process.json",
             RunRecord::Exit => "exit.json",
+            RunRecord::Document => "document.json",
         })
     }
 
@@ -118,6 +122,14 @@ impl RunDir {
     /// [`Kind::Io`]: then nothing is known.
     pub fn is_held(&self) -> Result<bool, StateError> {
         RunLock::is_held(&self.lock_path())
+    }
+
+    /// Waits until nothing of this domain lives any more; `false` when something still does after `wait`.
+    ///
+    /// # Errors
+    /// [`Kind::Io`]: then nothing is known.
+    pub fn wait_released(&self, wait: Duration) -> Result<bool, StateError> {
+        RunLock::wait_released(&self.lock_path(), wait)
     }
 
     /// Takes the run lock.
@@ -165,7 +177,7 @@ impl Owner {
         let run = self.run_dir(domain);
         if !self.files.ensure_directory(run.path())? {
             let lock = run.acquire()?;
-            for record in [RunRecord::Process, RunRecord::Exit, RunRecord::Launch] {
+            for record in [RunRecord::Process, RunRecord::Exit, RunRecord::Launch, RunRecord::Document] {
                 self.files.remove(&run.record_path(record))?;
             }
             drop(lock);
@@ -193,7 +205,6 @@ impl Owner {
 mod tests {
     use super::*;
     use crate::layout::StateDir;
-    use std::time::Duration;
 
     #[test]
     fn records_go_from_owner_to_shim_and_back() {
