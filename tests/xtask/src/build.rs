@@ -13,8 +13,21 @@ const PACKAGES: &[&str] = &["hostler-cli", "hostler-launch"];
 /// When cargo fails.
 pub(crate) fn release() -> Result<()> {
     shell::step("building hostler and hostler-shim (release; the first build takes some minutes)");
+    build(&["--release"])
+}
+
+/// Builds the same for development, as the tests run them.
+///
+/// # Errors
+/// When cargo fails.
+pub(crate) fn development() -> Result<()> {
+    shell::step("building hostler and hostler-shim (development; the first build takes some minutes)");
+    build(&[])
+}
+
+fn build(profile: &[&str]) -> Result<()> {
     let mut cargo = Command::new(workspace::cargo());
-    cargo.current_dir(workspace::root()?).args(["build", "--release", "--bins"]);
+    cargo.current_dir(workspace::root()?).args(["build", "--bins"]).args(profile);
     for package in PACKAGES {
         cargo.args(["-p", package]);
     }

@@ -2,12 +2,18 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
 
 mod args;
+mod bench;
+mod bless;
 mod build;
+mod check;
 mod components;
 mod corpus;
+mod demo;
 mod guest;
 mod setup;
 mod shell;
+mod test;
+mod wit_check;
 mod workspace;
 
 use args::Args;
@@ -47,6 +53,12 @@ fn run(verb: &str, args: Args) -> anyhow::Result<()> {
         "components" => components::run(args),
         "setup" => setup::run(args),
         "guest" => guest::run(args),
+        "demo" => demo::run(args),
+        "test" => test::run(args),
+        "check" => check::run(args),
+        "bless" => bless::run(args),
+        "bench" => bench::run(args),
+        "wit-check" => wit_check::run(args),
         "corpus" => corpus::run(args),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

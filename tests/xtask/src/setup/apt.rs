@@ -1,13 +1,17 @@
 //! Debian packages: which are missing, how to install them, and what to do when a newer one is in the way.
 
 use crate::shell;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
 /// The release whose packages fit together.
 const RELEASE: &str = "bookworm";
 /// Often present from backports, newer than the system emulator can live with.
 const IN_THE_WAY: &str = "qemu-utils";
+
+/// Beginnings of the lines that show how far `apt-get` is.
+const PROGRESS: &[&str] = &["Need to get ", "Setting up "];
 
 /// Installs whichever of the packages are missing.
 ///
@@ -20,12 +24,26 @@ pub(super) fn ensure(packages: &[&str]) -> Result<()> {
     }
     let install = plan(packages, &missing)?;
     shell::step(format!("installing Debian packages: {}", missing.join(" ")));
-    if let Err(first) = shell::run(privileged(&install)?.stdout(Stdio::null())) {
+    if let Err(first) = apply(&install) {
         // The lists may name versions that the mirror has replaced since.
         shell::step(format!("{first:#}; trying once more with fresh package lists"));
         update()?;
-        shell::run(privileged(&install)?.stdout(Stdio::null()))?;
+        apply(&install)?;
     }
+    Ok(())
+}
+
+/// Installs, and says of each package when it is there.
+fn apply(install: &[String]) -> Result<()> {
+    let mut process = privileged(install)?.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    for line in process.stdout.take().into_iter().flat_map(|out| BufReader::new(out).lines()) {
+        let line = line?;
+        if PROGRESS.iter().any(|start| line.starts_with(start)) {
+            eprintln!("  {line}");
+        }
+    }
+    let status = process.wait()?;
+    ensure!(status.success(), "apt-get {} failed: {status}", install.join(" "));
     Ok(())
 }
 
@@ -69,7 +87,8 @@ fn plan(packages: &[&str], missing: &[&str]) -> Result<Vec<String>> {
     if missing.contains(&IN_THE_WAY) || !packages.contains(&IN_THE_WAY) {
         bail!("apt-get cannot install {}:\n{refusal}", missing.join(" "));
     }
-    let downgrading = install_arguments(packages, &[IN_THE_WAY]);
+    let named: Vec<&str> = [missing, &[IN_THE_WAY]].concat();
+    let downgrading = install_arguments(&named, &[IN_THE_WAY]);
     let Ok(what) = simulate(&downgrading) else {
         bail!("apt-get cannot install {}:\n{refusal}", missing.join(" "));
     };
@@ -77,9 +96,7 @@ fn plan(packages: &[&str], missing: &[&str]) -> Result<Vec<String>> {
         "{IN_THE_WAY} is newer than {RELEASE}'s and keeps {} from being installed; it goes back to {RELEASE}'s version:",
         missing.join(" ")
     ));
-    what.lines()
-        .filter(|line| line.starts_with("Inst ") && line.contains('['))
-        .for_each(shell::step);
+    what.lines().filter(|line| line.starts_with("Inst ") && line.contains('[')).for_each(shell::step);
     Ok(downgrading)
 }
 

@@ -1,0 +1,24 @@
+//! `cargo xtask bench [NAME]`: builds everything for release and runs the benchmarks.
+
+use crate::args::Args;
+use crate::{build, components, guest, setup, shell, workspace};
+use anyhow::Result;
+use std::process::Command;
+
+/// Runs the verb; its arguments go to the benchmarks.
+pub(crate) fn run(args: Args) -> Result<()> {
+    setup::ensure(false)?;
+    build::release()?;
+    components::build_all()?;
+    guest::ensure()?;
+    let target = workspace::target_dir()?;
+    let mut cargo = Command::new(workspace::cargo());
+    cargo
+        .current_dir(workspace::root()?)
+        .args(["run", "--release", "--quiet", "--package", "hostler-bench", "--"])
+        .args(args.rest())
+        .env("HOSTLER_COMPONENTS", &target)
+        .env("HOSTLER_TEST_GUEST", target.join("guest"))
+        .env("HOSTLER_BIN_DIR", target.join("release"));
+    shell::run(&mut cargo)
+}
