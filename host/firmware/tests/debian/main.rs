@@ -1,0 +1,4 @@
+//! Firmware as the distribution ships it.
+
+#[cfg(test)]
+mod cases;
