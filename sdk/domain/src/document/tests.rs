@@ -1,0 +1,2 @@
+//! Round trip, positions and edits of documents.
+

@@ -1,0 +1,133 @@
+//! Storage on a server.
+
+use crate::error::{XmlError, XmlErrorKind};
+use crate::read::Element;
+
+keywords! {
+    /// The protocol of a storage server.
+    Protocol {
+        Nbd = "nbd", Rbd = "rbd", Sheepdog = "sheepdog", Gluster = "gluster", Iscsi = "iscsi", Http = "http",
+        Https = "https", Ftp = "ftp", Ftps = "ftps", Tftp = "tftp", Ssh = "ssh", Vxhs = "vxhs", Nfs = "nfs",
+    }
+}
+keywords! {
+    /// How a host is reached.
+    Transport { Tcp = "tcp", Unix = "unix", Rdma = "rdma" }
+}
+
+/// A source on a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkSource {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The export, image, target or path; none only for nbd without export.
+    pub name: Option<String>,
+    /// The query part of an HTTP location.
+    pub query: Option<String>,
+    /// Whether the connection is encrypted.
+    pub tls: Option<bool>,
+    /// The name that the server's certificate must carry.
+    pub tls_hostname: Option<String>,
+    /// The servers.
+    pub hosts: Vec<Host>,
+    /// Name of a snapshot inside the image.
+    pub snapshot: Option<String>,
+    /// Host path of a configuration file (rbd).
+    pub config_file: Option<String>,
+    /// iSCSI name of the initiator.
+    pub initiator_iqn: Option<String>,
+    /// Whether the certificate of the server is checked.
+    pub ssl_verify: Option<bool>,
+    /// Cookies to send.
+    pub cookies: Vec<Cookie>,
+    /// How much to read ahead, in bytes.
+    pub readahead_bytes: Option<u64>,
+    /// How long to wait for an answer, in seconds.
+    pub timeout_s: Option<u64>,
+    /// How long to try again, in seconds.
+    pub reconnect_delay_s: Option<u32>,
+    /// User as which an NFS server is asked.
+    pub nfs_user: Option<String>,
+    /// Group as which an NFS server is asked.
+    pub nfs_group: Option<String>,
+}
+
+/// One server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// How it is reached.
+    pub transport: Transport,
+    /// Its name or address; none for `unix`.
+    pub name: Option<String>,
+    /// Its port; none for the protocol's own.
+    pub port: Option<u16>,
+    /// Path of its socket, for `unix` only.
+    pub socket: Option<String>,
+}
+
+/// A cookie to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cookie {
+    /// Its name.
+    pub name: String,
+    /// Its value; treat it as a secret.
+    pub value: String,
+}
+
+impl Host {
+    pub(crate) fn read(host: Element<'_>) -> Result<Self, XmlError> {
+        let transport = host.keyword("transport")?.unwrap_or(Transport::Tcp);
+        let read = Self {
+            transport,
+            name: host.filled("name"),
+            port: host.number("port")?,
+            socket: host.filled("socket"),
+        };
+        match (transport, &read.name, &read.socket) {
+            (Transport::Unix, _, None) => Err(host.missing("socket")),
+            (Transport::Unix, _, Some(_)) => Ok(read),
+            (_, None, _) => Err(host.missing("name")),
+            (_, _, Some(_)) => {
+                Err(host.error(XmlErrorKind::Conflict, format!("a socket goes with transport 'unix', not '{transport}'")))
+            }
+            _ => Ok(read),
+        }
+    }
+}
+
+impl NetworkSource {
+    pub(super) fn read(source: Element<'_>) -> Result<Self, XmlError> {
+        let protocol = source.need_keyword("protocol")?;
+        let name = source.filled("name");
+        if name.is_none() && protocol != Protocol::Nbd {
+            return Err(source.missing("name"));
+        }
+        let named = |child, attribute| source.child(child).and_then(|child| child.filled(attribute));
+        let initiator = source.child("initiator").and_then(|initiator| initiator.child("iqn"));
+        let identity = source.child("identity");
+        let cookies = source.maybe("cookies", |cookies| cookies.each("cookie", read_cookie))?;
+        let delay = source.maybe("reconnect", |reconnect| reconnect.number("delay"))?;
+        Ok(Self {
+            protocol,
+            name,
+            query: source.filled("query"),
+            tls: source.yes_no("tls")?,
+            tls_hostname: source.filled("tlsHostname"),
+            hosts: source.each("host", Host::read)?,
+            snapshot: named("snapshot", "name"),
+            config_file: named("config", "file"),
+            initiator_iqn: initiator.and_then(|iqn| iqn.filled("name")),
+            ssl_verify: source.maybe("ssl", |ssl| ssl.yes_no("verify"))?.flatten(),
+            cookies: cookies.unwrap_or_default(),
+            readahead_bytes: source.maybe("readahead", |readahead| readahead.need_number("size"))?,
+            timeout_s: source.maybe("timeout", |timeout| timeout.need_number("seconds"))?,
+            reconnect_delay_s: delay.flatten(),
+            nfs_user: identity.and_then(|identity| identity.filled("user")),
+            nfs_group: identity.and_then(|identity| identity.filled("group")),
+        })
+    }
+}
+
+fn read_cookie(cookie: Element<'_>) -> Result<Cookie, XmlError> {
+    Ok(Cookie { name: cookie.need_string("name")?, value: cookie.content() })
+}
