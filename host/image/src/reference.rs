@@ -129,7 +129,7 @@ fn unreadable(text: &str) -> Option<String> {
     if text.len() > MAX_REFERENCE_BYTES {
         return Some(format!("it has {} bytes, allowed are {MAX_REFERENCE_BYTES}", text.len()));
     }
-    text.chars().any(char::is_control).then(|| "it contains control characters".to_owned())
+    text.chars().any(is_deceptive).then(|| "it contains control characters".to_owned())
 }
 
 fn file(text: &str, whole: &str) -> Parsed {
@@ -195,9 +195,14 @@ pub(crate) fn printable(text: &str) -> String {
     shown
 }
 
+/// Characters that change what is shown around them: control characters, and overrides of writing direction.
+fn is_deceptive(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 fn escape(character: char) -> impl Iterator<Item = char> {
     let escaped =
-        if character.is_control() { character.escape_default().to_string() } else { character.to_string() };
+        if is_deceptive(character) { character.escape_default().to_string() } else { character.to_string() };
     escaped.chars().collect::<Vec<_>>().into_iter()
 }
 
@@ -257,6 +262,7 @@ mod tests {
     fn unreadable_names_are_malformed() {
         assert!(malformed("").contains("empty"));
         assert!(malformed("a\nb").contains("control"));
+        assert!(malformed("a\u{202e}gpj.exe").contains("control"));
         assert!(malformed(&"a".repeat(1024)).contains("1024"));
         for directory in ["/", ".", "..", "a/..", "a/"] {
             assert!(malformed(directory).contains("directory"), "{directory}");

@@ -141,4 +141,12 @@ mod tests {
         assert!(matches!(windows.u64_be(1), Err(Halt::Fault(error)) if error.kind() == ErrorKind::Truncated));
         assert!(matches!(windows.u64_be(u64::MAX), Err(Halt::Fault(_))));
     }
+
+    #[test]
+    fn the_budget_ends_a_header_that_asks_for_too_much() {
+        let mut windows = Windows::new(u64::MAX);
+        windows.charge(ByteRange { offset: 0, length: 2 << 20 }).unwrap();
+        let error = windows.charge(ByteRange { offset: 9, length: 1 }).unwrap_err();
+        assert_eq!((error.code(), error.offset()), ("image.too-complex", Some(9)));
+    }
 }

@@ -82,6 +82,12 @@ impl<F> Walk<F> {
         Ok(Self { request, layers: Vec::new(), notes, seen: HashMap::new(), state: State::Open(top) })
     }
 
+    /// The layers that are known so far, to show how far a walk came that ended in a refusal.
+    #[must_use]
+    pub fn layers(&self) -> &[Layer<F>] {
+        &self.layers
+    }
+
     /// Goes as far as is possible without the caller.
     ///
     /// # Errors

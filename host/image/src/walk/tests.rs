@@ -281,3 +281,42 @@ fn answers_out_of_turn_are_refused() {
     assert_eq!(walk.supply(vec![]).unwrap_err().code(), "image.invalid-request");
     assert_eq!(walk.finish().unwrap_err().code(), "image.invalid-request");
 }
+
+#[test]
+fn names_that_cannot_be_used_are_malformed() {
+    for name in ["../../..", "sub/", "unknown:x", "a\nb"] {
+        let error =
+            Memory::default().with("/d/top", overlay(name, "raw")).resolve(request("/d/top")).unwrap_err();
+        assert_eq!(error.code(), "image.reference-malformed", "{name:?}");
+        assert!(!error.to_string().contains('\n'));
+    }
+}
+
+#[test]
+fn failures_of_the_operating_system_keep_their_cause() {
+    let mut walk = Walk::<()>::new(request("/d/top")).unwrap();
+    assert!(matches!(walk.step().unwrap(), Step::Open(_)));
+    let denied =
+        walk.open_failed(OpenFailure::PermissionDenied(io::Error::from(io::ErrorKind::PermissionDenied)));
+    assert_eq!((denied.code(), denied.layer()), ("image.permission-denied", Some(0)));
+    assert!(std::error::Error::source(&denied).is_some());
+    assert_eq!(walk.open_failed(OpenFailure::Io(io::Error::other("x"))).code(), "image.io");
+    let identity = Identity::BlockDevice { number: 7 };
+    let opened =
+        Opened { file: (), identity, kind: FileKind::BlockDevice, length: 1 << 20, physical_bytes: 0 };
+    walk.opened(opened).unwrap();
+    assert!(matches!(walk.step().unwrap(), Step::Read { .. }));
+    assert_eq!(walk.read_failed(io::Error::other("x")).code(), "image.io");
+    assert!(walk.layers().is_empty());
+}
+
+#[test]
+fn directories_and_fifos_hold_no_image() {
+    for kind in [FileKind::Directory, FileKind::Other] {
+        let mut walk = Walk::<()>::new(request("/d/top")).unwrap();
+        let identity = Identity::File { device: 1, inode: 1 };
+        let error =
+            walk.opened(Opened { file: (), identity, kind, length: 0, physical_bytes: 0 }).unwrap_err();
+        assert_eq!(error.code(), "image.not-an-image");
+    }
+}
