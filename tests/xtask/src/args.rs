@@ -46,14 +46,23 @@ impl Args {
     /// # Errors
     /// When an unknown option or too many words are left.
     pub(crate) fn positional<const N: usize>(self) -> Result<[Option<String>; N]> {
+        let words = self.words()?;
+        if let Some(word) = words.get(N) {
+            bail!("unexpected argument {word}; see cargo xtask --help");
+        }
+        let mut words = words.into_iter();
+        Ok(std::array::from_fn(|_| words.next()))
+    }
+
+    /// All the words left.
+    ///
+    /// # Errors
+    /// When an unknown option is among them.
+    pub(crate) fn words(self) -> Result<Vec<String>> {
         if let Some(option) = self.words.iter().find(|word| word.starts_with('-')) {
             bail!("unknown option {option}; see cargo xtask --help");
         }
-        if let Some(word) = self.words.get(N) {
-            bail!("unexpected argument {word}; see cargo xtask --help");
-        }
-        let mut words = self.words.into_iter();
-        Ok(std::array::from_fn(|_| words.next()))
+        Ok(self.words)
     }
 
     /// The words left, to be handed to another program.

@@ -8,7 +8,7 @@ mod manifest;
 
 use crate::args::Args;
 use crate::{shell, workspace};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use cargo_metadata::{CrateType, Package};
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -40,10 +40,9 @@ struct Source {
     output: PathBuf,
 }
 
-/// Runs the verb.
+/// Runs the verb; its words are the names of the components wanted, all without any.
 pub(crate) fn run(args: Args) -> Result<()> {
-    let [] = args.positional()?;
-    build_all()
+    build(&args.words()?)
 }
 
 /// Builds every component below `drivers/` and `tests/guests/`.
@@ -51,16 +50,34 @@ pub(crate) fn run(args: Args) -> Result<()> {
 /// # Errors
 /// When the target is missing, a build fails, or a component breaks the rules.
 pub(crate) fn build_all() -> Result<()> {
+    build(&[])
+}
+
+fn build(wanted: &[String]) -> Result<()> {
     check_target()?;
-    let sources = sources()?;
+    let mut sources = sources()?;
+    if let Some(unknown) = wanted.iter().find(|name| sources.iter().all(|source| !source.is_called(name))) {
+        bail!("there is no component {unknown} below drivers/ or tests/guests/");
+    }
+    sources.retain(|source| wanted.is_empty() || wanted.iter().any(|name| source.is_called(name)));
     shell::step(format!("building {} components", sources.len()));
     let build_dir = workspace::target_dir()?.join("components-build");
     compile(&sources, &build_dir)?;
+    let mut failures = Vec::new();
     for source in &sources {
-        let name = &source.package.name;
-        finish(source, &build_dir).with_context(|| format!("component {name}"))?;
+        if let Err(error) = finish(source, &build_dir) {
+            failures.push(format!("component {}: {error:#}", source.package.name));
+        }
     }
+    ensure!(failures.is_empty(), "{}", failures.join("\n"));
     Ok(())
+}
+
+impl Source {
+    /// Called by its file or by its package.
+    fn is_called(&self, name: &str) -> bool {
+        self.package.name.as_str() == name || self.output.file_stem().is_some_and(|stem| stem == name)
+    }
 }
 
 /// The components of the workspace: drivers and test guests are told by where they lie.

@@ -28,7 +28,7 @@ usage: cargo xtask VERB [ARGUMENTS]
   test [ARGUMENTS]       every test; arguments go to the test runner
   check                  formatting, lints, architecture rules, contract, documentation
   bless                  record the goldens anew
-  components             build the driver components into TARGET/drivers and TARGET/guests
+  components [NAME...]   build the driver components into TARGET/drivers and TARGET/guests
   guest                  make the small Linux guests that demo and tests boot
   corpus argv [DIR]      translate a corpus of domains and compare (--verbose, --diff NAME|all,
                          --hostler BIN --drivers DIR, --compare DIR)
