@@ -269,7 +269,17 @@ impl Address {
 }
 
 const TYPES: &[&str] = &[
-    "pci", "drive", "usb", "virtio-serial", "ccid", "isa", "dimm", "spapr-vio", "ccw", "virtio-mmio", "unassigned",
+    "pci",
+    "drive",
+    "usb",
+    "virtio-serial",
+    "ccid",
+    "isa",
+    "dimm",
+    "spapr-vio",
+    "ccw",
+    "virtio-mmio",
+    "unassigned",
 ];
 
 fn pci_fragment(pci: &PciAddress) -> Fragment {
@@ -295,9 +305,7 @@ fn read_usb(element: Element<'_>) -> Result<Address, XmlError> {
 const MAX_USB_TIERS: usize = 4;
 
 fn read_ccw(element: Element<'_>) -> Result<Address, XmlError> {
-    let number = |name, most| {
-        element.c_number(name, most)?.ok_or_else(|| element.missing(name))
-    };
+    let number = |name, most| element.c_number(name, most)?.ok_or_else(|| element.missing(name));
     Ok(Address::Ccw(CcwAddress {
         cssid: u8::try_from(number("cssid", 0xfe)?).unwrap_or(u8::MAX),
         ssid: u8::try_from(number("ssid", 3)?).unwrap_or(u8::MAX),
@@ -309,7 +317,9 @@ fn read_ccw(element: Element<'_>) -> Result<Address, XmlError> {
 pub(crate) fn read_host_pci(element: Element<'_>) -> Result<PciAddress, XmlError> {
     let address = PciAddress::read(element)?;
     if address.is_unassigned() {
-        return Err(element.error(XmlErrorKind::MissingAttribute, "the PCI address of the host device is missing"));
+        return Err(
+            element.error(XmlErrorKind::MissingAttribute, "the PCI address of the host device is missing")
+        );
     }
     Ok(address)
 }

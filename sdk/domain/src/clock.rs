@@ -148,7 +148,9 @@ fn read_timers(clock: Element<'_>) -> Result<Vec<Timer>, XmlError> {
     for element in clock.children("timer") {
         let timer = read_timer(element)?;
         if timers.iter().any(|known| known.name == timer.name) {
-            return Err(element.error(XmlErrorKind::Conflict, format!("timer '{}' is given twice", timer.name)));
+            return Err(
+                element.error(XmlErrorKind::Conflict, format!("timer '{}' is given twice", timer.name))
+            );
         }
         timers.push(timer);
     }

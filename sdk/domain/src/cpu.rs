@@ -222,7 +222,9 @@ fn read_cells(numa: Element<'_>) -> Result<Vec<NumaCell>, XmlError> {
     for (place, element) in numa.children("cell").enumerate() {
         let cell = read_cell(element, u32::try_from(place).unwrap_or(u32::MAX))?;
         if cells.iter().any(|known| known.id == cell.id) {
-            return Err(element.error(XmlErrorKind::Conflict, format!("NUMA cell {} is given twice", cell.id)));
+            return Err(
+                element.error(XmlErrorKind::Conflict, format!("NUMA cell {} is given twice", cell.id))
+            );
         }
         cells.push(cell);
     }

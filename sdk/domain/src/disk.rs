@@ -194,7 +194,12 @@ fn read_source(disk: Element<'_>, driver: &DiskDriver) -> Result<StorageSource, 
     Ok(source)
 }
 
-fn one_place<T>(disk: Element<'_>, what: &str, inner: Option<T>, outer: Option<T>) -> Result<Option<T>, XmlError> {
+fn one_place<T>(
+    disk: Element<'_>,
+    what: &str,
+    inner: Option<T>,
+    outer: Option<T>,
+) -> Result<Option<T>, XmlError> {
     if inner.is_some() && outer.is_some() {
         let message = format!("'{what}' stands both in the disk and in its source");
         return Err(disk.error(XmlErrorKind::Conflict, message).hint("keep the one inside 'source'"));

@@ -79,9 +79,10 @@ pub struct Domain {
     pub title: Option<String>,
     /// A description.
     pub description: Option<String>,
-    /// Memory at start; always more than nothing. Rounded up to KiB.
+    /// All memory, plugged devices included; always more than they are. Rounded up to KiB. When there are
+    /// NUMA cells, their sum and the devices, whatever `<memory>` says.
     pub memory: Bytes,
-    /// Memory that the balloon leaves to the guest; the same as `memory` when not given.
+    /// Memory that the balloon leaves to the guest; `memory` when not given, and never more.
     pub current_memory: Bytes,
     /// Whether the guest's memory goes into a core dump of the hypervisor.
     pub dump_core: Option<bool>,
@@ -178,6 +179,16 @@ impl Domain {
         Ok(())
     }
 
+    /// Memory at start, without memory devices.
+    pub fn initial_memory(&self) -> Bytes {
+        Bytes(self.memory.0.saturating_sub(self.plugged_memory().0))
+    }
+
+    /// Memory of all memory devices together.
+    pub fn plugged_memory(&self) -> Bytes {
+        Bytes(self.devices.memories.iter().fold(0, |sum, memory| sum.saturating_add(memory.size.0)))
+    }
+
     /// What the model does not read, in document order: kept verbatim, and of no effect.
     pub fn unmodelled(&self) -> &[Unmodelled] {
         &self.unmodelled
@@ -185,9 +196,7 @@ impl Domain {
 }
 
 fn read_general(root: Element<'_>, document: Document) -> Result<Domain, XmlError> {
-    let memory = root.need_child("memory")?;
-    let size = read_memory(memory)?;
-    let current = root.maybe("currentMemory", |current| current.size("KiB"))?.map(round_to_kib);
+    let given = root.child("memory");
     let action = |name| root.maybe(name, Element::content_keyword);
     Ok(Domain {
         document,
@@ -199,9 +208,9 @@ fn read_general(root: Element<'_>, document: Document) -> Result<Domain, XmlErro
         genid: root.maybe("genid", read_genid)?,
         title: root.maybe("title", read_title)?,
         description: root.text_of("description"),
-        memory: size,
-        current_memory: current.filter(|current| current.0 > 0).unwrap_or(size),
-        dump_core: memory.on_off("dumpCore")?,
+        memory: Bytes(0),
+        current_memory: Bytes(0),
+        dump_core: given.map(|memory| memory.on_off("dumpCore")).transpose()?.flatten(),
         max_memory: root.maybe("maxMemory", |most| {
             Ok(MaxMemory { size: round_to_kib(most.size("KiB")?), slots: most.number("slots")? })
         })?,
@@ -229,7 +238,7 @@ fn read_general(root: Element<'_>, document: Document) -> Result<Domain, XmlErro
 fn read_machine(root: Element<'_>, domain: Domain) -> Result<Domain, XmlError> {
     let memtune = root.child("memtune");
     let hard_limit = memtune.map(|memtune| memtune.maybe("hard_limit", |limit| limit.size("KiB")));
-    Ok(Domain {
+    let read = Domain {
         os: root.need_child("os").and_then(Os::read)?,
         sysinfo: root.each("sysinfo", Sysinfo::read)?,
         cpu: root.maybe("cpu", Cpu::read)?,
@@ -243,19 +252,33 @@ fn read_machine(root: Element<'_>, domain: Domain) -> Result<Domain, XmlError> {
         devices: root.maybe("devices", Devices::read)?.unwrap_or_default(),
         qemu: QemuNamespace::read(root)?,
         ..domain
-    })
+    };
+    read_memory(root, read)
 }
 
 fn round_to_kib(size: Bytes) -> Bytes {
     Bytes::from_kib(size.kib())
 }
 
-fn read_memory(memory: Element<'_>) -> Result<Bytes, XmlError> {
-    let size = round_to_kib(memory.size("KiB")?);
-    if size.0 == 0 {
-        return Err(memory.error(XmlErrorKind::OutOfRange, "a domain needs more memory than none"));
+/// Memory comes last: NUMA cells and plugged devices say how much there is, when there are cells.
+fn read_memory(root: Element<'_>, domain: Domain) -> Result<Domain, XmlError> {
+    let cells = domain.cpu.iter().flat_map(|cpu| &cpu.numa);
+    let in_cells = cells.fold(0_u64, |sum, cell| sum.saturating_add(cell.memory.0));
+    let given = root.maybe("memory", |memory| memory.size("KiB"))?;
+    let total = match (in_cells, given) {
+        (0, Some(given)) => given,
+        (0, None) => root.need_child("memory")?.size("KiB")?,
+        (cells, _) => Bytes(cells.saturating_add(domain.plugged_memory().0)),
+    };
+    let memory = round_to_kib(total);
+    if memory.0 <= domain.plugged_memory().0 {
+        let subject = root.child("memory").unwrap_or(root);
+        let message = "no memory is left for the domain at start, besides its memory devices";
+        return Err(subject.error(XmlErrorKind::OutOfRange, message));
     }
-    Ok(size)
+    let current = root.maybe("currentMemory", |current| current.size("KiB"))?.map(round_to_kib);
+    let current = current.filter(|current| current.0 > 0).map_or(memory, |current| current.min(memory));
+    Ok(Domain { memory, current_memory: current, ..domain })
 }
 
 fn read_name(name: Element<'_>) -> Result<DomainName, XmlError> {

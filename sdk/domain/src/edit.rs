@@ -73,7 +73,8 @@ impl Domain {
             return self.document.set_text(node, &uuid.to_string());
         }
         let fragment = Fragment::new("uuid").text(uuid).to_xml();
-        let after_name = self.document.elements(root).skip_while(|node| self.document.name(*node) != "name").nth(1);
+        let after_name =
+            self.document.elements(root).skip_while(|node| self.document.name(*node) != "name").nth(1);
         match after_name {
             Some(next) => self.document.insert_before(next, &fragment).map(drop),
             None => self.document.append_child(root, &fragment).map(drop),

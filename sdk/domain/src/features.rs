@@ -198,20 +198,19 @@ impl Features {
             pmu: switch(features, "pmu")?,
             vmcoreinfo: switch(features, "vmcoreinfo")?,
             ps2: switch(features, "ps2")?,
-            tcg_tb_cache: tcg.map(|tcg| tcg.maybe("tb-cache", |size| size.size("KiB"))).transpose()?.flatten(),
+            tcg_tb_cache: tcg
+                .map(|tcg| tcg.maybe("tb-cache", |size| size.size("KiB")))
+                .transpose()?
+                .flatten(),
             gic: features.maybe("gic", |gic| Ok(Gic { version: gic.keyword("version")? }))?,
-            async_teardown: features.maybe("async-teardown", |teardown| {
-                Ok(teardown.yes_no("enabled")?.unwrap_or(true))
-            })?,
+            async_teardown: features
+                .maybe("async-teardown", |teardown| Ok(teardown.yes_no("enabled")?.unwrap_or(true)))?,
         })
     }
 }
 
 fn read_smm(smm: Element<'_>) -> Result<Smm, XmlError> {
-    Ok(Smm {
-        state: smm.on_off("state")?.unwrap_or(true),
-        tseg: smm.maybe("tseg", |tseg| tseg.size("MiB"))?,
-    })
+    Ok(Smm { state: smm.on_off("state")?.unwrap_or(true), tseg: smm.maybe("tseg", |tseg| tseg.size("MiB"))? })
 }
 
 impl HyperV {

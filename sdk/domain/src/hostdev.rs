@@ -124,7 +124,9 @@ impl Hostdev {
     pub(crate) fn read(hostdev: Element<'_>) -> Result<Self, XmlError> {
         let source = hostdev.need_child("source")?;
         let read = match (hostdev.get("mode").unwrap_or("subsystem"), hostdev.need("type")?) {
-            ("subsystem", "pci") => HostdevSource::Pci { address: read_host_pci(source.need_child("address")?)? },
+            ("subsystem", "pci") => {
+                HostdevSource::Pci { address: read_host_pci(source.need_child("address")?)? }
+            }
             ("subsystem", "usb") => HostdevSource::Usb(read_usb(source)?),
             ("subsystem", "scsi") => read_scsi(hostdev, source)?,
             ("subsystem", "scsi_host") => {
@@ -134,7 +136,11 @@ impl Hostdev {
             ("subsystem", "mdev") => read_mdev(hostdev, source)?,
             ("capabilities", kind) => read_capability(kind, source)?,
             ("subsystem", other) => {
-                return Err(hostdev.unknown(Some("type"), other, &["pci", "usb", "scsi", "scsi_host", "mdev"]));
+                return Err(hostdev.unknown(
+                    Some("type"),
+                    other,
+                    &["pci", "usb", "scsi", "scsi_host", "mdev"],
+                ));
             }
             (other, _) => return Err(hostdev.unknown(Some("mode"), other, &["subsystem", "capabilities"])),
         };
@@ -154,14 +160,14 @@ impl Hostdev {
 
 fn read_usb(source: Element<'_>) -> Result<UsbSource, XmlError> {
     let id = |name| {
-        let number = source.maybe(name, |element| {
-            element.c_number("id", 0xffff)?.ok_or_else(|| element.missing("id"))
-        })?;
+        let number = source
+            .maybe(name, |element| element.c_number("id", 0xffff)?.ok_or_else(|| element.missing("id")))?;
         Ok::<_, XmlError>(number.map(|number| u16::try_from(number).unwrap_or(u16::MAX)))
     };
     let address = source.child("address");
     let place = |name| {
-        let number = address.map(|address| address.c_number(name, u64::from(u32::MAX))).transpose()?.flatten();
+        let number =
+            address.map(|address| address.c_number(name, u64::from(u32::MAX))).transpose()?.flatten();
         Ok::<_, XmlError>(number.map(|number| u32::try_from(number).unwrap_or(u32::MAX)))
     };
     let usb = UsbSource {

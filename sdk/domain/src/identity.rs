@@ -110,7 +110,8 @@ mod tests {
         assert_eq!(DomainUuid::parse("C7A5FDBDEDAF9455926AD65C16DB1809").unwrap(), dashed);
         assert_eq!(dashed.to_string(), "c7a5fdbd-edaf-9455-926a-d65c16db1809");
         let zero = "00000000-0000-0000-0000-000000000000";
-        for bad in [zero, "ffffffffffffffffffffffffffffffff", "c7a5", "", "é7a5fdbdedaf9455926ad65c16db1809"] {
+        for bad in [zero, "ffffffffffffffffffffffffffffffff", "c7a5", "", "é7a5fdbdedaf9455926ad65c16db1809"]
+        {
             assert!(DomainUuid::parse(bad).is_err(), "{bad:?}");
         }
         assert!(DomainUuid::parse("c7a5fdbd-edaf-9455-926a-d65c16db18090").is_err());

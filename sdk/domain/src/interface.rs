@@ -160,7 +160,11 @@ impl Interface {
 fn read_mac(mac: Element<'_>) -> Result<MacAddress, XmlError> {
     let text = mac.need("address")?;
     MacAddress::parse(text).ok_or_else(|| {
-        mac.invalid(Some("address"), text, "a hardware address of six hexadecimal bytes with an even first byte")
+        mac.invalid(
+            Some("address"),
+            text,
+            "a hardware address of six hexadecimal bytes with an even first byte",
+        )
     })
 }
 

@@ -54,7 +54,10 @@ impl MemoryBacking {
             source: backing.maybe("source", |source| source.need_keyword("type"))?,
             access: backing.maybe("access", |access| access.need_keyword("mode"))?,
             allocation: allocation.map(|allocation| allocation.keyword("mode")).transpose()?.flatten(),
-            allocation_threads: allocation.map(|allocation| allocation.number("threads")).transpose()?.flatten(),
+            allocation_threads: allocation
+                .map(|allocation| allocation.number("threads"))
+                .transpose()?
+                .flatten(),
             discard: backing.has("discard"),
         })
     }

@@ -169,7 +169,9 @@ fn read_nvram(nvram: Element<'_>) -> Result<Nvram, XmlError> {
     let path = nvram.content();
     let typed = nvram.filled("type");
     if typed.is_some() && !path.is_empty() {
-        return Err(nvram.error(XmlErrorKind::Conflict, "'nvram' has both a type with a source and a path as text"));
+        return Err(
+            nvram.error(XmlErrorKind::Conflict, "'nvram' has both a type with a source and a path as text")
+        );
     }
     let source = match typed {
         Some(_) => Some(StorageSource::read_typed(nvram)?),

@@ -99,7 +99,9 @@ fn read_property(property: Element<'_>) -> Result<PropertyOverride, XmlError> {
     let value = || property.get("value").ok_or_else(|| property.missing("value"));
     let value = match property.need("type")? {
         "string" => PropertyValue::String(value()?.to_owned()),
-        "signed" => PropertyValue::Signed(property.signed("value")?.ok_or_else(|| property.missing("value"))?),
+        "signed" => {
+            PropertyValue::Signed(property.signed("value")?.ok_or_else(|| property.missing("value"))?)
+        }
         "unsigned" => PropertyValue::Unsigned(property.need_number("value")?),
         "bool" => match value()? {
             "true" => PropertyValue::Bool(true),
@@ -108,7 +110,11 @@ fn read_property(property: Element<'_>) -> Result<PropertyOverride, XmlError> {
         },
         "remove" => PropertyValue::Remove,
         other => {
-            return Err(property.unknown(Some("type"), other, &["string", "signed", "unsigned", "bool", "remove"]));
+            return Err(property.unknown(
+                Some("type"),
+                other,
+                &["string", "signed", "unsigned", "bool", "remove"],
+            ));
         }
     };
     Ok(PropertyOverride { name: property.need_string("name")?, value })

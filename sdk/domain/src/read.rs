@@ -34,7 +34,10 @@ impl<'d> Element<'d> {
 
     pub(crate) fn need_child(self, name: &'static str) -> Result<Self, XmlError> {
         self.child(name).ok_or_else(|| {
-            self.error(XmlErrorKind::MissingElement, format!("element '{name}' is missing in '{}'", self.name()))
+            self.error(
+                XmlErrorKind::MissingElement,
+                format!("element '{name}' is missing in '{}'", self.name()),
+            )
         })
     }
 
@@ -50,7 +53,11 @@ impl<'d> Element<'d> {
     }
 
     /// The children of this local name in a namespace.
-    pub(crate) fn children_in(self, namespace: &'static str, local: &'static str) -> impl Iterator<Item = Self> {
+    pub(crate) fn children_in(
+        self,
+        namespace: &'static str,
+        local: &'static str,
+    ) -> impl Iterator<Item = Self> {
         let Self { document, trace, node } = self;
         let all = document.elements(node).filter(move |child| {
             document.local_name(*child) == local && document.namespace(*child) == Some(namespace)

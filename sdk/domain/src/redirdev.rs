@@ -67,7 +67,8 @@ impl RedirRule {
 fn read_version(rule: Element<'_>) -> Result<Option<u16>, XmlError> {
     let Some(text) = rule.get("version").filter(|text| *text != "-1") else { return Ok(None) };
     let (major, minor) = text.split_once('.').unwrap_or((text, "0"));
-    let byte = |text: &str| text.parse::<u16>().ok().filter(|number| *number < 100).map(|n| n / 10 * 16 + n % 10);
+    let byte =
+        |text: &str| text.parse::<u16>().ok().filter(|number| *number < 100).map(|n| n / 10 * 16 + n % 10);
     match (byte(major), byte(minor)) {
         (Some(major), Some(minor)) => Ok(Some(major << 8 | minor)),
         _ => Err(rule.invalid(Some("version"), text, "a USB version such as '1.10'")),

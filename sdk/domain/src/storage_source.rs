@@ -9,7 +9,9 @@ use crate::units::Bytes;
 mod access;
 mod network;
 
-pub use access::{Auth, Encryption, EncryptionEngine, EncryptionSecret, Reservations, SecretReference, Slice};
+pub use access::{
+    Auth, Encryption, EncryptionEngine, EncryptionSecret, Reservations, SecretReference, Slice,
+};
 pub use network::{Cookie, Host, NetworkSource, Protocol, Transport};
 
 keywords! {
@@ -73,7 +75,7 @@ pub enum Location {
     /// A directory of the host, shown as a FAT volume.
     Dir(String),
     /// A server.
-    Network(NetworkSource),
+    Network(Box<NetworkSource>),
     /// A volume of a storage pool.
     Volume {
         /// Name of the pool.
@@ -192,7 +194,9 @@ impl StorageSource {
         // Recursion is as deep as the document, which MAX_DEPTH bounds.
         let mut source = Self::read_typed(store)?;
         if source.location == Location::Empty {
-            return Err(store.error(XmlErrorKind::MissingElement, "element 'source' is missing in 'backingStore'"));
+            return Err(
+                store.error(XmlErrorKind::MissingElement, "element 'source' is missing in 'backingStore'")
+            );
         }
         let format = store.need_child("format")?;
         source.format = Some(format.need_string("type")?);
@@ -216,7 +220,7 @@ fn read_location(kind: SourceType, source: Element<'_>) -> Result<Location, XmlE
         SourceType::Block => path("dev", Location::Block),
         SourceType::Dir => path("dir", Location::Dir),
         SourceType::VhostVdpa => path("dev", Location::VhostVdpa),
-        SourceType::Network => Location::Network(NetworkSource::read(source)?),
+        SourceType::Network => Location::Network(Box::new(NetworkSource::read(source)?)),
         SourceType::Volume => read_volume(source)?,
         SourceType::Nvme => read_nvme(source)?,
         SourceType::VhostUser => {

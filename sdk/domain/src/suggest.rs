@@ -31,7 +31,8 @@ fn distance(a: &str, b: &str) -> usize {
             let mut best = (at(&last, column) + usize::from(from != to))
                 .min(at(&last, column + 1) + 1)
                 .min(at(&next, column) + 1);
-            let swapped = column > 0 && row > 0 && previous == to && b.as_bytes().get(column - 1) == Some(&from);
+            let swapped =
+                column > 0 && row > 0 && previous == to && b.as_bytes().get(column - 1) == Some(&from);
             if swapped {
                 best = best.min(at(&before, column - 1) + 1);
             }

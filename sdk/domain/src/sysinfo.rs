@@ -57,7 +57,8 @@ impl Sysinfo {
 
 fn read_smbios(sysinfo: Element<'_>) -> Result<Smbios, XmlError> {
     let table = |name| sysinfo.maybe(name, read_table).map(Option::unwrap_or_default);
-    let strings = sysinfo.maybe("oemStrings", |strings| strings.each("entry", |entry| Ok(entry.content())))?;
+    let strings =
+        sysinfo.maybe("oemStrings", |strings| strings.each("entry", |entry| Ok(entry.content())))?;
     Ok(Smbios {
         bios: table("bios")?,
         system: table("system")?,

@@ -28,7 +28,12 @@ impl TargetName {
             letters.push(char::from(b'a' + u8::try_from(number % 26).unwrap_or(0)));
             rest = (number / 26).checked_sub(1);
         }
-        Self(letters.into_iter().rev().fold(prefix.to_owned(), |name, letter| name + letter.encode_utf8(&mut [0; 4])))
+        Self(
+            letters
+                .into_iter()
+                .rev()
+                .fold(prefix.to_owned(), |name, letter| name + letter.encode_utf8(&mut [0; 4])),
+        )
     }
 
     /// The name as it is written.

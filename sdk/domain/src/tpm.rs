@@ -70,7 +70,9 @@ impl Tpm {
                 source.keep_attribute("mode");
                 TpmBackend::External { path: source.need_string("path")? }
             }
-            other => return Err(backend.unknown(Some("type"), other, &["passthrough", "emulator", "external"])),
+            other => {
+                return Err(backend.unknown(Some("type"), other, &["passthrough", "emulator", "external"]));
+            }
         };
         Ok(Self { node: tpm.node, model: tpm.filled("model"), backend: read, info: DeviceInfo::read(tpm)? })
     }

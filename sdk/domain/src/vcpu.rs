@@ -117,7 +117,8 @@ impl IoThreads {
     }
 
     pub(crate) fn read(domain: Element<'_>) -> Result<Self, XmlError> {
-        let listed = domain.maybe("iothreadids", |ids| ids.each("iothread", read_iothread))?.unwrap_or_default();
+        let listed =
+            domain.maybe("iothreadids", |ids| ids.each("iothread", read_iothread))?.unwrap_or_default();
         let given = domain.maybe("iothreads", Element::content_number::<u32>)?.unwrap_or(0);
         let count = given.max(u32::try_from(listed.len()).unwrap_or(u32::MAX));
         if count > MAX_IOTHREADS {

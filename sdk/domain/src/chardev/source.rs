@@ -126,8 +126,21 @@ pub enum CharBackend {
 }
 
 const TYPES: &[&str] = &[
-    "null", "vc", "stdio", "pty", "dev", "file", "pipe", "tcp", "udp", "unix", "spicevmc", "spiceport", "nmdm",
-    "qemu-vdagent", "dbus",
+    "null",
+    "vc",
+    "stdio",
+    "pty",
+    "dev",
+    "file",
+    "pipe",
+    "tcp",
+    "udp",
+    "unix",
+    "spicevmc",
+    "spiceport",
+    "nmdm",
+    "qemu-vdagent",
+    "dbus",
 ];
 
 impl CharSource {

@@ -76,7 +76,9 @@ impl DiskDriver {
         Ok(Self {
             name: driver.filled("name"),
             // Xen's old name for raw with asynchronous I/O.
-            format: driver.filled("type").map(|format| if format == "aio" { "raw".to_owned() } else { format }),
+            format: driver
+                .filled("type")
+                .map(|format| if format == "aio" { "raw".to_owned() } else { format }),
             cache: driver.keyword("cache")?,
             error_policy: driver.keyword("error_policy")?,
             rerror_policy: driver.keyword("rerror_policy")?,

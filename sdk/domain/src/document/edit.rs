@@ -42,7 +42,11 @@ impl Document {
     /// The node is no element, the name is no name, or the element has too many attributes.
     pub fn set_attribute(&mut self, id: NodeId, name: &str, value: &str) -> Result<(), XmlError> {
         if !is_name(name) {
-            return Err(self.edit_error(id, XmlErrorKind::Edit, format!("'{name}' is not an attribute name")));
+            return Err(self.edit_error(
+                id,
+                XmlErrorKind::Edit,
+                format!("'{name}' is not an attribute name"),
+            ));
         }
         let position = self.position(id);
         let count = self.attributes(id).len();
@@ -100,6 +104,7 @@ impl Document {
     /// The fragment is not well-formed, the node is no element, or a limit is exceeded.
     pub fn append_child(&mut self, parent: NodeId, fragment: &str) -> Result<NodeId, XmlError> {
         let indent = self.child_indent(parent);
+        let first = self.elements(parent).next().is_none();
         let child = self.graft(parent, fragment, indent.as_deref())?;
         self.open_up(parent);
         let closing = self.nodes_of(parent).last().copied().filter(|last| self.is_blank(*last));
@@ -109,7 +114,7 @@ impl Document {
             added.push(self.blank(parent, format!("\n{indent}"))?);
         }
         added.push(child);
-        if let (Some(_), None) = (&indent, closing) {
+        if first && indent.is_some() && closing.is_none() {
             let outer = self.indent_of(parent).unwrap_or_default();
             added.push(self.blank(parent, format!("\n{outer}"))?);
         }
@@ -149,8 +154,14 @@ impl Document {
         };
         let before = place.checked_sub(1).and_then(|before| self.nodes_of(parent).get(before)).copied();
         let from = if before.is_some_and(|before| self.is_blank(before)) { place - 1 } else { place };
+        let left = self.nodes_of(parent).len() - (place + 1 - from);
+        // White space alone is no content: an element that lost its last child is empty again.
+        let empty = left == 1 && self.nodes_of(parent).last().is_some_and(|last| self.is_blank(*last));
         if let Some(tag) = self.tag_mut(parent) {
             tag.children.drain(from..=place);
+            if empty {
+                tag.children.clear();
+            }
         }
         Ok(())
     }
@@ -172,7 +183,11 @@ impl Document {
     fn new_node(&mut self, parent: NodeId, content: Content) -> Result<NodeId, XmlError> {
         let position = self.position(parent);
         self.allocate(Node { parent, position, content }).ok_or_else(|| {
-            self.edit_error(parent, XmlErrorKind::Limit, format!("the document has more than {MAX_NODES} nodes"))
+            self.edit_error(
+                parent,
+                XmlErrorKind::Limit,
+                format!("the document has more than {MAX_NODES} nodes"),
+            )
         })
     }
 

@@ -4,7 +4,7 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 
 use super::tag::parse_start_tag;
-use super::text::{decode_text, decode_verbatim, BadText};
+use super::text::{BadText, decode_text, decode_verbatim};
 use super::{Content, Document, MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_NODES, Node, NodeId, Tag};
 use crate::error::{Position, XmlError, XmlErrorKind};
 
@@ -99,7 +99,9 @@ impl Parser {
         let inner = raw.strip_prefix('<').and_then(|raw| raw.strip_suffix(close)).unwrap_or(raw);
         let tag = parse_start_tag(inner, self.at.after("<")).map_err(|error| self.inside(error))?;
         if self.open.len() > MAX_DEPTH {
-            return Err(self.error(XmlErrorKind::Limit, format!("elements are nested deeper than {MAX_DEPTH}")));
+            return Err(
+                self.error(XmlErrorKind::Limit, format!("elements are nested deeper than {MAX_DEPTH}"))
+            );
         }
         let is_root = self.open.len() == 1;
         if is_root && self.document.root != NodeId::TOP {
@@ -139,7 +141,9 @@ impl Parser {
 
     fn declaration(&mut self, raw: &str) -> Result<(), XmlError> {
         if self.document.nodes.len() > 1 {
-            return Err(self.error(XmlErrorKind::Syntax, "the XML declaration is not at the beginning".to_owned()));
+            return Err(
+                self.error(XmlErrorKind::Syntax, "the XML declaration is not at the beginning".to_owned())
+            );
         }
         let inner = raw.strip_prefix("<?").and_then(|raw| raw.strip_suffix("?>")).unwrap_or(raw);
         let tag = parse_start_tag(inner, self.at.after("<?"))?;
@@ -178,7 +182,9 @@ impl Parser {
         let parent = self.open.last().copied().unwrap_or(NodeId::TOP);
         let id = self.document.allocate(Node { parent, position, content });
         let Some(id) = id else {
-            return Err(self.error(XmlErrorKind::Limit, format!("the document has more than {MAX_NODES} nodes")));
+            return Err(
+                self.error(XmlErrorKind::Limit, format!("the document has more than {MAX_NODES} nodes"))
+            );
         };
         if let Some(tag) = self.document.tag_mut(parent) {
             tag.children.push(id);

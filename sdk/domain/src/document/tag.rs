@@ -1,6 +1,6 @@
 //! The inside of a start tag: name, attributes, white space, all verbatim.
 
-use super::text::{decode_attribute, BadText};
+use super::text::{BadText, decode_attribute};
 use super::{Attribute, MAX_ATTRIBUTES};
 use crate::error::{Position, XmlError, XmlErrorKind};
 
@@ -86,7 +86,10 @@ fn split_name(text: &str) -> (&str, &str) {
 pub(super) fn is_name(name: &str) -> bool {
     let letter = |character: char| character.is_alphabetic() || matches!(character, '_' | ':');
     let inside = |character: char| {
-        letter(character) || character.is_ascii_digit() || matches!(character, '-' | '.') || !character.is_ascii()
+        letter(character)
+            || character.is_ascii_digit()
+            || matches!(character, '-' | '.')
+            || !character.is_ascii()
     };
     name.chars().next().is_some_and(letter)
         && name.chars().all(inside)

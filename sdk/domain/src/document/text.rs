@@ -48,11 +48,19 @@ fn decode(raw: &str, map: fn(char) -> char) -> Result<String, BadText> {
         push_plain(&mut out, plain, offset, map)?;
         let offset = offset + at;
         let Some((name, after)) = tail.strip_prefix('&').and_then(|tail| tail.split_once(';')) else {
-            return Err(bad(offset, "'&' begins a reference that has no ';'; write '&amp;' for the character"));
+            return Err(bad(
+                offset,
+                "'&' begins a reference that has no ';'; write '&amp;' for the character",
+            ));
         };
         out.push(reference(name).ok_or_else(|| {
             let shown: String = name.chars().take(20).collect();
-            bad(offset, format!("unknown reference '&{shown};'; only amp, lt, gt, quot, apos and character numbers exist"))
+            bad(
+                offset,
+                format!(
+                    "unknown reference '&{shown};'; only amp, lt, gt, quot, apos and character numbers exist"
+                ),
+            )
         })?);
         rest = after;
     }

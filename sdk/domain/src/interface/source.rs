@@ -97,8 +97,21 @@ pub struct SocketEnds {
 }
 
 const TYPES: &[&str] = &[
-    "network", "bridge", "direct", "user", "ethernet", "vhostuser", "vdpa", "mcast", "server", "client", "udp",
-    "hostdev", "null", "vds", "internal",
+    "network",
+    "bridge",
+    "direct",
+    "user",
+    "ethernet",
+    "vhostuser",
+    "vdpa",
+    "mcast",
+    "server",
+    "client",
+    "udp",
+    "hostdev",
+    "null",
+    "vds",
+    "internal",
 ];
 
 impl InterfaceSource {

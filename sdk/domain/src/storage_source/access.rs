@@ -36,8 +36,12 @@ impl SecretReference {
         match (secret.filled("uuid"), secret.filled("usage")) {
             (Some(uuid), None) => Ok(Self::Uuid(uuid)),
             (None, Some(usage)) => Ok(Self::Usage(usage)),
-            (None, None) => Err(secret.error(XmlErrorKind::MissingAttribute, "'secret' has neither uuid nor usage")),
-            (Some(_), Some(_)) => Err(secret.error(XmlErrorKind::Conflict, "'secret' has both uuid and usage")),
+            (None, None) => {
+                Err(secret.error(XmlErrorKind::MissingAttribute, "'secret' has neither uuid nor usage"))
+            }
+            (Some(_), Some(_)) => {
+                Err(secret.error(XmlErrorKind::Conflict, "'secret' has both uuid and usage"))
+            }
         }
     }
 }

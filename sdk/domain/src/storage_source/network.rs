@@ -87,9 +87,10 @@ impl Host {
             (Transport::Unix, _, None) => Err(host.missing("socket")),
             (Transport::Unix, _, Some(_)) => Ok(read),
             (_, None, _) => Err(host.missing("name")),
-            (_, _, Some(_)) => {
-                Err(host.error(XmlErrorKind::Conflict, format!("a socket goes with transport 'unix', not '{transport}'")))
-            }
+            (_, _, Some(_)) => Err(host.error(
+                XmlErrorKind::Conflict,
+                format!("a socket goes with transport 'unix', not '{transport}'"),
+            )),
             _ => Ok(read),
         }
     }
