@@ -115,7 +115,9 @@ fn an_edit_disturbs_nothing_else() {
             assert_one_insertion(&text, &domain.to_xml(), &name);
         }
         domain.document_mut().remove(node).unwrap();
-        if text.contains("</devices>") {
+        let devices = domain.devices.node.unwrap();
+        // A `<devices>` that held nothing but white space comes back without it.
+        if domain.document().elements(devices).next().is_some() {
             assert_eq!(domain.to_xml(), text, "{name}");
         }
     }
