@@ -1,1 +1,63 @@
-fn main() {}
+//! `cargo xtask bench [NAME]`: every figure beside a peer or the physical limit, taken in one run.
+//!
+//! Absolute figures move with the machine's load; what counts is the ratio of two that were taken in turn.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its figures")]
+
+mod figures;
+mod footprint;
+mod place;
+mod qmp;
+mod start;
+
+use anyhow::{Result, bail};
+use std::env;
+use std::process::ExitCode;
+
+/// Runs when none is asked for.
+const DEFAULT_ROUNDS: usize = 15;
+
+const HELP: &str = "\
+usage: cargo xtask bench [NAME] [--rounds N]
+
+  start       hostler start beside the same command line run bare, and beside virsh start
+  footprint   sizes of components and programs, peak memory of the command line
+  all         everything (the default)
+";
+
+fn main() -> ExitCode {
+    match run(&env::args().skip(1).collect::<Vec<_>>()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[String]) -> Result<()> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let (name, rounds) = match words.as_slice() {
+        [] => ("all", DEFAULT_ROUNDS),
+        ["--help" | "-h"] => {
+            print!("{HELP}");
+            return Ok(());
+        }
+        ["--rounds", rounds] => ("all", rounds.parse()?),
+        [name] => (*name, DEFAULT_ROUNDS),
+        [name, "--rounds", rounds] => (*name, rounds.parse()?),
+        _ => bail!("too many words; see cargo xtask bench --help"),
+    };
+    if rounds == 0 {
+        bail!("a median needs at least one round");
+    }
+    let place = place::Place::find()?;
+    match name {
+        "start" => start::run(&place, rounds),
+        "footprint" => footprint::run(&place, rounds),
+        "all" => {
+            start::run(&place, rounds)?;
+            footprint::run(&place, rounds)
+        }
+        other => bail!("there is no benchmark {other}; see cargo xtask bench --help"),
+    }
+}

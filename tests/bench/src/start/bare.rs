@@ -1,0 +1,116 @@
+//! The limit: the hypervisor's command line run by a script that knows everything already.
+
+use super::domain;
+use crate::place::{Place, output};
+use crate::qmp::Monitor;
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a hypervisor may take until its monitor is there.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two tries to reach the monitor.
+const RETRY: Duration = Duration::from_micros(200);
+/// What belongs to the host's own monitor and must be left out.
+const MONITOR_WORDS: &[&str] = &["monitor", "masterKey0"];
+
+/// The command line that `hostler start` would run, without its monitor and with the guest stopped.
+pub(super) fn command_line(place: &Place) -> Result<Vec<String>> {
+    let text =
+        output(&mut place.hostler(&["-o", "json", "native", domain::NAME])).context("hostler native")?;
+    let value: Value = serde_json::from_str(&text).context("hostler native: not JSON")?;
+    let words = value.get("argv").and_then(Value::as_array).context("hostler native: no argv")?;
+    let words: Vec<String> = words.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    Ok(without_monitor(&words))
+}
+
+fn without_monitor(words: &[String]) -> Vec<String> {
+    let mut kept = Vec::new();
+    let mut words = words.iter().peekable();
+    while let Some(word) = words.next() {
+        let takes_out = ["-chardev", "-mon", "-qmp", "-object"].contains(&word.as_str())
+            && words.peek().is_some_and(|value| MONITOR_WORDS.iter().any(|own| value.contains(own)));
+        match takes_out {
+            true => drop(words.next()),
+            false if word == "-S" => {}
+            false => kept.push(word.clone()),
+        }
+    }
+    kept.push("-S".to_owned());
+    kept
+}
+
+/// Starts it once: from the spawn to the monitor's word that the guest runs.
+pub(super) fn start_once(argv: &[String], work: &Path) -> Result<Duration> {
+    let socket = work.join("bare.sock");
+    if socket.exists() {
+        fs::remove_file(&socket)?;
+    }
+    let (program, arguments) = argv.split_first().context("an empty command line")?;
+    let began = Instant::now();
+    let mut process = Command::new(program)
+        .args(arguments)
+        .args(["-chardev", &format!("socket,id=bare,path={},server=on,wait=off", socket.display())])
+        .args(["-mon", "chardev=bare,mode=control"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .with_context(|| format!("cannot run {program}"))?;
+    let running = run_to_running(&mut process, &socket);
+    let took = began.elapsed();
+    process.kill()?;
+    process.wait()?;
+    running.map(|()| took)
+}
+
+fn run_to_running(process: &mut Child, socket: &Path) -> Result<()> {
+    let mut monitor = Monitor::greet(connect(process, socket)?)?;
+    monitor.execute("cont")?;
+    let status = monitor.execute("query-status")?;
+    if status.get("status").and_then(Value::as_str) != Some("running") {
+        bail!("the guest does not run: {status}");
+    }
+    Ok(())
+}
+
+fn connect(process: &mut Child, socket: &Path) -> Result<UnixStream> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Ok(stream) = UnixStream::connect(socket) {
+            return Ok(stream);
+        }
+        if let Some(status) = process.try_wait()? {
+            bail!("the hypervisor ended: {status}");
+        }
+        if Instant::now() > deadline {
+            bail!("no monitor after {} s", PATIENCE.as_secs());
+        }
+        thread::sleep(RETRY);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_monitor;
+
+    #[test]
+    fn only_the_host_s_monitor_is_left_out() {
+        let words = [
+            "q",
+            "-S",
+            "-chardev",
+            "socket,id=monitor,fd=3",
+            "-mon",
+            "chardev=charmonitor",
+            "-chardev",
+            "pty,id=a",
+        ];
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        assert_eq!(without_monitor(&words), ["q", "-chardev", "pty,id=a", "-S"]);
+    }
+}
