@@ -30,7 +30,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let guest = guest::ensure()?;
     let prepared = began.elapsed();
     let terminal = Terminal::open(&lay_out(&guest)?)?;
-    let guard = Guard::watch(&terminal, DOMAIN)?;
+    let guard = Guard::watch(terminal.command("sh", &[]), DOMAIN)?;
     let session = Instant::now();
     tour(&terminal)?;
     guard.release();

@@ -23,7 +23,7 @@ impl Peer {
     /// Begins, and defines the domain; nothing when libvirt is not installed.
     pub(super) fn begin(work: &Path, xml: &Path) -> Result<Option<Self>> {
         let installed = |program: &&str| Command::new(program).arg("--version").output().is_ok();
-        if !PROGRAMS.iter().all(|program| installed(program)) {
+        if !PROGRAMS.iter().all(installed) {
             return Ok(None);
         }
         let room = work.join("peer");

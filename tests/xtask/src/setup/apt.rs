@@ -35,7 +35,9 @@ pub(super) fn ensure(packages: &[&str]) -> Result<()> {
 
 /// Installs, and says of each package when it is there.
 fn apply(install: &[String]) -> Result<()> {
-    let mut process = privileged(install)?.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    let mut command = privileged(install)?;
+    let mut process =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot run apt-get")?;
     for line in process.stdout.take().into_iter().flat_map(|out| BufReader::new(out).lines()) {
         let line = line?;
         if PROGRESS.iter().any(|start| line.starts_with(start)) {
