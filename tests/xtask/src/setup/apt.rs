@@ -98,8 +98,17 @@ fn plan(packages: &[&str], missing: &[&str]) -> Result<Vec<String>> {
         "{IN_THE_WAY} is newer than {RELEASE}'s and keeps {} from being installed; it goes back to {RELEASE}'s version:",
         missing.join(" ")
     ));
-    what.lines().filter(|line| line.starts_with("Inst ") && line.contains('[')).for_each(shell::step);
+    if let Some((from, to)) = what.lines().find_map(replacement) {
+        shell::step(format!("  {IN_THE_WAY} {from} becomes {to}"));
+    }
     Ok(downgrading)
+}
+
+/// The versions in a line `Inst NAME [FROM] (TO RELEASE…)` about the package in the way.
+fn replacement(line: &str) -> Option<(&str, &str)> {
+    let (from, rest) =
+        line.strip_prefix("Inst ")?.strip_prefix(IN_THE_WAY)?.strip_prefix(" [")?.split_once("] (")?;
+    Some((from, rest.split(' ').next()?))
 }
 
 /// The arguments of `apt-get`; packages in `back` are taken from the release even when that is a downgrade.
@@ -151,7 +160,14 @@ fn privileged(arguments: &[String]) -> Result<Command> {
 
 #[cfg(test)]
 mod tests {
-    use super::{install_arguments, is_installed, needs_lists};
+    use super::{install_arguments, is_installed, needs_lists, replacement};
+
+    #[test]
+    fn the_versions_of_a_downgrade_are_read_from_the_simulation() {
+        let line = "Inst qemu-utils [1:10.0.2+ds-2~bpo12+1] (1:7.2+dfsg-7 Debian:12.15/oldstable [amd64])";
+        assert_eq!(replacement(line), Some(("1:10.0.2+ds-2~bpo12+1", "1:7.2+dfsg-7")));
+        assert_eq!(replacement("Inst qemu-system-data (1:7.2 Debian:12.15/oldstable [all])"), None);
+    }
 
     #[test]
     fn only_the_status_installed_counts() {
