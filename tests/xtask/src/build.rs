@@ -13,23 +13,22 @@ const PACKAGES: &[&str] = &["hostler-cli", "hostler-launch"];
 /// When cargo fails.
 pub(crate) fn release() -> Result<()> {
     shell::step("building hostler and hostler-shim (release; the first build takes some minutes)");
-    build(&["--release"])
-}
-
-/// Builds the same for development, as the tests run them.
-///
-/// # Errors
-/// When cargo fails.
-pub(crate) fn development() -> Result<()> {
-    shell::step("building hostler and hostler-shim (development; the first build takes some minutes)");
-    build(&[])
-}
-
-fn build(profile: &[&str]) -> Result<()> {
     let mut cargo = Command::new(workspace::cargo());
-    cargo.current_dir(workspace::root()?).args(["build", "--bins"]).args(profile);
+    cargo.current_dir(workspace::root()?).args(["build", "--release", "--bins"]);
     for package in PACKAGES {
         cargo.args(["-p", package]);
     }
     shell::run(&mut cargo)
+}
+
+/// Builds every program and test for development.
+///
+/// In one go: cargo then decides the features of dependencies once, and builds each of them once.
+///
+/// # Errors
+/// When cargo fails.
+pub(crate) fn tests() -> Result<()> {
+    shell::step("building programs and tests (the first build takes some minutes)");
+    let mut cargo = Command::new(workspace::cargo());
+    shell::run(cargo.current_dir(workspace::root()?).args(["build", "--workspace", "--bins", "--tests"]))
 }

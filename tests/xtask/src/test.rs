@@ -10,7 +10,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     setup::ensure(false)?;
     components::build_all()?;
     guest::ensure()?;
-    build::development()?;
+    build::tests()?;
     shell::step("documentation tests");
     shell::run(prepared(Command::new(workspace::cargo()))?.args([
         "test",
@@ -35,8 +35,7 @@ pub(crate) fn prepared(mut command: Command) -> Result<Command> {
     command
         .current_dir(workspace::root()?)
         .env("HOSTLER_COMPONENTS", &target)
-        .env("HOSTLER_TEST_GUEST", target.join("guest"))
-        .env("HOSTLER_BIN_DIR", target.join("debug"));
+        .env("HOSTLER_TEST_GUEST", target.join("guest"));
     Ok(command)
 }
 
