@@ -1,1 +1,1 @@
-//! End-to-end and conformance tests, one binary.
+//! End-to-end and conformance tests, one binary. See `tests/all/main.rs`.

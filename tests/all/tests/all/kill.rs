@@ -1,0 +1,112 @@
+//! `kill -9` at any moment: nothing is lost, nothing runs that is not listed, nothing is started twice.
+
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+
+use hostler_launch::{ShimClient, end_orphan};
+use std::time::Duration;
+
+use crate::workbench::{Workbench, rom_domain};
+
+/// System calls at which a starting command is killed. A start makes a few thousand; these are spread over them
+/// by their kinds, which name each step: files made, renamed, synced, processes made, sockets used.
+const KILL_AT: &[(&str, &[u32])] = &[
+    ("flock", &[1, 2, 3]),
+    ("renameat,renameat2,rename", &[1, 2, 3, 4, 5]),
+    ("fsync,fdatasync", &[1, 2, 3, 5, 7]),
+    ("clone,clone3,vfork", &[1, 2, 3, 4]),
+    ("connect", &[1, 2, 3, 4, 5]),
+    ("sendmsg,sendto", &[1, 2, 4, 6, 9]),
+    ("unlink,unlinkat", &[1, 2]),
+];
+
+#[test]
+fn start_killed_at_any_step_leaves_a_domain_that_is_off_or_runs_and_is_listed() {
+    let bench = Workbench::new();
+    bench.define(&rom_domain("rom", "qemu"));
+    let mut interrupted = 0;
+    for (calls, counts) in KILL_AT {
+        for count in *counts {
+            interrupted += u32::from(!start_killed_at(&bench, calls, *count));
+            let state = bench.state_of("rom").expect("the definition is there");
+            assert!(["off", "running", "starting"].contains(&state.as_str()), "{calls} {count}: {state}");
+            // The next owner settles what was left; then it can be started, or ended, like any other.
+            let verb = if state == "running" { "destroy" } else { "start" };
+            let answer = bench.run(&[verb, "rom"]);
+            let settled = bench.state_of("rom");
+            assert_eq!(answer.status, 0, "{calls} {count}: {verb}: {}", answer.stderr);
+            if settled.as_deref() == Some("running") {
+                bench.ok(&["destroy", "rom"]);
+            }
+            assert_eq!(bench.state_of("rom").as_deref(), Some("off"), "{calls} {count}");
+            assert!(bench.processes().is_empty(), "{calls} {count}: {:?}", bench.processes());
+        }
+    }
+    assert!(interrupted > 10, "only {interrupted} starts were interrupted: the list no longer fits the steps");
+}
+
+/// Runs `start` under strace, which kills it at its `count`th call of these. Whether it ended well before that.
+fn start_killed_at(bench: &Workbench, calls: &str, count: u32) -> bool {
+    let start = bench.command(&["start", "rom"]);
+    let mut strace = Command::new("strace");
+    // Threads are followed, the shim (its own session, started early on) must not be killed with it: -f would
+    // count its calls too, so only the command's own are traced: --kill-on-exit is not asked for.
+    strace.args(["-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")]);
+    strace.args(["-e", &format!("inject={calls}:signal=KILL:when={count}")]);
+    strace.arg(start.get_program()).args(start.get_args());
+    strace.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    strace.status().expect("strace is installed by cargo xtask setup").success()
+}
+
+#[test]
+fn guest_outlives_the_command_and_its_session() {
+    let bench = Workbench::new();
+    bench.define(&rom_domain("rom", "qemu"));
+    bench.ok(&["start", "rom"]);
+    let status = ShimClient::connect(&bench.run_dir("rom")).unwrap().status().unwrap();
+    let session = std::fs::read_to_string(format!("/proc/{}/stat", status.pid)).unwrap();
+    let fields: Vec<&str> = session.rsplit(')').next().unwrap().split_whitespace().collect();
+    let own = rustix::process::getsid(None).unwrap().as_raw_nonzero().to_string();
+    assert_ne!(fields[3], own, "the hypervisor is in a session of its own");
+    bench.ok(&["console", "rom", "--until", "hostler-rom: tick 0001", "--timeout", "60"]);
+    bench.ok(&["destroy", "rom"]);
+}
+
+#[test]
+fn killed_shim_leaves_a_quarantined_guest_that_is_never_started_twice() {
+    let bench = Workbench::new();
+    bench.define(&rom_domain("rom", "qemu"));
+    bench.ok(&["start", "rom"]);
+    let run = bench.run_dir("rom");
+    let pid = ShimClient::connect(&run).unwrap().status().unwrap().pid;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let shim: i32 = stat.rsplit(')').next().unwrap().split_whitespace().nth(1).unwrap().parse().unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_raw(shim).unwrap(), rustix::process::Signal::KILL).unwrap();
+
+    assert!(run.is_held().unwrap(), "the hypervisor holds the lock");
+    assert_eq!(bench.state_of("rom").as_deref(), Some("quarantined"));
+    let again = bench.run(&["start", "rom"]);
+    assert_eq!(again.status, 5, "{}", again.stderr);
+    assert!(again.stderr.contains("hostler destroy rom"), "{}", again.stderr);
+    bench.ok(&["destroy", "rom"]);
+    assert_eq!(bench.state_of("rom").as_deref(), Some("off"));
+    assert!(end_orphan(&run, Duration::ZERO).is_err(), "nothing is left to end");
+    bench.ok(&["start", "rom"]);
+}
+
+#[test]
+fn killed_hypervisor_is_seen_and_told() {
+    let bench = Workbench::new();
+    bench.define(&rom_domain("rom", "qemu"));
+    bench.ok(&["start", "rom"]);
+    let run = bench.run_dir("rom");
+    let pid = ShimClient::connect(&run).unwrap().status().unwrap().pid;
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    assert!(run.wait_released(Duration::from_secs(30)).unwrap());
+    let list = bench.json(&["list", "--all"]);
+    assert_eq!(list["domains"][0]["state"], "off");
+    assert!(list["domains"][0]["reason"].as_str().unwrap().contains("signal 9"), "{list}");
+    assert!(bench.ok(&["-o", "json", "events"]).contains("crashed"));
+    bench.ok(&["start", "rom"]);
+}

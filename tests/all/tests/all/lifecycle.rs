@@ -1,0 +1,157 @@
+//! The life cycle, on the in-memory hypervisor and on a real one whose guest is a ROM.
+
+use crate::workbench::{Workbench, kvm_answers, rom_domain};
+
+const TEST_DOMAIN: &str = "<domain type='test'>
+  <name>quiet</name>
+  <memory unit='MiB'>64</memory>
+  <vcpu>1</vcpu>
+  <os><type>hvm</type></os>
+</domain>
+";
+
+#[test]
+fn in_memory_domain_lives_across_commands() {
+    let bench = Workbench::new();
+    bench.define(TEST_DOMAIN);
+    for (verb, state) in [
+        ("start", "running"),
+        ("suspend", "paused"),
+        ("resume", "running"),
+        ("reset", "running"),
+        ("shutdown", "off"),
+        ("start", "running"),
+        ("destroy", "off"),
+    ] {
+        bench.ok(&[verb, "quiet"]);
+        assert_eq!(bench.state_of("quiet").as_deref(), Some(state), "after {verb}");
+    }
+    bench.ok(&["undefine", "quiet"]);
+    assert_eq!(bench.state_of("quiet"), None);
+}
+
+#[test]
+fn verbs_in_the_wrong_state_are_conflicts_and_change_nothing() {
+    let bench = Workbench::new();
+    bench.define(TEST_DOMAIN);
+    for verb in ["shutdown", "destroy", "suspend", "resume", "reset"] {
+        let answer = bench.run(&[verb, "quiet"]);
+        assert_eq!(answer.status, 5, "{verb}: {}", answer.stderr);
+        assert!(answer.stderr.contains("domain.off") && answer.stderr.contains("hint:"), "{}", answer.stderr);
+    }
+    bench.ok(&["start", "quiet"]);
+    let again = bench.run(&["start", "quiet"]);
+    assert_eq!(again.status, 5, "{}", again.stderr);
+    assert_eq!(bench.state_of("quiet").as_deref(), Some("running"));
+}
+
+#[test]
+fn events_tell_what_happened_in_order() {
+    let bench = Workbench::new();
+    bench.define(TEST_DOMAIN);
+    for verb in ["start", "suspend", "resume", "destroy", "undefine"] {
+        bench.ok(&[verb, "quiet"]);
+    }
+    let events = bench.ok(&["-o", "json", "events"]);
+    let kinds: Vec<String> = events
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["kind"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(kinds, ["defined", "started", "suspended", "resumed", "stopped", "undefined"]);
+}
+
+#[test]
+fn rom_guest_goes_through_the_life_cycle_under_translation() {
+    rom_guest_goes_through_the_life_cycle("qemu");
+}
+
+#[test]
+fn rom_guest_goes_through_the_life_cycle_under_kvm() {
+    if kvm_answers() {
+        rom_guest_goes_through_the_life_cycle("kvm");
+    } else {
+        eprintln!("skipped: KVM does not answer on this machine");
+    }
+}
+
+fn rom_guest_goes_through_the_life_cycle(kind: &str) {
+    let bench = Workbench::new();
+    bench.define(&rom_domain("rom", kind));
+    bench.ok(&["start", "rom"]);
+    console_shows(&bench, "hostler-rom: ready");
+    console_shows(&bench, "hostler-rom: tick 0002");
+    assert_eq!(bench.state_of("rom").as_deref(), Some("running"));
+
+    bench.ok(&["suspend", "rom"]);
+    assert_eq!(bench.state_of("rom").as_deref(), Some("paused"));
+    bench.ok(&["resume", "rom"]);
+    assert_eq!(bench.state_of("rom").as_deref(), Some("running"));
+    bench.ok(&["reset", "rom"]);
+
+    bench.ok(&["shutdown", "rom", "--wait=60"]);
+    assert_eq!(bench.state_of("rom").as_deref(), Some("off"));
+    assert!(bench.processes().is_empty(), "{:?}", bench.processes());
+
+    bench.ok(&["start", "rom", "--paused"]);
+    assert_eq!(bench.state_of("rom").as_deref(), Some("paused"));
+    bench.ok(&["destroy", "rom"]);
+    assert_eq!(bench.state_of("rom").as_deref(), Some("off"));
+    assert!(bench.processes().is_empty(), "{:?}", bench.processes());
+}
+
+fn console_shows(bench: &Workbench, text: &str) {
+    bench.ok(&["console", "rom", "--until", text, "--timeout", "60"]);
+}
+
+#[test]
+fn transient_domain_is_forgotten_when_it_ends() {
+    let bench = Workbench::new();
+    let file = bench.write("run.xml", &rom_domain("passing", "qemu"));
+    bench.ok(&["run", file.to_str().unwrap()]);
+    assert_eq!(bench.state_of("passing").as_deref(), Some("running"));
+    bench.ok(&["destroy", "passing"]);
+    assert_eq!(bench.state_of("passing"), None);
+    let answer = bench.run(&["start", "passing"]);
+    assert_eq!(answer.status, 3, "{}", answer.stderr);
+}
+
+#[test]
+fn redefining_a_running_domain_takes_effect_at_its_next_start() {
+    let bench = Workbench::new();
+    bench.define(&rom_domain("rom", "qemu"));
+    bench.ok(&["start", "rom"]);
+    let before = bench.ok(&["xml", "rom"]);
+    let stored = bench.ok(&["xml", "rom", "--stored"]);
+    assert_eq!(before, stored);
+    bench.define(&stored.replace("<memory unit='MiB'>32</memory>", "<memory unit='MiB'>48</memory>"));
+    assert_eq!(bench.ok(&["xml", "rom"]), before, "the running one is as it was started");
+    assert!(bench.ok(&["xml", "rom", "--stored"]).contains(">48<"));
+    bench.ok(&["destroy", "rom"]);
+    assert!(bench.ok(&["xml", "rom"]).contains(">48<"));
+}
+
+#[test]
+fn undefined_running_domain_goes_on_as_a_transient_one() {
+    let bench = Workbench::new();
+    bench.define(&rom_domain("rom", "qemu"));
+    bench.ok(&["start", "rom"]);
+    bench.ok(&["undefine", "rom"]);
+    assert_eq!(bench.state_of("rom").as_deref(), Some("running"));
+    bench.ok(&["destroy", "rom"]);
+    assert_eq!(bench.state_of("rom"), None);
+}
+
+#[test]
+fn device_addresses_are_the_same_at_every_start() {
+    let bench = Workbench::new();
+    bench.define(&rom_domain("rom", "qemu"));
+    let defined = bench.ok(&["xml", "rom", "--stored"]);
+    assert!(defined.contains("<address type='pci'"), "define writes addresses down: {defined}");
+    for _ in 0..2 {
+        bench.ok(&["start", "rom"]);
+        assert_eq!(bench.ok(&["xml", "rom"]), defined);
+        bench.ok(&["destroy", "rom"]);
+    }
+    bench.define(&defined);
+    assert_eq!(bench.ok(&["xml", "rom", "--stored"]), defined, "defining what was stored changes nothing");
+}

@@ -1,0 +1,15 @@
+//! End to end: the real `hostler` command, the real components, a real QEMU.
+//!
+//! Each test has a state directory of its own and waits for events, never for a time.
+//! `cargo xtask test` builds everything that these need; without it they say what is missing.
+
+mod faults;
+mod firmware;
+mod image;
+mod kill;
+mod lifecycle;
+mod linux;
+mod native;
+mod storage;
+mod workbench;
+mod wrong_input;

@@ -1,0 +1,195 @@
+//! One test's own hostler: state directory, images, and the command as a user runs it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use hostler_state::{RunDir, StateDir};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long a guest may take under translation on a loaded machine, in seconds.
+pub const GUEST_SECONDS: &str = "180";
+
+/// A state directory with images beside it. Whatever still runs is ended when this is dropped.
+pub struct Workbench {
+    directory: TempDir,
+}
+
+/// What a command answered.
+pub struct Answer {
+    pub status: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Workbench {
+    pub fn new() -> Self {
+        Self { directory: tempfile::Builder::new().prefix("hostler-test-").tempdir().unwrap() }
+    }
+
+    /// A path beside the state directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub fn state_root(&self) -> PathBuf {
+        self.path("state")
+    }
+
+    /// The command, ready to run.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(built("hostler"));
+        command.arg("--state-dir").arg(self.state_root()).arg("--driver-dir").arg(components("drivers"));
+        command.arg("--driver-dir").arg(components("guests"));
+        command.args(arguments).stdin(Stdio::null()).current_dir(self.directory.path());
+        command
+    }
+
+    /// Runs the command to its end.
+    pub fn run(&self, arguments: &[&str]) -> Answer {
+        Answer::of(self.command(arguments).output().unwrap())
+    }
+
+    /// Runs the command, which must succeed, and gives its output.
+    pub fn ok(&self, arguments: &[&str]) -> String {
+        let answer = self.run(arguments);
+        assert_eq!(answer.status, 0, "hostler {}\n{}{}", arguments.join(" "), answer.stdout, answer.stderr);
+        answer.stdout
+    }
+
+    /// Runs the command with `-o json`, which must succeed.
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let mut all = vec!["-o", "json"];
+        all.extend_from_slice(arguments);
+        let text = self.ok(&all);
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in: {text}"))
+    }
+
+    /// Writes a file beside the state directory.
+    pub fn write(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// Defines a domain from a document.
+    pub fn define(&self, xml: &str) {
+        let file = self.write("define.xml", xml);
+        self.ok(&["define", file.to_str().unwrap()]);
+    }
+
+    /// What `list --all` says the domain is doing; `None` when it is not there.
+    pub fn state_of(&self, name: &str) -> Option<String> {
+        let list = self.json(&["list", "--all"]);
+        let domains = list["domains"].as_array().unwrap().clone();
+        let domain = domains.into_iter().find(|domain| domain["name"] == name)?;
+        Some(domain["state"].as_str().unwrap().to_owned())
+    }
+
+    /// The run directory of a domain.
+    pub fn run_dir(&self, name: &str) -> RunDir {
+        let state = StateDir::open_reader(&self.state_root()).unwrap();
+        let definition = state.by_name(name).unwrap().unwrap();
+        state.run_dir(definition.uuid)
+    }
+
+    /// Processes whose command line names this workbench, or that were started by a shim of it.
+    pub fn processes(&self) -> Vec<String> {
+        let marker = self.state_root().display().to_string();
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+            let Ok(environment) = std::fs::read(entry.path().join("cmdline")) else { continue };
+            let line = String::from_utf8_lossy(&environment).replace('\0', " ");
+            if line.contains(&marker) && !line.contains("hostler --state-dir") {
+                found.push(line);
+            }
+        }
+        found
+    }
+
+    /// Makes an image with qemu-img.
+    pub fn image(&self, arguments: &[&str]) {
+        let output = Command::new("qemu-img").args(arguments).current_dir(self.directory.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+impl Drop for Workbench {
+    fn drop(&mut self) {
+        let Ok(state) = StateDir::open_reader(&self.state_root()) else { return };
+        for run in state.run_dirs().unwrap_or_default() {
+            if run.is_held().unwrap_or(false) {
+                let name = run.domain().to_string();
+                // A failed test says why by itself; this only keeps it from leaving guests behind.
+                self.run(&["destroy", &name]);
+            }
+        }
+    }
+}
+
+impl Answer {
+    pub fn of(output: Output) -> Self {
+        Self {
+            status: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// A program of this build.
+pub fn built(name: &str) -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let path = own.parent().and_then(Path::parent).unwrap().join(name);
+    assert!(path.is_file(), "{} is not built; run: cargo xtask test", path.display());
+    path
+}
+
+/// A directory of built components.
+pub fn components(kind: &str) -> PathBuf {
+    let path = std::env::var_os("HOSTLER_COMPONENTS").map_or_else(default_target, PathBuf::from).join(kind);
+    assert!(path.is_dir(), "{} is not there; run: cargo xtask components", path.display());
+    path
+}
+
+/// A file of the test guest.
+pub fn guest(name: &str) -> PathBuf {
+    let directory =
+        std::env::var_os("HOSTLER_TEST_GUEST").map_or_else(|| default_target().join("guest"), PathBuf::from);
+    let path = directory.join(name);
+    assert!(path.is_file(), "{} is not there; run: cargo xtask guest", path.display());
+    path
+}
+
+/// The target directory: above the directory of this build's profile.
+fn default_target() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    own.ancestors().nth(3).unwrap().to_owned()
+}
+
+/// Whether KVM answers here. Tests that need it say so when it does not.
+pub fn kvm_answers() -> bool {
+    hostler_launch::accelerator::probe_kvm().api_version.is_some()
+}
+
+/// A machine without disks whose whole guest is the ROM of `cargo xtask guest`.
+pub fn rom_domain(name: &str, kind: &str) -> String {
+    format!(
+        "<domain type='{kind}'>
+  <name>{name}</name>
+  <memory unit='MiB'>32</memory>
+  <vcpu>1</vcpu>
+  <os>
+    <type arch='x86_64' machine='q35'>hvm</type>
+    <loader type='rom'>{rom}</loader>
+  </os>
+  <features><acpi/></features>
+  <devices>
+    <serial type='pty'/>
+    <memballoon model='none'/>
+  </devices>
+</domain>
+",
+        rom = guest("rom.bin").display()
+    )
+}
