@@ -52,7 +52,10 @@ impl Chardev {
         let target = device.maybe("target", read_target)?.unwrap_or_default();
         // Written by running domains beside <source path>, which says the same.
         device.keep_attribute("tty");
-        let source = CharSource::read(device)?;
+        let source = match kind {
+            ChardevKind::Channel => CharSource::read_channel(device)?,
+            _ => CharSource::read(device)?,
+        };
         Ok(Self { node: device.node, kind, source, target, info: DeviceInfo::read(device)? })
     }
 

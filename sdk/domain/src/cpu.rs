@@ -1,5 +1,7 @@
 //! `<cpu>`: model, features, topology, cache, NUMA cells.
 
+use std::collections::BTreeSet;
+
 use crate::error::{XmlError, XmlErrorKind};
 use crate::read::Element;
 use crate::units::Bytes;
@@ -179,7 +181,7 @@ fn read_model(model: Element<'_>) -> Result<CpuModel, XmlError> {
     if let Some(bad) = vendor_id.as_deref().filter(|vendor| vendor.len() != 12 || vendor.contains(',')) {
         return Err(model.invalid(Some("vendor_id"), bad, "12 characters without a comma"));
     }
-    let name = model.content();
+    let name = model.word();
     Ok(CpuModel {
         name: Some(name).filter(|name| !name.is_empty()),
         fallback: model.keyword("fallback")?,
@@ -188,10 +190,11 @@ fn read_model(model: Element<'_>) -> Result<CpuModel, XmlError> {
 }
 
 fn read_features(cpu: Element<'_>) -> Result<Vec<CpuFeature>, XmlError> {
-    let mut features: Vec<CpuFeature> = Vec::new();
+    let mut features = Vec::new();
+    let mut names = BTreeSet::new();
     for element in cpu.children("feature") {
         let name = element.need_string("name")?;
-        if features.iter().any(|known| known.name == name) {
+        if !names.insert(name.clone()) {
             return Err(element.error(XmlErrorKind::Conflict, format!("CPU feature '{name}' is given twice")));
         }
         let policy = element.keyword("policy")?.unwrap_or(FeaturePolicy::Require);
@@ -218,10 +221,11 @@ fn read_topology(topology: Element<'_>) -> Result<Topology, XmlError> {
 }
 
 fn read_cells(numa: Element<'_>) -> Result<Vec<NumaCell>, XmlError> {
-    let mut cells: Vec<NumaCell> = Vec::new();
+    let mut cells = Vec::new();
+    let mut ids = BTreeSet::new();
     for (place, element) in numa.children("cell").enumerate() {
         let cell = read_cell(element, u32::try_from(place).unwrap_or(u32::MAX))?;
-        if cells.iter().any(|known| known.id == cell.id) {
+        if !ids.insert(cell.id) {
             return Err(
                 element.error(XmlErrorKind::Conflict, format!("NUMA cell {} is given twice", cell.id))
             );

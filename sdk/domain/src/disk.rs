@@ -223,7 +223,7 @@ fn read_mirror(mirror: Element<'_>) -> Result<Mirror, XmlError> {
 }
 
 fn read_wwn(wwn: Element<'_>) -> Result<String, XmlError> {
-    let text = wwn.content();
+    let text = wwn.word();
     let digits = text.strip_prefix("0x").unwrap_or(&text);
     if digits.len() != 16 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return Err(wwn.invalid(None, &text, "a world wide name of 16 hexadecimal digits"));

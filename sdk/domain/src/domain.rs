@@ -147,10 +147,10 @@ impl Domain {
         }
         // Kept verbatim on purpose: they have no effect on how a guest runs.
         root.keep("metadata");
-        let bare = read_general(root, document.clone())?;
+        let bare = read_general(root)?;
         let read = read_machine(root, bare)?;
         let unmodelled = trace.unread(&document)?;
-        Ok(Self { unmodelled, ..read })
+        Ok(Self { document, unmodelled, ..read })
     }
 
     /// The document.
@@ -195,11 +195,11 @@ impl Domain {
     }
 }
 
-fn read_general(root: Element<'_>, document: Document) -> Result<Domain, XmlError> {
+fn read_general(root: Element<'_>) -> Result<Domain, XmlError> {
     let given = root.child("memory");
     let action = |name| root.maybe(name, Element::content_keyword);
     Ok(Domain {
-        document,
+        document: Document::placeholder(),
         kind: root.need_keyword("type")?,
         // -1 stands for a domain that does not run.
         id: if root.get("id") == Some("-1") { None } else { root.number("id")? },
@@ -288,7 +288,7 @@ fn read_name(name: Element<'_>) -> Result<DomainName, XmlError> {
 }
 
 fn read_uuid(uuid: Element<'_>) -> Result<DomainUuid, XmlError> {
-    let text = uuid.content();
+    let text = uuid.word();
     DomainUuid::parse(&text)
         .map_err(|wrong| uuid.error(XmlErrorKind::InvalidValue, format!("the text of 'uuid' {wrong}")))
 }
@@ -310,3 +310,6 @@ fn read_pm(pm: Element<'_>) -> Result<Pm, XmlError> {
     let state = |name| pm.maybe(name, |state| state.yes_no("enabled")).map(Option::flatten);
     Ok(Pm { suspend_to_mem: state("suspend-to-mem")?, suspend_to_disk: state("suspend-to-disk")? })
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,3 +143,58 @@ impl Domain {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::PciAddress;
+    use crate::controller::{ControllerType, NewController};
+    use crate::input::{InputBus, InputType, new_input};
+    use crate::memballoon::new_memballoon;
+    use crate::video::new_video;
+
+    const HEAD: &str = "<domain type='kvm'>\n  <name>a</name>\n  <memory>1024</memory>\n  <os>\n    <type>hvm</type>\n  </os>\n";
+
+    #[test]
+    fn defaults_are_added_where_they_belong() {
+        let mut domain = Domain::parse(&format!("{HEAD}</domain>\n")).unwrap();
+        domain
+            .append_device(&NewController::new(ControllerType::Pci, 0).with_model("pcie-root").to_fragment())
+            .unwrap();
+        domain.append_device(&new_input(InputType::Mouse, InputBus::Ps2)).unwrap();
+        let video = domain.append_device(&new_video("vga", true)).unwrap();
+        let balloon = domain.append_device(&new_memballoon("virtio")).unwrap();
+        domain.set_address(balloon, &Address::Pci(PciAddress::new(0, 3, 0))).unwrap();
+        domain.set_address(balloon, &Address::Pci(PciAddress::new(0, 4, 0))).unwrap();
+        domain.set_alias(video, "video0").unwrap();
+        domain.set_uuid(&DomainUuid::parse("c7a5fdbdedaf9455926ad65c16db1809").unwrap()).unwrap();
+        domain.set_os_arch("x86_64").unwrap();
+        domain.set_os_machine("pc-q35-7.2").unwrap();
+        domain.set_nvram(Some("/vars.fd"), Some("/template.fd")).unwrap();
+        domain.refresh().unwrap();
+        let written = "<domain type='kvm'>\n  <name>a</name>\n  \
+            <uuid>c7a5fdbd-edaf-9455-926a-d65c16db1809</uuid>\n  <memory>1024</memory>\n  <os>\n    \
+            <type arch='x86_64' machine='pc-q35-7.2'>hvm</type>\n    \
+            <nvram template='/template.fd'>/vars.fd</nvram>\n  </os>\n  <devices>\n    \
+            <controller type='pci' index='0' model='pcie-root'/>\n    <input type='mouse' bus='ps2'/>\n    \
+            <video>\n      <model type='vga' heads='1' primary='yes'/>\n      <alias name='video0'/>\n    </video>\n    \
+            <memballoon model='virtio'>\n      \
+            <address type='pci' domain='0x0000' bus='0x00' slot='0x04' function='0x0'/>\n    </memballoon>\n  \
+            </devices>\n</domain>\n";
+        assert_eq!(domain.to_xml(), written);
+        assert_eq!(domain.devices.memballoon.as_ref().unwrap().node, balloon);
+        assert_eq!(domain.document().position(balloon).line, 16);
+        domain.set_nvram(None, None).unwrap();
+        assert!(domain.to_xml().contains("    <nvram/>\n  </os>"));
+    }
+
+    #[test]
+    fn a_refresh_that_fails_changes_no_projection() {
+        let mut domain = Domain::parse(&format!("{HEAD}</domain>")).unwrap();
+        let root = domain.document().root();
+        domain.document_mut().set_attribute(root, "type", "kwm").unwrap();
+        let refused = domain.refresh().unwrap_err();
+        assert_eq!((refused.code(), refused.position.column), ("xml.unknown-value", 9));
+        assert_eq!(domain.kind, crate::DomainType::Kvm);
+    }
+}

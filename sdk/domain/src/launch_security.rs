@@ -41,7 +41,7 @@ impl LaunchSecurity {
 
 fn read_sev(security: Element<'_>) -> Result<Sev, XmlError> {
     let policy = security.need_child("policy")?;
-    let text = policy.content();
+    let text = policy.word();
     let digits = text.strip_prefix("0x").unwrap_or(&text);
     let radix = if digits.len() == text.len() { 10 } else { 16 };
     let number = u32::from_str_radix(digits, radix).ok().filter(|_| !digits.starts_with('+'));

@@ -1,5 +1,7 @@
 //! `<numatune>`: host NUMA nodes that the guest's memory comes from.
 
+use std::collections::BTreeSet;
+
 use crate::error::{XmlError, XmlErrorKind};
 use crate::read::Element;
 
@@ -52,14 +54,15 @@ impl Numatune {
                 placement: memory.keyword("placement")?,
             })
         })?;
-        let mut cells: Vec<MemNode> = Vec::new();
+        let mut cells = Vec::new();
+        let mut ids = BTreeSet::new();
         for element in numatune.children("memnode") {
             let cell = MemNode {
                 cell: element.need_number("cellid")?,
                 mode: element.keyword("mode")?.unwrap_or(NumaMode::Strict),
                 nodeset: element.need_string("nodeset")?,
             };
-            if cells.iter().any(|known| known.cell == cell.cell) {
+            if !ids.insert(cell.cell) {
                 let message = format!("'memnode' for cell {} is given twice", cell.cell);
                 return Err(element.error(XmlErrorKind::Conflict, message));
             }

@@ -128,7 +128,7 @@ impl Os {
         let firmware = os.child("firmware");
         let features = firmware.map(|firmware| firmware.each("feature", read_feature)).transpose()?;
         Ok(Self {
-            kind: kind.content(),
+            kind: kind.word(),
             arch: kind.filled("arch"),
             machine: kind.filled("machine"),
             firmware: os.keyword("firmware")?,

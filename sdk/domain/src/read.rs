@@ -17,8 +17,7 @@ pub(crate) struct Element<'d> {
 
 impl<'d> Element<'d> {
     pub(crate) fn new(document: &'d Document, trace: &'d Trace, node: NodeId) -> Self {
-        // Touching an element without asking anything still makes it a read one.
-        trace.attribute(node, "xmlns");
+        trace.touch(node);
         Self { document, trace, node }
     }
 
@@ -63,7 +62,7 @@ impl<'d> Element<'d> {
             document.local_name(*child) == local && document.namespace(*child) == Some(namespace)
         });
         all.map(move |child| {
-            trace.seen(child);
+            trace.namespaced(child);
             Self::new(document, trace, child)
         })
     }
@@ -92,7 +91,7 @@ impl<'d> Element<'d> {
 
     /// Marks children of this name as known although nothing here reads them.
     pub(crate) fn keep(self, name: &'static str) {
-        self.trace.children(self.node, name);
+        self.trace.kept(self.node, name);
     }
 
     /// Marks an attribute as known although nothing here reads it.
@@ -183,8 +182,14 @@ impl<'d> Element<'d> {
 
     // ---- content --------------------------------------------------------------------------
 
-    /// The text inside, without the white space around it.
+    /// The text inside as it stands; empty when it is nothing but white space.
     pub(crate) fn content(self) -> String {
+        let text = self.document.text(self.node);
+        if text.trim().is_empty() { String::new() } else { text }
+    }
+
+    /// The text inside without the white space around it, for words and numbers.
+    pub(crate) fn word(self) -> String {
         self.document.text(self.node).trim().to_owned()
     }
 
@@ -194,19 +199,19 @@ impl<'d> Element<'d> {
     }
 
     pub(crate) fn content_number<T: TryFrom<u64>>(self) -> Result<T, XmlError> {
-        let text = self.content();
+        let text = self.word();
         let number = parse_decimal(&text);
         self.fit(None, &text, number)
     }
 
     pub(crate) fn content_keyword<K: Keyword>(self) -> Result<K, XmlError> {
-        let word = self.content();
+        let word = self.word();
         self.find_word(None, &word)
     }
 
     /// The text inside as a size in the unit of the attribute `unit`, or in `default` units.
     pub(crate) fn size(self, default: &str) -> Result<Bytes, XmlError> {
-        let text = self.content();
+        let text = self.word();
         let unit = self.get("unit").unwrap_or(default);
         self.scaled(None, &text, unit)
     }

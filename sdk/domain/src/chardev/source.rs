@@ -144,8 +144,17 @@ const TYPES: &[&str] = &[
 ];
 
 impl CharSource {
-    /// Reads the `type` attribute and the children of a device.
+    /// Reads the `type` attribute and the children of a device whose socket must have a path.
     pub(crate) fn read(device: Element<'_>) -> Result<Self, XmlError> {
+        let read = Self::read_channel(device)?;
+        match read.backend {
+            CharBackend::Unix { path: None, .. } => Err(missing_in_source(device, "path")),
+            _ => Ok(read),
+        }
+    }
+
+    /// The same for a channel, whose socket gets its path from the host when the document is silent.
+    pub(crate) fn read_channel(device: Element<'_>) -> Result<Self, XmlError> {
         let kind = device.get("type").unwrap_or("pty");
         Ok(Self { backend: read_backend(kind, device)?, log: device.maybe("log", read_log)? })
     }

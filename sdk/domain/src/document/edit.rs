@@ -1,6 +1,8 @@
-//! Edits that leave everything else as it stands.
+//! Edits that leave everything else as it stands. Nodes that an edit removes or replaces keep their ids and
+//! their place in the arena, so that no id ever comes to mean another node.
 
 use super::tag::is_name;
+use super::text::is_allowed;
 use super::{
     Attribute, Content, Document, MAX_ATTRIBUTES, MAX_DEPTH, MAX_NODES, Node, NodeId, Tag, escape_attribute,
     escape_text,
@@ -39,7 +41,8 @@ impl Document {
     /// Sets an attribute: in place when it is there, else as the last one.
     ///
     /// # Errors
-    /// The node is no element, the name is no name, or the element has too many attributes.
+    /// The node is no element, the name is no name, the value has a character that XML cannot carry, or the
+    /// element has too many attributes.
     pub fn set_attribute(&mut self, id: NodeId, name: &str, value: &str) -> Result<(), XmlError> {
         if !is_name(name) {
             return Err(self.edit_error(
@@ -48,6 +51,7 @@ impl Document {
                 format!("'{name}' is not an attribute name"),
             ));
         }
+        self.check_value(id, value)?;
         let position = self.position(id);
         let count = self.attributes(id).len();
         let tag = self.element_mut(id)?;
@@ -72,6 +76,16 @@ impl Document {
         Ok(())
     }
 
+    fn check_value(&self, id: NodeId, value: &str) -> Result<(), XmlError> {
+        match value.chars().find(|character| !is_allowed(*character)) {
+            None => Ok(()),
+            Some(bad) => {
+                let message = format!("character U+{:04X} cannot stand in a document", u32::from(bad));
+                Err(self.edit_error(id, XmlErrorKind::InvalidValue, message))
+            }
+        }
+    }
+
     /// Removes an attribute; says whether it was there.
     ///
     /// # Errors
@@ -86,9 +100,10 @@ impl Document {
     /// Replaces everything inside an element by a text.
     ///
     /// # Errors
-    /// The node is no element, or the document has too many nodes.
+    /// The node is no element, the text has a character that XML cannot carry, or there are too many nodes.
     pub fn set_text(&mut self, id: NodeId, text: &str) -> Result<(), XmlError> {
         self.element_mut(id)?;
+        self.check_value(id, text)?;
         let content = Content::Text { verbatim: escape_text(text), value: text.to_owned() };
         let node = self.new_node(id, content)?;
         self.open_up(id);

@@ -92,6 +92,11 @@ impl Document {
         parse::parse(text)
     }
 
+    /// A document of nothing, which stands in while a projection is being made.
+    pub(crate) fn placeholder() -> Self {
+        Self { nodes: Vec::new(), root: NodeId::TOP, byte_order_mark: false }
+    }
+
     /// The root element.
     pub fn root(&self) -> NodeId {
         self.root

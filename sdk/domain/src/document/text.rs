@@ -103,12 +103,13 @@ fn reference(name: &str) -> Option<char> {
     char::from_u32(u32::from_str_radix(digits, radix).ok()?).filter(|character| is_allowed(*character))
 }
 
-/// A value as it is written between single or double quotes.
+/// A value as it is written between single or double quotes. Characters that XML cannot carry at all, such as
+/// U+0001, stay as they are: a document with them is refused.
 pub fn escape_attribute(value: &str) -> String {
     escape(value, true)
 }
 
-/// A text as it is written between tags.
+/// A text as it is written between tags; see [`escape_attribute`] for characters that XML cannot carry.
 pub fn escape_text(value: &str) -> String {
     escape(value, false)
 }
@@ -125,8 +126,6 @@ fn escape(value: &str, attribute: bool) -> String {
             '\r' => out.push_str("&#13;"),
             '\n' if attribute => out.push_str("&#10;"),
             '\t' if attribute => out.push_str("&#9;"),
-            // XML has no way to write these at all; a visible replacement keeps the document readable.
-            _ if !is_allowed(character) => out.push('\u{FFFD}'),
             _ => out.push(character),
         }
     }
