@@ -1,0 +1,11 @@
+//! PCI: the tree of buses, what each offers, what each device asks, and who gets which slot.
+
+mod assign;
+mod bus;
+mod bus_set;
+mod connect;
+mod fixed;
+mod requests;
+mod settings;
+
+pub(crate) use assign::assign;

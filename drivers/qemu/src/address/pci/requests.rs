@@ -1,0 +1,225 @@
+//! Which devices sit on PCI, what each asks of its bus, and in which order they are served.
+
+use hostler_sdk::domain::NodeId;
+use hostler_sdk::domain::address::{Address, PciAddress};
+
+use super::connect::Plug;
+use crate::complete::controllers::{self, Controller};
+use crate::complete::draft::Draft;
+
+/// What is particular about the place of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Nothing: any suitable place will do.
+    Ordinary,
+    /// IDE controller 0 of PIIX3.
+    PrimaryIde,
+    /// USB controller 0 of PIIX3.
+    PrimaryUsb,
+    /// SATA controller 0 of ICH9.
+    PrimarySata,
+    /// One of the functions of an ICH9 USB 2 controller: they share a slot.
+    Ich9Usb { group: u32, function: u8 },
+    /// `dmi-to-pci-bridge`: slot 0x1e when free.
+    DmiBridge,
+    /// The first video device.
+    PrimaryVideo,
+    /// An ICH9 sound device: the first gets slot 0x1b.
+    Ich9Sound,
+}
+
+/// A device that sits on PCI.
+#[derive(Debug, Clone)]
+pub(super) struct Resident {
+    /// The element.
+    pub(super) node: NodeId,
+    /// What it is to its bus.
+    pub(super) plug: Plug,
+    /// What is particular about its place.
+    pub(super) role: Role,
+    /// The place that the document gives.
+    pub(super) given: Option<PciAddress>,
+}
+
+/// Every device that sits on PCI, in the order in which they are served.
+pub(super) fn residents(draft: &Draft) -> Vec<Resident> {
+    let mut list = Residents { draft, found: Vec::new() };
+    let controllers = controllers::listed(draft);
+    for controller in controllers.iter().filter(|controller| controller.kind == "pci") {
+        list.pci_controller(controller);
+    }
+    list.each("filesystem", filesystem);
+    list.each("interface", interface);
+    list.each("sound", sound);
+    for controller in controllers.iter().filter(|controller| controller.kind != "pci") {
+        if let Some((plug, role)) = controller_request(draft, controller) {
+            list.add(controller.node, plug, role);
+        }
+    }
+    list.each("disk", disk);
+    list.each("interface", passed_through_interface);
+    list.each("hostdev", hostdev);
+    list.each("memballoon", by_virtio_model);
+    list.each("rng", by_virtio_model);
+    list.each("watchdog", |draft, node| draft.says(node, "model", "i6300esb").then_some(Plug::Pci));
+    list.videos();
+    list.each("shmem", |_, _| Some(Plug::Pci));
+    list.each("input", |draft, node| bus_is(draft, node, "virtio").then(|| virtio(draft, node)));
+    list.each("serial", pci_serial);
+    list.each("iommu", |draft, node| draft.says(node, "model", "virtio").then_some(Plug::Integrated));
+    list.each("vsock", by_virtio_model);
+    list.each("memory", memory);
+    list.found
+}
+
+struct Residents<'d> {
+    draft: &'d Draft,
+    found: Vec<Resident>,
+}
+
+impl Residents<'_> {
+    fn each(&mut self, name: &str, request: impl Fn(&Draft, NodeId) -> Option<Plug>) {
+        for node in self.draft.devices(name) {
+            let Some(plug) = request(self.draft, node) else { continue };
+            let ich9_sound = name == "sound" && self.draft.says(node, "model", "ich9");
+            self.add(node, plug, if ich9_sound { Role::Ich9Sound } else { Role::Ordinary });
+        }
+    }
+
+    fn add(&mut self, node: NodeId, plug: Plug, role: Role) {
+        let given = match self.draft.place(node) {
+            Some(Address::Pci(place)) => Some(place).filter(|place| !place.is_unassigned()),
+            Some(_) => return,
+            None if self.draft.address_type(node).is_some() => return,
+            None => None,
+        };
+        // On a machine without PCI Express every device is a conventional one.
+        let plug = match plug {
+            Plug::Express | Plug::Integrated if !self.draft.machine.is_express() => Plug::Pci,
+            plug => plug,
+        };
+        self.found.push(Resident { node, plug, role, given });
+    }
+
+    fn pci_controller(&mut self, controller: &Controller) {
+        if let Some(plug) = Plug::of_controller(&controller.model) {
+            let role = if plug == Plug::DmiToPci { Role::DmiBridge } else { Role::Ordinary };
+            self.add(controller.node, plug, role);
+        }
+    }
+
+    fn videos(&mut self) {
+        for (place, node) in self.draft.devices("video").into_iter().enumerate() {
+            if let Some(plug) = video(self.draft, node) {
+                self.add(node, plug, if place == 0 { Role::PrimaryVideo } else { Role::Ordinary });
+            }
+        }
+    }
+}
+
+/// Whether a device's model is the one for guests that know only old virtio: a conventional device.
+fn flavour(model: Option<&str>) -> Plug {
+    if model.is_some_and(|model| model.ends_with("-transitional") && !model.ends_with("-non-transitional")) {
+        Plug::Pci
+    } else {
+        Plug::Express
+    }
+}
+
+fn virtio(draft: &Draft, node: NodeId) -> Plug {
+    flavour(draft.get(node, "model"))
+}
+
+fn by_virtio_model(draft: &Draft, node: NodeId) -> Option<Plug> {
+    let model = draft.get(node, "model");
+    (model != Some("none")).then(|| flavour(model))
+}
+
+fn bus_is(draft: &Draft, node: NodeId, bus: &str) -> bool {
+    draft.says(node, "bus", bus)
+}
+
+fn filesystem(draft: &Draft, node: NodeId) -> Option<Plug> {
+    Some(virtio(draft, node))
+}
+
+fn interface(draft: &Draft, node: NodeId) -> Option<Plug> {
+    if draft.says(node, "type", "hostdev") {
+        return None;
+    }
+    match draft.child_get(node, "model", "type") {
+        Some("usb-net") => None,
+        Some("rtl8139" | "ne2k_pci" | "pcnet" | "i82551" | "i82557b" | "i82559er" | "vmxnet3") => Some(Plug::Pci),
+        Some("e1000" | "e1000-82544gc" | "e1000-82545em" | "tulip") => Some(Plug::Pci),
+        model => Some(flavour(model)),
+    }
+}
+
+fn passed_through_interface(draft: &Draft, node: NodeId) -> Option<Plug> {
+    draft.says(node, "type", "hostdev").then_some(Plug::Express)
+}
+
+fn sound(draft: &Draft, node: NodeId) -> Option<Plug> {
+    (!matches!(draft.get(node, "model"), Some("sb16" | "pcspk" | "usb"))).then_some(Plug::Pci)
+}
+
+fn disk(draft: &Draft, node: NodeId) -> Option<Plug> {
+    (draft.child_get(node, "target", "bus") == Some("virtio")).then(|| virtio(draft, node))
+}
+
+fn hostdev(draft: &Draft, node: NodeId) -> Option<Plug> {
+    match draft.get(node, "type") {
+        Some("pci") => Some(Plug::Express),
+        Some("mdev") => (!matches!(draft.get(node, "model"), Some("vfio-ap" | "vfio-ccw"))).then_some(Plug::Express),
+        Some("scsi_host") => Some(virtio(draft, node)),
+        _ => None,
+    }
+}
+
+fn video(draft: &Draft, node: NodeId) -> Option<Plug> {
+    match draft.child_get(node, "model", "type") {
+        Some("none" | "ramfb") => None,
+        Some("bochs" | "virtio") => Some(Plug::Express),
+        _ => Some(Plug::Pci),
+    }
+}
+
+fn pci_serial(draft: &Draft, node: NodeId) -> Option<Plug> {
+    (draft.child_get(node, "target", "type") == Some("pci-serial")).then_some(Plug::Pci)
+}
+
+fn memory(draft: &Draft, node: NodeId) -> Option<Plug> {
+    matches!(draft.get(node, "model"), Some("virtio-mem" | "virtio-pmem")).then_some(Plug::Express)
+}
+
+fn controller_request(draft: &Draft, controller: &Controller) -> Option<(Plug, Role)> {
+    let machine = draft.machine;
+    let first = controller.index == Some(0);
+    match controller.kind.as_str() {
+        "ide" if machine.has_builtin_ide() => first.then_some((Plug::Pci, Role::PrimaryIde)),
+        "sata" if first && machine.has_builtin_sata() => Some((Plug::Pci, Role::PrimarySata)),
+        "sata" | "ide" => Some((Plug::Pci, Role::Ordinary)),
+        "usb" => usb(controller, first && !machine.is_express()),
+        "scsi" | "virtio-serial" => {
+            let model = controller.model.as_str();
+            let express = matches!(model, "" | "virtio-scsi") || model.starts_with("virtio");
+            Some((if express { flavour(Some(model)) } else { Plug::Pci }, Role::Ordinary))
+        }
+        _ => None,
+    }
+}
+
+fn usb(controller: &Controller, builtin: bool) -> Option<(Plug, Role)> {
+    let group = controller.index.unwrap_or(0);
+    let ich9 = |function| Some((Plug::Pci, Role::Ich9Usb { group, function }));
+    match controller.model.as_str() {
+        "none" => None,
+        "qemu-xhci" | "nec-xhci" => Some((Plug::Express, Role::Ordinary)),
+        "ich9-ehci1" => ich9(7),
+        "ich9-uhci1" => ich9(0),
+        "ich9-uhci2" => ich9(1),
+        "ich9-uhci3" => ich9(2),
+        "piix3-uhci" | "" if builtin => Some((Plug::Pci, Role::PrimaryUsb)),
+        _ => Some((Plug::Pci, Role::Ordinary)),
+    }
+}

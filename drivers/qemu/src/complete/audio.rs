@@ -1,0 +1,19 @@
+//! The audio backend: there is always one, so that sound devices have somewhere to play to.
+
+use hostler_sdk::Error;
+use hostler_sdk::domain::Fragment;
+
+use super::draft::Draft;
+
+/// Adds a backend when the document has none: the SPICE client's when SPICE comes first, else silence.
+pub(super) fn add(draft: &mut Draft) -> Result<(), Error> {
+    if !draft.devices("audio").is_empty() {
+        return Ok(());
+    }
+    let displays = draft.devices("graphics");
+    let with_sound = displays.iter().filter_map(|node| draft.get(*node, "type"));
+    let first = with_sound.into_iter().find(|kind| matches!(*kind, "spice" | "vnc" | "sdl"));
+    let kind = if first == Some("spice") { "spice" } else { "none" };
+    draft.add_device("audio", &Fragment::new("audio").attribute("id", 1).attribute("type", kind).to_xml())?;
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! Completion gives every device the place that libvirt gave it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use hostler_sdk::domain::Domain;
+
+use super::completed;
+use super::report::Machine;
+use crate::complete::complete;
+
+/// Where the recorded machines are; they are not part of the source.
+const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/corpus");
+
+fn cases(set: &str) -> Vec<PathBuf> {
+    let Ok(directory) = fs::read_dir(Path::new(CORPUS).join(set)) else {
+        eprintln!("SKIPPED: no recorded machines at {CORPUS}/{set}");
+        return Vec::new();
+    };
+    let mut cases: Vec<_> = directory.map(|entry| entry.unwrap().path()).collect();
+    cases.retain(|case| case.join("domain.xml").exists() && case.join("expected.json").exists());
+    cases.sort();
+    cases
+}
+
+fn argv(case: &Path) -> Vec<String> {
+    let text = fs::read_to_string(case.join("expected.json")).unwrap();
+    let expected: serde_json::Value = serde_json::from_str(&text).unwrap();
+    expected["argv"].as_array().unwrap().iter().map(|item| item.as_str().unwrap().to_owned()).collect()
+}
+
+/// Devices compared, those that match, cases, and cases that match whole.
+#[derive(Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Score {
+    devices: usize,
+    matched: usize,
+    cases: usize,
+    whole: usize,
+}
+
+fn score(set: &str) -> Option<Score> {
+    let mut score = Score::default();
+    for case in cases(set) {
+        score.cases += 1;
+        let name = case.file_name().unwrap().to_string_lossy().into_owned();
+        let xml = fs::read_to_string(case.join("domain.xml")).unwrap();
+        let domain = match Domain::parse(&xml) {
+            Ok(domain) => domain,
+            Err(error) => {
+                println!("{name}: {error}");
+                continue;
+            }
+        };
+        let domain = match complete(domain, |bytes| bytes.fill(0x5a)) {
+            Ok(domain) => domain,
+            Err(error) => {
+                println!("{name}: {error:?}");
+                continue;
+            }
+        };
+        let report = Machine::new(domain).compare(&argv(&case));
+        for difference in &report.differences {
+            println!("{name}: {}: wanted {}, found {}", difference.id, difference.wanted, difference.found);
+        }
+        score.devices += report.compared;
+        score.matched += report.compared.saturating_sub(report.differences.len());
+        score.whole += usize::from(report.differences.is_empty());
+    }
+    let Score { devices, matched, cases, whole } = score;
+    println!("{set}: addresses matched {matched} of {devices} devices, {whole} of {cases} cases whole");
+    (cases > 0).then_some(score)
+}
+
+#[test]
+fn libvirt_8_5_places_devices_there_too() {
+    if let Some(score) = score("argv") {
+        assert!(score.whole >= 157, "{score:?}");
+    }
+}
+
+#[test]
+fn libvirt_9_0_places_devices_there_too() {
+    if let Some(score) = score("oracle90") {
+        assert!(score.whole >= 290, "{score:?}");
+    }
+}
+
+#[test]
+fn what_other_programs_write_is_placed_like_libvirt_does() {
+    if let Some(score) = score("realistic") {
+        assert!(score.whole >= 14, "{score:?}");
+    }
+}
+
+#[test]
+fn completing_a_completed_domain_changes_nothing() {
+    for case in cases("argv").into_iter().chain(cases("oracle90")).chain(cases("realistic")) {
+        let xml = fs::read_to_string(case.join("domain.xml")).unwrap();
+        let Ok(domain) = Domain::parse(&xml) else { continue };
+        let Ok(once) = complete(domain, |bytes| bytes.fill(0x5a)) else { continue };
+        let once = once.to_xml();
+        assert_eq!(completed(&once).to_xml(), once, "{}", case.display());
+    }
+}
