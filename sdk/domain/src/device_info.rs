@@ -40,11 +40,15 @@ impl DeviceInfo {
             let message = "attribute 'order' of 'boot' is 0; orders count from 1".to_owned();
             return Err(boot.fault(Some("order"), XmlErrorKind::OutOfRange, message));
         }
+        let load_parm = boot.and_then(|boot| boot.filled("loadparm"));
+        if let (Some(boot), Some(text)) = (boot, load_parm.as_deref().filter(|text| text.len() > 8)) {
+            return Err(boot.invalid(Some("loadparm"), text, "1 to 8 characters"));
+        }
         Ok(Self {
             alias: element.child("alias").and_then(|alias| alias.filled("name")),
             address: element.maybe("address", Address::read)?,
             boot_order,
-            load_parm: boot.and_then(|boot| boot.filled("loadparm")),
+            load_parm,
             rom: element.maybe("rom", |rom| {
                 Ok(Rom { enabled: rom.yes_no("enabled")?, bar: rom.on_off("bar")?, file: rom.filled("file") })
             })?,

@@ -3,6 +3,7 @@
 use crate::audio::Audio;
 use crate::chardev::{Chardev, ChardevKind};
 use crate::controller::Controller;
+use crate::device_info::DeviceInfo;
 use crate::disk::Disk;
 use crate::document::NodeId;
 use crate::error::XmlError;
@@ -124,6 +125,43 @@ impl Devices {
             iommu: devices.maybe("iommu", Iommu::read)?,
             vsock: devices.maybe("vsock", Vsock::read)?,
         })
+    }
+
+    /// What every device says about itself, kind by kind, in document order within a kind. Audio backends and
+    /// graphics are no devices of the guest and say nothing of the kind.
+    pub fn infos(&self) -> impl Iterator<Item = (NodeId, &DeviceInfo)> {
+        macro_rules! infos {
+            ($first:ident $(, $rest:ident)*) => {
+                self.$first.iter().map(|device| (device.node, &device.info))
+                    $(.chain(self.$rest.iter().map(|device| (device.node, &device.info))))*
+            };
+        }
+        infos!(
+            disks,
+            controllers,
+            filesystems,
+            interfaces,
+            smartcards,
+            serials,
+            parallels,
+            consoles,
+            channels,
+            inputs,
+            tpms,
+            sounds,
+            videos,
+            hostdevs,
+            redirdevs,
+            hubs,
+            watchdogs,
+            memballoon,
+            rngs,
+            panics,
+            shmems,
+            memories,
+            iommu,
+            vsock
+        )
     }
 
     /// The disk with this target name.

@@ -1,6 +1,7 @@
 //! `<domain>`: the whole of it, and what stands at its top level.
 
 use crate::clock::Clock;
+use crate::conflicts;
 use crate::cpu::Cpu;
 use crate::devices::Devices;
 use crate::document::Document;
@@ -150,6 +151,7 @@ impl Domain {
         let bare = read_general(root)?;
         let read = read_machine(root, bare)?;
         let unmodelled = trace.unread(&document)?;
+        conflicts::check(&document, &read)?;
         Ok(Self { document, unmodelled, ..read })
     }
 

@@ -46,6 +46,7 @@ pub mod virtio;
 pub mod vsock;
 pub mod watchdog;
 
+mod conflicts;
 mod domain;
 mod edit;
 mod error;

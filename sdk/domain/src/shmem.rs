@@ -2,7 +2,7 @@
 
 use crate::device_info::DeviceInfo;
 use crate::document::NodeId;
-use crate::error::XmlError;
+use crate::error::{XmlError, XmlErrorKind};
 use crate::read::Element;
 use crate::units::Bytes;
 
@@ -54,6 +54,15 @@ pub struct ShmemMsi {
     pub ioeventfd: Option<bool>,
 }
 
+fn read_size(size: Element<'_>) -> Result<Bytes, XmlError> {
+    let bytes = size.size("MiB")?;
+    if bytes < Bytes::from_mib(1) || !bytes.0.is_power_of_two() {
+        let message = "the size of shared memory is a power of two of at least 1 MiB";
+        return Err(size.error(XmlErrorKind::OutOfRange, message));
+    }
+    Ok(bytes)
+}
+
 impl Shmem {
     pub(crate) fn read(shmem: Element<'_>) -> Result<Self, XmlError> {
         let name = shmem.need("name")?;
@@ -65,7 +74,7 @@ impl Shmem {
             name: name.to_owned(),
             role: shmem.keyword("role")?,
             model: shmem.maybe("model", |model| model.need_keyword("type"))?,
-            size: shmem.maybe("size", |size| size.size("MiB"))?,
+            size: shmem.maybe("size", read_size)?,
             server: shmem.maybe("server", |server| Ok(ShmemServer { path: server.filled("path") }))?,
             msi: shmem.maybe("msi", |msi| {
                 Ok(ShmemMsi {

@@ -117,7 +117,12 @@ pub struct Reconnect {
 impl Reconnect {
     pub(crate) fn read(element: Element<'_>) -> Result<Self, XmlError> {
         let enabled = element.yes_no("enabled")?.ok_or_else(|| element.missing("enabled"))?;
-        Ok(Self { enabled, timeout_s: element.number("timeout")? })
+        let timeout_s = element.number("timeout")?;
+        if timeout_s == Some(0) && enabled {
+            let message = "attribute 'timeout' of 'reconnect' is 0; it is at least 1 second".to_owned();
+            return Err(element.fault(Some("timeout"), XmlErrorKind::OutOfRange, message));
+        }
+        Ok(Self { enabled, timeout_s })
     }
 }
 
