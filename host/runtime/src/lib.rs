@@ -1,1 +1,43 @@
 //! The component sandbox: engine, cache, limits, and the host interfaces.
+//!
+//! A [`Runtime`] loads [`Driver`]s: the manifest is read and held against the operator's policy before anything
+//! is compiled. Each operation of a driver runs in a fresh instance under all [`limits`], reaches the machine
+//! only through the interfaces in `interfaces/`, and ends in an answer or in a [`RuntimeError`] that names
+//! driver, version and operation. A trap, a timeout or too much memory loses nothing but that call.
+
+mod answer;
+mod bindings;
+mod cache;
+mod call;
+mod chain;
+mod component;
+mod context;
+mod contract;
+mod description;
+mod driver;
+mod engine;
+mod error;
+mod fault;
+mod firmware_plan;
+mod interfaces;
+pub mod limits;
+mod meter;
+mod opened;
+mod operation;
+mod operations;
+mod recorded;
+mod roots;
+mod runtime;
+mod section;
+mod text;
+
+pub use cache::CacheOutcome;
+pub use context::{DomainContext, Purpose, StateAccess};
+pub use description::{Description, RunState};
+pub use driver::Driver;
+pub use error::{Case, DriverIdentity, Problem, RuntimeError, RuntimeErrorKind};
+pub use limits::Limits;
+pub use operation::Operation;
+pub use recorded::Recorded;
+pub use roots::Roots;
+pub use runtime::{Runtime, RuntimeConfig};

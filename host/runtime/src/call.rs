@@ -1,0 +1,169 @@
+//! The data of one call: its resources, limits and subject. It lives as long as the call's store.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tracing::Instrument as _;
+use wasmtime::ResourceLimiter;
+use wasmtime::component::ResourceTable;
+
+use crate::answer;
+use crate::bindings::wit::types::Error;
+use crate::driver::Shared;
+use crate::interfaces::domain::Subject;
+use crate::interfaces::storage::Layers;
+use crate::limits;
+use crate::operation::Operation;
+use crate::recorded::Recorded;
+
+/// What a host call leaves for the host to answer in, before the whole operation's time is over.
+const ANSWER_MARGIN: Duration = Duration::from_millis(200);
+
+/// See the module.
+pub(crate) struct CallState {
+    pub(crate) table: ResourceTable,
+    pub(crate) memory: MemoryLimit,
+    pub(crate) driver: Arc<Shared>,
+    pub(crate) subject: Option<Arc<Subject>>,
+    pub(crate) operation: Operation,
+    /// When the operation's wall time is over.
+    pub(crate) deadline: Instant,
+    /// The chains that were resolved, by target name.
+    pub(crate) chains: HashMap<String, Arc<Layers>>,
+    /// What `launch` recorded instead of starting it.
+    pub(crate) recorded: Option<Recorded>,
+}
+
+impl CallState {
+    pub(crate) fn new(
+        driver: Arc<Shared>,
+        subject: Option<Arc<Subject>>,
+        operation: Operation,
+        memory_bytes: usize,
+        deadline: Instant,
+    ) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits::RESOURCES);
+        let memory = MemoryLimit { limit: memory_bytes, used: 0, refused: None };
+        Self { table, memory, driver, subject, operation, deadline, chains: HashMap::new(), recorded: None }
+    }
+
+    /// How long a host call may take that is allowed `own` time.
+    pub(crate) fn allowance(&self, own: Duration) -> Duration {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        own.min(left.saturating_sub(ANSWER_MARGIN))
+    }
+
+    /// Runs blocking work on a thread for it, for at most `own` time. The work is told how long it has.
+    ///
+    /// A file system that hangs keeps its thread; the call ends all the same. (`&mut`, because a shared
+    /// reference to the table could not cross an await between threads.)
+    ///
+    /// # Errors
+    /// Outer: [`HostFault`], which ends the operation. Inner: what the driver is told.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &mut self,
+        call: &'static str,
+        own: Duration,
+        work: impl FnOnce(Duration) -> Result<T, Error> + Send + 'static,
+    ) -> wasmtime::Result<Result<T, Error>> {
+        let allowed = self.allowance(own);
+        let span = tracing::debug_span!("host_call", call);
+        let inner = span.clone();
+        let running = tokio::task::spawn_blocking(move || inner.in_scope(|| work(allowed)));
+        match tokio::time::timeout(allowed, running).instrument(span).await {
+            Ok(Ok(result)) => Ok(result),
+            Ok(Err(error)) => Err(HostFault(format!("{call}: {error}")).into()),
+            Err(_) => Ok(Err(answer::timed_out(call, allowed))),
+        }
+    }
+}
+
+/// The reason for ending an operation: the host's own code failed, not the driver.
+#[derive(Debug)]
+pub(crate) struct HostFault(pub(crate) String);
+
+impl fmt::Display for HostFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the host failed in {}", self.0)
+    }
+}
+
+impl std::error::Error for HostFault {}
+
+/// The reason for a trap: the driver broke a rule that the contract states in words.
+#[derive(Debug)]
+pub(crate) struct ContractViolation(pub(crate) String);
+
+impl fmt::Display for ContractViolation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "against the contract: {}", self.0)
+    }
+}
+
+impl std::error::Error for ContractViolation {}
+
+/// Counts all memories of an instance together; a limit for each alone would be passed by having many.
+pub(crate) struct MemoryLimit {
+    limit: usize,
+    used: usize,
+    /// What was refused first.
+    pub(crate) refused: Option<String>,
+}
+
+impl MemoryLimit {
+    fn refuse(&mut self, what: String) -> bool {
+        tracing::debug!(what, "a limit of the sandbox refuses");
+        self.refused.get_or_insert(what);
+        false
+    }
+}
+
+impl ResourceLimiter for MemoryLimit {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let wanted = self.used.saturating_sub(current).saturating_add(desired);
+        if wanted > self.limit {
+            return Ok(self.refuse(format!("{wanted} bytes of memory, may have {}", self.limit)));
+        }
+        self.used = wanted;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        if desired > limits::TABLE_ELEMENTS {
+            return Ok(
+                self.refuse(format!("a table of {desired} elements, may have {}", limits::TABLE_ELEMENTS))
+            );
+        }
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        limits::CORE_INSTANCES
+    }
+
+    fn tables(&self) -> usize {
+        limits::TABLES
+    }
+
+    fn memories(&self) -> usize {
+        limits::MEMORIES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memories_are_counted_together() {
+        let mut memory = MemoryLimit { limit: 100, used: 0, refused: None };
+        assert!(memory.memory_growing(0, 60, None).unwrap());
+        assert!(memory.memory_growing(0, 40, None).unwrap());
+        assert!(!memory.memory_growing(40, 41, None).unwrap());
+        assert!(memory.refused.as_deref().unwrap().contains("101 bytes"));
+        assert!(!memory.table_growing(0, limits::TABLE_ELEMENTS + 1, None).unwrap());
+    }
+}

@@ -1,0 +1,329 @@
+//! From a disk of the document to the layers that a driver sees: resolved and opened, or only described.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hostler_domain::disk::Disk;
+use hostler_domain::storage_source::{Backing, Location, StartupPolicy, StorageSource};
+use hostler_image::{
+    Access, ChainRequest, DeclaredLayer, ErrorKind, FileKind, Format, Header, Identity, ImageError,
+    ImagePath, OpenFailure, OpenRequest, Opened as OpenedImage, Opener, Tail, Via, resolve_chain,
+};
+use hostler_launch::Role;
+use rustix::fs::{OFlags, SeekFrom};
+
+use crate::answer::{self, yes_no};
+use crate::bindings::wit::storage::{Below, Layer};
+use crate::bindings::wit::types::{Error, Fact};
+use crate::interfaces::storage::Layers;
+use crate::opened::Opened;
+use crate::roots::{Mark, Roots, open_beneath};
+
+/// Unit of `st_blocks`, in bytes.
+const BLOCK_BYTES: u64 = 512;
+
+/// Resolves a disk's chain and opens every layer of it.
+///
+/// # Errors
+/// What the chain rules refuse, with layer, reference, rule and remedy; `not-found` for an empty drive.
+pub(crate) fn resolve(disk: &Disk, roots: &Roots) -> Result<Layers, Error> {
+    let target = disk.target.as_str();
+    let request = request(disk, roots)?;
+    match resolve_chain(&mut Files { roots }, request) {
+        Ok(chain) => {
+            for note in &chain.notes {
+                tracing::warn!(disk = target, "{note}");
+            }
+            let mut opened = opened_layers(chain);
+            for (layer, source) in opened.layers.iter_mut().zip(disk.source.layers()) {
+                layer.facts.extend(slice_facts(source));
+            }
+            Ok(opened)
+        }
+        Err(error)
+            if error.kind() == ErrorKind::Missing && error.layer() == Some(0) && may_be_missing(disk) =>
+        {
+            Err(empty(target))
+        }
+        Err(error) => Err(refused(&error, target)),
+    }
+}
+
+fn may_be_missing(disk: &Disk) -> bool {
+    disk.is_removable_medium() && disk.source.startup_policy == Some(StartupPolicy::Optional)
+}
+
+fn empty(target: &str) -> Error {
+    let message = format!("the drive '{target}' has no medium");
+    Error::NotFound(answer::problem("storage.drive-empty", message).detail("disk", target))
+}
+
+fn request(disk: &Disk, roots: &Roots) -> Result<ChainRequest, Error> {
+    let target = disk.target.as_str();
+    let mut declared = disk.source.layers().map(|source| declared(source, target));
+    let top = declared.next().unwrap_or_else(|| Err(empty(target)))?;
+    let below = declared.collect::<Result<Vec<_>, _>>()?;
+    let tail = match disk.source.layers().last().map(|source| &source.backing) {
+        Some(Backing::Nothing) => Tail::Nothing,
+        _ => Tail::FollowHeaders,
+    };
+    Ok(ChainRequest {
+        below,
+        tail,
+        read_only: disk.readonly,
+        policy: roots.references(),
+        ..ChainRequest::new(top)
+    })
+}
+
+fn declared(source: &StorageSource, target: &str) -> Result<DeclaredLayer, Error> {
+    let path = match &source.location {
+        Location::File(path) | Location::Block(path) => path,
+        Location::Empty => return Err(empty(target)),
+        other => return Err(unsupported(target, &format!("storage of kind '{}'", kind(other)))),
+    };
+    if source.fd_group.is_some() {
+        return Err(unsupported(target, "a group of descriptors as source"));
+    }
+    let format = match source.format.as_deref() {
+        None => None,
+        Some(name) => Some(
+            Format::from_xml_name(name).ok_or_else(|| unsupported(target, &format!("format '{name}'")))?,
+        ),
+    };
+    if source.slice.is_some() && format.is_some_and(|format| format != Format::Raw) {
+        return Err(unsupported(target, "a slice of an image that is not raw"));
+    }
+    let path = ImagePath::new(path.as_str()).map_err(|error| refused(&error, target))?;
+    Ok(DeclaredLayer::new(path, format))
+}
+
+fn unsupported(target: &str, what: &str) -> Error {
+    let message = format!("disk '{target}' needs {what}, which this host does not offer");
+    Error::Unsupported(answer::problem("storage.unsupported", message).detail("disk", target))
+}
+
+/// What the driver, and through it the user, is told about a refused image.
+fn refused(error: &ImageError, target: &str) -> Error {
+    let mut problem = answer::host(error.code(), error).detail("disk", target);
+    problem.hints = error
+        .hints()
+        .iter()
+        .map(|hint| match &hint.command {
+            Some(command) => format!("{}: {command}", hint.text),
+            None => hint.text.clone(),
+        })
+        .collect();
+    let layer = error.layer().map(|layer| answer::fact("layer", layer.to_string()));
+    let path = error.path().map(|path| answer::fact("path", path.display().to_string()));
+    let reference = error.reference().map(|reference| answer::fact("reference", reference));
+    let offset = error.offset().map(|offset| answer::fact("offset", offset.to_string()));
+    problem.details.extend([layer, path, reference, offset].into_iter().flatten());
+    match error.kind() {
+        ErrorKind::Missing => Error::NotFound(problem),
+        ErrorKind::PermissionDenied | ErrorKind::ReferenceDenied => Error::Denied(problem),
+        ErrorKind::FormatUnsupported | ErrorKind::Unsupported | ErrorKind::ReferenceUnsupported => {
+            Error::Unsupported(problem)
+        }
+        ErrorKind::Io => Error::Host(problem),
+        _ => Error::Invalid(problem),
+    }
+}
+
+/// The files of a walk, opened beneath what is granted.
+struct Files<'a> {
+    roots: &'a Roots,
+}
+
+/// An open image and whether it may be written.
+struct ImageFile {
+    fd: File,
+    writable: bool,
+}
+
+impl Opener for Files<'_> {
+    type File = ImageFile;
+
+    fn open(&mut self, request: &OpenRequest) -> Result<OpenedImage<ImageFile>, OpenFailure> {
+        let mark = match request.access {
+            Access::ReadOnly => Mark::ReadOnly,
+            Access::ReadWrite => Mark::ReadWrite,
+        };
+        let fd = match &request.via {
+            Via::Declared => self.roots.open_declared(request.path.as_path(), mark)?,
+            Via::Granted(grant) => open_beneath(&grant.directory, &grant.relative, mark)?,
+        };
+        Ok(facts(fd, mark)?)
+    }
+
+    fn read_at(&mut self, file: &ImageFile, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        file.fd.read_at(buffer, offset)
+    }
+}
+
+fn facts(fd: OwnedFd, mark: Mark) -> io::Result<OpenedImage<ImageFile>> {
+    let file = File::from(fd);
+    let metadata = file.metadata()?;
+    let device = metadata.file_type().is_block_device();
+    let kind = match metadata.file_type() {
+        regular if regular.is_file() => FileKind::Regular,
+        _ if device => FileKind::BlockDevice,
+        directory if directory.is_dir() => FileKind::Directory,
+        _ => FileKind::Other,
+    };
+    let identity = match device {
+        true => Identity::BlockDevice { number: metadata.rdev() },
+        false => Identity::File { device: metadata.dev(), inode: metadata.ino() },
+    };
+    let length = if device { rustix::fs::seek(&file, SeekFrom::End(0))? } else { metadata.len() };
+    if matches!(kind, FileKind::Regular | FileKind::BlockDevice) {
+        // Opened without blocking because it could have been a FIFO; from here on it is an ordinary file.
+        let flags = rustix::fs::fcntl_getfl(file.as_fd())?;
+        rustix::fs::fcntl_setfl(file.as_fd(), flags - OFlags::NONBLOCK)?;
+    }
+    Ok(OpenedImage {
+        file: ImageFile { fd: file, writable: mark == Mark::ReadWrite },
+        identity,
+        kind,
+        length,
+        physical_bytes: metadata.blocks().saturating_mul(BLOCK_BYTES),
+    })
+}
+
+fn opened_layers(chain: hostler_image::Chain<ImageFile>) -> Layers {
+    let (mut layers, mut images, mut data_files) = (Vec::new(), Vec::new(), Vec::new());
+    for layer in chain.layers {
+        let index = layers.len();
+        layers.push(Layer {
+            format: layer.format.xml_name().to_owned(),
+            kind: kind_of(layer.kind).to_owned(),
+            description: layer.path.to_string(),
+            virtual_size: layer.header.virtual_size,
+            read_only: layer.read_only,
+            below: match layer.below {
+                hostler_image::Below::Layer(below) => Below::Layer(index32(below)),
+                hostler_image::Below::Nothing => Below::Nothing,
+            },
+            data_file: None,
+            facts: header_facts(&layer.header),
+        });
+        images.push(image(layer.file, layer.path.as_path().to_owned()));
+        data_files.extend(layer.data_file.map(|file| (index, file)));
+    }
+    // Data files follow the chain itself, so that references only go to higher indexes.
+    for (owner, file) in data_files {
+        let place = index32(layers.len());
+        let read_only = layers.get(owner).is_some_and(|layer: &Layer| layer.read_only);
+        if let Some(layer) = layers.get_mut(owner) {
+            layer.data_file = Some(place);
+        }
+        layers.push(Layer {
+            format: Format::Raw.xml_name().to_owned(),
+            kind: kind_of(file.kind).to_owned(),
+            description: file.path.to_string(),
+            virtual_size: file.length,
+            read_only,
+            below: Below::Nothing,
+            data_file: None,
+            facts: Vec::new(),
+        });
+        images.push(image(file.file, file.path.as_path().to_owned()));
+    }
+    Layers { layers, images }
+}
+
+fn image(file: ImageFile, path: PathBuf) -> Arc<Opened> {
+    Arc::new(Opened { fd: Some(file.fd.into()), writable: file.writable, role: Role::Image, path })
+}
+
+/// An index of a list that the walk limits to 200 layers and as many data files.
+fn index32(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}
+
+fn kind_of(kind: FileKind) -> &'static str {
+    if kind == FileKind::BlockDevice { "block" } else { "file" }
+}
+
+fn header_facts(header: &Header) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    facts.extend(header.cluster_size.map(|size| answer::fact("cluster-size", size.to_string())));
+    facts.extend(
+        header
+            .encryption
+            .map(|encryption| answer::fact("encryption", format!("{encryption:?}").to_lowercase())),
+    );
+    facts.extend(
+        (header.features.version > 0).then(|| answer::fact("version", header.features.version.to_string())),
+    );
+    facts.extend(header.features.dirty.then(|| answer::fact("dirty", yes_no(true))));
+    facts
+}
+
+/// The chain as the document alone tells it: nothing is opened, so sizes are 0 and the end may be unknown.
+pub(crate) fn describe(disk: &Disk) -> Result<Layers, Error> {
+    if disk.source.location == Location::Empty {
+        return Err(empty(disk.target.as_str()));
+    }
+    let (mut layers, mut images) = (Vec::new(), Vec::new());
+    for (index, source) in disk.source.layers().enumerate() {
+        let (path, read_only) = (path(&source.location), disk.readonly || index > 0);
+        let format = source.format.as_deref().unwrap_or("raw");
+        layers.push(Layer {
+            format: format.to_owned(),
+            kind: kind(&source.location).to_owned(),
+            description: path.display().to_string(),
+            virtual_size: 0,
+            read_only,
+            below: match source.backing {
+                Backing::Layer(_) => Below::Layer(index32(index + 1)),
+                Backing::Nothing => Below::Nothing,
+                // Raw bytes name nothing.
+                Backing::Unknown if format == "raw" => Below::Nothing,
+                Backing::Unknown => Below::Unexamined,
+            },
+            data_file: None,
+            facts: slice_facts(source),
+        });
+        images.push(Arc::new(Opened { fd: None, writable: !read_only, role: Role::Image, path }));
+    }
+    Ok(Layers { layers, images })
+}
+
+fn slice_facts(source: &StorageSource) -> Vec<Fact> {
+    let Some(slice) = &source.slice else { return Vec::new() };
+    vec![
+        answer::fact("slice-offset", slice.offset.to_string()),
+        answer::fact("slice-size", slice.size.to_string()),
+    ]
+}
+
+fn path(location: &Location) -> PathBuf {
+    match location {
+        Location::File(path) | Location::Block(path) | Location::Dir(path) | Location::VhostVdpa(path) => {
+            path.into()
+        }
+        Location::VhostUser { path, .. } => path.into(),
+        Location::Volume { pool, volume, .. } => format!("{pool}/{volume}").into(),
+        Location::Empty | Location::Network(_) | Location::Nvme { .. } => PathBuf::new(),
+    }
+}
+
+/// The document's word for a kind of location.
+fn kind(location: &Location) -> &'static str {
+    match location {
+        Location::Empty => "empty",
+        Location::File(_) => "file",
+        Location::Block(_) => "block",
+        Location::Dir(_) => "dir",
+        Location::Network(_) => "network",
+        Location::Volume { .. } => "volume",
+        Location::Nvme { .. } => "nvme",
+        Location::VhostUser { .. } => "vhostuser",
+        Location::VhostVdpa(_) => "vhostvdpa",
+    }
+}

@@ -1,0 +1,68 @@
+//! What a driver is given for one operation on one domain. The caller fills it; nothing in it is ambient.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hostler_launch::TemplateSet;
+use hostler_state::{Owner, StateDir, Uuid};
+
+use crate::roots::Roots;
+
+/// Whether the domain is to be worked with, or only shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Images are opened, a launch starts.
+    Operate,
+    /// Nothing is opened; chains come from the document alone, and a launch is recorded.
+    Describe,
+}
+
+/// The state directory, as far as this process may use it.
+#[derive(Clone, Debug)]
+pub enum StateAccess {
+    /// This process owns it.
+    Owner(Arc<Owner>),
+    /// This process only reads it: what a driver would write is refused.
+    Reader(Arc<StateDir>),
+}
+
+impl StateAccess {
+    pub(crate) fn directory(&self) -> &StateDir {
+        match self {
+            Self::Owner(owner) => owner,
+            Self::Reader(directory) => directory,
+        }
+    }
+
+    pub(crate) fn owner(&self) -> Option<&Arc<Owner>> {
+        match self {
+            Self::Owner(owner) => Some(owner),
+            Self::Reader(_) => None,
+        }
+    }
+}
+
+/// One domain for the length of one operation.
+#[derive(Clone, Debug)]
+pub struct DomainContext {
+    /// Its identifier.
+    pub uuid: Uuid,
+    /// Its name.
+    pub name: String,
+    /// Its document: for a running domain, the one it was started with.
+    pub xml: String,
+    /// The number of this run, from 1; 0 for a domain that is off.
+    pub numeric_id: u32,
+    /// Whether anything may be opened and started.
+    pub purpose: Purpose,
+    /// The state directory.
+    pub state: StateAccess,
+    /// Where images may lie.
+    pub roots: Roots,
+    /// What each program may be asked for.
+    pub templates: Arc<TemplateSet>,
+    /// The `hostler-shim` program, an absolute path.
+    pub shim: PathBuf,
+    /// Whether the variable store is made anew from its template.
+    pub reset_nvram: bool,
+}

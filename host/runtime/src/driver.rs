@@ -1,0 +1,188 @@
+//! A loaded driver, and how it is called: each call gets a fresh store and instance, which are dropped after it.
+
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use hostler_grant::{Granted, Manifest};
+use tracing::Instrument as _;
+use wasmtime::component::Resource;
+use wasmtime::{Engine, Store};
+
+use crate::bindings::driver::DriverPre;
+use crate::bindings::native_config::NativeConfigAbilityPre;
+use crate::cache::CacheOutcome;
+use crate::call::CallState;
+use crate::context::DomainContext;
+use crate::engine::Ticker;
+use crate::error::{DriverIdentity, RuntimeError, RuntimeErrorKind};
+use crate::fault;
+use crate::interfaces::domain::{Domain, Subject};
+use crate::interfaces::log::LogBudget;
+use crate::limits::{self, Limits};
+use crate::meter::Meter;
+use crate::operation::Operation;
+
+/// What every call of a driver shares.
+pub(crate) struct Shared {
+    pub(crate) identity: DriverIdentity,
+    pub(crate) manifest: Manifest,
+    pub(crate) granted: Granted,
+    pub(crate) log: Mutex<LogBudget>,
+}
+
+/// A driver that is compiled, linked and ready. Cheap to clone; may be used from several tasks at once.
+///
+/// A call that traps or passes a deadline loses nothing but itself: the next one works as before.
+#[derive(Clone)]
+pub struct Driver(pub(crate) Arc<Loaded>);
+
+pub(crate) struct Loaded {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) driver: DriverPre<CallState>,
+    pub(crate) native_config: Option<NativeConfigAbilityPre<CallState>>,
+    pub(crate) engine: Engine,
+    pub(crate) ticker: Ticker,
+    pub(crate) limits: Limits,
+    pub(crate) path: PathBuf,
+    pub(crate) size_bytes: u64,
+    pub(crate) compiled: CacheOutcome,
+    pub(crate) load_time: Duration,
+}
+
+/// The store of one call.
+pub(crate) type CallStore = Store<CallState>;
+/// What a call is doing, until it is done.
+pub(crate) type Calling<'a, T> = Pin<Box<dyn Future<Output = wasmtime::Result<T>> + Send + 'a>>;
+
+impl Driver {
+    /// What it is called and what it asks for.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.0.shared.manifest
+    }
+
+    /// Name, version and digest.
+    #[must_use]
+    pub fn identity(&self) -> &DriverIdentity {
+        &self.0.shared.identity
+    }
+
+    /// The component's digest: `sha256:` and 64 hexadecimal digits.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.0.shared.identity.digest
+    }
+
+    /// What it may do.
+    #[must_use]
+    pub fn granted(&self) -> &Granted {
+        &self.0.shared.granted
+    }
+
+    /// The file it was loaded from.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// Size of the component, in bytes.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.0.size_bytes
+    }
+
+    /// Whether its machine code was found or had to be made.
+    #[must_use]
+    pub fn compiled(&self) -> CacheOutcome {
+        self.0.compiled
+    }
+
+    /// How long loading took: reading, checking, compiling or fetching, linking.
+    #[must_use]
+    pub fn load_time(&self) -> Duration {
+        self.0.load_time
+    }
+
+    /// Whether it can show a launch without launching.
+    #[must_use]
+    pub fn has_native_config(&self) -> bool {
+        self.0.native_config.is_some()
+    }
+
+    /// Runs one operation to its end, or to its limits, and gives back the call's data as well.
+    pub(crate) async fn call<T: Send>(
+        &self,
+        operation: Operation,
+        context: Option<&DomainContext>,
+        invoke: impl for<'a> FnOnce(&'a Loaded, &'a mut CallStore, Option<Resource<Domain>>) -> Calling<'a, T>
+        + Send,
+    ) -> Result<(T, CallState), RuntimeError> {
+        let identity = &self.0.shared.identity;
+        let domain = context.map(|context| context.name.as_str()).unwrap_or_default();
+        let span = tracing::info_span!(
+            "driver_call",
+            driver = identity.name,
+            version = identity.version,
+            operation = operation.name(),
+            domain
+        );
+        let called = self.call_within(operation, context, invoke).instrument(span).await;
+        called.map_err(|error| error.of(identity).during(operation))
+    }
+
+    async fn call_within<T: Send>(
+        &self,
+        operation: Operation,
+        context: Option<&DomainContext>,
+        invoke: impl for<'a> FnOnce(&'a Loaded, &'a mut CallStore, Option<Resource<Domain>>) -> Calling<'a, T>
+        + Send,
+    ) -> Result<(T, CallState), RuntimeError> {
+        let loaded = &*self.0;
+        let _ticking = loaded.ticker.tick().map_err(|error| {
+            RuntimeError::new(RuntimeErrorKind::Io, "the thread that watches deadlines cannot be made")
+                .caused_by(error)
+        })?;
+        let wall = operation.wall(&loaded.limits);
+        let (mut store, meter) = self.store(operation, context, wall);
+        let domain = domain_handle(&mut store).map_err(|error| fault::of_call(error, store.data()))?;
+        let finished = {
+            let call = meter.count(invoke(loaded, &mut store, domain));
+            tokio::time::timeout(wall, call).await
+        };
+        match finished {
+            Ok(Ok(answer)) => Ok((answer, store.into_data())),
+            Ok(Err(error)) => Err(fault::of_call(error, store.data())),
+            Err(_) => Err(fault::too_slow(wall)),
+        }
+    }
+
+    /// A fresh store under all limits. The deadlines are armed before anything of the driver runs.
+    fn store(
+        &self,
+        operation: Operation,
+        context: Option<&DomainContext>,
+        wall: Duration,
+    ) -> (CallStore, Arc<Meter>) {
+        let loaded = &*self.0;
+        let subject = context.map(|context| Arc::new(Subject::new(context.clone())));
+        let memory = loaded.limits.memory_bytes.min(limits::MEMORY_BYTES);
+        let state =
+            CallState::new(Arc::clone(&loaded.shared), subject, operation, memory, Instant::now() + wall);
+        let mut store = Store::new(&loaded.engine, state);
+        store.limiter(|state| &mut state.memory);
+        store.set_hostcall_fuel(limits::HOSTCALL_BYTES);
+        store.set_max_component_handles(limits::RESOURCES);
+        let meter = Arc::new(Meter::default());
+        meter.limit(&mut store, loaded.limits.cpu);
+        (store, meter)
+    }
+}
+
+/// The borrowed handle that the driver gets; the owning one stays in the store's table.
+fn domain_handle(store: &mut CallStore) -> wasmtime::Result<Option<Resource<Domain>>> {
+    let Some(subject) = store.data().subject.clone() else { return Ok(None) };
+    let owned = store.data_mut().table.push(Domain(subject))?;
+    Ok(Some(Resource::new_borrow(owned.rep())))
+}

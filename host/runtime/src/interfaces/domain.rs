@@ -1,0 +1,241 @@
+//! `domain`: the handle to one domain, from which everything else hangs.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use hostler_domain::Domain as Document;
+use hostler_grant::Capability;
+use hostler_launch::accelerator::probe_kvm;
+use hostler_state::{Kind as StateErrorKind, NewEvent, StateError};
+use wasmtime::component::Resource;
+
+use crate::answer;
+use crate::bindings::wit::domain::{
+    BootFile, Endpoint, Fact, File, Firmware, Handle, Host, HostDomain, LaunchPlan,
+};
+use crate::bindings::wit::process::Process;
+use crate::bindings::wit::qmp::Monitor;
+use crate::bindings::wit::storage::Chain;
+use crate::bindings::wit::types::Error;
+use crate::call::{CallState, ContractViolation};
+use crate::context::{DomainContext, Purpose};
+use crate::limits;
+use crate::text;
+
+/// The domain of one call.
+pub(crate) struct Subject {
+    pub(crate) context: DomainContext,
+    document: OnceLock<Result<Document, Error>>,
+}
+
+/// What a driver's `domain` handle stands for.
+#[expect(unreachable_pub, reason = "the generated bindings export it again")]
+pub struct Domain(pub(crate) Arc<Subject>);
+
+impl Subject {
+    pub(crate) fn new(context: DomainContext) -> Self {
+        Self { context, document: OnceLock::new() }
+    }
+
+    /// Whether nothing may be opened.
+    pub(crate) fn describes(&self) -> bool {
+        self.context.purpose == Purpose::Describe
+    }
+
+    /// The document's model, read at the first use.
+    ///
+    /// # Errors
+    /// `invalid` with line, column and element.
+    pub(crate) fn document(&self) -> Result<&Document, Error> {
+        let read = self.document.get_or_init(|| {
+            Document::parse(&self.context.xml).map_err(|error| {
+                let mut problem = answer::problem(error.kind.code(), error.message.clone())
+                    .detail("line", error.position.line.to_string())
+                    .detail("column", error.position.column.to_string())
+                    .detail("element", error.path.clone());
+                problem.hints = error.hints;
+                Error::Invalid(problem)
+            })
+        });
+        read.as_ref().map_err(Clone::clone)
+    }
+}
+
+impl CallState {
+    pub(crate) fn subject(&self, domain: &Resource<Domain>) -> wasmtime::Result<Arc<Subject>> {
+        Ok(Arc::clone(&self.table.get(domain)?.0))
+    }
+
+    /// What the driver is told when it uses what it was not granted.
+    pub(crate) fn require(&self, capability: Capability, scope: &str) -> Result<(), Error> {
+        self.driver.granted.require(capability, scope).map_err(|error| {
+            let mut problem = answer::problem(error.kind.code(), error.to_string());
+            problem.hints = error.hints;
+            Error::Denied(problem)
+        })
+    }
+}
+
+/// What the driver is told when the host's records fail.
+pub(crate) fn state_failed(error: &StateError) -> Error {
+    let mut problem = answer::host(error.kind.code(), error);
+    problem.hints.clone_from(&error.hints);
+    match error.kind {
+        StateErrorKind::Busy => Error::Conflict(problem),
+        StateErrorKind::TooLarge => Error::Invalid(problem),
+        _ => Error::Host(problem),
+    }
+}
+
+/// What the driver is told when this process may not change the domain.
+pub(crate) fn only_reads() -> Error {
+    let message = "this process only reads the state directory, so it changes no domain";
+    Error::Conflict(answer::problem("domain.read-only", message))
+}
+
+impl Host for CallState {}
+
+impl HostDomain for CallState {
+    async fn name(&mut self, me: Resource<Domain>) -> wasmtime::Result<String> {
+        Ok(self.subject(&me)?.context.name.clone())
+    }
+
+    async fn uuid(&mut self, me: Resource<Domain>) -> wasmtime::Result<String> {
+        Ok(self.subject(&me)?.context.uuid.to_string())
+    }
+
+    async fn config(&mut self, me: Resource<Domain>) -> wasmtime::Result<String> {
+        Ok(self.subject(&me)?.context.xml.clone())
+    }
+
+    async fn facts(&mut self, me: Resource<Domain>) -> wasmtime::Result<Vec<Fact>> {
+        let subject = self.subject(&me)?;
+        let probe = self.blocking("domain.facts", limits::FILE_DEADLINE, |_| Ok(probe_kvm())).await?;
+        let kvm = match probe {
+            Ok(probe) if probe.usable => "yes".to_owned(),
+            Ok(probe) => format!("no: {}", probe.reason),
+            Err(_) => "no: /dev/kvm does not answer".to_owned(),
+        };
+        Ok(vec![
+            answer::fact("accelerator.kvm", kvm),
+            answer::fact("accelerator.tcg", "yes"),
+            answer::fact("numeric-id", subject.context.numeric_id.to_string()),
+        ])
+    }
+
+    async fn state(&mut self, me: Resource<Domain>) -> wasmtime::Result<Result<Vec<u8>, Error>> {
+        let subject = self.subject(&me)?;
+        self.blocking("domain.state", limits::FILE_DEADLINE, move |_| {
+            let context = &subject.context;
+            let notes = context.state.directory().driver_state(context.uuid);
+            notes.map(Option::unwrap_or_default).map_err(|error| state_failed(&error))
+        })
+        .await
+    }
+
+    async fn put_state(
+        &mut self,
+        me: Resource<Domain>,
+        notes: Vec<u8>,
+    ) -> wasmtime::Result<Result<(), Error>> {
+        let subject = self.subject(&me)?;
+        if notes.len() > limits::NOTES_BYTES {
+            let message = format!("notes of {} bytes, at most {}", notes.len(), limits::NOTES_BYTES);
+            return Ok(Err(Error::Invalid(answer::problem("domain.notes-too-large", message))));
+        }
+        self.blocking("domain.put-state", limits::FILE_DEADLINE, move |_| {
+            let context = &subject.context;
+            let owner = context.state.owner().filter(|_| !subject.describes()).ok_or_else(only_reads)?;
+            owner.put_driver_state(context.uuid, &notes).map_err(|error| state_failed(&error))
+        })
+        .await
+    }
+
+    async fn disk(
+        &mut self,
+        me: Resource<Domain>,
+        target: String,
+    ) -> wasmtime::Result<Result<Resource<Chain>, Error>> {
+        let subject = self.subject(&me)?;
+        self.disk_chain(subject, target).await
+    }
+
+    async fn firmware(&mut self, me: Resource<Domain>) -> wasmtime::Result<Result<Option<Firmware>, Error>> {
+        let subject = self.subject(&me)?;
+        self.chosen_firmware(subject).await
+    }
+
+    async fn boot_file(
+        &mut self,
+        me: Resource<Domain>,
+        which: BootFile,
+    ) -> wasmtime::Result<Result<Option<Resource<File>>, Error>> {
+        let subject = self.subject(&me)?;
+        self.open_boot_file(subject, which).await
+    }
+
+    async fn endpoint(
+        &mut self,
+        me: Resource<Domain>,
+        alias: String,
+    ) -> wasmtime::Result<Result<Resource<Endpoint>, Error>> {
+        let subject = self.subject(&me)?;
+        self.open_endpoint(subject, alias).await
+    }
+
+    async fn launch(
+        &mut self,
+        me: Resource<Domain>,
+        plan: LaunchPlan,
+        handles: Vec<Handle>,
+    ) -> wasmtime::Result<Result<Resource<Process>, Error>> {
+        let subject = self.subject(&me)?;
+        self.launch_plan(subject, plan, handles).await
+    }
+
+    async fn process(&mut self, me: Resource<Domain>) -> wasmtime::Result<Option<Resource<Process>>> {
+        let subject = self.subject(&me)?;
+        self.running_process(subject).await
+    }
+
+    async fn monitor(&mut self, me: Resource<Domain>) -> wasmtime::Result<Result<Resource<Monitor>, Error>> {
+        let subject = self.subject(&me)?;
+        self.running_monitor(subject).await
+    }
+
+    async fn emit(&mut self, me: Resource<Domain>, kind: String, facts: Vec<Fact>) -> wasmtime::Result<()> {
+        let subject = self.subject(&me)?;
+        if !text::is_word(&kind, &['-'], limits::EVENT_KIND_BYTES) {
+            let shown = text::escape(&kind, limits::EVENT_KIND_BYTES);
+            return Err(ContractViolation(format!("'{shown}' is no kind of event")).into());
+        }
+        if subject.describes() {
+            return Ok(());
+        }
+        let detail = details(&facts);
+        let appended = self
+            .blocking("domain.emit", limits::FILE_DEADLINE, move |_| {
+                let DomainContext { uuid, name, state, .. } = &subject.context;
+                let event =
+                    NewEvent { domain: *uuid, name: name.clone(), kind: format!("domain.{kind}"), detail };
+                let appended = state.directory().events().append(event);
+                appended.map(drop).map_err(|error| state_failed(&error))
+            })
+            .await?;
+        if let Err(error) = appended {
+            // The contract's emit never fails: what the event tells of has happened all the same.
+            tracing::warn!(?error, "an event was not recorded");
+        }
+        Ok(())
+    }
+
+    async fn drop(&mut self, me: Resource<Domain>) -> wasmtime::Result<()> {
+        self.table.delete(me)?;
+        Ok(())
+    }
+}
+
+fn details(facts: &[Fact]) -> BTreeMap<String, String> {
+    let short = |text: &str| text::escape(text, limits::TEXT_BYTES);
+    facts.iter().take(limits::FACTS).map(|fact| (short(&fact.key), short(&fact.value))).collect()
+}

@@ -1,0 +1,298 @@
+//! `qmp`: the control connection, through the domain's shim and the program's command policy.
+
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use hostler_grant::Capability;
+use hostler_launch::{
+    Handle, QmpError, QmpErrorKind, RenderedArguments, ShimClient, ShimErrorKind, Template, Value,
+    render_arguments,
+};
+use hostler_state::RunRecord;
+use wasmtime::component::Resource;
+
+use super::domain::{Subject, state_failed};
+use super::process::{self, Process, launch_failed, shim_failed};
+use super::value::tree;
+use crate::answer;
+use crate::bindings::wit::qmp::{Command, Event, Host, HostMonitor};
+use crate::bindings::wit::types::Error;
+use crate::bindings::wit::value::Handle as WitHandle;
+use crate::call::{CallState, ContractViolation};
+use crate::limits;
+use crate::text;
+
+/// What a blocking call leaves of its time for the way back.
+const MARGIN: Duration = Duration::from_millis(100);
+
+/// The connection to a running hypervisor.
+#[derive(Clone)]
+#[expect(unreachable_pub, reason = "the generated bindings export it again")]
+pub struct Monitor {
+    client: ShimClient,
+    template: Arc<Template>,
+}
+
+/// A command with its tree checked against the contract.
+struct Request {
+    name: String,
+    arguments: Option<Value>,
+}
+
+impl Host for CallState {}
+
+impl HostMonitor for CallState {
+    async fn execute(
+        &mut self,
+        me: Resource<Monitor>,
+        command: Command,
+        handles: Vec<WitHandle>,
+    ) -> wasmtime::Result<Result<String, Error>> {
+        let monitor = self.table.get(&me)?.clone();
+        let handles = self.handles(&handles)?;
+        let request = request(command, handles.len())?;
+        self.blocking("qmp.execute", limits::COMMAND_DEADLINE, move |allowed| {
+            monitor.execute(&request, &handles, allowed.saturating_sub(MARGIN))
+        })
+        .await
+    }
+
+    async fn execute_all(
+        &mut self,
+        me: Resource<Monitor>,
+        commands: Vec<Command>,
+        handles: Vec<WitHandle>,
+    ) -> wasmtime::Result<Vec<Result<String, Error>>> {
+        let monitor = self.table.get(&me)?.clone();
+        if commands.len() > limits::COMMANDS {
+            let found = commands.len();
+            return Err(
+                ContractViolation(format!("{found} commands at once, at most {}", limits::COMMANDS)).into()
+            );
+        }
+        let handles = self.handles(&handles)?;
+        let requests: Vec<_> =
+            commands.into_iter().map(|command| request(command, handles.len())).collect::<Result<_, _>>()?;
+        let count = requests.len();
+        let answers = self
+            .blocking("qmp.execute-all", limits::COMMAND_DEADLINE, move |allowed| {
+                Ok(monitor.execute_all(&requests, &handles, allowed.saturating_sub(MARGIN)))
+            })
+            .await?;
+        Ok(answers.unwrap_or_else(|error| vec![Err(error); count]))
+    }
+
+    async fn cursor(&mut self, me: Resource<Monitor>) -> wasmtime::Result<u64> {
+        let monitor = self.table.get(&me)?.clone();
+        let cursor = self
+            .blocking("qmp.cursor", limits::SHIM_DEADLINE, move |_| match monitor.client.cursor() {
+                Err(error) if has_ended(error.kind) => Ok(0),
+                cursor => cursor.map_err(|error| shim_failed(&error)),
+            })
+            .await?;
+        // A wrong place would make an old event look like the answer to a new command.
+        cursor.map_err(|error| super::unanswerable("qmp.cursor", &error))
+    }
+
+    async fn wait_event(
+        &mut self,
+        me: Resource<Monitor>,
+        names: Vec<String>,
+        cursor: u64,
+        timeout_ms: u64,
+    ) -> wasmtime::Result<Result<Option<Event>, Error>> {
+        let monitor = self.table.get(&me)?.clone();
+        let wanted = Duration::from_millis(timeout_ms);
+        self.blocking("qmp.wait-event", limits::WAIT_DEADLINE, move |allowed| {
+            let timeout = wanted.min(allowed.saturating_sub(MARGIN));
+            match monitor.client.wait_event(&names, cursor, timeout) {
+                Ok(event) => Ok(event.map(|event| Event {
+                    cursor: event.cursor,
+                    name: event.name,
+                    data: event.data.to_string(),
+                })),
+                Err(error) if has_ended(error.kind) => Ok(None),
+                Err(error) => Err(shim_failed(&error)),
+            }
+        })
+        .await
+    }
+
+    async fn drop(&mut self, me: Resource<Monitor>) -> wasmtime::Result<()> {
+        self.table.delete(me)?;
+        Ok(())
+    }
+}
+
+fn has_ended(kind: ShimErrorKind) -> bool {
+    matches!(kind, ShimErrorKind::NotRunning | ShimErrorKind::Closed)
+}
+
+fn request(command: Command, handles: usize) -> Result<Request, ContractViolation> {
+    let arguments = command.arguments.map(|arguments| tree(arguments, handles)).transpose()?;
+    Ok(Request { name: command.name, arguments })
+}
+
+impl Monitor {
+    fn execute(&self, request: &Request, handles: &[Handle], timeout: Duration) -> Result<String, Error> {
+        let arguments = self.prepare(request, handles, timeout)?;
+        let answer = self.client.execute(&request.name, arguments.as_ref(), &[], timeout);
+        answer.map(|value| value.to_string()).map_err(|error| refused(&error))
+    }
+
+    /// All that may be sent is sent at once; what policy refuses is answered in its place.
+    fn execute_all(
+        &self,
+        requests: &[Request],
+        handles: &[Handle],
+        timeout: Duration,
+    ) -> Vec<Result<String, Error>> {
+        let prepared: Vec<_> = requests
+            .iter()
+            .map(|request| {
+                self.prepare(request, handles, timeout).map(|arguments| (request.name.clone(), arguments))
+            })
+            .collect();
+        let sendable = prepared.iter().filter_map(|command| command.as_ref().ok().cloned()).collect();
+        let mut answers = match self.client.execute_all(sendable, timeout) {
+            Ok(answers) => answers.into_iter(),
+            Err(error) => {
+                let failed = shim_failed(&error);
+                return prepared
+                    .into_iter()
+                    .map(|command| Err(command.err().unwrap_or_else(|| failed.clone())))
+                    .collect();
+            }
+        };
+        let mut next = |_| match answers.next() {
+            Some(answer) => answer.map(|value| value.to_string()).map_err(|error| refused(&error)),
+            None => {
+                Err(Error::Host(answer::problem("qmp.protocol", "the shim left a command without answer")))
+            }
+        };
+        prepared.into_iter().map(|command| command.and_then(&mut next)).collect()
+    }
+
+    /// Holds a command against the policy, and gives the hypervisor the descriptors that it names.
+    fn prepare(
+        &self,
+        request: &Request,
+        handles: &[Handle],
+        timeout: Duration,
+    ) -> Result<Option<serde_json::Value>, Error> {
+        let mut set = next_set(handles.len());
+        let rendered =
+            render_arguments(&self.template, &request.name, request.arguments.as_ref(), handles, &mut set);
+        let RenderedArguments { before, arguments } = rendered.map_err(|error| launch_failed(&error))?;
+        for (command, arguments, fd) in before {
+            let sent = self.client.execute(&command, Some(&arguments), &[fd.as_fd()], timeout);
+            sent.map_err(|error| refused(&error))?;
+        }
+        Ok(arguments)
+    }
+}
+
+/// The first of `count` numbers for descriptor sets that nobody has used with a running hypervisor: they are
+/// taken from the clock, in microseconds, because the next command may come from another process.
+fn next_set(count: usize) -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let count = u64::try_from(count).unwrap_or(u64::MAX).saturating_add(1);
+    let now = hostler_state::unix_ms().saturating_mul(1_000);
+    let taken = LAST
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(last.max(now).saturating_add(count)));
+    taken.unwrap_or(now).max(now)
+}
+
+/// What the driver is told when a command fails. Words of the hypervisor are untrusted.
+fn refused(error: &QmpError) -> Error {
+    let code = match &error.kind {
+        QmpErrorKind::Hypervisor { class } => format!("qmp.{}", word(class)),
+        _ => error.code().to_owned(),
+    };
+    let message = text::escape(&answer::with_causes(error), limits::TEXT_BYTES);
+    let mut problem = answer::problem(&code, message);
+    problem.hints.clone_from(&error.hints);
+    match &error.kind {
+        QmpErrorKind::Hypervisor { class } => {
+            Error::Hypervisor(problem.detail("class", text::escape(class, limits::TEXT_BYTES)))
+        }
+        QmpErrorKind::Denied => Error::Denied(problem),
+        QmpErrorKind::TimedOut => Error::TimedOut(problem),
+        QmpErrorKind::Closed => Error::Conflict(problem),
+        _ => Error::Host(problem),
+    }
+}
+
+/// A class as the last word of a code: `DeviceNotFound` becomes `device-not-found`.
+fn word(class: &str) -> String {
+    let mut word = String::new();
+    for character in class.chars().take(64) {
+        if character.is_ascii_uppercase() && !word.is_empty() {
+            word.push('-');
+        }
+        word.push(character.to_ascii_lowercase());
+    }
+    if text::is_word(&word, &['-'], 128) { word } else { "other".to_owned() }
+}
+
+impl CallState {
+    /// The running hypervisor's monitor.
+    pub(crate) async fn running_monitor(
+        &mut self,
+        subject: Arc<Subject>,
+    ) -> wasmtime::Result<Result<Resource<Monitor>, Error>> {
+        if let Err(denied) = self.require(Capability::Qmp, "") {
+            return Ok(Err(denied));
+        }
+        let driver = Arc::clone(&self.driver);
+        let found = self
+            .blocking("domain.monitor", limits::SHIM_DEADLINE, move |_| match process::find(&subject)? {
+                Some(Process::Shim { client, run }) => {
+                    let launch: Option<serde_json::Value> =
+                        run.read(RunRecord::Launch).map_err(|error| state_failed(&error))?;
+                    let name = launch.as_ref().and_then(launched_template).unwrap_or_default();
+                    driver.granted.require(Capability::Process, name).map_err(|error| {
+                        Error::Denied(answer::problem(error.kind.code(), error.to_string()))
+                    })?;
+                    let template = Arc::clone(process::template(&subject, name)?);
+                    Ok(Monitor { client, template })
+                }
+                Some(_) => Err(Error::Conflict(
+                    answer::problem("shim.orphaned", "the hypervisor runs but its shim is gone")
+                        .hint("destroy the domain: its process is known and will be ended"),
+                )),
+                None => Err(Error::Conflict(answer::problem("domain.off", "the domain does not run"))),
+            })
+            .await?;
+        match found {
+            Ok(monitor) => Ok(Ok(self.table.push(monitor)?)),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+}
+
+/// The template that the running hypervisor was launched from.
+fn launched_template(launch: &serde_json::Value) -> Option<&str> {
+    launch.pointer("/plan/template").or_else(|| launch.get("template"))?.as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn class_becomes_the_last_word_of_the_code() {
+        assert_eq!(word("GenericError"), "generic-error");
+        assert_eq!(word("DeviceNotFound"), "device-not-found");
+        assert_eq!(word(""), "other");
+        assert_eq!(word("Evil\nClass"), "other");
+    }
+
+    #[test]
+    fn descriptor_sets_never_meet() {
+        let (first, second) = (next_set(3), next_set(3));
+        assert!(second > first + 3);
+    }
+}

@@ -1,0 +1,113 @@
+//! What a driver may use, each limit with its reason. Everything a driver can make the host spend is here.
+
+use std::time::Duration;
+
+/// Linear memory of one instance, all its memories together, in bytes. A driver needs 2 to 4 MiB for the
+/// largest document; 60 memories of 10 MiB would pass a limit for each memory alone.
+pub const MEMORY_BYTES: usize = 64 << 20;
+/// Linear memories of one instance. A component built from one crate has one; adapters add one each.
+pub const MEMORIES: usize = 8;
+/// Tables of one instance: two or three for each core module.
+pub const TABLES: usize = 16;
+/// Elements of one table, in entries of 16 bytes at most.
+pub const TABLE_ELEMENTS: usize = 10_000;
+/// Core instances of one component: modules, adapters and shims. Real drivers have 3 to 5.
+pub const CORE_INSTANCES: usize = 64;
+/// Stack of guest code, in bytes: deep recursion traps instead of reaching the host's own stack.
+pub const STACK_BYTES: usize = 512 << 10;
+/// Stack of a fiber, in bytes: guest stack, and as much again for host functions called from it.
+pub const FIBER_STACK_BYTES: usize = 1 << 20;
+/// What one host call may carry from guest to host, in bytes. Without it, a list whose entries all point
+/// at the same megabyte makes the host allocate gigabytes.
+pub const HOSTCALL_BYTES: usize = 4 << 20;
+/// Host objects and handles that are alive at once for one operation.
+pub const RESOURCES: usize = 1_024;
+/// Size of a component file, in bytes. Real drivers have 50 KiB to 1 MiB.
+pub const COMPONENT_BYTES: u64 = 16 << 20;
+/// Size of a compiled component in the cache, in bytes: machine code is two to five times the component.
+pub const ARTIFACT_BYTES: u64 = 128 << 20;
+/// All compiled components in the cache, in bytes. The ones not used for longest go first.
+pub const CACHE_BYTES: u64 = 512 << 20;
+/// Compiled components in the cache: some hosts' worth of drivers in two versions each.
+pub const CACHE_ENTRIES: usize = 64;
+/// Imports and exports of a component that are looked at.
+pub const COMPONENT_ITEMS: usize = 256;
+/// How often a running guest is looked at. Also the longest time by which it passes a deadline.
+pub const EPOCH_TICK: Duration = Duration::from_millis(10);
+
+/// Longest text that a driver writes into an error, a log line, in bytes.
+pub const TEXT_BYTES: usize = 4 << 10;
+/// Hints of one error.
+pub const HINTS: usize = 16;
+/// Details of one error, and facts of one log line or event.
+pub const FACTS: usize = 32;
+/// What one driver may write to the log in one operation at once, in bytes; see [`LOG_BYTES_PER_SECOND`].
+pub const LOG_BURST_BYTES: u64 = 256 << 10;
+/// What one driver may write to the log in the long run, in bytes a second.
+pub const LOG_BYTES_PER_SECOND: u64 = 64 << 10;
+/// Random bytes given out by one call; the contract states it.
+pub const RANDOM_BYTES: usize = 1_024;
+/// The driver's own notes about a domain, in bytes; the contract states it.
+pub const NOTES_BYTES: usize = 1 << 20;
+/// Kind of an event that a driver emits, in bytes; the contract states it.
+pub const EVENT_KIND_BYTES: usize = 64;
+/// Document that `check` gives back, in bytes. hostler-domain reads at most as much.
+pub const DOCUMENT_BYTES: usize = 4 << 20;
+/// Nodes of a value tree; the contract states it.
+pub const TREE_NODES: usize = 16_384;
+/// Levels of a value tree; the contract states it.
+pub const TREE_DEPTH: usize = 64;
+/// Text of a value tree, names included, in bytes; the contract states it.
+pub const TREE_TEXT_BYTES: usize = 1 << 20;
+/// Commands of one `execute-all`, and options of one launch.
+pub const COMMANDS: usize = 1_024;
+/// Name of a socket in the domain's directory, in bytes; the contract states it.
+pub const SOCKET_NAME_BYTES: usize = 64;
+/// Size of a file for direct boot that is looked at, in bytes: larger ones are no kernels.
+pub const BOOT_FILE_BYTES: u64 = 4 << 30;
+
+/// Opening one file, or one small read or write of the host's own state.
+pub const FILE_DEADLINE: Duration = Duration::from_secs(10);
+/// Resolving a whole chain: up to 200 layers, each on a file system that may be slow.
+pub const CHAIN_DEADLINE: Duration = Duration::from_secs(30);
+/// Starting a hypervisor until its monitor answers.
+pub const LAUNCH_DEADLINE: Duration = Duration::from_secs(40);
+/// One command of the hypervisor. A monitor that is stopped for longer is stuck.
+pub const COMMAND_DEADLINE: Duration = Duration::from_secs(10);
+/// Longest wait for an event or for the end of a process, however long a driver asks for.
+pub const WAIT_DEADLINE: Duration = Duration::from_secs(60);
+/// Asking the shim itself (its status, its event ring): it does nothing else.
+pub const SHIM_DEADLINE: Duration = Duration::from_secs(5);
+
+/// The limits that an operator or a test may set otherwise. The rest are constants of this module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Linear memory of one instance, in bytes; at most [`MEMORY_BYTES`].
+    pub memory_bytes: usize,
+    /// Processor time of guest code in one call. A check of a large document takes about 10 ms.
+    pub cpu: Duration,
+    /// Wall time of a call that only computes: describe, check, show.
+    pub plan: Duration,
+    /// Wall time of a start.
+    pub start: Duration,
+    /// Wall time of a call that asks a running hypervisor something or makes it change.
+    pub control: Duration,
+    /// Wall time of ending a domain: asking, waiting, killing.
+    pub end: Duration,
+    /// Wall time of what happens when the host comes back: reattach, events, the end of recovery.
+    pub recovery: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: MEMORY_BYTES,
+            cpu: Duration::from_millis(500),
+            plan: Duration::from_secs(10),
+            start: Duration::from_secs(60),
+            control: Duration::from_secs(20),
+            end: Duration::from_secs(30),
+            recovery: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Counts the processor time of a call, and stops the guest when it is used up.
+//!
+//! What counts is the thread's own processor clock while the call is polled: waiting for the host costs a
+//! driver nothing, and a busy machine does not make a driver look slow.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+use wasmtime::{Store, UpdateDeadline};
+
+/// Processor time of one call. Only the thread that polls the call writes it.
+#[derive(Default)]
+pub(crate) struct Meter {
+    used_ns: AtomicU64,
+    polled_since_ns: AtomicU64,
+}
+
+/// The reason for a trap: the guest used up its processor time.
+#[derive(Debug)]
+pub(crate) struct ProcessorTimeUsedUp(pub(crate) Duration);
+
+impl fmt::Display for ProcessorTimeUsedUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "more than {} ms of processor time", self.0.as_millis())
+    }
+}
+
+impl std::error::Error for ProcessorTimeUsedUp {}
+
+impl Meter {
+    /// Limits what guests of this store may use: checked at each epoch, where the guest also yields so that
+    /// its call can be dropped.
+    pub(crate) fn limit<T: 'static>(self: &Arc<Self>, store: &mut Store<T>, limit: Duration) {
+        let meter = Arc::clone(self);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(move |_| {
+            if meter.used_while_polled() > limit {
+                return Err(ProcessorTimeUsedUp(limit).into());
+            }
+            Ok(UpdateDeadline::Yield(1))
+        });
+    }
+
+    /// The future, with what polling it costs counted here.
+    pub(crate) fn count<F: Future>(self: Arc<Self>, call: F) -> Counted<F> {
+        Counted { meter: self, call: Box::pin(call) }
+    }
+
+    fn used_while_polled(&self) -> Duration {
+        let now = thread_ns().saturating_sub(self.polled_since_ns.load(Ordering::Relaxed));
+        Duration::from_nanos(self.used_ns.load(Ordering::Relaxed).saturating_add(now))
+    }
+}
+
+/// See [`Meter::count`].
+pub(crate) struct Counted<F> {
+    meter: Arc<Meter>,
+    call: Pin<Box<F>>,
+}
+
+impl<F: Future> Future for Counted<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        self.meter.polled_since_ns.store(thread_ns(), Ordering::Relaxed);
+        let polled = self.call.as_mut().poll(context);
+        let used = self.meter.used_while_polled();
+        self.meter.used_ns.store(u64::try_from(used.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        polled
+    }
+}
+
+/// The processor time that this thread has used since it began, in nanoseconds.
+fn thread_ns() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    u64::try_from(time.tv_sec)
+        .unwrap_or(0)
+        .saturating_mul(1_000_000_000)
+        .saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_counts_and_waiting_does_not() {
+        let meter = Arc::new(Meter::default());
+        let waiting = Arc::clone(&meter).count(tokio::time::sleep(Duration::from_millis(30)));
+        waiting.await;
+        let waited = Duration::from_nanos(meter.used_ns.load(Ordering::Relaxed));
+        assert!(waited < Duration::from_millis(20), "{waited:?}");
+        let begun = thread_ns();
+        let working = Arc::clone(&meter).count(async { while thread_ns() - begun < 5_000_000 {} });
+        working.await;
+        assert!(meter.used_ns.load(Ordering::Relaxed) >= 5_000_000);
+    }
+}

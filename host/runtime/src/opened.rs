@@ -1,0 +1,29 @@
+//! A file that the host has opened for a driver: what handles of images, firmware and boot files stand for.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use hostler_launch::{Handle, Role};
+
+/// One open file, or in a description the place where it would be opened.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// Nothing when the domain is only shown.
+    pub(crate) fd: Option<OwnedFd>,
+    pub(crate) writable: bool,
+    pub(crate) role: Role,
+    /// For display and comparison only.
+    pub(crate) path: PathBuf,
+}
+
+impl Opened {
+    /// The launcher's handle, with a descriptor of its own for the same open file.
+    ///
+    /// # Errors
+    /// When the process has no descriptor left.
+    pub(crate) fn handle(&self) -> io::Result<Handle> {
+        let fd = self.fd.as_ref().map(OwnedFd::try_clone).transpose()?;
+        Ok(Handle::Descriptor { fd, writable: self.writable, role: self.role, path: self.path.clone() })
+    }
+}

@@ -1,0 +1,77 @@
+//! The operations of a driver: their names in messages, and how long each may take.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::limits::Limits;
+
+/// One call of a driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// `about.describe`
+    Describe,
+    /// `lifecycle.check`
+    Check,
+    /// `lifecycle.start`
+    Start,
+    /// `lifecycle.shutdown`
+    Shutdown,
+    /// `lifecycle.destroy`
+    Destroy,
+    /// `lifecycle.suspend`
+    Suspend,
+    /// `lifecycle.resume`
+    Resume,
+    /// `lifecycle.reset`
+    Reset,
+    /// `lifecycle.query`
+    Query,
+    /// `lifecycle.reattach`
+    Reattach,
+    /// `lifecycle.on-event`
+    OnEvent,
+    /// `lifecycle.recovery-complete`
+    RecoveryComplete,
+    /// `native-config.show`
+    Show,
+}
+
+impl Operation {
+    /// The name that the contract gives it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Describe => "describe",
+            Self::Check => "check",
+            Self::Start => "start",
+            Self::Shutdown => "shutdown",
+            Self::Destroy => "destroy",
+            Self::Suspend => "suspend",
+            Self::Resume => "resume",
+            Self::Reset => "reset",
+            Self::Query => "query",
+            Self::Reattach => "reattach",
+            Self::OnEvent => "on-event",
+            Self::RecoveryComplete => "recovery-complete",
+            Self::Show => "show",
+        }
+    }
+
+    /// How long it may take, by its class.
+    pub(crate) fn wall(self, limits: &Limits) -> Duration {
+        match self {
+            Self::Describe | Self::Check | Self::Show => limits.plan,
+            Self::Start => limits.start,
+            Self::Shutdown | Self::Suspend | Self::Resume | Self::Reset | Self::Query => limits.control,
+            Self::Destroy => limits.end,
+            Self::Reattach | Self::OnEvent | Self::RecoveryComplete => limits.recovery,
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,108 @@
+//! The engine, the cache and the linked host interfaces: what drivers are loaded into.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use hostler_grant::{Policy, Tenant};
+use wasmtime::Engine;
+use wasmtime::component::{Component, HasSelf, Linker};
+
+use crate::bindings::driver::{Driver as World, DriverPre};
+use crate::bindings::native_config::NativeConfigAbilityPre;
+use crate::cache::Cache;
+use crate::call::CallState;
+use crate::component::ComponentFile;
+use crate::contract;
+use crate::driver::{Driver, Loaded, Shared};
+use crate::engine::{self, Ticker};
+use crate::error::{RuntimeError, RuntimeErrorKind};
+use crate::interfaces::log::LogBudget;
+use crate::limits::Limits;
+
+/// How a runtime is set up.
+#[derive(Clone, Debug, Default)]
+pub struct RuntimeConfig {
+    /// Where compiled drivers are kept; made when absent. None: each process compiles anew.
+    pub cache_dir: Option<PathBuf>,
+    /// What drivers may use.
+    pub limits: Limits,
+}
+
+/// What drivers are loaded into. One for each process.
+pub struct Runtime {
+    engine: Engine,
+    linker: Linker<CallState>,
+    ticker: Ticker,
+    cache: Option<Cache>,
+    limits: Limits,
+}
+
+impl Runtime {
+    /// Sets up engine, host interfaces and cache. Takes well below a millisecond.
+    ///
+    /// # Errors
+    /// [`RuntimeErrorKind::Cache`] when others could write to the cache; [`RuntimeErrorKind::Io`] when this
+    /// processor cannot run what is compiled for it.
+    pub fn new(config: RuntimeConfig) -> Result<Self, RuntimeError> {
+        let failed = |error: wasmtime::Error| {
+            RuntimeError::new(RuntimeErrorKind::Io, "the engine for drivers cannot be set up")
+                .caused_by(error.into_boxed_dyn_error())
+        };
+        let engine = engine::engine().map_err(failed)?;
+        let mut linker = Linker::new(&engine);
+        World::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state).map_err(failed)?;
+        let cache = config.cache_dir.as_deref().map(Cache::open).transpose()?;
+        Ok(Self { ticker: Ticker::new(engine.clone()), engine, linker, cache, limits: config.limits })
+    }
+
+    /// Loads a driver: its manifest is read and held against the policy before anything of it is compiled.
+    ///
+    /// # Errors
+    /// [`RuntimeErrorKind::Load`] when it is no driver, [`RuntimeErrorKind::Contract`] when it is made for a
+    /// contract that this host does not offer, [`RuntimeErrorKind::Denied`] when the policy refuses it.
+    pub fn load(&self, path: &Path, policy: &Policy, tenant: &Tenant) -> Result<Driver, RuntimeError> {
+        let begun = Instant::now();
+        let span = tracing::info_span!("load_driver", path = %path.display());
+        let _entered = span.enter();
+        let file = ComponentFile::read(path)?;
+        let granted = hostler_grant::grant(&file.manifest, &file.identity.digest, policy, tenant)
+            .map_err(|error| contract::refused(error).of(&file.identity))?;
+        let (component, compiled) = file.compile(&self.engine, self.cache.as_ref())?;
+        let (driver, native_config) = self.link(&component).map_err(|error| {
+            RuntimeError::new(
+                RuntimeErrorKind::Contract,
+                "the driver's imports or exports are not those of the contract",
+            )
+            .hint("rebuild it with the SDK of this version of hostler")
+            .caused_by(error.into_boxed_dyn_error())
+            .of(&file.identity)
+        })?;
+        let size_bytes = file.size();
+        let log = Mutex::new(LogBudget::default());
+        let shared = Shared { identity: file.identity, manifest: file.manifest, granted, log };
+        Ok(Driver(Arc::new(Loaded {
+            shared: Arc::new(shared),
+            driver,
+            native_config,
+            engine: self.engine.clone(),
+            ticker: self.ticker.clone(),
+            limits: self.limits,
+            path: path.to_owned(),
+            size_bytes,
+            compiled,
+            load_time: begun.elapsed(),
+        })))
+    }
+
+    fn link(
+        &self,
+        component: &Component,
+    ) -> wasmtime::Result<(DriverPre<CallState>, Option<NativeConfigAbilityPre<CallState>>)> {
+        let linked = self.linker.instantiate_pre(component)?;
+        let native_config = contract::has_native_config(&self.engine, component)
+            .then(|| NativeConfigAbilityPre::new(linked.clone()))
+            .transpose()?;
+        Ok((DriverPre::new(linked)?, native_config))
+    }
+}
