@@ -89,6 +89,25 @@ fn malformed_text_is_refused_where_it_is_wrong() {
 }
 
 #[test]
+fn codes_are_stable() {
+    let code = |text: &str| Document::parse(text).unwrap_err().code();
+    assert_eq!(code("<a>"), "xml.syntax");
+    assert_eq!(code("<!DOCTYPE a><a/>"), "xml.doctype");
+    assert_eq!(code(&"<a>".repeat(MAX_DEPTH + 1)), "xml.limit");
+}
+
+#[test]
+fn characters_that_xml_cannot_carry_are_refused_by_edits() {
+    let mut document = parse("<a/>");
+    let root = document.root();
+    assert_eq!(document.set_attribute(root, "b", "\u{1}").unwrap_err().code(), "xml.invalid-value");
+    assert_eq!(document.set_text(root, "\u{0}").unwrap_err().code(), "xml.invalid-value");
+    let built = crate::Fragment::new("c").attribute("d", "\u{1}").to_xml();
+    assert_eq!(document.append_child(root, &built).unwrap_err().code(), "xml.syntax");
+    assert_eq!(document.to_xml(), "<a/>");
+}
+
+#[test]
 fn limits_hold_exactly() {
     let deep = |depth: usize| "<a>".repeat(depth) + &"</a>".repeat(depth);
     assert!(Document::parse(&deep(MAX_DEPTH)).is_ok());
@@ -158,7 +177,7 @@ fn edits_keep_the_depth_limit() {
     let deepest = (0..MAX_DEPTH - 1).fold(document.root(), |at, _| document.child(at, "a").unwrap());
     let refused = document.append_child(deepest, "<b/>").unwrap_err();
     assert_eq!(refused.kind, XmlErrorKind::Limit);
-    assert!(document.remove(document.root()).is_err());
+    assert_eq!(document.remove(document.root()).unwrap_err().code(), "xml.edit");
     assert!(document.append_child(deepest, "<b>").is_err());
 }
 
