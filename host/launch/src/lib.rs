@@ -7,6 +7,7 @@
 pub mod accelerator;
 pub mod command;
 mod error;
+mod grant;
 mod handle;
 mod limits;
 mod plan;
@@ -26,6 +27,7 @@ pub use qmp::arguments::{RenderedArguments, render_arguments};
 pub use shim::client::{ShimClient, ShimStatus};
 pub use shim::record::Ending;
 pub use shim::start::{LaunchContext, launch};
+pub use shim::finish::STOPPED;
 pub use shim::orphan::end_orphan;
 pub use template::check::{Checked, check};
 pub use template::{Template, TemplateSet};

@@ -8,8 +8,10 @@ pub const VALUE_DEPTH_MAX: usize = 64;
 pub const PLAN_NODES_MAX: usize = 65_536;
 /// Most bytes of text in all values of a plan.
 pub const PLAN_TEXT_MAX_BYTES: usize = 4 << 20;
-/// Most handles that travel with a plan. A message of the kernel carries 253 descriptors.
+/// Most handles that travel with a plan.
 pub const HANDLES_MAX: usize = 1_024;
+/// Most descriptors that a program inherits.
+pub const PROGRAM_FDS_MAX: usize = 480;
 /// Longest line from a hypervisor or between client and shim, in bytes.
 pub const LINE_MAX_BYTES: usize = 16 << 20;
 /// Most levels in a message from a hypervisor.
@@ -38,5 +40,9 @@ pub const COMMANDS_MAX: usize = 256;
 pub const SHIM_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest alias or socket name, in bytes.
 pub const NAME_MAX_BYTES: usize = 64;
-/// Time a reaction's command may take before the next is sent all the same.
-pub const REACTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// What a shim keeps for a client that does not read its answers, in bytes, before dropping it.
+pub const CLIENT_BACKLOG_BYTES: usize = 2 * LINE_MAX_BYTES;
+/// Memory that remembered events may take, in bytes.
+pub const EVENTS_BYTES: usize = 2 << 20;
+/// Time for clients to take the news of the end before the shim goes.
+pub const FAREWELL: Duration = Duration::from_secs(1);

@@ -1,3 +1,7 @@
-//! The per-domain shim; everything is in the library.
+//! The per-domain shim. Started by hostler alone; everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hostler_launch::shim::entry::main()
+}

@@ -1,16 +1,23 @@
 //! Arguments of QMP commands, from values and handles, held against the command policy.
 
+use std::collections::HashSet;
 use std::os::fd::OwnedFd;
 
+use serde_json::json;
+
+use crate::command::leaf::{Grants, Leaves};
+use crate::command::write::write_json;
 use crate::error::LaunchError;
+use crate::grant;
 use crate::handle::Handle;
 use crate::template::Template;
+use crate::template::check::{check_command, leaves};
 use crate::value::Value;
 
 /// A command ready to be sent: first what its handles need, then itself.
 #[derive(Debug)]
 pub struct RenderedArguments {
-    /// Commands to send before, each with one descriptor (`add-fd`).
+    /// Commands to send before, in order, each with one descriptor (`add-fd`).
     pub before: Vec<(String, serde_json::Value, OwnedFd)>,
     /// The command's own arguments.
     pub arguments: Option<serde_json::Value>,
@@ -18,11 +25,11 @@ pub struct RenderedArguments {
 
 /// Holds a command against the template's command policy and writes its arguments as JSON.
 ///
-/// `next_set` numbers the descriptor sets that the hypervisor gets; start it above those of the launch (the
-/// number of the launch's handles) and keep it for as long as the hypervisor lives.
+/// `next_set` numbers the descriptor sets that the hypervisor gets; start it at the number of the launch's handles
+/// and keep it for as long as the hypervisor lives. Only descriptors can be handles here.
 ///
 /// # Errors
-/// [`crate::LaunchErrorKind::Denied`] with the command's name and the rule.
+/// [`crate::LaunchErrorKind::Denied`] with the command's name and the rule; [`crate::LaunchErrorKind::PlanInvalid`].
 pub fn render_arguments(
     template: &Template,
     command: &str,
@@ -30,6 +37,24 @@ pub fn render_arguments(
     handles: &[Handle],
     next_set: &mut u64,
 ) -> Result<RenderedArguments, LaunchError> {
-    let _unused = (template, arguments, handles, next_set);
-    Err(LaunchError::denied(command, "not written yet"))
+    check_command(template, command, arguments, handles)?;
+    let Some(arguments) = arguments else { return Ok(RenderedArguments { before: Vec::new(), arguments: None }) };
+    let mut before = Vec::new();
+    // The numbers of descriptors mean nothing here: they go with the commands before.
+    let mut grants = Grants { numbers: vec![vec![0]; handles.len()], sets: vec![0; handles.len()], ..Grants::default() };
+    let mut seen = HashSet::new();
+    for index in leaves(arguments).filter(|index| seen.insert(*index)) {
+        let handle = handles.get(index).filter(|handle| matches!(handle, Handle::Descriptor { .. }));
+        let handle = handle.ok_or_else(|| LaunchError::denied(command, "only descriptors can be handles here"))?;
+        for fd in grant::of_descriptor(handle)? {
+            let add = json!({"fdset-id": *next_set, "opaque": format!("hostler-{next_set}")});
+            before.push((template.data.writing.add_command.clone(), add, fd));
+        }
+        if let Some(set) = grants.sets.get_mut(index) {
+            *set = *next_set;
+        }
+        *next_set += 1;
+    }
+    let arguments = write_json(arguments, None, &mut Leaves::new(template, handles, Some(&grants)))?;
+    Ok(RenderedArguments { before, arguments: Some(arguments) })
 }

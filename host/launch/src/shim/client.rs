@@ -7,13 +7,13 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use hostler_state::{RunDir, RunLock};
+use hostler_state::{RunDir, RunLock, RunRecord};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::protocol::{Call, Failure, FailureCode, Request, Response, StatusAnswer};
-use super::record::Ending;
+use super::record::{Ending, ExitRecord};
 use super::wire::Wire;
 use crate::error::{QmpError, QmpErrorKind, ShimError, ShimErrorKind};
 use crate::limits::{COMMANDS_MAX, MESSAGE_FDS_MAX, SHIM_TIMEOUT};
@@ -49,9 +49,14 @@ impl ShimClient {
     /// [`ShimErrorKind::NotRunning`] when the run lock is free, [`ShimErrorKind::Orphaned`] when it is held
     /// and no shim answers, [`ShimErrorKind::TimedOut`] when the shim is there and silent.
     pub fn connect(run: &RunDir) -> Result<Self, ShimError> {
-        let client = Self { directory: run.path().to_owned(), lock: run.lock_path() };
+        let client = Self::of(run);
         client.status()?;
         Ok(client)
+    }
+
+    /// For a shim that is known to be there.
+    pub(crate) fn of(run: &RunDir) -> Self {
+        Self { directory: run.path().to_owned(), lock: run.lock_path() }
     }
 
     /// How things stand.
@@ -154,7 +159,7 @@ impl ShimClient {
     /// As [`ShimClient::connect`].
     pub fn wait(&self, timeout: Duration) -> Result<Option<Ending>, ShimError> {
         let call = Call::Wait { timeout_ms: milliseconds(timeout) };
-        self.ask(call, timeout.saturating_add(SHIM_TIMEOUT))
+        self.ask(call, timeout.saturating_add(SHIM_TIMEOUT)).or_else(|error| self.recorded(error).map(Some))
     }
 
     /// Ends the hypervisor and waits for its end: asked first (SIGTERM) when `graceful`, killed after
@@ -164,7 +169,21 @@ impl ShimClient {
     /// As [`ShimClient::connect`].
     pub fn end(&self, graceful: bool, timeout: Duration) -> Result<Ending, ShimError> {
         let call = Call::End { graceful, timeout_ms: milliseconds(timeout) };
-        self.ask(call, timeout.saturating_add(SHIM_TIMEOUT))
+        self.ask(call, timeout.saturating_add(SHIM_TIMEOUT)).or_else(|error| self.recorded(error))
+    }
+
+    /// How it ended, from the record, when the shim has left after the end; else the error stands.
+    fn recorded(&self, error: ShimError) -> Result<Ending, ShimError> {
+        if !matches!(error.kind, ShimErrorKind::NotRunning | ShimErrorKind::Closed) {
+            return Err(error);
+        }
+        let run = RunDir::open(&self.directory);
+        let record = run.and_then(|run| Ok((run.is_held()?, run.read::<ExitRecord>(RunRecord::Exit)?)));
+        match record {
+            Ok((false, Some(record))) => Ok(record.ending),
+            Ok((false, None)) => Ok(Ending::Unknown),
+            _ => Err(error),
+        }
     }
 
     /// The last lines that the program wrote to its outputs: untrusted text, at most 16 KiB.

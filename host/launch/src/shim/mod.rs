@@ -1,8 +1,26 @@
-//! The per-domain shim: started by [`start::launch`], served by [`serve`], talked to by [`client::ShimClient`].
+//! The per-domain shim: started by [`start::launch`], run by [`entry::main`], talked to by
+//! [`client::ShimClient`].
+//!
+//! It is the hypervisor's parent, holds the run lock (and lets the hypervisor inherit it), the control
+//! connection with its events, and the consoles. One thread, one `poll`, no asynchronous runtime.
 
 pub mod client;
+pub mod entry;
 pub mod orphan;
-pub(crate) mod protocol;
 pub mod record;
 pub mod start;
+
+pub(crate) mod calls;
+pub(crate) mod console;
+pub(crate) mod finish;
+pub(crate) mod inherited;
+pub(crate) mod log;
+pub(crate) mod monitor;
+pub(crate) mod outbox;
+pub(crate) mod peer;
+pub(crate) mod program;
+pub(crate) mod protocol;
+pub(crate) mod request;
+pub(crate) mod ring;
+pub(crate) mod server;
 pub(crate) mod wire;

@@ -1,14 +1,30 @@
 //! Starting a hypervisor under a shim.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io;
+use std::os::fd::RawFd;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use hostler_state::RunDir;
+use hostler_state::{RunDir, RunRecord};
+use serde::Serialize;
 
 use super::client::ShimClient;
+use super::request::{FIRST_PROGRAM_FD, StartAnswer, StartFailure, StartRequest};
+use super::wire::Wire;
+use crate::command::leaf::Grants;
+use crate::command::{CommandLine, command_line};
 use crate::error::{LaunchError, LaunchErrorKind};
+use crate::grant::{self, Opened};
 use crate::handle::Handle;
+use crate::limits::{PROGRAM_FDS_MAX, SHIM_TIMEOUT};
+use crate::plan::Plan;
 use crate::template::check::Checked;
+
+/// The directory, below the run directory, for sockets that the program makes.
+const SOCKETS: &str = "sockets";
 
 /// What a launch needs to know besides its plan.
 #[derive(Clone, Debug)]
@@ -19,11 +35,22 @@ pub struct LaunchContext {
     pub domain_name: String,
 }
 
-/// Freezes the checked plan, starts it under a shim and waits until the monitor answers.
+/// `launch.json`: the frozen plan and what was made of it. Paths in it are for display.
+#[derive(Serialize)]
+struct LaunchRecord<'a> {
+    hash: &'a str,
+    plan: &'a Plan,
+    argv: &'a [String],
+    env: &'a [(String, String)],
+}
+
+/// Writes the frozen plan down, starts it under a shim and waits until the monitor answers (or, in a plan
+/// without one, until the program runs).
 ///
 /// # Errors
 /// [`LaunchErrorKind::Busy`] when the domain runs; [`LaunchErrorKind::HypervisorFailed`] with the program's last
-/// words when it ended at once; [`LaunchErrorKind::TimedOut`] when `deadline` passed (the program is ended).
+/// words as hint when it ended at once; [`LaunchErrorKind::TimedOut`] when `deadline` passed (the program is
+/// ended); [`LaunchErrorKind::ShimFailed`], [`LaunchErrorKind::ProgramMissing`], [`LaunchErrorKind::Io`].
 pub fn launch(
     run: &RunDir,
     context: &LaunchContext,
@@ -31,6 +58,124 @@ pub fn launch(
     handles: Vec<Handle>,
     deadline: Duration,
 ) -> Result<ShimClient, LaunchError> {
-    let _unused = (run, context, checked, handles, deadline);
-    Err(LaunchError::new(LaunchErrorKind::ShimFailed, "not written yet"))
+    refuse_running(run)?;
+    let sockets = sockets_directory(run, &handles)?;
+    let opened = grant::open_all(&handles)?;
+    let grants = number(&opened, sockets)?;
+    let CommandLine { env, argv } = command_line(&checked.plan, &handles, &checked.template, Some(&grants))?;
+    let record = LaunchRecord { hash: checked.hash(), plan: &checked.plan, argv: &argv, env: &env };
+    run.write(RunRecord::Launch, &record).map_err(|error| LaunchError::io("write the frozen launch down", error))?;
+    let request = StartRequest {
+        run: run.path().to_owned(),
+        domain_name: context.domain_name.clone(),
+        argv,
+        env,
+        program_fds: grants.numbers.iter().map(Vec::len).sum(),
+        monitor: opened.monitor.is_some(),
+        consoles: opened.consoles.iter().map(|(alias, _)| alias.clone()).collect(),
+        reactions: checked.plan.reactions.clone(),
+        plan_hash: checked.hash().to_owned(),
+        deadline_ms: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),
+    };
+    let answer = start_shim(run, &context.shim, &request, &opened, deadline)?;
+    drop(opened);
+    match answer {
+        StartAnswer::Ready => Ok(ShimClient::of(run)),
+        StartAnswer::Failed { kind, message, tail } => Err(start_error(kind, message, &tail)),
+    }
+}
+
+fn refuse_running(run: &RunDir) -> Result<(), LaunchError> {
+    match run.is_held() {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(LaunchError::new(LaunchErrorKind::Busy, "the domain runs already")),
+        Err(error) => Err(LaunchError::io("look at the run lock", error)),
+    }
+}
+
+/// Makes the directory for sockets, without those of an earlier run.
+fn sockets_directory(run: &RunDir, handles: &[Handle]) -> Result<PathBuf, LaunchError> {
+    let directory = run.path().join(SOCKETS);
+    let names = handles.iter().filter_map(|handle| match handle {
+        Handle::Socket(name) => Some(name),
+        _ => None,
+    });
+    for name in names {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+        made.map_err(|error| LaunchError::io("make the directory for sockets", error))?;
+        match std::fs::remove_file(directory.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(LaunchError::io("remove an earlier socket", error).at(name.as_str()));
+            }
+            _ => {}
+        }
+    }
+    Ok(directory)
+}
+
+/// Gives every descriptor the number that it will have in the program.
+fn number(opened: &Opened, sockets: PathBuf) -> Result<Grants, LaunchError> {
+    let total: usize = opened.program.iter().map(Vec::len).sum();
+    if total > PROGRAM_FDS_MAX {
+        let message = format!("the program would inherit {total} descriptors, at most {PROGRAM_FDS_MAX}");
+        return Err(LaunchError::new(LaunchErrorKind::PlanInvalid, message).hint("give the domain fewer disks or layers"));
+    }
+    let mut next: RawFd = FIRST_PROGRAM_FD;
+    let mut numbers = Vec::with_capacity(opened.program.len());
+    for fds in &opened.program {
+        let own: Vec<RawFd> = fds.iter().zip(next..).map(|(_, number)| number).collect();
+        next = own.last().map_or(next, |last| last + 1);
+        numbers.push(own);
+    }
+    let sets = (0..numbers.len() as u64).collect();
+    Ok(Grants { numbers, sets, sockets })
+}
+
+fn start_shim(
+    run: &RunDir,
+    shim: &Path,
+    request: &StartRequest,
+    opened: &Opened,
+    deadline: Duration,
+) -> Result<StartAnswer, LaunchError> {
+    let until = Instant::now() + deadline + SHIM_TIMEOUT;
+    let (ours, theirs) = grant::pair().map_err(|error| LaunchError::io("make the shim's socket", error))?;
+    let log = OpenOptions::new().append(true).create(true).mode(0o600).open(run.log_path());
+    let log = log.map_err(|error| LaunchError::io("open the log", error))?;
+    let mut command = Command::new(shim);
+    command.env_clear().current_dir("/").stdin(theirs).stdout(Stdio::null()).stderr(log);
+    let status = command.status().map_err(|error| {
+        LaunchError::new(LaunchErrorKind::ShimFailed, "the shim cannot be started")
+            .at(shim.display().to_string())
+            .caused_by(error)
+            .hint("hostler-shim belongs beside hostler; set its path in the configuration")
+    })?;
+    // Its end of the socket is inside the command.
+    drop(command);
+    let failed = |error: io::Error| {
+        LaunchError::new(LaunchErrorKind::ShimFailed, "the shim broke off before the hypervisor was ready")
+            .caused_by(error)
+            .hint(format!("see '{}'", run.log_path().display()))
+    };
+    if !status.success() {
+        return Err(failed(io::Error::other(format!("its first stage ended with {status}"))));
+    }
+    let mut wire = Wire::over(ours);
+    let line = serde_json::to_vec(request).map_err(|error| LaunchError::io("encode the start", error))?;
+    wire.send_fds(&grant::in_order(opened), until).map_err(failed)?;
+    wire.send(&line, &[], until).map_err(failed)?;
+    let answer = wire.receive(until).map_err(failed)?;
+    serde_json::from_slice(&answer).map_err(|error| failed(error.into()))
+}
+
+fn start_error(kind: StartFailure, message: String, tail: &str) -> LaunchError {
+    let kind = match kind {
+        StartFailure::Busy => LaunchErrorKind::Busy,
+        StartFailure::Hypervisor => LaunchErrorKind::HypervisorFailed,
+        StartFailure::TimedOut => LaunchErrorKind::TimedOut,
+        StartFailure::Shim => LaunchErrorKind::ShimFailed,
+    };
+    let error = LaunchError::new(kind, message);
+    let words = tail.trim();
+    if words.is_empty() { error } else { error.hint(format!("its last words: {words}")) }
 }

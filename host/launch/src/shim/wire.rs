@@ -28,6 +28,7 @@ pub(crate) const ANCILLARY_BYTES: usize = rustix::cmsg_space!(ScmRights(MESSAGE_
 pub(crate) struct Wire {
     socket: OwnedFd,
     lines: Lines,
+    fds: Vec<OwnedFd>,
 }
 
 /// The address of `name` inside `directory`, however long its path is: through the open directory.
@@ -53,7 +54,7 @@ impl Wire {
 
     /// Over a socket that is connected already.
     pub(crate) fn over(socket: OwnedFd) -> Self {
-        Self { socket, lines: Lines::new(LINE_MAX_BYTES) }
+        Self { socket, lines: Lines::new(LINE_MAX_BYTES), fds: Vec::new() }
     }
 
     /// Sends one line; the descriptors travel with its first byte.
@@ -71,6 +72,25 @@ impl Wire {
             }
         }
         Ok(())
+    }
+
+    /// Sends any number of descriptors ahead of the next line, as blanks, which JSON does not mind.
+    pub(crate) fn send_fds(&mut self, fds: &[BorrowedFd<'_>], deadline: Instant) -> io::Result<()> {
+        for some in fds.chunks(MESSAGE_FDS_MAX) {
+            while let Err(error) = send_some(self.socket.as_fd(), b" ", some) {
+                match error {
+                    Errno::AGAIN => self.ready(PollFlags::OUT, deadline)?,
+                    Errno::INTR => {}
+                    error => return Err(error.into()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The descriptors that came so far.
+    pub(crate) fn take_fds(&mut self) -> Vec<OwnedFd> {
+        std::mem::take(&mut self.fds)
     }
 
     /// The next line; `UnexpectedEof` when the other side closed, `TimedOut` at the deadline.
@@ -91,7 +111,8 @@ impl Wire {
                 return Ok(line);
             }
             self.ready(PollFlags::IN, deadline)?;
-            let (count, _) = receive_some(self.socket.as_fd(), &mut buffer)?;
+            let (count, fds) = receive_some(self.socket.as_fd(), &mut buffer)?;
+            self.fds.extend(fds);
             if count == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }

@@ -1,0 +1,132 @@
+//! Handles as open descriptors for a start: what the program inherits, and what the shim keeps.
+
+use std::io;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags, fcntl_getfl, open};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+use crate::error::{LaunchError, LaunchErrorKind};
+use crate::handle::{EndpointKind, EndpointSpec, Handle};
+
+/// The descriptors of one launch.
+#[derive(Debug, Default)]
+pub(crate) struct Opened {
+    /// For each handle, what the program inherits, the main one first.
+    pub(crate) program: Vec<Vec<OwnedFd>>,
+    /// The shim's end of the control connection.
+    pub(crate) monitor: Option<OwnedFd>,
+    /// The shim's ends of consoles, with their aliases.
+    pub(crate) consoles: Vec<(String, OwnedFd)>,
+}
+
+/// Opens what every handle needs.
+pub(crate) fn open_all(handles: &[Handle]) -> Result<Opened, LaunchError> {
+    let mut opened = Opened::default();
+    for handle in handles {
+        let fds = match handle {
+            Handle::Descriptor { .. } => of_descriptor(handle)?,
+            Handle::Endpoint(spec) => of_endpoint(spec, &mut opened)?,
+            Handle::Monitor => {
+                let (ours, theirs) = pair().map_err(|error| LaunchError::io("make the control connection", error))?;
+                opened.monitor = Some(ours);
+                vec![theirs]
+            }
+            Handle::Socket(_) => Vec::new(),
+        };
+        opened.program.push(fds);
+    }
+    Ok(opened)
+}
+
+/// The descriptors that stand for one file. A writable one has a read-only twin, for a program that opens for
+/// reading and writes only when a guest does; a set gives out what matches the wanted mode exactly.
+pub(crate) fn of_descriptor(handle: &Handle) -> Result<Vec<OwnedFd>, LaunchError> {
+    let Handle::Descriptor { fd, writable, path, .. } = handle else { return Ok(Vec::new()) };
+    let place = path.display().to_string();
+    let Some(fd) = fd else {
+        let message = "the handle is only for showing: its file was not opened";
+        return Err(LaunchError::new(LaunchErrorKind::PlanInvalid, message).at(place));
+    };
+    let failed = |error: io::Error| LaunchError::io("pass an open file on", error).at(place.as_str());
+    let mode = fcntl_getfl(fd).map_err(|error| failed(error.into()))? & OFlags::ACCMODE;
+    let wanted = if *writable { OFlags::RDWR } else { OFlags::RDONLY };
+    if mode != wanted {
+        let message = "the open file's access mode is not the one its handle states";
+        return Err(LaunchError::new(LaunchErrorKind::PlanInvalid, message).at(place));
+    }
+    let mut fds = vec![fd.try_clone().map_err(failed)?];
+    if *writable {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let twin = open(format!("/proc/self/fd/{}", fd.as_raw_fd()), flags, Mode::empty());
+        fds.push(twin.map_err(|error| failed(error.into()))?);
+    }
+    Ok(fds)
+}
+
+fn of_endpoint(spec: &EndpointSpec, opened: &mut Opened) -> Result<Vec<OwnedFd>, LaunchError> {
+    let failed = |error: io::Error| {
+        LaunchError::io(format!("open the far end of a character device ({})", spec.kind.name()), error)
+            .at(spec.alias.as_str())
+    };
+    let fd: OwnedFd = match &spec.kind {
+        EndpointKind::Pty => {
+            let (ours, theirs) = pair().map_err(failed)?;
+            opened.consoles.push((spec.alias.clone(), ours));
+            theirs
+        }
+        EndpointKind::File { fd: Some(fd), .. } => write_only(fd, &spec.alias)?,
+        EndpointKind::File { fd: None, .. } => {
+            let message = "the handle is only for showing: its file was not opened";
+            return Err(LaunchError::new(LaunchErrorKind::PlanInvalid, message).at(spec.alias.as_str()));
+        }
+        EndpointKind::Unix { path, listen: true, .. } => listen_unix(path).map_err(failed)?.into(),
+        EndpointKind::Unix { path, .. } => UnixStream::connect(path).map_err(failed)?.into(),
+        EndpointKind::Tcp { host, service, listen: true, .. } => {
+            TcpListener::bind(address(host, service)).map_err(failed)?.into()
+        }
+        EndpointKind::Tcp { host, service, .. } => TcpStream::connect(address(host, service)).map_err(failed)?.into(),
+        EndpointKind::Null | EndpointKind::Udp { .. } | EndpointKind::Other { .. } => return Ok(Vec::new()),
+    };
+    Ok(vec![fd])
+}
+
+fn write_only(fd: &OwnedFd, alias: &str) -> Result<OwnedFd, LaunchError> {
+    let failed = |error: io::Error| LaunchError::io("pass an open file on", error).at(alias);
+    let mode = fcntl_getfl(fd).map_err(|error| failed(error.into()))? & OFlags::ACCMODE;
+    if mode != OFlags::WRONLY {
+        let message = "the file of a character device must be opened for writing only";
+        return Err(LaunchError::new(LaunchErrorKind::PlanInvalid, message).at(alias));
+    }
+    fd.try_clone().map_err(failed)
+}
+
+/// Listens where the document says. A socket file that an earlier run left makes room; anything else stays.
+fn listen_unix(path: &Path) -> io::Result<UnixListener> {
+    if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket())
+        && UnixStream::connect(path).is_err()
+    {
+        std::fs::remove_file(path)?;
+    }
+    UnixListener::bind(path)
+}
+
+fn address(host: &str, service: &str) -> String {
+    if host.contains(':') && !host.starts_with('[') { format!("[{host}]:{service}") } else { format!("{host}:{service}") }
+}
+
+/// Two connected stream sockets, closed on exec.
+pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?)
+}
+
+/// All descriptors of a launch in the order in which they travel to the shim.
+pub(crate) fn in_order(opened: &Opened) -> Vec<BorrowedFd<'_>> {
+    use std::os::fd::AsFd as _;
+    let kept = opened.monitor.iter().chain(opened.consoles.iter().map(|(_, fd)| fd));
+    opened.program.iter().flatten().chain(kept).map(OwnedFd::as_fd).collect()
+}

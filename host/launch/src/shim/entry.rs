@@ -1,0 +1,220 @@
+//! The shim program: a short first stage that cuts all ties to its maker, and the stage that stays.
+
+use std::fs::Permissions;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use hostler_state::{Kind, RunDir, RunLock, RunRecord, unix_ms};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
+use rustix::process::{Resource, Rlimit, getpid, set_child_subreaper, setrlimit, setsid, umask};
+use rustix::stdio::dup2_stdin;
+use rustix::thread::set_no_new_privs;
+
+use super::client::SOCKET_NAME;
+use super::console::Console;
+use super::log::{RollingLog, Tail};
+use super::monitor::Monitor;
+use super::program::{self, Program};
+use super::record::ProcessRecord;
+use super::request::{StartAnswer, StartFailure, StartRequest};
+use super::ring::Ring;
+use super::server::{Server, new_buffer};
+use super::wire::{Wire, address_in, open_directory};
+use crate::limits::{LOG_MAX_BYTES, OUTPUT_TAIL_BYTES};
+use crate::process;
+
+/// The argument of the second stage.
+const SERVE: &str = "serve";
+/// Time for the launcher to send its request.
+const REQUEST_WAIT: Duration = Duration::from_secs(30);
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 64;
+
+/// The whole program. The launcher's socket is the standard input.
+#[must_use]
+pub fn main() -> ExitCode {
+    let staying = std::env::args_os().nth(1).is_some_and(|argument| argument == SERVE);
+    let done = if staying { serve() } else { detach() };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "shim failed");
+            // Its standard error is the domain's log.
+            drop(io::Write::write_all(&mut io::stderr(), format!("hostler-shim: {error}\n").as_bytes()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The first stage: what the second and the hypervisor must inherit, then a second start, so that nobody has
+/// to reap the one that stays.
+fn detach() -> io::Result<()> {
+    super::inherited::close_all()?;
+    umask(Mode::RWXG | Mode::RWXO);
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    set_no_new_privs(true)?;
+    setsid()?;
+    let mut staying = Command::new("/proc/self/exe");
+    staying.arg0("hostler-shim").arg(SERVE).env_clear().current_dir("/").spawn()?;
+    Ok(())
+}
+
+fn serve() -> io::Result<()> {
+    set_child_subreaper(Some(getpid()))?;
+    let mut launcher = Wire::over(io::stdin().as_fd().try_clone_to_owned()?);
+    dup2_stdin(open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)?;
+    let line = launcher.receive(Instant::now() + REQUEST_WAIT)?;
+    let request: StartRequest = serde_json::from_slice(&line)?;
+    let fds = launcher.take_fds();
+    let prepared = prepare(&request, fds);
+    match prepared {
+        Ok(prepared) => prepared.server(request, launcher).run(),
+        Err(failed) => {
+            let Failed { kind, message } = failed;
+            let answer = serde_json::to_vec(&StartAnswer::Failed { kind, message, tail: String::new() })?;
+            launcher.send(&answer, &[], Instant::now() + REQUEST_WAIT)
+        }
+    }
+}
+
+/// Why nothing was started.
+struct Failed {
+    kind: StartFailure,
+    message: String,
+}
+
+impl Failed {
+    fn shim(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self { kind: StartFailure::Shim, message: format!("{what}: {error}") }
+    }
+}
+
+/// What is there once the program runs.
+struct Prepared {
+    run: RunDir,
+    lock: RunLock,
+    listener: OwnedFd,
+    identity: ProcessRecord,
+    program: Program,
+    monitor: Option<Monitor>,
+    consoles: Vec<Console>,
+    log: RollingLog,
+}
+
+/// Takes the lock before anything else, then makes the rest and starts the program.
+fn prepare(request: &StartRequest, fds: Vec<OwnedFd>) -> Result<Prepared, Failed> {
+    let state = |error: hostler_state::StateError| Failed {
+        kind: if error.kind == Kind::Busy { StartFailure::Busy } else { StartFailure::Shim },
+        message: error.to_string(),
+    };
+    let run = RunDir::open(&request.run).map_err(state)?;
+    let lock = run.acquire().map_err(state)?;
+    let mut fds = fds.into_iter();
+    let granted: Vec<OwnedFd> = fds.by_ref().take(request.program_fds).collect();
+    let monitor = if request.monitor { fds.next().map(Monitor::new) } else { None };
+    let consoles = consoles(request, &run, fds)?;
+    if granted.len() != request.program_fds || monitor.is_some() != request.monitor {
+        return Err(Failed { kind: StartFailure::Shim, message: "descriptors were lost on their way".into() });
+    }
+    let log = RollingLog::open(run.log_path(), LOG_MAX_BYTES).map_err(Failed::shim("open the log"))?;
+    let listener = listen_in(&run).map_err(Failed::shim("listen on the shim's socket"))?;
+    let shared = lock.share().map_err(state)?;
+    let program = program::start(request, granted, shared).map_err(Failed::shim("start the program"))?;
+    let identity = identity(request, &program).map_err(Failed::shim("identify the program"));
+    let recorded = identity.and_then(|identity| {
+        run.write(RunRecord::Process, &identity).map_err(state)?;
+        Ok(identity)
+    });
+    match recorded {
+        Ok(identity) => Ok(Prepared { run, lock, listener, identity, program, monitor, consoles, log }),
+        Err(failed) => {
+            // A program that nobody could find again must not stay.
+            end_unrecorded(program);
+            Err(failed)
+        }
+    }
+}
+
+fn end_unrecorded(mut program: Program) {
+    program.signal(rustix::process::Signal::KILL);
+    // Only a process that was reaped already cannot be waited for.
+    program.child.wait().ok();
+}
+
+fn consoles(
+    request: &StartRequest,
+    run: &RunDir,
+    mut fds: impl Iterator<Item = OwnedFd>,
+) -> Result<Vec<Console>, Failed> {
+    let lost = || io::Error::other("its descriptor was lost on its way");
+    let mut consoles = Vec::new();
+    for alias in &request.consoles {
+        let failed = Failed::shim("open a console");
+        let made = run.console_log_path(alias).map_err(io::Error::other).and_then(|path| {
+            let log = RollingLog::open(path, LOG_MAX_BYTES)?;
+            Ok(Console::new(alias.clone(), fds.next().ok_or_else(lost)?, log))
+        });
+        consoles.push(made.map_err(failed)?);
+    }
+    Ok(consoles)
+}
+
+fn identity(request: &StartRequest, program: &Program) -> io::Result<ProcessRecord> {
+    Ok(ProcessRecord {
+        boot_id: process::boot_id()?,
+        shim: process::identify(std::process::id())?,
+        program: process::identify(program.child.id())?,
+        started_unix_ms: unix_ms(),
+        plan_hash: request.plan_hash.clone(),
+    })
+}
+
+/// The shim's socket, in the place of one that an earlier shim left: the lock says that nobody uses it.
+fn listen_in(run: &RunDir) -> io::Result<OwnedFd> {
+    match std::fs::remove_file(run.socket_path()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let directory = open_directory(run.path())?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    bind(&socket, &address_in(&directory, SOCKET_NAME)?)?;
+    std::fs::set_permissions(run.socket_path(), Permissions::from_mode(0o600))?;
+    listen(&socket, BACKLOG)?;
+    Ok(socket)
+}
+
+impl Prepared {
+    fn server(self, request: StartRequest, launcher: Wire) -> Server {
+        let ready_by = request.monitor.then(|| Instant::now() + Duration::from_millis(request.deadline_ms));
+        Server {
+            run: self.run,
+            request,
+            lock: Some(self.lock),
+            identity: self.identity,
+            listener: self.listener,
+            launcher: Some(launcher),
+            program: self.program,
+            monitor: self.monitor,
+            consoles: self.consoles,
+            peers: Vec::new(),
+            next_peer: 0,
+            waiters: Vec::new(),
+            ring: Ring::default(),
+            log: self.log,
+            tail: Tail::new(OUTPUT_TAIL_BYTES),
+            ready_by,
+            was_ready: false,
+            end_wanted: false,
+            kill_at: None,
+            shutdown: None,
+            ended: None,
+            buffer: new_buffer(),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The end of a program: its last words, the record, and the news to all.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+use std::time::Instant;
+
+use hostler_state::{EventLog, NewEvent, RunRecord, unix_ms};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::program::end_strays;
+use super::record::{Ending, ExitRecord, StopReason};
+use super::request::StartFailure;
+use super::server::Server;
+use crate::limits::FAREWELL;
+
+/// The kind of event that the shim appends to the state directory's log.
+pub const STOPPED: &str = "stopped";
+/// Reads of a dying program's outputs; what is beyond is a flood.
+const LAST_READS: usize = 1_024;
+
+impl Server {
+    /// Takes the program's exit status, if it has one.
+    pub(crate) fn reap(&mut self) {
+        match self.program.child.try_wait() {
+            Ok(Some(status)) => self.end(ending_of(status)),
+            Ok(None) => {}
+            // Reaped by nobody else, so this says that it is gone unseen.
+            Err(_) => self.end(Ending::Unknown),
+        }
+    }
+
+    /// Everything in its order: what follows the lock's release must be done by then.
+    fn end(&mut self, ending: Ending) {
+        if let Err(error) = end_strays() {
+            self.note(&format!("processes that the program left behind: {error}"));
+        }
+        self.drain();
+        let record = ExitRecord {
+            ending,
+            reason: self.reason(ending),
+            shutdown: self.shutdown.take(),
+            ended_unix_ms: unix_ms(),
+        };
+        if let Err(error) = self.run.write(RunRecord::Exit, &record) {
+            self.note(&format!("the record of the end: {error}"));
+        }
+        if let Err(error) = self.append_event(&record) {
+            self.note(&format!("the event of the end: {error}"));
+        }
+        if !self.was_ready {
+            let message = format!("the hypervisor ended before its monitor answered ({})", words(ending));
+            self.tell(StartFailure::Hypervisor, &message);
+        }
+        if let Err(error) = std::fs::remove_file(self.run.socket_path())
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            self.note(&format!("the shim's socket: {error}"));
+        }
+        self.ended = Some(record);
+        self.lock = None;
+    }
+
+    /// Takes what was written before the end: it holds the reason.
+    fn drain(&mut self) {
+        for _ in 0..LAST_READS {
+            if !self.read_monitor() {
+                break;
+            }
+        }
+        for _ in 0..LAST_READS {
+            let before = self.log.written();
+            self.read_output();
+            if self.program.output.is_none() || self.log.written() == before {
+                break;
+            }
+        }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        self.consoles.iter_mut().for_each(|console| console.drain(&mut buffer));
+        self.buffer = buffer;
+    }
+
+    fn reason(&self, ending: Ending) -> StopReason {
+        let guests = self.shutdown.as_ref().map(|data| data.get("guest").and_then(serde_json::Value::as_bool));
+        match (self.was_ready, self.end_wanted, guests, ending) {
+            (false, ..) => StopReason::Failed,
+            (_, true, ..) => StopReason::Destroyed,
+            (_, _, Some(Some(true)), Ending::Exited(0)) => StopReason::Shutdown,
+            (_, _, Some(_), Ending::Exited(0)) => StopReason::Destroyed,
+            // A program without a monitor says by its status alone how it went.
+            (_, _, None, Ending::Exited(0)) if !self.request.monitor => StopReason::Shutdown,
+            _ => StopReason::Crashed,
+        }
+    }
+
+    fn append_event(&self, record: &ExitRecord) -> Result<(), hostler_state::StateError> {
+        // The run directory is `<root>/run/<uuid>`.
+        let Some(root) = self.run.path().parent().and_then(|run| run.parent()) else { return Ok(()) };
+        let mut detail = BTreeMap::from([("reason".to_owned(), record.reason.word().to_owned())]);
+        match record.ending {
+            Ending::Exited(status) => drop(detail.insert("exit-status".into(), status.to_string())),
+            Ending::Killed(signal) => drop(detail.insert("signal".into(), signal.to_string())),
+            Ending::Unknown => {}
+        }
+        let (domain, name) = (self.run.domain(), self.request.domain_name.clone());
+        EventLog::at(root).append(NewEvent { domain, name, kind: STOPPED.to_owned(), detail }).map(drop)
+    }
+
+    /// Gives everybody who is still connected the news, within a second.
+    pub(crate) fn farewell(&mut self) {
+        let until = Instant::now() + FAREWELL;
+        self.wake(until);
+        self.consoles.clear();
+        loop {
+            self.peers.retain_mut(|peer| peer.flush() && !peer.sent());
+            let left = until.saturating_duration_since(Instant::now());
+            if self.peers.is_empty() || left.is_zero() {
+                return;
+            }
+            let mut watched: Vec<PollFd<'_>> =
+                self.peers.iter().map(|peer| PollFd::from_borrowed_fd(peer.side().0, PollFlags::OUT)).collect();
+            let timeout = Timespec::try_from(left).unwrap_or_default();
+            if poll(&mut watched, Some(&timeout)).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn ending_of(status: ExitStatus) -> Ending {
+    let number = |value: i32| u32::try_from(value).ok();
+    let exited = status.code().and_then(number).map(Ending::Exited);
+    exited.or_else(|| status.signal().and_then(number).map(Ending::Killed)).unwrap_or(Ending::Unknown)
+}
+
+fn words(ending: Ending) -> String {
+    match ending {
+        Ending::Exited(status) => format!("exit status {status}"),
+        Ending::Killed(signal) => format!("killed by signal {signal}"),
+        Ending::Unknown => "unseen".into(),
+    }
+}

@@ -1,0 +1,58 @@
+//! What the launcher tells a new shim, and what it hears back.
+
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::plan::Reaction;
+
+/// Number of the first descriptor that a program inherits. Above what the shim itself ever opens before the
+/// program starts, below the usual limit of 1,024 with [`crate::PROGRAM_FDS_MAX`] added.
+pub(crate) const FIRST_PROGRAM_FD: RawFd = 512;
+
+/// One start. Descriptors travel ahead of it: the program's, the monitor's, the consoles'.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct StartRequest {
+    /// The run directory.
+    pub(crate) run: PathBuf,
+    pub(crate) domain_name: String,
+    /// The program and its arguments, final.
+    pub(crate) argv: Vec<String>,
+    pub(crate) env: Vec<(String, String)>,
+    /// How many descriptors the program inherits.
+    pub(crate) program_fds: usize,
+    pub(crate) monitor: bool,
+    pub(crate) consoles: Vec<String>,
+    pub(crate) reactions: Vec<Reaction>,
+    pub(crate) plan_hash: String,
+    /// Time until the monitor must have answered.
+    pub(crate) deadline_ms: u64,
+}
+
+/// How it went.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum StartAnswer {
+    Ready,
+    Failed {
+        kind: StartFailure,
+        message: String,
+        /// The program's last words: untrusted.
+        tail: String,
+    },
+}
+
+/// Why a start failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum StartFailure {
+    /// The run lock is held.
+    Busy,
+    /// The program ended, or its monitor spoke something else.
+    Hypervisor,
+    /// The deadline passed.
+    TimedOut,
+    /// The shim itself.
+    Shim,
+}

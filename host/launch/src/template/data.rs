@@ -1,0 +1,132 @@
+//! A template as it stands in its file.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::shape::Shape;
+
+/// One program's policy, as an operator writes it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct TemplateData {
+    /// The name that plans and grants use.
+    pub(crate) name: String,
+    /// Where the program may be; the first that exists is started. Absolute paths.
+    pub(crate) programs: Vec<PathBuf>,
+    pub(crate) environment: EnvironmentRule,
+    pub(crate) writing: Writing,
+    /// How each kind of endpoint is written.
+    #[serde(default)]
+    pub(crate) endpoints: BTreeMap<String, EndpointRule>,
+    pub(crate) options: BTreeMap<String, OptionRule>,
+    #[serde(default)]
+    pub(crate) shapes: BTreeMap<String, Shape>,
+    #[serde(default)]
+    pub(crate) commands: CommandRules,
+}
+
+/// The program's environment: nothing is inherited.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EnvironmentRule {
+    #[serde(default)]
+    pub(crate) fixed: BTreeMap<String, String>,
+    /// Names that a plan may give, and what they may be.
+    #[serde(default)]
+    pub(crate) allowed: BTreeMap<String, Shape>,
+}
+
+/// How descriptors and options are written. `{fd}`, `{set}`, `{name}` are put in.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Writing {
+    pub(crate) option_prefix: String,
+    /// The option that makes a descriptor set.
+    pub(crate) set_option: String,
+    pub(crate) set_value: String,
+    /// How a value names a member of a set.
+    pub(crate) set_path: String,
+    /// How a value names a descriptor itself.
+    pub(crate) fd_path: String,
+    /// The monitor's command that adds a descriptor to a set.
+    pub(crate) add_command: String,
+}
+
+/// One kind of endpoint: pairs in order; a pair whose place-holder has no value is left out.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EndpointRule {
+    /// For a start.
+    pub(crate) launch: Vec<(String, String)>,
+    /// For people.
+    pub(crate) show: Vec<(String, String)>,
+}
+
+/// How an option's value is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Syntax {
+    /// Compact JSON.
+    Json,
+    /// `value,key=value`, commas in values doubled.
+    Keyed,
+    /// As it is.
+    Text,
+    /// No value.
+    Flag,
+}
+
+/// How a descriptor is named in an option.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Descriptors {
+    /// Through a set, which the program can be given more members of.
+    #[default]
+    Set,
+    /// By its number.
+    Fd,
+}
+
+/// One option.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct OptionRule {
+    pub(crate) syntax: Syntax,
+    /// The key that a keyed option's first value has without saying so.
+    pub(crate) implied: Option<String>,
+    /// What the value must be; an option without it takes none.
+    pub(crate) shape: Option<Shape>,
+    /// Why the option is refused; it can still be shown.
+    pub(crate) refused: Option<String>,
+    /// A plan must have it.
+    #[serde(default)]
+    pub(crate) required: bool,
+    /// A plan may have it once.
+    #[serde(default)]
+    pub(crate) single: bool,
+    #[serde(default)]
+    pub(crate) descriptors: Descriptors,
+    /// What stands before a socket's path.
+    #[serde(default)]
+    pub(crate) socket_prefix: String,
+}
+
+/// The monitor's commands; one that is not named is refused.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CommandRules {
+    /// Any arguments, no handles.
+    #[serde(default)]
+    pub(crate) pass: Vec<String>,
+    /// Arguments of this shape.
+    #[serde(default)]
+    pub(crate) typed: BTreeMap<String, Shape>,
+    /// Only the host sends these; why.
+    #[serde(default)]
+    pub(crate) host: BTreeMap<String, String>,
+    /// Refused, with a reason to tell.
+    #[serde(default)]
+    pub(crate) denied: BTreeMap<String, String>,
+}

@@ -1,0 +1,153 @@
+//! Holding one value against one shape.
+
+use std::collections::BTreeMap;
+
+use super::shape::{Case, MapRule, Shape};
+use crate::handle::Handle;
+use crate::limits::VALUE_DEPTH_MAX;
+use crate::value::Value;
+
+/// What shapes and values refer to.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) shapes: &'a BTreeMap<String, Shape>,
+    pub(crate) handles: &'a [Handle],
+}
+
+/// A value that does not fit: where inside it (`file.filename`), and which rule.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Mismatch {
+    pub(crate) place: String,
+    pub(crate) rule: String,
+    /// How far in it was found: the deepest of several alternatives is the one that was meant.
+    depth: usize,
+}
+
+impl Surroundings<'_> {
+    /// Whether `value` is what `shape` allows.
+    pub(crate) fn fits(&self, value: &Value, shape: &Shape) -> Result<(), Mismatch> {
+        self.fits_at(value, shape, "", 0)
+    }
+
+    fn fits_at(&self, value: &Value, shape: &Shape, place: &str, depth: usize) -> Result<(), Mismatch> {
+        let refuse = |rule: String| Err(Mismatch { place: place.to_owned(), rule, depth });
+        // Shapes may refer to each other in a circle, so this bounds them and not only the value.
+        if depth > 2 * VALUE_DEPTH_MAX {
+            return refuse(format!("it has more than {VALUE_DEPTH_MAX} levels"));
+        }
+        match (shape, value) {
+            (Shape::Ref(name), _) => match self.shapes.get(name) {
+                Some(shape) => self.fits_at(value, shape, place, depth + 1),
+                None => refuse(format!("the template has no shape \"{name}\"")),
+            },
+            (Shape::Any(shapes), _) => self.fits_any(value, shapes, place, depth),
+            (Shape::Text(rule), Value::Text(text)) => rule.broken_by(text).map_or(Ok(()), refuse),
+            (Shape::Handle(kinds), Value::Handle(index)) => match self.handles.get(*index) {
+                Some(handle) if kinds.iter().any(|kind| kind == handle.kind()) => Ok(()),
+                Some(handle) => refuse(format!("it must be {}, it is a handle ({})", shape.wanted(), handle.kind())),
+                None => refuse(format!("there is no handle {index}")),
+            },
+            (Shape::List(inner), Value::Sequence(items)) => {
+                let fits = |(at, item)| self.fits_at(item, inner, &below(place, &format!("{at}")), depth + 1);
+                items.iter().enumerate().try_for_each(fits)
+            }
+            (Shape::Map(rule), Value::Mapping(pairs)) => self.fits_map(pairs, rule, place, depth),
+            (Shape::Null, Value::Null) | (Shape::Boolean, Value::Boolean(_)) | (Shape::Integer, Value::Integer(_)) => {
+                Ok(())
+            }
+            (Shape::Is(wanted), _) if is(value, wanted) => Ok(()),
+            _ => refuse(format!("it must be {}, it is {}", shape.wanted(), value.kind())),
+        }
+    }
+
+    fn fits_any(&self, value: &Value, shapes: &[Shape], place: &str, depth: usize) -> Result<(), Mismatch> {
+        let mut closest: Option<Mismatch> = None;
+        for shape in shapes {
+            match self.fits_at(value, shape, place, depth) {
+                Ok(()) => return Ok(()),
+                Err(mismatch) if closest.as_ref().is_none_or(|best| mismatch.depth > best.depth) => {
+                    closest = Some(mismatch);
+                }
+                Err(_) => {}
+            }
+        }
+        let wanted = shapes.iter().map(Shape::wanted).collect::<Vec<_>>().join(" or ");
+        let rule = format!("it must be {wanted}, it is {}", value.kind());
+        Err(match closest {
+            Some(mismatch) if mismatch.depth > depth || shapes.len() == 1 => mismatch,
+            _ => Mismatch { place: place.to_owned(), rule, depth },
+        })
+    }
+
+    fn fits_map(
+        &self,
+        pairs: &[(String, Value)],
+        rule: &MapRule,
+        place: &str,
+        depth: usize,
+    ) -> Result<(), Mismatch> {
+        let refuse = |key: &str, rule: String| Err(Mismatch { place: below(place, key), rule, depth: depth + 1 });
+        let case = match chosen(pairs, rule) {
+            Ok(case) => case,
+            Err((key, why)) => return refuse(key, why),
+        };
+        let required = rule.required.iter().chain(case.into_iter().flat_map(|case| &case.required));
+        for key in required {
+            if !pairs.iter().any(|(name, _)| name == key) {
+                return refuse(key, "it must be there".into());
+            }
+        }
+        for (at, (key, value)) in pairs.iter().enumerate() {
+            let earlier = pairs.get(..at).unwrap_or_default();
+            if earlier.iter().any(|(name, _)| name == key) && !rule.repeat.contains(key) {
+                return refuse(key, "it must be there only once".into());
+            }
+            if let Some(why) = rule.refused.get(key) {
+                return refuse(key, why.clone());
+            }
+            match shape_of(key, rule, case) {
+                Some(shape) => self.fits_at(value, shape, &below(place, key), depth + 1)?,
+                None => return refuse(key, "it is not among the names that are allowed here".into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The case that the deciding member selects; nothing when no member decides.
+fn chosen<'a>(pairs: &[(String, Value)], rule: &'a MapRule) -> Result<Option<&'a Case>, (&'a str, String)> {
+    let Some(choice) = &rule.by else { return Ok(None) };
+    let value = pairs.iter().find(|(key, _)| *key == choice.key).map(|(_, value)| value);
+    let Some(text) = value.and_then(Value::as_text) else {
+        return Err((&choice.key, "it must be there and be text".into()));
+    };
+    let case = choice.cases.iter().find(|case| case.values.iter().any(|allowed| allowed == text));
+    case.map(Some).ok_or_else(|| {
+        let shown: String = text.chars().take(64).flat_map(char::escape_debug).collect();
+        (choice.key.as_str(), format!("\"{shown}\" is not among those that are allowed"))
+    })
+}
+
+fn shape_of<'a>(key: &str, rule: &'a MapRule, case: Option<&'a Case>) -> Option<&'a Shape> {
+    let prefixed = || rule.prefixes.iter().find(|(prefix, _)| key.starts_with(prefix.as_str())).map(|(_, shape)| shape);
+    let named = case.and_then(|case| case.keys.get(key)).or_else(|| rule.keys.get(key));
+    // A name of somebody's own choice must not change how the value is read.
+    let plain = |key: &str| key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    named.or_else(prefixed).or(rule.other.as_ref()).filter(|_| plain(key) && !key.is_empty())
+}
+
+fn is(value: &Value, wanted: &serde_json::Value) -> bool {
+    match value {
+        Value::Null => wanted.is_null(),
+        Value::Boolean(value) => wanted.as_bool() == Some(*value),
+        // Booleans are written as words in keyed options, so both say the same.
+        Value::Text(text) => wanted.as_str() == Some(text),
+        Value::Integer(value) => wanted.as_i64() == Some(*value),
+        _ => false,
+    }
+}
+
+fn below(place: &str, key: &str) -> String {
+    let shown: String = key.chars().take(64).flat_map(char::escape_debug).collect();
+    if place.is_empty() { shown } else { format!("{place}.{shown}") }
+}
