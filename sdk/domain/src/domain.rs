@@ -5,6 +5,7 @@ use crate::conflicts;
 use crate::cpu::Cpu;
 use crate::devices::Devices;
 use crate::document::Document;
+use crate::domain_type::DomainType;
 use crate::error::{XmlError, XmlErrorKind};
 use crate::features::Features;
 use crate::identity::{DomainName, DomainUuid};
@@ -19,14 +20,6 @@ use crate::trace::{Trace, Unmodelled};
 use crate::units::Bytes;
 use crate::vcpu::{IoThreads, Vcpus};
 
-keywords! {
-    /// Which hypervisor a domain is for.
-    DomainType {
-        Kvm = "kvm", Qemu = "qemu", Hvf = "hvf", Xen = "xen", Lxc = "lxc", Uml = "uml", Openvz = "openvz",
-        Test = "test", Vmware = "vmware", HyperV = "hyperv", Vbox = "vbox", Phyp = "phyp",
-        Parallels = "parallels", Bhyve = "bhyve", Vz = "vz", CloudHypervisor = "ch",
-    }
-}
 keywords! {
     /// What happens when the guest ends in some way.
     LifecycleAction {
@@ -202,7 +195,7 @@ fn read_general(root: Element<'_>) -> Result<Domain, XmlError> {
     let action = |name| root.maybe(name, Element::content_keyword);
     Ok(Domain {
         document: Document::placeholder(),
-        kind: root.need_keyword("type")?,
+        kind: DomainType::read(root)?,
         // -1 stands for a domain that does not run.
         id: if root.get("id") == Some("-1") { None } else { root.number("id")? },
         name: read_name(root.need_child("name")?)?,

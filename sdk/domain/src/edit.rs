@@ -192,9 +192,9 @@ mod tests {
     fn a_refresh_that_fails_changes_no_projection() {
         let mut domain = Domain::parse(&format!("{HEAD}</domain>")).unwrap();
         let root = domain.document().root();
-        domain.document_mut().set_attribute(root, "type", "kwm").unwrap();
+        domain.document_mut().set_attribute(root, "type", "K V M").unwrap();
         let refused = domain.refresh().unwrap_err();
-        assert_eq!((refused.code(), refused.position.column), ("xml.unknown-value", 9));
+        assert_eq!((refused.code(), refused.position.column), ("xml.invalid-value", 9));
         assert_eq!(domain.kind, crate::DomainType::Kvm);
     }
 }

@@ -48,6 +48,7 @@ pub mod watchdog;
 
 mod conflicts;
 mod domain;
+mod domain_type;
 mod edit;
 mod error;
 mod fragment;
@@ -59,10 +60,12 @@ mod trace;
 mod units;
 
 pub use document::{Document, NodeId};
-pub use domain::{Domain, DomainType, GenId, LifecycleAction, MaxMemory, Pm};
+pub use domain::{Domain, GenId, LifecycleAction, MaxMemory, Pm};
+pub use domain_type::DomainType;
 pub use error::{Position, XmlError, XmlErrorKind};
 pub use fragment::Fragment;
 pub use identity::{DomainName, DomainUuid, MAX_NAME_BYTES};
+pub use suggest::nearest;
 pub use target::TargetName;
 pub use trace::Unmodelled;
 pub use units::Bytes;

@@ -4,7 +4,7 @@
 const MAX_SLIP: usize = 2;
 
 /// The known name nearest to `word`, if it is near enough to be a slip.
-pub(crate) fn nearest<'n>(word: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+pub fn nearest<'n>(word: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     // Two edits turn any short word into any other, so short words get fewer.
     let allowed = match word.len() {
         0..=2 => 0,
