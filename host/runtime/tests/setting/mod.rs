@@ -1,0 +1,111 @@
+//! A state directory with one domain, and drivers loaded from the built components.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hostler_grant::{Policy, Tenant};
+use hostler_launch::TemplateSet;
+use hostler_runtime::{DomainContext, Driver, Limits, Purpose, Roots, Runtime, RuntimeConfig, StateAccess};
+use hostler_state::{Definition, Owner, StateDir, Uuid};
+
+/// Where built components are, unless `HOSTLER_COMPONENTS` says otherwise.
+const COMPONENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target");
+
+/// A built component: `drivers/test.wasm`.
+pub fn component(name: &str) -> PathBuf {
+    let root =
+        std::env::var_os("HOSTLER_COMPONENTS").map_or_else(|| PathBuf::from(COMPONENTS), PathBuf::from);
+    let path = root.join(name);
+    assert!(path.is_file(), "{} is missing: run cargo xtask components", path.display());
+    path
+}
+
+/// What the built-in policy says.
+pub fn policy() -> Policy {
+    Policy::built_in().unwrap()
+}
+
+/// The only tenant.
+pub fn tenant() -> Tenant {
+    Tenant::default()
+}
+
+/// A component's bytes with one text replaced by another of the same length.
+pub fn patched(path: &Path, from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let mut bytes = std::fs::read(path).unwrap();
+    let at = bytes.windows(from.len()).rposition(|window| window == from.as_bytes()).unwrap();
+    bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+    bytes
+}
+
+/// A driver under these limits, compiled anew or from the cache that all tests share.
+pub fn load_with(limits: Limits, name: &str) -> Driver {
+    let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("driver-cache");
+    let runtime = Runtime::new(RuntimeConfig { cache_dir: Some(cache), limits }).unwrap();
+    runtime.load(&component(name), &policy(), &tenant()).unwrap()
+}
+
+/// See the module.
+pub struct Setting {
+    directory: tempfile::TempDir,
+    owner: Arc<Owner>,
+    definition: Definition,
+}
+
+impl Setting {
+    /// A state directory with one domain of this type and name.
+    pub fn new(kind: &str, name: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let owner = StateDir::open_owner(&directory.path().join("state"), Duration::ZERO).unwrap();
+        let uuid = Uuid::from_u128(7);
+        let definition = Definition {
+            uuid,
+            name: name.to_owned(),
+            xml: format!(
+                "<domain type='{kind}'><name>{name}</name><uuid>{uuid}</uuid><memory unit='MiB'>64</memory>\
+                 <os><type>hvm</type></os></domain>"
+            ),
+            driver: kind.to_owned(),
+            persistent: true,
+            generation: 1,
+            created_unix_ms: 0,
+            changed_unix_ms: 0,
+        };
+        owner.put_definition(&definition).unwrap();
+        Self { directory, owner: Arc::new(owner), definition }
+    }
+
+    /// Loads a driver with ordinary limits.
+    pub fn load(&self, name: &str) -> Driver {
+        load_with(Limits::default(), name)
+    }
+
+    /// The domain, for the owner of the state directory.
+    pub fn context(&self) -> DomainContext {
+        DomainContext {
+            uuid: self.definition.uuid,
+            name: self.definition.name.clone(),
+            xml: self.definition.xml.clone(),
+            numeric_id: 1,
+            purpose: Purpose::Operate,
+            state: StateAccess::Owner(Arc::clone(&self.owner)),
+            roots: Roots::of_operator(Vec::new()),
+            templates: Arc::new(TemplateSet::builtin().unwrap()),
+            shim: PathBuf::from("/nonexistent/hostler-shim"),
+            reset_nvram: false,
+        }
+    }
+
+    /// The domain, for a process that only reads.
+    pub fn reader_context(&self) -> DomainContext {
+        let reader = StateDir::open_reader(&self.directory.path().join("state")).unwrap();
+        DomainContext { state: StateAccess::Reader(Arc::new(reader)), ..self.context() }
+    }
+
+    /// The kinds of all events so far.
+    pub fn events(&self) -> Vec<String> {
+        self.owner.events().read_since(0).unwrap().events.into_iter().map(|event| event.kind).collect()
+    }
+}
