@@ -32,6 +32,8 @@ pub(crate) struct CallState {
     pub(crate) deadline: Instant,
     /// The chains that were resolved, by target name.
     pub(crate) chains: HashMap<String, Arc<Layers>>,
+    /// How many events it may still emit.
+    pub(crate) events_left: usize,
     /// What `launch` recorded instead of starting it.
     pub(crate) recorded: Option<Recorded>,
 }
@@ -47,7 +49,17 @@ impl CallState {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits::RESOURCES);
         let memory = MemoryLimit { limit: memory_bytes, used: 0, refused: None };
-        Self { table, memory, driver, subject, operation, deadline, chains: HashMap::new(), recorded: None }
+        Self {
+            table,
+            memory,
+            driver,
+            subject,
+            operation,
+            deadline,
+            chains: HashMap::new(),
+            events_left: limits::EVENTS,
+            recorded: None,
+        }
     }
 
     /// How long a host call may take that is allowed `own` time.

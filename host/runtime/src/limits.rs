@@ -51,6 +51,8 @@ pub const RANDOM_BYTES: usize = 1_024;
 pub const NOTES_BYTES: usize = 1 << 20;
 /// Kind of an event that a driver emits, in bytes; the contract states it.
 pub const EVENT_KIND_BYTES: usize = 64;
+/// Events that a driver may emit in one operation: a start has about five.
+pub const EVENTS: usize = 256;
 /// Document that `check` gives back, in bytes. hostler-domain reads at most as much.
 pub const DOCUMENT_BYTES: usize = 4 << 20;
 /// Nodes of a value tree; the contract states it.
@@ -59,12 +61,14 @@ pub const TREE_NODES: usize = 16_384;
 pub const TREE_DEPTH: usize = 64;
 /// Text of a value tree, names included, in bytes; the contract states it.
 pub const TREE_TEXT_BYTES: usize = 1 << 20;
-/// Commands of one `execute-all`, and options of one launch.
+/// Commands of one `execute-all`, and reactions of one launch.
 pub const COMMANDS: usize = 1_024;
+/// Options of one launch: a machine with 200 disks has about 1,000.
+pub const OPTIONS: usize = 4_096;
+/// Handles that travel with one plan or command; the launcher takes as many.
+pub const HANDLES: usize = 1_024;
 /// Name of a socket in the domain's directory, in bytes; the contract states it.
 pub const SOCKET_NAME_BYTES: usize = 64;
-/// Size of a file for direct boot that is looked at, in bytes: larger ones are no kernels.
-pub const BOOT_FILE_BYTES: u64 = 4 << 30;
 
 /// Opening one file, or one small read or write of the host's own state.
 pub const FILE_DEADLINE: Duration = Duration::from_secs(10);

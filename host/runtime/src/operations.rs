@@ -35,13 +35,15 @@ impl Driver {
         Ok(described.into())
     }
 
-    /// Checks the domain's document and gives back the completed one.
+    /// Checks the domain's document and gives back the completed one. Opens and changes nothing, whatever the
+    /// context's purpose is.
     ///
     /// # Errors
     /// As every operation; [`RuntimeErrorKind::Driver`] with line, column and element.
     pub async fn check(&self, context: &DomainContext) -> Result<String, RuntimeError> {
+        let context = DomainContext { purpose: Purpose::Describe, ..context.clone() };
         let document = self
-            .lifecycle(Operation::Check, context, |instance, store, domain| {
+            .lifecycle(Operation::Check, &context, |instance, store, domain| {
                 Box::pin(async move { instance.hostler_driver_lifecycle().call_check(store, domain).await })
             })
             .await?;

@@ -145,7 +145,11 @@ impl HostDomain for CallState {
         }
         self.blocking("domain.put-state", limits::FILE_DEADLINE, move |_| {
             let context = &subject.context;
-            let owner = context.state.owner().filter(|_| !subject.describes()).ok_or_else(only_reads)?;
+            if subject.describes() {
+                let message = "nothing is changed while a document is checked or shown";
+                return Err(Error::Conflict(answer::problem("domain.described", message)));
+            }
+            let owner = context.state.owner().ok_or_else(only_reads)?;
             owner.put_driver_state(context.uuid, &notes).map_err(|error| state_failed(&error))
         })
         .await
@@ -212,6 +216,11 @@ impl HostDomain for CallState {
         if subject.describes() {
             return Ok(());
         }
+        let Some(left) = self.events_left.checked_sub(1) else {
+            tracing::warn!(kind, "the driver emits more events than an operation may, and they are lost");
+            return Ok(());
+        };
+        self.events_left = left;
         let detail = details(&facts);
         let appended = self
             .blocking("domain.emit", limits::FILE_DEADLINE, move |_| {

@@ -18,3 +18,6 @@ pub(crate) mod value;
 pub(crate) fn unanswerable(call: &str, error: &Error) -> wasmtime::Error {
     HostFault(format!("{call}: {error:?}")).into()
 }
+
+#[cfg(test)]
+mod tests;

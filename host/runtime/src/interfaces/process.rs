@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use hostler_grant::Capability;
 use hostler_launch::{
-    COMMANDS_MAX, Ending, Handle, LaunchContext, LaunchError, LaunchErrorKind, OptionEntry, Plan, Reaction,
-    ShimClient, ShimError, ShimErrorKind, Template, end_orphan,
+    Ending, Handle, LaunchContext, LaunchError, LaunchErrorKind, OptionEntry, Plan, Reaction, ShimClient,
+    ShimError, ShimErrorKind, Template, end_orphan,
 };
 use hostler_state::{RunDir, RunRecord};
 use wasmtime::component::Resource;
@@ -280,16 +280,16 @@ pub(crate) fn launch_failed(error: &LaunchError) -> Error {
 
 /// The launcher's plan; its trees are checked against the contract here, against policy later.
 fn converted(plan: LaunchPlan, handles: usize) -> Result<Plan, ContractViolation> {
-    if plan.options.len() > limits::COMMANDS {
-        let found = plan.options.len();
-        return Err(ContractViolation(format!("a plan of {found} options, at most {}", limits::COMMANDS)));
+    let (found, reactions) = (plan.options.len(), plan.reactions.len());
+    if found > limits::OPTIONS || reactions > limits::COMMANDS {
+        return Err(ContractViolation(format!("a plan of {found} options and {reactions} reactions")));
     }
     let mut options = Vec::with_capacity(plan.options.len());
     for option in plan.options {
         let value = option.value.map(|value| tree(value, handles)).transpose()?;
         options.push(OptionEntry { name: option.name, value });
     }
-    let reactions = plan.reactions.into_iter().take(COMMANDS_MAX);
+    let reactions = plan.reactions.into_iter();
     Ok(Plan {
         template: plan.template,
         options,

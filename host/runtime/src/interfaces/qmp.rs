@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use hostler_grant::Capability;
 use hostler_launch::{
-    Handle, QmpError, QmpErrorKind, RenderedArguments, ShimClient, ShimErrorKind, Template, Value,
-    render_arguments,
+    COMMANDS_MAX, Handle, QmpError, QmpErrorKind, RenderedArguments, ShimClient, ShimErrorKind, Template,
+    Value, render_arguments,
 };
 use hostler_state::RunRecord;
 use wasmtime::component::Resource;
@@ -34,6 +34,9 @@ pub struct Monitor {
     client: ShimClient,
     template: Arc<Template>,
 }
+
+/// A command as the shim takes it.
+type Sendable = (String, Option<serde_json::Value>);
 
 /// A command with its tree checked against the contract.
 struct Request {
@@ -155,24 +158,25 @@ impl Monitor {
                 self.prepare(request, handles, timeout).map(|arguments| (request.name.clone(), arguments))
             })
             .collect();
-        let sendable = prepared.iter().filter_map(|command| command.as_ref().ok().cloned()).collect();
-        let mut answers = match self.client.execute_all(sendable, timeout) {
-            Ok(answers) => answers.into_iter(),
-            Err(error) => {
-                let failed = shim_failed(&error);
-                return prepared
-                    .into_iter()
-                    .map(|command| Err(command.err().unwrap_or_else(|| failed.clone())))
-                    .collect();
-            }
-        };
+        let sendable: Vec<_> = prepared.iter().filter_map(|command| command.as_ref().ok().cloned()).collect();
+        let mut answers = sendable.chunks(COMMANDS_MAX).flat_map(|some| self.send_all(some, timeout));
         let mut next = |_| match answers.next() {
-            Some(answer) => answer.map(|value| value.to_string()).map_err(|error| refused(&error)),
+            Some(answer) => answer,
             None => {
                 Err(Error::Host(answer::problem("qmp.protocol", "the shim left a command without answer")))
             }
         };
         prepared.into_iter().map(|command| command.and_then(&mut next)).collect()
+    }
+
+    fn send_all(&self, commands: &[Sendable], timeout: Duration) -> Vec<Result<String, Error>> {
+        match self.client.execute_all(commands.to_vec(), timeout) {
+            Ok(answers) => answers
+                .into_iter()
+                .map(|answer| answer.map(|value| value.to_string()).map_err(|error| refused(&error)))
+                .collect(),
+            Err(error) => vec![Err(shim_failed(&error)); commands.len()],
+        }
     }
 
     /// Holds a command against the policy, and gives the hypervisor the descriptors that it names.

@@ -117,6 +117,12 @@ impl CallState {
     /// # Errors
     /// A handle that is none, or a socket name that is none, traps; no descriptor left is the host's fault.
     pub(crate) fn handles(&self, handles: &[WitHandle]) -> wasmtime::Result<Vec<Handle>> {
+        if handles.len() > limits::HANDLES {
+            // Each takes a descriptor of the host.
+            return Err(
+                ContractViolation(format!("{} handles, at most {}", handles.len(), limits::HANDLES)).into()
+            );
+        }
         let mut sockets = HashSet::new();
         handles.iter().map(|handle| self.handle(handle, &mut sockets)).collect()
     }
