@@ -1,6 +1,8 @@
 //! Plans as command lines: what the program is started with, and what people are shown.
 
 pub(crate) mod leaf;
+#[cfg(test)]
+mod tests;
 pub(crate) mod write;
 
 use leaf::{Grants, Leaves};

@@ -84,8 +84,13 @@ fn write_keyed(value: &Value, rule: Option<&OptionRule>, leaves: &mut Leaves<'_>
     // The key that goes without saying must come first, wherever it was given.
     let first = pairs.iter().position(|(key, value)| Some(key.as_str()) == implied && value.is_some());
     let lone = !matches!(value, Value::Mapping(_));
-    if let Some((_, Some(value))) = first.or(lone.then_some(0)).map(|at| pairs.remove(at)) {
-        escape_keyed(&value, &mut text);
+    if let Some((key, Some(value))) = first.or(lone.then_some(0)).map(|at| pairs.remove(at)) {
+        // A first value with "=" in it would be read as a pair of the driver's own.
+        if value.is_empty() || value.contains('=') {
+            push_pair(&mut text, &key, Some(&value));
+        } else {
+            escape_keyed(&value, &mut text);
+        }
     }
     for (key, value) in &pairs {
         push_pair(&mut text, key, value.as_deref());

@@ -14,9 +14,11 @@ pub(crate) fn close_all() -> io::Result<()> {
         let number = entry?.file_name().to_str().and_then(|name| name.parse().ok());
         inherited.extend(number.filter(|number: &RawFd| *number > 2));
     }
+    // The descriptor that read the directory is among them, and closed by now.
+    inherited.retain(|number| std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_ok());
     for number in inherited {
         // SAFETY: the first thing the program does, in its only thread: no value owns a descriptor above 2
-        // yet. The one that read the directory is closed already, and closing it again only fails.
+        // yet, and each of these is open.
         unsafe { rustix::io::close(number) };
     }
     Ok(())

@@ -6,6 +6,8 @@ pub mod check;
 pub(crate) mod data;
 pub(crate) mod matching;
 pub(crate) mod shape;
+#[cfg(test)]
+mod abuses;
 
 use std::fs::File;
 use std::io::Read as _;

@@ -1,0 +1,313 @@
+//! The policy of the shipped template against what a hostile driver would try.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
+use super::check::{check, check_command};
+use super::{Template, TemplateSet};
+use crate::error::{LaunchError, LaunchErrorKind};
+use crate::handle::{EndpointKind, EndpointSpec, Handle, Role};
+use crate::plan::{OptionEntry, Plan, Reaction};
+use crate::value::Value;
+
+fn qemu() -> Arc<Template> {
+    Arc::clone(TemplateSet::builtin().unwrap().get("qemu-system-x86_64").unwrap())
+}
+
+/// Handles 0 to 5: monitor, image, code, file, endpoint, socket.
+fn handles() -> Vec<Handle> {
+    let file = |role| Handle::Descriptor { fd: None, writable: false, role, path: PathBuf::from("/x") };
+    vec![
+        Handle::Monitor,
+        file(Role::Image),
+        file(Role::Code),
+        file(Role::File),
+        Handle::Endpoint(EndpointSpec { alias: "serial0".into(), kind: EndpointKind::Pty }),
+        Handle::Socket("vnc.sock".into()),
+    ]
+}
+
+/// A value from JSON; the text `<n>` is handle n.
+fn value(json: &Json) -> Value {
+    match json {
+        Json::Null => Value::Null,
+        Json::Bool(value) => Value::Boolean(*value),
+        Json::Number(number) => Value::Integer(number.as_i64().unwrap()),
+        Json::String(text) => match text.strip_prefix('<').and_then(|text| text.strip_suffix('>')) {
+            Some(index) => Value::Handle(index.parse().unwrap()),
+            None => Value::text(text.as_str()),
+        },
+        Json::Array(items) => Value::Sequence(items.iter().map(value).collect()),
+        Json::Object(members) => Value::mapping(members.iter().map(|(key, inner)| (key.clone(), value(inner)))),
+    }
+}
+
+fn plan(extra: &[(&str, Json)]) -> Plan {
+    let sandbox = json!({"enable": "on", "obsolete": "deny", "elevateprivileges": "deny", "spawn": "deny"});
+    let mut options = vec![
+        OptionEntry::flag("nodefaults"),
+        OptionEntry::flag("no-user-config"),
+        OptionEntry::new("sandbox", value(&sandbox)),
+    ];
+    options.extend(extra.iter().map(|(name, json)| OptionEntry {
+        name: (*name).into(),
+        value: (!json.is_null()).then(|| value(json)),
+    }));
+    Plan { template: "qemu-system-x86_64".into(), options, environment: vec![], reactions: vec![] }
+}
+
+fn verdict(extra: &[(&str, Json)]) -> Result<(), LaunchError> {
+    check(&plan(extra), &handles(), &qemu()).map(drop)
+}
+
+#[test]
+fn what_an_ordinary_domain_needs_passes() {
+    let good = [
+        ("name", json!({"guest": "a b, c=d", "debug-threads": true})),
+        ("S", Json::Null),
+        ("machine", json!({"type": "pc-q35-7.2", "usb": false, "smm": "on", "dump-guest-core": false, "pflash0": "libvirt-pflash0-format", "memory-backend": "pc.ram"})),
+        ("accel", json!("tcg")),
+        ("cpu", json!({"model": "host", "migratable": true, "hv-crash": null, "hv-spinlocks": "0x1fff"})),
+        ("m", json!({"size": "size=219136k".replace("size=", ""), "slots": 16, "maxmem": "1099511627776k"})),
+        ("object", json!({"qom-type": "memory-backend-ram", "id": "pc.ram", "size": 1 << 30})),
+        ("object", json!({"qom-type": "rng-random", "id": "objrng0", "filename": "/dev/urandom"})),
+        ("overcommit", json!({"mem-lock": false})),
+        ("smp", json!({"cpus": 2, "sockets": 2, "cores": 1, "threads": 1})),
+        ("uuid", json!("c7a5fdbd-edaf-9455-926a-d65c16db1809")),
+        ("display", json!({"type": "none"})),
+        ("chardev", json!({"id": "charmonitor", "backend": "<0>"})),
+        ("mon", json!({"chardev": "charmonitor", "id": "monitor", "mode": "control"})),
+        ("rtc", json!({"base": "utc", "driftfix": "slew"})),
+        ("global", json!({"PIIX4_PM.disable_s3": 1})),
+        ("global", json!({"driver": "cfi.pflash01", "property": "secure", "value": "on"})),
+        ("boot", json!({"menu": true, "strict": true})),
+        ("blockdev", json!({"driver": "file", "filename": "<1>", "node-name": "libvirt-1-storage", "auto-read-only": true, "discard": "unmap"})),
+        ("blockdev", json!({"node-name": "libvirt-1-format", "read-only": false, "driver": "qcow2", "file": "libvirt-1-storage", "backing": null})),
+        ("blockdev", json!({"node-name": "f", "driver": "qcow2", "backing": null, "file": {"driver": "file", "filename": "<1>", "auto-read-only": true}})),
+        ("device", json!({"driver": "virtio-blk-pci", "bus": "pci.0", "addr": "0x5", "drive": "libvirt-1-format", "id": "virtio-disk0", "bootindex": 1, "serial": "a/b,c"})),
+        ("netdev", json!({"type": "user", "id": "hostnet0"})),
+        ("device", json!({"driver": "virtio-net-pci", "netdev": "hostnet0", "id": "net0", "mac": "52:54:00:09:a4:37"})),
+        ("chardev", json!({"backend": "<4>", "id": "charserial0"})),
+        ("device", json!({"driver": "isa-serial", "chardev": "charserial0", "id": "serial0", "index": 0})),
+        ("audiodev", json!({"id": "audio1", "driver": "none"})),
+        ("vnc", json!({"vnc": "<5>", "audiodev": "audio1"})),
+        ("kernel", json!("<3>")),
+        ("append", json!("console=ttyS0,115200 root=/dev/vda")),
+        ("msg", json!({"timestamp": true})),
+    ];
+    let mut plan = plan(&good);
+    plan.reactions.push(Reaction { event: "SHUTDOWN".into(), commands: vec!["quit".into()] });
+    plan.environment.push(("TZ".into(), "UTC".into()));
+    let checked = check(&plan, &handles(), &qemu()).unwrap();
+    assert!(checked.has_monitor() && checked.hash().len() == 64);
+    assert_eq!(checked.hash(), check(&plan, &handles(), &qemu()).unwrap().hash());
+}
+
+/// What a hostile driver tries on the command line, with a word of the place that must be named.
+fn abuses() -> Vec<(&'static str, Json, &'static str)> {
+    let file = |path: &str| json!({"driver": "file", "filename": path, "node-name": "x", "auto-read-only": true});
+    vec![
+        ("blockdev", file("/etc/shadow"), "filename"),
+        ("blockdev", file("/dev/fdset/0"), "filename"),
+        ("blockdev", file("json:{}"), "filename"),
+        ("blockdev", json!({"driver": "raw", "node-name": "x", "file": file("/srv/tenant-b.raw")}), "file.filename"),
+        ("blockdev", json!({"driver": "vvfat", "node-name": "x", "dir": "/"}), "driver"),
+        ("blockdev", json!({"driver": "nbd", "node-name": "x", "server": {"type": "inet", "host": "h", "port": "1"}}), "driver"),
+        ("blockdev", json!({"driver": "https", "node-name": "x", "url": "http://169.254.169.254/"}), "driver"),
+        ("blockdev", json!({"driver": "ssh", "node-name": "x"}), "driver"),
+        ("blockdev", json!({"driver": "nvme", "node-name": "x", "device": "0000:01:00.0"}), "driver"),
+        ("blockdev", json!({"driver": "host_device", "filename": "/dev/sda", "auto-read-only": true}), "filename"),
+        ("blockdev", json!({"driver": "file", "filename": "<3>", "auto-read-only": true}), "filename"),
+        ("blockdev", json!({"driver": "file", "filename": "<1>"}), "auto-read-only"),
+        ("blockdev", json!({"driver": "file", "filename": "<1>", "auto-read-only": false}), "auto-read-only"),
+        ("blockdev", json!({"driver": "qcow2", "file": "x"}), "backing"),
+        ("blockdev", json!({"driver": "qcow2", "file": "x", "backing": "/etc/shadow"}), "backing"),
+        ("blockdev", json!({"driver": "qed", "file": "x"}), "backing"),
+        ("blockdev", json!({"driver": "raw", "file": "x", "force-share": true}), "force-share"),
+        ("drive", json!("file=/etc/shadow,format=raw"), "drive"),
+        ("chardev", json!({"backend": "file", "id": "c", "path": "/root/.ssh/authorized_keys"}), "chardev"),
+        ("chardev", json!({"backend": "socket", "id": "c", "path": "/run/docker.sock"}), "chardev"),
+        ("chardev", json!({"backend": "udp", "id": "c", "host": "127.0.0.1", "port": "53"}), "chardev"),
+        ("chardev", json!({"backend": "pipe", "id": "c", "path": "/x"}), "chardev"),
+        ("chardev", json!({"backend": "<4>", "id": "c", "logfile": "/etc/cron.d/x"}), "chardev"),
+        ("chardev", json!({"backend": "<4>", "id": "charmonitor"}), "chardev"),
+        ("chardev", json!({"backend": "<0>", "id": "other"}), "chardev"),
+        ("mon", json!({"chardev": "charserial0", "mode": "control"}), "mon.chardev"),
+        ("mon", json!({"chardev": "charmonitor", "mode": "readline"}), "mon.mode"),
+        ("monitor", json!("unix:/tmp/m,server=on"), "monitor"),
+        ("qmp", json!("tcp::4444,server=on"), "qmp"),
+        ("gdb", json!("tcp::1234"), "gdb"),
+        ("s", Json::Null, "s"),
+        ("readconfig", json!("/etc/x"), "readconfig"),
+        ("plugin", json!("/tmp/evil.so"), "plugin"),
+        ("incoming", json!("exec:id"), "incoming"),
+        ("incoming", json!("tcp:0:4444"), "incoming"),
+        ("daemonize", Json::Null, "daemonize"),
+        ("pidfile", json!("/etc/x"), "pidfile"),
+        ("D", json!("/etc/x"), "D"),
+        ("trace", json!("file=/etc/x"), "trace"),
+        ("runas", json!("root"), "runas"),
+        ("virtfs", json!("local,path=/"), "virtfs"),
+        ("fsdev", json!("local,id=f,path=/"), "fsdev"),
+        ("add-fd", json!("set=1,fd=0"), "add-fd"),
+        ("nographic", Json::Null, "nographic"),
+        ("no-such-option", Json::Null, "no-such-option"),
+        ("netdev", json!({"type": "tap", "id": "t", "script": "/tmp/x"}), "type"),
+        ("netdev", json!({"type": "user", "id": "u", "hostfwd": [{"str": "tcp::22-:22"}]}), "hostfwd"),
+        ("netdev", json!({"type": "user", "id": "u", "smb": "/"}), "smb"),
+        ("netdev", json!({"type": "user", "id": "u", "tftp": "/"}), "tftp"),
+        ("netdev", json!({"type": "user", "id": "u", "guestfwd": [{"str": "tcp:10.0.2.1:1-cmd:sh"}]}), "guestfwd"),
+        ("netdev", json!({"type": "socket", "id": "s", "connect": "h:1"}), "type"),
+        ("object", json!({"qom-type": "memory-backend-file", "id": "m", "mem-path": "/dev/mem", "size": 1}), "qom-type"),
+        ("object", json!({"qom-type": "secret", "id": "s", "file": "/etc/shadow"}), "file"),
+        ("object", json!({"qom-type": "rng-random", "id": "r", "filename": "/etc/passwd"}), "filename"),
+        ("object", json!({"qom-type": "filter-dump", "id": "f", "netdev": "n", "file": "/x"}), "qom-type"),
+        ("object", json!({"qom-type": "input-linux", "id": "i", "evdev": "/dev/input/event0"}), "qom-type"),
+        ("object", json!({"qom-type": "tls-creds-x509", "id": "t", "dir": "/etc/pki"}), "qom-type"),
+        ("device", json!({"driver": "vfio-pci", "host": "0000:01:00.0"}), "driver"),
+        ("device", json!({"driver": "usb-host", "hostbus": 1}), "driver"),
+        ("device", json!({"driver": "usb-mtp", "rootdir": "/"}), "driver"),
+        ("device", json!({"driver": "loader", "file": "/etc/shadow"}), "driver"),
+        ("device", json!({"driver": "virtio-net-pci", "romfile": "/etc/shadow"}), "romfile"),
+        ("device", json!({"driver": "virtio-net-pci", "x": "/etc/shadow"}), "x"),
+        ("device", json!({"driver": "virtio-net-pci", "id": "a,b=c"}), "id"),
+        ("device", json!({"driver": "virtio-net-pci", "a=b,c": 1}), "a=b,c"),
+        ("global", json!({"virtio-net-pci.romfile": "/etc/shadow"}), "romfile"),
+        ("global", json!({"driver": "virtio-net-pci", "property": "romfile", "value": "/x"}), "global"),
+        ("machine", json!({"type": "q35", "dumpdtb": "/etc/x"}), "dumpdtb"),
+        ("machine", json!({"type": "q35,firmware=/etc/x"}), "type"),
+        ("bios", json!("/etc/shadow"), "bios"),
+        ("kernel", json!("/etc/shadow"), "kernel"),
+        ("boot", json!({"splash": "/etc/shadow"}), "splash"),
+        ("smbios", json!({"type": 11, "path": "/etc/shadow"}), "path"),
+        ("fw_cfg", json!({"name": "opt/x", "file": "/etc/shadow"}), "file"),
+        ("acpitable", json!({"file": "/etc/shadow"}), "file"),
+        ("tpmdev", json!({"type": "passthrough", "id": "t", "path": "/dev/tpm0"}), "tpmdev"),
+        ("audiodev", json!({"driver": "wav", "id": "a", "path": "/etc/x"}), "audiodev"),
+        ("vnc", json!({"vnc": "0.0.0.0:1"}), "vnc"),
+        ("vnc", json!("unix:/tmp/x"), "vnc"),
+        ("vnc", json!({"vnc": "127.0.0.1:1", "reverse": true}), "reverse"),
+        ("spice", json!({"addr": "127.0.0.1", "x509-dir": "/etc/pki"}), "x509-dir"),
+        ("display", json!({"type": "gtk"}), "display"),
+        ("sandbox", json!({"enable": "off"}), "sandbox"),
+    ]
+}
+
+#[test]
+fn abuses_of_options_are_refused_where_they_are() {
+    let abuses = abuses();
+    assert!(abuses.len() >= 60);
+    for (option, json, place) in abuses {
+        let error = verdict(&[(option, json.clone())]).expect_err(&format!("{option} {json}"));
+        assert_eq!(error.kind, LaunchErrorKind::Denied, "{option} {json}: {error}");
+        assert!(error.option.contains(place) && !error.rule.is_empty(), "{option} {json}: {error}");
+    }
+}
+
+#[test]
+fn abuses_of_the_plan_itself_are_refused() {
+    let refused = |plan: &Plan| check(plan, &handles(), &qemu()).unwrap_err();
+    let mut without = plan(&[]);
+    without.options.retain(|option| option.name != "sandbox");
+    assert_eq!(refused(&without).option, "sandbox");
+    let mut variable = plan(&[]);
+    variable.environment.push(("LD_PRELOAD".into(), "/tmp/x.so".into()));
+    assert_eq!(refused(&variable).option, "environment.LD_PRELOAD");
+    let mut reaction = plan(&[]);
+    reaction.reactions.push(Reaction { event: "STOP".into(), commands: vec!["migrate".into()] });
+    assert_eq!(refused(&reaction).option, "migrate");
+    let twice = plan(&[("name", json!({"guest": "a"})), ("name", json!({"guest": "b"}))]);
+    assert_eq!(refused(&twice).option, "name");
+    let nul = plan(&[("append", json!("a\u{0}b"))]);
+    assert_eq!(refused(&nul).kind, LaunchErrorKind::PlanInvalid);
+    let dangling = plan(&[("kernel", json!("<77>"))]);
+    assert!(refused(&dangling).rule.contains("no handle 77"));
+    let chardev = |id: &str| ("chardev", json!({"backend": "<4>", "id": id}));
+    assert_eq!(refused(&plan(&[chardev("a"), chardev("b")])).kind, LaunchErrorKind::PlanInvalid);
+    let mut deep = Value::Null;
+    for _ in 0..100 {
+        deep = Value::mapping([("file", deep)]);
+    }
+    let mut nested = plan(&[]);
+    nested.options.push(OptionEntry::new("blockdev", deep));
+    assert_eq!(refused(&nested).kind, LaunchErrorKind::PlanInvalid);
+    let mut other = plan(&[]);
+    other.template = "other".into();
+    assert_eq!(refused(&other).kind, LaunchErrorKind::PlanInvalid);
+}
+
+#[test]
+fn abuses_of_names_in_handles_are_refused() {
+    for name in ["", "../x", "a/b", ".hidden", "a b", &"x".repeat(65)] {
+        let error = check(&plan(&[]), &[Handle::Socket(name.into())], &qemu()).unwrap_err();
+        assert_eq!(error.kind, LaunchErrorKind::PlanInvalid, "{name}");
+    }
+    let pipe = EndpointKind::Other { backend: "pipe".into(), pairs: vec![] };
+    let endpoint = Handle::Endpoint(EndpointSpec { alias: "serial0".into(), kind: pipe });
+    assert_eq!(check(&plan(&[]), &[endpoint], &qemu()).unwrap_err().kind, LaunchErrorKind::Denied);
+}
+
+fn command(name: &str, arguments: Json) -> Result<(), LaunchError> {
+    let arguments = (!arguments.is_null()).then(|| value(&arguments));
+    check_command(&qemu(), name, arguments.as_ref(), &handles())
+}
+
+#[test]
+fn commands_that_a_driver_needs_pass() {
+    for name in ["query-status", "stop", "cont", "system_powerdown", "system_reset", "quit", "query-block"] {
+        command(name, Json::Null).unwrap();
+    }
+    command("blockdev-add", json!({"driver": "file", "filename": "<1>", "auto-read-only": true})).unwrap();
+    command("device_del", json!({"id": "disk0"})).unwrap();
+    command("migrate-set-capabilities", json!({"capabilities": [{"capability": "events", "state": true}]})).unwrap();
+    command("qom-get", json!({"path": "/machine/peripheral/video0", "property": "vgamem_mb"})).unwrap();
+    command("block-commit", json!({"device": "f", "top-node": "a", "base-node": "b", "job-id": "j"})).unwrap();
+}
+
+#[test]
+fn abuses_of_the_monitor_are_refused() {
+    let abuses = [
+        ("human-monitor-command", json!({"command-line": "info status"})),
+        ("migrate", json!({"uri": "exec:id"})),
+        ("migrate-incoming", json!({"uri": "tcp:0:1"})),
+        ("pmemsave", json!({"val": 0, "size": 1, "filename": "/x"})),
+        ("memsave", json!({"val": 0, "size": 1, "filename": "/x"})),
+        ("dump-guest-memory", json!({"paging": false, "protocol": "file:/x"})),
+        ("screendump", json!({"filename": "/x"})),
+        ("chardev-add", json!({"id": "c", "backend": {"type": "file", "data": {"out": "/x"}}})),
+        ("chardev-change", json!({})),
+        ("nbd-server-start", json!({"addr": {}})),
+        ("blockdev-create", json!({"job-id": "j", "options": {"driver": "file", "filename": "/x"}})),
+        ("blockdev-snapshot-sync", json!({"snapshot-file": "/x"})),
+        ("drive-mirror", json!({"target": "/x"})),
+        ("drive-backup", json!({"target": "/x"})),
+        ("change-backing-file", json!({"backing-file": "/x"})),
+        ("blockdev-change-medium", json!({"filename": "/x"})),
+        ("blockdev-add", json!({"driver": "file", "filename": "/etc/shadow", "auto-read-only": true})),
+        ("blockdev-add", json!({"driver": "qcow2", "file": "x"})),
+        ("blockdev-reopen", json!({"options": [{"driver": "vvfat", "dir": "/"}]})),
+        ("block-commit", json!({"device": "f", "backing-file": "/x"})),
+        ("device_add", json!({"driver": "vfio-pci", "host": "0000:01:00.0"})),
+        ("object-add", json!({"qom-type": "memory-backend-file", "id": "m", "mem-path": "/x"})),
+        ("object-add", json!({"qom-type": "secret", "id": "s", "file": "/etc/shadow"})),
+        ("netdev_add", json!({"type": "tap", "id": "t", "script": "/x"})),
+        ("netdev_add", json!({"type": "user", "id": "u", "hostfwd": [{"str": "tcp::1-:1"}]})),
+        ("qom-set", json!({"path": "/objects/s", "property": "file", "value": "/x"})),
+        ("transaction", json!({"actions": [{"type": "drive-backup", "data": {"target": "/x"}}]})),
+        ("migrate-set-parameters", json!({"tls-creds": "x"})),
+        ("add-fd", json!({"fdset-id": 1})),
+        ("getfd", json!({"fdname": "x"})),
+        ("query-fdsets", Json::Null),
+        ("qmp_capabilities", Json::Null),
+        ("xen-save-devices-state", json!({"filename": "/x"})),
+        ("query-status", json!({"x": "<1>"})),
+        ("no-such-command", Json::Null),
+    ];
+    assert!(abuses.len() >= 35);
+    for (name, arguments) in abuses {
+        let error = command(name, arguments.clone()).expect_err(&format!("{name} {arguments}"));
+        assert!(error.kind == LaunchErrorKind::Denied && error.option.starts_with(name), "{name}: {error}");
+    }
+}
