@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use hostler_sdk::domain::address::Address;
 use hostler_sdk::domain::controller::{Controller, ControllerType};
 use hostler_sdk::domain::device_info::DeviceInfo;
 use hostler_sdk::domain::disk::{Disk, DiskBus};
@@ -58,6 +59,7 @@ pub(crate) fn assign(domain: &Domain) -> Aliases {
     }
     interfaces_and_host_devices(domain, &mut aliases);
     by_position(domain, &mut aliases);
+    videos(domain, &mut aliases);
     character_devices(domain, &mut aliases);
     memory_modules(domain, &mut aliases);
     aliases
@@ -72,9 +74,16 @@ fn by_position(domain: &Domain, aliases: &mut Aliases) {
     }
     count! {
         "fs": filesystems, "smartcard": smartcards, "input": inputs, "tpm": tpms, "sound": sounds,
-        "video": videos, "redir": redirdevs, "hub": hubs, "watchdog": watchdogs, "balloon": memballoon,
+        "redir": redirdevs, "hub": hubs, "watchdog": watchdogs, "balloon": memballoon,
         "rng": rngs, "panic": panics, "shmem": shmems, "iommu": iommu, "vsock": vsock,
     }
+}
+
+/// The primary video device is the first, wherever it stands.
+fn videos(domain: &Domain, aliases: &mut Aliases) {
+    let mut videos: Vec<_> = domain.devices.videos.iter().collect();
+    videos.sort_by_key(|video| video.primary != Some(true));
+    aliases.count("video", videos.into_iter().map(|video| (video.node, &video.info)));
 }
 
 fn controllers(domain: &Domain, aliases: &mut Aliases) {
@@ -162,9 +171,10 @@ fn character_devices(domain: &Domain, aliases: &mut Aliases) {
     aliases.count("channel", devices.channels.iter().map(|channel| (channel.node, &channel.info)));
     aliases.count("console", devices.consoles.iter().map(|console| (console.node, &console.info)));
     // The first console of type serial is the first serial port under another name.
-    let paired = devices.consoles.first().filter(|console| {
-        console.target.kind.as_deref().is_none_or(|kind| kind == "serial")
-    });
+    let paired = devices
+        .consoles
+        .first()
+        .filter(|console| console.target.kind.as_deref().is_none_or(|kind| kind == "serial"));
     if let (Some(console), Some(serial)) = (paired, devices.serials.first())
         && let Some(name) = aliases.get(serial.node).map(str::to_owned)
     {
@@ -194,7 +204,6 @@ fn memory_prefix(model: MemoryModel) -> &'static str {
 }
 
 fn slot(module: &MemoryDevice) -> Option<u32> {
-    use hostler_sdk::domain::address::Address;
     match module.info.address {
         Some(Address::Dimm { slot, .. }) => slot,
         _ => None,

@@ -16,9 +16,8 @@ const SATA_UNITS: u32 = 6;
 const FLOPPY_UNITS: u32 = 2;
 const SCSI_UNITS: u32 = 7;
 
-/// Places disks and passed-through SCSI devices; refuses two at one place or of one name.
+/// Places disks and passed-through SCSI devices; refuses two at one place.
 pub(crate) fn assign(draft: &mut Draft) -> Result<(), Error> {
-    refuse_same_targets(draft)?;
     for disk in draft.devices("disk") {
         assign_disk(draft, disk)?;
     }
@@ -29,6 +28,17 @@ pub(crate) fn assign(draft: &mut Draft) -> Result<(), Error> {
         }
     }
     refuse_shared_places(draft)
+}
+
+/// The disks of one bus in the order in which they are served: by target name, not as they stand.
+pub(crate) fn in_target_order(draft: &Draft, bus: &str) -> Vec<NodeId> {
+    let mut disks = draft.devices("disk");
+    disks.retain(|disk| draft.child_get(*disk, "target", "bus") == Some(bus));
+    disks.sort_by_key(|disk| {
+        let name = draft.child_get(*disk, "target", "dev").and_then(TargetName::parse);
+        name.and_then(|name| name.index())
+    });
+    disks
 }
 
 fn bus_of(draft: &Draft, disk: NodeId) -> String {
@@ -107,7 +117,11 @@ fn check_address_type(draft: &Draft, disk: NodeId, bus: &str) -> Result<(), Erro
     };
     let Some(first) = wanted.first().filter(|_| !wanted.contains(&given)) else { return Ok(()) };
     Err(draft
-        .refuse(disk, "qemu.address-type", format!("a disk on bus '{bus}' cannot have an address of type '{given}'"))
+        .refuse(
+            disk,
+            "qemu.address-type",
+            format!("a disk on bus '{bus}' cannot have an address of type '{given}'"),
+        )
         .hint(format!("leave the address out, or use type='{first}'"))
         .unsupported())
 }
@@ -135,25 +149,11 @@ fn next_scsi_unit(draft: &Draft) -> DriveAddress {
     let listed = controllers::of_kind(draft, "scsi").into_iter().filter_map(|controller| controller.index);
     let known: Vec<_> = listed.collect();
     let after = known.iter().max().map_or(0, |highest| highest.saturating_add(1));
-    known.into_iter().chain([after]).find_map(free_on).unwrap_or(DriveAddress {
-        controller: after.saturating_add(1),
-        ..DriveAddress::default()
-    })
-}
-
-fn refuse_same_targets(draft: &Draft) -> Result<(), Error> {
-    let mut seen: BTreeMap<String, NodeId> = BTreeMap::new();
-    for disk in draft.devices("disk") {
-        let Some(name) = draft.child_get(disk, "target", "dev").map(str::to_owned) else { continue };
-        if let Some(first) = seen.insert(name.clone(), disk) {
-            let first = draft.document().path(first);
-            return Err(draft
-                .refuse(disk, "qemu.target-duplicate", format!("target '{name}' is already that of {first}"))
-                .hint("give one of the disks another target name")
-                .invalid());
-        }
-    }
-    Ok(())
+    known
+        .into_iter()
+        .chain([after])
+        .find_map(free_on)
+        .unwrap_or(DriveAddress { controller: after.saturating_add(1), ..DriveAddress::default() })
 }
 
 fn refuse_shared_places(draft: &Draft) -> Result<(), Error> {
@@ -167,7 +167,11 @@ fn refuse_shared_places(draft: &Draft) -> Result<(), Error> {
             let DriveAddress { controller, bus: channel, target, unit } = place;
             let place = format!("controller {controller}, bus {channel}, target {target}, unit {unit}");
             return Err(draft
-                .refuse(node, "qemu.address-in-use", format!("on '{bus}', {place} is already taken by {first}"))
+                .refuse(
+                    node,
+                    "qemu.address-in-use",
+                    format!("on '{bus}', {place} is already taken by {first}"),
+                )
                 .hint("give one of them another target name or address")
                 .invalid());
         }

@@ -11,7 +11,8 @@ use crate::complete::draft::Draft;
 /// Gives every DIMM and NVDIMM a slot: the first free one.
 pub(crate) fn assign(draft: &mut Draft) -> Result<(), Error> {
     let slots = draft.child(draft.root(), "maxMemory").and_then(|most| draft.number(most, "slots"));
-    let modules: Vec<_> = draft.devices("memory").into_iter().filter(|node| is_module(draft, *node)).collect();
+    let modules: Vec<_> =
+        draft.devices("memory").into_iter().filter(|node| is_module(draft, *node)).collect();
     let mut taken = BTreeSet::new();
     for node in &modules {
         if let Some(slot) = slot_of(draft, *node)

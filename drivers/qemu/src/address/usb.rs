@@ -6,6 +6,7 @@ use hostler_sdk::domain::NodeId;
 use hostler_sdk::domain::address::Address;
 use hostler_sdk::{Error, ProblemExt};
 
+use super::drive;
 use super::usb_ports::{HUB_PORTS, PortRefusal, Ports, parse, text};
 use crate::complete::controllers::{self, Controller};
 use crate::complete::draft::Draft;
@@ -17,27 +18,28 @@ const XHCI_PORTS: u32 = 4;
 
 /// Gives every USB device and hub a port.
 pub(crate) fn assign(draft: &mut Draft) -> Result<(), Error> {
-    let buses = read_buses(draft)?;
-    let mut buses = Buses(buses);
-    if let Some(device) = devices(draft).into_iter().chain(draft.devices("hub")).next()
-        && buses.0.is_empty()
-    {
+    let mut buses = Buses(read_buses(draft)?);
+    let devices = devices(draft);
+    let mut hubs = draft.devices("hub");
+    if let Some(device) = devices.iter().chain(&hubs).next().filter(|_| buses.0.is_empty()) {
         return Err(draft
-            .refuse(device, "qemu.usb-disabled", "this is a USB device, but the domain has no USB controller")
+            .refuse(
+                *device,
+                "qemu.usb-disabled",
+                "this is a USB device, but the domain has no USB controller",
+            )
             .hint("add a controller with type='usb', or remove the one with model='none'")
             .unsupported());
     }
-    add_hubs(draft, &buses)?;
-    let mut given: Vec<_> = draft.devices("hub");
     // A hub must be there before what is plugged into it, whatever their order in the document.
-    given.sort_by_key(|hub| given_path(draft, *hub).map_or(0, |(_, path)| path.len()));
-    for hub in &given {
+    hubs.sort_by_key(|hub| given_path(draft, *hub).map_or(0, |(_, path)| path.len()));
+    for hub in &hubs {
         buses.claim(draft, *hub, true)?;
     }
-    let devices = devices(draft);
     for device in &devices {
         buses.claim(draft, *device, false)?;
     }
+    add_hubs(draft, &buses, &devices)?;
     for hub in draft.devices("hub") {
         buses.settle(draft, hub, true)?;
     }
@@ -55,7 +57,7 @@ fn devices(draft: &Draft) -> Vec<NodeId> {
         found
     };
     let mut all = with("hostdev", &|node| draft.says(node, "type", "usb"));
-    all.extend(with("disk", &|node| draft.child_get(node, "target", "bus") == Some("usb")));
+    all.extend(drive::in_target_order(draft, "usb"));
     all.extend(with("interface", &|node| draft.child_get(node, "model", "type") == Some("usb-net")));
     all.extend(with("controller", &|node| draft.says(node, "type", "ccid")));
     all.extend(with("input", &|node| draft.says(node, "bus", "usb")));
@@ -85,7 +87,8 @@ fn port_count(draft: &Draft, controller: &Controller) -> Result<u32, Error> {
     let said = draft.number(controller.node, "ports");
     let xhci = matches!(controller.model.as_str(), "qemu-xhci" | "nec-xhci");
     if let Some(said) = said.filter(|said| xhci && *said > MAX_XHCI_PORTS) {
-        let message = format!("a '{}' controller has at most {MAX_XHCI_PORTS} ports, not {said}", controller.model);
+        let message =
+            format!("a '{}' controller has at most {MAX_XHCI_PORTS} ports, not {said}", controller.model);
         return Err(draft
             .refuse(controller.node, "qemu.usb-ports", message)
             .hint(format!("write ports='{MAX_XHCI_PORTS}' or less"))
@@ -99,14 +102,13 @@ fn port_count(draft: &Draft, controller: &Controller) -> Result<u32, Error> {
     })
 }
 
-/// Adds as many hubs as the devices without a port need.
-fn add_hubs(draft: &mut Draft, buses: &Buses) -> Result<(), Error> {
+/// Adds as many hubs as the devices without a port need, unless there is no port for a hub either.
+fn add_hubs(draft: &mut Draft, buses: &Buses, devices: &[NodeId]) -> Result<(), Error> {
     let hubs = draft.devices("hub");
-    let open = devices(draft).into_iter().chain(hubs.iter().copied());
-    let open = open.filter(|node| given_path(draft, *node).is_none()).count();
+    let open = devices.iter().chain(&hubs).filter(|node| given_path(draft, **node).is_none()).count();
     let ports: usize = buses.0.values().map(Ports::len).sum();
     let ports = ports + hubs.len() * HUB_PORTS;
-    if open <= ports || ports == 0 {
+    if open <= ports || buses.0.values().all(|bus| bus.first_free().is_none()) {
         return Ok(());
     }
     // A hub takes a port and brings eight.
@@ -184,7 +186,11 @@ impl Buses {
 
 fn no_bus(draft: &Draft, node: NodeId, bus: u32) -> Error {
     draft
-        .refuse(node, "qemu.address-no-bus", format!("the device is on USB bus {bus}, which no controller makes"))
+        .refuse(
+            node,
+            "qemu.address-no-bus",
+            format!("the device is on USB bus {bus}, which no controller makes"),
+        )
         .hint(format!("add a controller with type='usb' and index='{bus}'"))
         .invalid()
 }

@@ -61,7 +61,8 @@ impl Ports {
         };
         let count = self.counts.get(&controller).copied().unwrap_or(0);
         if port >= count {
-            let message = format!("virtio-serial controller {controller} has no port {port}, only {count} ports");
+            let message =
+                format!("virtio-serial controller {controller} has no port {port}, only {count} ports");
             return Err(draft
                 .refuse(node, "qemu.address-no-port", message)
                 .hint("use a lower port, or raise 'ports' of the controller")
@@ -109,7 +110,11 @@ impl Ports {
     ) -> Result<(u32, u32), Error> {
         if let Some(only) = only {
             return Err(draft
-                .refuse(node, "qemu.address-full", format!("virtio-serial controller {only} has no port left"))
+                .refuse(
+                    node,
+                    "qemu.address-full",
+                    format!("virtio-serial controller {only} has no port left"),
+                )
                 .hint("raise 'ports' of the controller, or leave the controller open")
                 .invalid());
         }

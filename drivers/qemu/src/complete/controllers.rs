@@ -115,7 +115,8 @@ fn refuse_duplicates(draft: &Draft, nodes: &[NodeId]) -> Result<(), Error> {
     let mut seen = BTreeSet::new();
     for controller in nodes.iter().map(|node| read(draft, *node)) {
         // The functions of one ICH9 USB controller share a number.
-        let function = if controller.model.starts_with("ich9-") { controller.model.clone() } else { String::new() };
+        let function =
+            if controller.model.starts_with("ich9-") { controller.model.clone() } else { String::new() };
         let index = controller.index.unwrap_or(0);
         if !seen.insert((controller.kind.clone(), index, function)) {
             return Err(draft
@@ -188,7 +189,11 @@ fn check_root(draft: &Draft) -> Result<(), Error> {
         }
         if is_root && draft.place(controller.node).is_some() {
             return Err(draft
-                .refuse(controller.node, "qemu.pci-root", "the PCI root is part of the machine and has no address")
+                .refuse(
+                    controller.node,
+                    "qemu.pci-root",
+                    "the PCI root is part of the machine and has no address",
+                )
                 .hint("remove its 'address'")
                 .unsupported());
         }
@@ -213,35 +218,44 @@ pub(super) fn add_on_demand(draft: &mut Draft) -> Result<(), Error> {
         });
         need_up_to(draft, bus, wanted.max())?;
     }
-    need_up_to(draft, "virtio-serial", virtio_serial_index(draft))?;
-    let ccid = draft.devices("smartcard").into_iter().filter_map(|card| named_controller(draft, card)).max();
-    need_up_to(draft, "ccid", ccid)?;
+    for (kind, index) in named_by_ports(draft) {
+        need(draft, kind, index, None)?;
+    }
     let scsi = draft.devices("hostdev").into_iter().filter(|node| draft.says(*node, "type", "scsi"));
     let scsi = scsi.filter_map(|node| named_controller(draft, node)).max();
     need_up_to(draft, "scsi", scsi)
 }
 
-fn named_controller(draft: &Draft, node: NodeId) -> Option<(u32, NodeId)> {
-    match draft.place(node)? {
-        Address::Drive(drive) => Some((drive.controller, node)),
-        Address::VirtioSerial { controller, .. } | Address::Ccid { controller, .. } => Some((controller, node)),
-        _ => None,
-    }
-}
-
-/// The highest virtio-serial controller that a port needs; 0 when ports leave it open.
-fn virtio_serial_index(draft: &Draft) -> Option<(u32, NodeId)> {
+/// The controllers that channels, consoles and smartcards name; 0 for ports that leave it open.
+fn named_by_ports(draft: &Draft) -> BTreeSet<(&'static str, u32)> {
+    let index = |node: NodeId| named_controller(draft, node).map_or(0, |(index, _)| index);
     let consoles = draft.devices("console").into_iter();
     let ports = consoles.chain(draft.devices("channel"));
     let ports = ports.filter(|port| draft.child_get(*port, "target", "type") == Some("virtio"));
-    ports.map(|port| named_controller(draft, port).unwrap_or((0, port))).max()
+    let ports = ports.map(|port| ("virtio-serial", index(port)));
+    let cards = draft.devices("smartcard").into_iter().map(|card| ("ccid", index(card)));
+    ports.chain(cards).collect()
+}
+
+fn named_controller(draft: &Draft, node: NodeId) -> Option<(u32, NodeId)> {
+    match draft.place(node)? {
+        Address::Drive(drive) => Some((drive.controller, node)),
+        Address::VirtioSerial { controller, .. } | Address::Ccid { controller, .. } => {
+            Some((controller, node))
+        }
+        _ => None,
+    }
 }
 
 fn need_up_to(draft: &mut Draft, kind: &str, highest: Option<(u32, NodeId)>) -> Result<(), Error> {
     let Some((highest, node)) = highest else { return Ok(()) };
     if find(draft, kind, highest).is_none() && highest >= MAX_CONTROLLERS {
         return Err(draft
-            .refuse(node, "qemu.controller-index", format!("this device is on '{kind}' controller {highest}, which is not there"))
+            .refuse(
+                node,
+                "qemu.controller-index",
+                format!("this device is on '{kind}' controller {highest}, which is not there"),
+            )
             .hint(format!("use a controller below {MAX_CONTROLLERS}, or add the controller"))
             .invalid());
     }

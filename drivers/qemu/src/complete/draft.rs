@@ -11,6 +11,9 @@ use hostler_sdk::{Error, Problem, ProblemExt, problem};
 use crate::address::place;
 use crate::machine::{DEFAULT_MACHINE, Machine};
 
+/// Most devices of one domain: far more than fit on its buses, few enough to compare each with all others.
+const MAX_DEVICES: usize = 2048;
+
 /// A document under completion.
 pub(crate) struct Draft {
     document: Document,
@@ -22,6 +25,9 @@ pub(crate) struct Draft {
 
 impl Draft {
     /// Takes a document; adds `<devices>` when there is none.
+    ///
+    /// # Errors
+    /// The document has more devices than a domain can have.
     pub(crate) fn new(mut document: Document) -> Result<Self, Error> {
         let root = document.root();
         let devices = match document.child(root, "devices") {
@@ -31,7 +37,18 @@ impl Draft {
         let kind = document.child(root, "os").and_then(|os| document.child(os, "type"));
         let name = kind.and_then(|kind| document.attribute(kind, "machine")).unwrap_or(DEFAULT_MACHINE);
         let machine = Machine::of(name);
-        Ok(Self { document, devices, machine })
+        let draft = Self { document, devices, machine };
+        if draft.document.elements(devices).count() > MAX_DEVICES {
+            return Err(draft
+                .refuse(
+                    devices,
+                    "qemu.too-many-devices",
+                    format!("the domain has more than {MAX_DEVICES} devices"),
+                )
+                .hint("leave devices out")
+                .unsupported());
+        }
+        Ok(draft)
     }
 
     /// The document as it is now.

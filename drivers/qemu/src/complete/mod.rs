@@ -11,7 +11,7 @@ mod input;
 mod network;
 mod platform;
 mod usb_companions;
-mod video;
+pub(crate) mod video;
 
 use hostler_sdk::Error;
 use hostler_sdk::domain::Domain;
@@ -29,6 +29,7 @@ use draft::Draft;
 pub(crate) fn complete(domain: Domain, random: impl FnMut(&mut [u8])) -> Result<Domain, Error> {
     let mut draft = Draft::new(domain.document().clone())?;
     platform::settle(&mut draft)?;
+    usb_companions::refuse_company_of_none(&draft)?;
     controllers::number(&mut draft)?;
     settle_devices(&mut draft, random)?;
     add_implied(&mut draft)?;

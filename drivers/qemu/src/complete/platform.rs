@@ -25,7 +25,11 @@ fn machine(draft: &mut Draft) -> Result<String, Error> {
     let arch = draft.get(kind, "arch").unwrap_or(DEFAULT_ARCH).to_owned();
     if !is_x86(&arch) {
         return Err(draft
-            .refuse(kind, "qemu.arch-unsupported", format!("guests of architecture '{arch}' are not supported"))
+            .refuse(
+                kind,
+                "qemu.arch-unsupported",
+                format!("guests of architecture '{arch}' are not supported"),
+            )
             .hint("use arch='x86_64' or arch='i686'")
             .unsupported());
     }
@@ -43,7 +47,8 @@ fn machine(draft: &mut Draft) -> Result<String, Error> {
 /// Without another word the balloon leaves the guest all of its memory.
 fn current_memory(draft: &mut Draft) -> Result<(), Error> {
     let root = draft.root();
-    let Some(memory) = draft.child(root, "memory").filter(|_| draft.child(root, "currentMemory").is_none()) else {
+    let Some(memory) = draft.child(root, "memory").filter(|_| draft.child(root, "currentMemory").is_none())
+    else {
         return Ok(());
     };
     let current = Fragment::new("currentMemory")

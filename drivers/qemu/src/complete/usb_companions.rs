@@ -39,7 +39,7 @@ pub(super) fn group_to_join(draft: &Draft, nodes: &[NodeId], controller: &Contro
     (!has_model).then_some(index)
 }
 
-/// Says which ports companions serve; refuses companions without a master, and company for `none`.
+/// Says which ports companions serve; refuses companions without a master.
 pub(super) fn settle(draft: &mut Draft) -> Result<(), Error> {
     let all = controllers::of_kind(draft, "usb");
     for controller in &all {
@@ -47,19 +47,29 @@ pub(super) fn settle(draft: &mut Draft) -> Result<(), Error> {
         let Some(port) = first_port(&controller.model) else { continue };
         if !has_master() {
             return Err(draft
-                .refuse(controller.node, "qemu.usb-master", "this USB controller is a companion without a master")
+                .refuse(
+                    controller.node,
+                    "qemu.usb-master",
+                    "this USB controller is a companion without a master",
+                )
                 .hint(format!("add a controller with model='{MASTER}' and the same index"))
                 .invalid());
         }
         let master = draft.need_child(controller.node, "master")?;
         draft.fill(master, "startport", port)?;
     }
-    let disabled = all.iter().any(|controller| controller.model == "none");
-    if let Some(other) = all.iter().find(|controller| disabled && controller.model != "none") {
-        return Err(draft
-            .refuse(other.node, "qemu.usb-disabled", "another USB controller says that there is no USB")
-            .hint("remove the controller with model='none'")
-            .invalid());
-    }
     Ok(())
+}
+
+/// Refuses other USB controllers beside one that says that there is no USB.
+pub(super) fn refuse_company_of_none(draft: &Draft) -> Result<(), Error> {
+    let all = controllers::of_kind(draft, "usb");
+    let disabled = all.iter().any(|controller| controller.model == "none");
+    let Some(other) = all.iter().find(|controller| disabled && controller.model != "none") else {
+        return Ok(());
+    };
+    Err(draft
+        .refuse(other.node, "qemu.usb-disabled", "another USB controller says that there is no USB")
+        .hint("remove the controller with model='none'")
+        .invalid())
 }

@@ -25,6 +25,13 @@ pub(super) fn add(draft: &mut Draft) -> Result<(), Error> {
     settle_one(draft, node, true)
 }
 
+/// The video devices in the order in which they are served: the primary one first.
+pub(crate) fn in_order(draft: &Draft) -> Vec<NodeId> {
+    let mut all = draft.devices("video");
+    all.sort_by_key(|node| draft.child_get(*node, "model", "primary") != Some("yes"));
+    all
+}
+
 fn settle_one(draft: &mut Draft, node: NodeId, primary: bool) -> Result<(), Error> {
     let model = draft.need_child(node, "model")?;
     draft.fill(model, "type", DEFAULT_MODEL)?;
@@ -35,7 +42,8 @@ fn settle_one(draft: &mut Draft, node: NodeId, primary: bool) -> Result<(), Erro
     if !matches!(kind.as_str(), "none" | "ramfb") {
         draft.fill(model, "heads", "1")?;
     }
-    let none_is_primary = || draft.devices("video").iter().all(|other| draft.child_get(*other, "model", "primary").is_none());
+    let none_is_primary =
+        || draft.devices("video").iter().all(|other| draft.child_get(*other, "model", "primary").is_none());
     if primary && kind != "none" && none_is_primary() {
         draft.fill(model, "primary", "yes")?;
     }

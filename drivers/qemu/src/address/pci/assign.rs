@@ -7,24 +7,26 @@ use hostler_sdk::domain::address::{Address, PciAddress};
 use hostler_sdk::{Error, ProblemExt};
 
 use super::bus::Bus;
-use super::bus_set::{BusSet, MAX_BUSES, Refusal};
+use super::bus_set::{BusSet, MAX_BUSES};
 use super::connect::{Ask, BusModel, Plug};
+use super::refuse::{refuse, refuse_given};
 use super::requests::{Resident, Role, residents};
 use super::{fixed, settings};
 use crate::complete::controllers;
 use crate::complete::draft::Draft;
+use crate::machine::MachineKind;
 
 /// Chooses every PCI place that the document leaves open, and adds the controllers needed for it.
 ///
 /// # Errors
 /// A place is taken twice, does not suit its device, or there is none left.
 pub(crate) fn assign(draft: &mut Draft) -> Result<(), Error> {
-    let wanting = residents(draft);
+    let wanting = residents(draft)?;
     if draft.machine.pci_root().is_none() {
         return refuse_without_pci(draft, &wanting);
     }
     let count = trial(draft, &wanting)?;
-    let residents = residents(draft);
+    let residents = residents(draft)?;
     let mut layout = Layout::new(draft, &residents, count, false)?;
     layout.serve(draft, &residents)?;
     layout.write(draft, &residents)?;
@@ -52,7 +54,7 @@ fn trial(draft: &mut Draft, residents: &[Resident]) -> Result<usize, Error> {
             let node = controllers::add(draft, "pci", number, Some(model.as_str()))?;
             if let Some(plug) = Plug::of_controller(model.as_str()) {
                 let taken = layout.buses.take_next(Ask::cold(plug), 0);
-                taken.map_err(|refusal| refuse(draft, node, plug, None, None, &refusal))?;
+                taken.map_err(|refusal| refuse(draft, node, plug, &refusal))?;
             }
         }
         index += 1;
@@ -67,7 +69,11 @@ fn known_buses(draft: &Draft) -> Result<usize, Error> {
         let index = controller.index.and_then(|index| usize::try_from(index).ok()).unwrap_or(0);
         if index >= MAX_BUSES {
             return Err(draft
-                .refuse(controller.node, "qemu.controller-index", format!("PCI controller index {index} is too high"))
+                .refuse(
+                    controller.node,
+                    "qemu.controller-index",
+                    format!("PCI controller index {index} is too high"),
+                )
                 .hint(format!("use an index below {MAX_BUSES}"))
                 .invalid());
         }
@@ -78,9 +84,11 @@ fn known_buses(draft: &Draft) -> Result<usize, Error> {
 
 fn refuse_without_pci(draft: &Draft, residents: &[Resident]) -> Result<(), Error> {
     let root = controllers::listed(draft).into_iter().find(|controller| controller.kind == "pci");
-    let asked = residents.iter().find(|resident| resident.given.is_some()).map(|resident| resident.node);
-    let conventional = residents.iter().find(|resident| resident.plug == Plug::Pci).map(|resident| resident.node);
-    let Some(node) = root.map(|root| root.node).or(asked).or(conventional) else { return Ok(()) };
+    // What a microvm can have instead of PCI is virtio on memory windows.
+    let windows = draft.machine.kind == MachineKind::Microvm;
+    let refused = |resident: &&Resident| !windows || resident.given.is_some() || resident.plug == Plug::Pci;
+    let resident = residents.iter().find(refused).map(|resident| resident.node);
+    let Some(node) = root.map(|root| root.node).or(resident) else { return Ok(()) };
     Err(draft
         .refuse(node, "qemu.pci-absent", "this device needs PCI, which this machine does not have")
         .hint("choose a machine with PCI, such as 'q35', or leave the device out")
@@ -138,7 +146,7 @@ impl Layout {
             _ => 0,
         };
         let taken = self.buses.take_next(Ask::cold(resident.plug), function);
-        let place = taken.map_err(|refusal| refuse(draft, resident.node, resident.plug, None, None, &refusal))?;
+        let place = taken.map_err(|refusal| refuse(draft, resident.node, resident.plug, &refusal))?;
         self.put(resident, place);
         Ok(())
     }
@@ -146,7 +154,10 @@ impl Layout {
     /// The device that has a place.
     pub(super) fn holder(&self, residents: &[Resident], place: &PciAddress) -> Option<NodeId> {
         let same = |other: PciAddress| PciAddress { multifunction: None, ..other } == *place;
-        residents.iter().find(|resident| self.place_of(resident).is_some_and(same)).map(|resident| resident.node)
+        residents
+            .iter()
+            .find(|resident| self.place_of(resident).is_some_and(same))
+            .map(|resident| resident.node)
     }
 
     fn place_of(&self, resident: &Resident) -> Option<PciAddress> {
@@ -161,15 +172,16 @@ impl Layout {
         place: PciAddress,
     ) -> Result<(), Error> {
         self.buses.take_given(&place, Ask::cold(resident.plug)).map_err(|refusal| {
-            let others: Vec<_> = residents.iter().filter(|other| other.node != resident.node).cloned().collect();
+            let others: Vec<_> =
+                residents.iter().filter(|other| other.node != resident.node).cloned().collect();
             let holder = self.holder(&others, &PciAddress { multifunction: None, ..place });
-            refuse(draft, resident.node, resident.plug, Some(place), holder, &refusal)
+            refuse_given(draft, resident, place, holder, &refusal)
         })
     }
 
     fn spare(&mut self, draft: &Draft, ask: Ask) -> Result<(), Error> {
         let taken = self.buses.take_next(ask, 0);
-        taken.map(drop).map_err(|refusal| refuse(draft, draft.root(), ask.plug, None, None, &refusal))
+        taken.map(drop).map_err(|refusal| refuse(draft, draft.root(), ask.plug, &refusal))
     }
 
     /// Gives everybody else a place, in order.
@@ -204,7 +216,8 @@ impl Layout {
             let Some(mut place) = self.place_of(resident) else { continue };
             let slot = |place: &PciAddress| (place.domain, place.bus, place.slot);
             let shared = all.iter().any(|other| slot(other) == slot(&place) && other.function != 0);
-            let first_usb = matches!(resident.role, Role::Ich9Usb { function: 0, .. }) && resident.given.is_none();
+            let first_usb =
+                matches!(resident.role, Role::Ich9Usb { function: 0, .. }) && resident.given.is_none();
             if place.function == 0 && place.multifunction.is_none() && (shared || first_usb) {
                 place.multifunction = Some(true);
             }
@@ -239,50 +252,4 @@ fn buses(draft: &Draft, count: usize) -> Vec<Bus> {
         }
     }
     buses
-}
-
-/// Says why a device cannot have a place, and what to do.
-fn refuse(
-    draft: &Draft,
-    node: NodeId,
-    plug: Plug,
-    place: Option<PciAddress>,
-    holder: Option<NodeId>,
-    refusal: &Refusal,
-) -> Error {
-    let at = place.map(|place| place.to_string()).unwrap_or_default();
-    let bus = place.map_or(0, |place| place.bus);
-    let words = plug.words();
-    let (code, message, hint) = match refusal {
-        Refusal::Taken => {
-            let who = holder.map(|holder| format!(" by {}", draft.document().path(holder))).unwrap_or_default();
-            let hint = "give one of the devices another slot, or leave its address out".to_owned();
-            ("qemu.address-in-use", format!("PCI address {at} is already taken{who}"), hint)
-        }
-        Refusal::Domain => {
-            let hint = "write domain='0x0000'".to_owned();
-            ("qemu.address-domain", format!("PCI address {at} is outside domain 0, the only one"), hint)
-        }
-        Refusal::NoBus => {
-            let hint = format!("add a PCI controller with index='{bus}', or use the bus of an existing one");
-            ("qemu.address-no-bus", format!("PCI address {at} is on a bus that no controller makes"), hint)
-        }
-        Refusal::NoSlot { lowest, highest } => {
-            let hint = format!("use a slot from {lowest:#x} to {highest:#x}");
-            ("qemu.address-no-slot", format!("PCI address {at} names a slot that bus {bus} does not have"), hint)
-        }
-        Refusal::Unsuited => {
-            let message = format!("the PCI controller with index {bus} does not accept a {words}, as {at} asks");
-            ("qemu.address-unsuited", message, format!("put it on a controller that accepts a {words}"))
-        }
-        Refusal::NotIntegrated => {
-            let message = format!("the device at PCI address {at} must be an integrated one, on bus 0");
-            ("qemu.address-unsuited", message, "write bus='0x00'".to_owned())
-        }
-        Refusal::Full => {
-            let message = format!("no PCI slot is left for a {words}");
-            ("qemu.address-full", message, "add a PCI controller, or leave a device out".to_owned())
-        }
-    };
-    draft.refuse(node, code, message).hint(hint).invalid()
 }

@@ -93,7 +93,9 @@ impl Bus {
             if !ask.shares_slot() || !slot.shared {
                 return None;
             }
-            (0..FUNCTIONS).find(|function| slot.taken & bit(*function) == 0).map(|function| (number, function))
+            (0..FUNCTIONS)
+                .find(|function| slot.taken & bit(*function) == 0)
+                .map(|function| (number, function))
         })
     }
 

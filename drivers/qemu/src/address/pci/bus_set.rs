@@ -115,7 +115,9 @@ impl BusSet {
     fn search(&self, ask: Ask, function: u8, from: usize) -> Option<(usize, u8, u8)> {
         let suited = self.buses.iter().enumerate().skip(from).filter(|(_, bus)| bus.suits(ask));
         suited
-            .filter_map(|(index, bus)| bus.first_free(ask, function).map(|(slot, function)| (index, slot, function)))
+            .filter_map(|(index, bus)| {
+                bus.first_free(ask, function).map(|(slot, function)| (index, slot, function))
+            })
             .next()
     }
 

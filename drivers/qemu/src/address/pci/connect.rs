@@ -118,7 +118,9 @@ impl BusModel {
     pub(super) fn offers(self) -> &'static [Plug] {
         match self {
             Self::PciRoot => &[Plug::Pci, Plug::PciBridge, Plug::PciExpander],
-            Self::PciBridge | Self::PciExpander | Self::DmiToPci | Self::PcieToPci => &[Plug::Pci, Plug::PciBridge],
+            Self::PciBridge | Self::PciExpander | Self::DmiToPci | Self::PcieToPci => {
+                &[Plug::Pci, Plug::PciBridge]
+            }
             Self::PcieRoot => {
                 &[Plug::Express, Plug::Integrated, Plug::RootPort, Plug::DmiToPci, Plug::PcieExpander]
             }

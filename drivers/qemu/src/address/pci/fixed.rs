@@ -55,7 +55,8 @@ fn q35(draft: &Draft, residents: &[Resident], layout: &mut Layout) -> Result<(),
     }
     chipset(draft, residents, layout, &ICH9_OTHERS)?;
     primary_video(draft, residents, layout, Q35_VIDEO)?;
-    let sound = residents.iter().find(|resident| resident.role == Role::Ich9Sound && layout.is_open(resident));
+    let sound =
+        residents.iter().find(|resident| resident.role == Role::Ich9Sound && layout.is_open(resident));
     if let Some(sound) = sound {
         customary(layout, sound, &[ICH9_SOUND]);
     }
@@ -113,12 +114,7 @@ fn chipset(
 }
 
 /// Firmware and guests look for the screen in this slot first; another one works too.
-fn primary_video(
-    draft: &Draft,
-    residents: &[Resident],
-    layout: &mut Layout,
-    slot: u8,
-) -> Result<(), Error> {
+fn primary_video(draft: &Draft, residents: &[Resident], layout: &mut Layout, slot: u8) -> Result<(), Error> {
     let video = residents.iter().find(|resident| resident.role == Role::PrimaryVideo);
     match video {
         Some(video) if layout.is_open(video) && !layout.buses.is_root_slot_taken(slot) => {
@@ -131,7 +127,9 @@ fn primary_video(
 
 /// Takes the first of these slots of bus 0 that is free; leaves the device open when none is.
 fn customary(layout: &mut Layout, resident: &Resident, slots: &[u8]) {
-    let Some(slot) = slots.iter().copied().find(|slot| !layout.buses.is_root_slot_taken(*slot)) else { return };
+    let Some(slot) = slots.iter().copied().find(|slot| !layout.buses.is_root_slot_taken(*slot)) else {
+        return;
+    };
     let place = PciAddress::new(0, slot, 0);
     if layout.buses.take_given(&place, Ask::cold(resident.plug)).is_ok() {
         layout.put(resident, place);

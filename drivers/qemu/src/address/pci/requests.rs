@@ -2,10 +2,14 @@
 
 use hostler_sdk::domain::NodeId;
 use hostler_sdk::domain::address::{Address, PciAddress};
+use hostler_sdk::{Error, ProblemExt};
 
 use super::connect::Plug;
+use crate::address::drive;
 use crate::complete::controllers::{self, Controller};
 use crate::complete::draft::Draft;
+use crate::complete::video;
+use crate::machine::MachineKind;
 
 /// What is particular about the place of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +46,11 @@ pub(super) struct Resident {
 }
 
 /// Every device that sits on PCI, in the order in which they are served.
-pub(super) fn residents(draft: &Draft) -> Vec<Resident> {
-    let mut list = Residents { draft, found: Vec::new() };
+///
+/// # Errors
+/// A device that can sit on PCI only has an address of another type.
+pub(super) fn residents(draft: &Draft) -> Result<Vec<Resident>, Error> {
+    let mut list = Residents { draft, found: Vec::new(), misplaced: None };
     let controllers = controllers::listed(draft);
     for controller in controllers.iter().filter(|controller| controller.kind == "pci") {
         list.pci_controller(controller);
@@ -56,7 +63,9 @@ pub(super) fn residents(draft: &Draft) -> Vec<Resident> {
             list.add(controller.node, plug, role);
         }
     }
-    list.each("disk", disk);
+    for disk in drive::in_target_order(draft, "virtio") {
+        list.add(disk, virtio(draft, disk), Role::Ordinary);
+    }
     list.each("interface", passed_through_interface);
     list.each("hostdev", hostdev);
     list.each("memballoon", by_virtio_model);
@@ -69,12 +78,29 @@ pub(super) fn residents(draft: &Draft) -> Vec<Resident> {
     list.each("iommu", |draft, node| draft.says(node, "model", "virtio").then_some(Plug::Integrated));
     list.each("vsock", by_virtio_model);
     list.each("memory", memory);
-    list.found
+    match list.misplaced {
+        Some(node) => Err(refuse_address_type(draft, node)),
+        None => Ok(list.found),
+    }
+}
+
+fn refuse_address_type(draft: &Draft, node: NodeId) -> Error {
+    let given = draft.address_type(node).unwrap_or_default();
+    draft
+        .refuse(
+            node,
+            "qemu.address-type",
+            format!("this device sits on PCI and cannot have an address of type '{given}'"),
+        )
+        .hint("leave the address out, or use type='pci'")
+        .unsupported()
 }
 
 struct Residents<'d> {
     draft: &'d Draft,
     found: Vec<Resident>,
+    /// The first device whose address is of a type that it cannot have.
+    misplaced: Option<NodeId>,
 }
 
 impl Residents<'_> {
@@ -89,16 +115,30 @@ impl Residents<'_> {
     fn add(&mut self, node: NodeId, plug: Plug, role: Role) {
         let given = match self.draft.place(node) {
             Some(Address::Pci(place)) => Some(place).filter(|place| !place.is_unassigned()),
-            Some(_) => return,
-            None if self.draft.address_type(node).is_some() => return,
-            None => None,
+            // Deliberately elsewhere.
+            _ if self.is_elsewhere(node) => return,
+            None if self.draft.address_type(node).is_none() => None,
+            _ => {
+                self.misplaced.get_or_insert(node);
+                return;
+            }
         };
         // On a machine without PCI Express every device is a conventional one.
+        let conventional = self.draft.machine.kind == MachineKind::I440fx;
         let plug = match plug {
-            Plug::Express | Plug::Integrated if !self.draft.machine.is_express() => Plug::Pci,
+            Plug::Express | Plug::Integrated if conventional => Plug::Pci,
             plug => plug,
         };
         self.found.push(Resident { node, plug, role, given });
+    }
+
+    /// Whether the document says that a device has no place on PCI, and the machine allows that.
+    fn is_elsewhere(&self, node: NodeId) -> bool {
+        match self.draft.address_type(node) {
+            Some("unassigned") => true,
+            Some("virtio-mmio") => self.draft.machine.kind == MachineKind::Microvm,
+            _ => false,
+        }
     }
 
     fn pci_controller(&mut self, controller: &Controller) {
@@ -109,8 +149,8 @@ impl Residents<'_> {
     }
 
     fn videos(&mut self) {
-        for (place, node) in self.draft.devices("video").into_iter().enumerate() {
-            if let Some(plug) = video(self.draft, node) {
+        for (place, node) in video::in_order(self.draft).into_iter().enumerate() {
+            if let Some(plug) = video_plug(self.draft, node) {
                 self.add(node, plug, if place == 0 { Role::PrimaryVideo } else { Role::Ordinary });
             }
         }
@@ -149,7 +189,9 @@ fn interface(draft: &Draft, node: NodeId) -> Option<Plug> {
     }
     match draft.child_get(node, "model", "type") {
         Some("usb-net") => None,
-        Some("rtl8139" | "ne2k_pci" | "pcnet" | "i82551" | "i82557b" | "i82559er" | "vmxnet3") => Some(Plug::Pci),
+        Some("rtl8139" | "ne2k_pci" | "pcnet" | "i82551" | "i82557b" | "i82559er" | "vmxnet3") => {
+            Some(Plug::Pci)
+        }
         Some("e1000" | "e1000-82544gc" | "e1000-82545em" | "tulip") => Some(Plug::Pci),
         model => Some(flavour(model)),
     }
@@ -163,20 +205,18 @@ fn sound(draft: &Draft, node: NodeId) -> Option<Plug> {
     (!matches!(draft.get(node, "model"), Some("sb16" | "pcspk" | "usb"))).then_some(Plug::Pci)
 }
 
-fn disk(draft: &Draft, node: NodeId) -> Option<Plug> {
-    (draft.child_get(node, "target", "bus") == Some("virtio")).then(|| virtio(draft, node))
-}
-
 fn hostdev(draft: &Draft, node: NodeId) -> Option<Plug> {
     match draft.get(node, "type") {
         Some("pci") => Some(Plug::Express),
-        Some("mdev") => (!matches!(draft.get(node, "model"), Some("vfio-ap" | "vfio-ccw"))).then_some(Plug::Express),
+        Some("mdev") => {
+            (!matches!(draft.get(node, "model"), Some("vfio-ap" | "vfio-ccw"))).then_some(Plug::Express)
+        }
         Some("scsi_host") => Some(virtio(draft, node)),
         _ => None,
     }
 }
 
-fn video(draft: &Draft, node: NodeId) -> Option<Plug> {
+fn video_plug(draft: &Draft, node: NodeId) -> Option<Plug> {
     match draft.child_get(node, "model", "type") {
         Some("none" | "ramfb") => None,
         Some("bochs" | "virtio") => Some(Plug::Express),

@@ -65,6 +65,7 @@ fn ports(draft: &mut Draft, node: NodeId, chassis: u32, port: u32) -> Result<(),
 }
 
 fn bus_number(draft: &mut Draft, node: NodeId) -> Result<(), Error> {
+    check_cell(draft, node)?;
     if draft.child_get(node, "target", "busNr").is_some() {
         return Ok(());
     }
@@ -81,4 +82,26 @@ fn bus_number(draft: &mut Draft, node: NodeId) -> Result<(), Error> {
             .invalid());
     }
     target(draft, node, "busNr", &(lowest - BUS_NUMBERS_EACH).to_string())
+}
+
+/// An expander bus can belong to a NUMA cell of the guest, which must be there.
+fn check_cell(draft: &Draft, node: NodeId) -> Result<(), Error> {
+    let Some(cell) = draft.child(node, "target").and_then(|target| draft.child(target, "node")) else {
+        return Ok(());
+    };
+    let wanted = draft.document().text(cell);
+    let numa = draft.child(draft.root(), "cpu").and_then(|cpu| draft.child(cpu, "numa"));
+    let cells: Vec<_> = numa.into_iter().flat_map(|numa| draft.document().elements(numa)).collect();
+    let known = cells.iter().enumerate().any(|(position, cell)| {
+        draft.get(*cell, "id").map_or_else(|| position.to_string(), str::to_owned) == wanted.trim()
+    });
+    if known {
+        return Ok(());
+    }
+    let message =
+        format!("this controller belongs to NUMA cell {}, which the guest does not have", wanted.trim());
+    Err(draft
+        .refuse(node, "qemu.numa-cell", message)
+        .hint("add the cell to 'cpu/numa', or remove 'node' from the controller's 'target'")
+        .invalid())
 }

@@ -10,8 +10,22 @@ use crate::complete::controllers::find;
 use crate::complete::draft::Draft;
 
 /// What a recorded `-device` is compared in.
-const COMPARED: &[&str] =
-    &["bus", "addr", "multifunction", "unit", "scsi-id", "lun", "channel", "port", "nr", "chassis", "chassis_nr", "bus_nr", "masterbus", "firstport"];
+const COMPARED: &[&str] = &[
+    "bus",
+    "addr",
+    "multifunction",
+    "unit",
+    "scsi-id",
+    "lun",
+    "channel",
+    "port",
+    "nr",
+    "chassis",
+    "chassis_nr",
+    "bus_nr",
+    "masterbus",
+    "firstport",
+];
 
 /// One completed domain, ready to be compared.
 pub(super) struct Machine {
@@ -32,6 +46,7 @@ pub(super) struct Difference {
 #[derive(Debug, Default)]
 pub(super) struct Report {
     pub(super) compared: usize,
+    pub(super) matched: usize,
     pub(super) differences: Vec<Difference>,
 }
 
@@ -45,29 +60,65 @@ impl Machine {
     /// Compares every recorded device; one that no alias stands for is a difference too.
     pub(super) fn compare(&self, argv: &[String]) -> Report {
         let mut report = Report::default();
+        let mut unseen = self.pci_places();
         for pair in argv.windows(2).filter(|pair| pair[0] == "-device") {
             let Ok(device) = serde_json::from_str::<Value>(&pair[1]) else { continue };
             let driver = device["driver"].as_str().unwrap_or_default();
             // Parts of another device, and devices that stand outside <devices>.
-            if driver.starts_with("hda-") || matches!(driver, "vmgenid" | "vmcoreinfo" | "isa-fdc" | "pvpanic") {
+            if driver.starts_with("hda-")
+                || matches!(driver, "vmgenid" | "vmcoreinfo" | "isa-fdc" | "pvpanic")
+            {
                 continue;
             }
             let Some(node) = self.node_of(&device, driver) else {
                 let found = "no such device".to_owned();
-                report.differences.push(Difference { id: text(&device["id"]), wanted: pair[1].clone(), found });
+                report.differences.push(Difference {
+                    id: text(&device["id"]),
+                    wanted: pair[1].clone(),
+                    found,
+                });
                 continue;
             };
             report.compared += 1;
+            unseen.retain(|(_, bus, addr)| *bus != text(&device["bus"]) || *addr != text(&device["addr"]));
             let wanted = COMPARED.iter().filter(|key| !ignored(driver, key));
-            let wanted: Vec<_> = wanted.filter_map(|key| Some(((*key).to_owned(), text(device.get(*key)?)))).collect();
+            let wanted: Vec<_> =
+                wanted.filter_map(|key| Some(((*key).to_owned(), text(device.get(*key)?)))).collect();
             let mut found = self.found(node);
             found.retain(|(key, _)| !ignored(driver, key));
-            if !same(&wanted, &found) {
+            if same(&wanted, &found) {
+                report.matched += 1;
+            } else {
                 let id = text(&device["id"]);
-                report.differences.push(Difference { id, wanted: format!("{wanted:?}"), found: format!("{found:?}") });
+                report.differences.push(Difference {
+                    id,
+                    wanted: format!("{wanted:?}"),
+                    found: format!("{found:?}"),
+                });
             }
         }
+        for (node, bus, addr) in unseen {
+            let found = format!("{} at {bus} {addr}", self.domain.document().path(node));
+            report.differences.push(Difference {
+                id: String::new(),
+                wanted: "no such device".to_owned(),
+                found,
+            });
+        }
         report
+    }
+
+    /// Every PCI device that is not part of the machine, with bus and slot.
+    fn pci_places(&self) -> Vec<(NodeId, String, String)> {
+        let place = |(node, alias): (NodeId, &str)| match self.draft.place(node) {
+            // Disks that share their backing are plugged in after the launch.
+            _ if self.draft.child_get(node, "transient", "shareBacking") == Some("yes") => None,
+            Some(Address::Pci(place)) if alias != "ide" => {
+                Some((node, self.controller("pci", u32::from(place.bus)), place.slot_function()))
+            }
+            _ => None,
+        };
+        self.aliases.iter().filter_map(place).collect()
     }
 
     fn node_of(&self, device: &Value, driver: &str) -> Option<NodeId> {
@@ -85,7 +136,12 @@ impl Machine {
             let model = driver.replace("-usb", "");
             return nodes.find(|node| self.draft.get(*node, "model") == Some(model.as_str()));
         }
-        nodes.find(|node| !(driver == "isa-serial" && name(node) == "console"))
+        let found = nodes.find(|node| !(driver == "isa-serial" && name(node) == "console"));
+        // The recorder drops the author's aliases of interfaces: there it counted them.
+        found.or_else(|| {
+            let position: usize = alias.strip_prefix("net")?.parse().ok()?;
+            self.draft.devices("interface").get(position).copied()
+        })
     }
 
     /// What the completion says about a device, as QEMU's properties.
@@ -108,7 +164,11 @@ impl Machine {
         let get = |child, name| self.draft.child_get(node, child, name).map(str::to_owned);
         let number = |text: String| crate::address::place::number(&text).unwrap();
         let settings = [("target", "chassis", "chassis"), ("target", "port", "port")];
-        let more = [("target", "chassisNr", "chassis_nr"), ("target", "busNr", "bus_nr"), ("master", "startport", "firstport")];
+        let more = [
+            ("target", "chassisNr", "chassis_nr"),
+            ("target", "busNr", "bus_nr"),
+            ("master", "startport", "firstport"),
+        ];
         if self.domain.document().name(node) == "controller" {
             for (child, name, key) in settings.into_iter().chain(more) {
                 found.extend(get(child, name).map(|value| pair(key, number(value))));
