@@ -38,7 +38,8 @@ fn try_kvm() -> Result<i32, (Option<i32>, String)> {
     if version != API_VERSION {
         return Err((Some(version), format!("/dev/kvm speaks version {version}, wanted {API_VERSION}")));
     }
-    let machine = kvm.create_vm().map_err(|error| (Some(version), format!("KVM makes no machine: {error}")))?;
+    let machine =
+        kvm.create_vm().map_err(|error| (Some(version), format!("KVM makes no machine: {error}")))?;
     machine.create_vcpu(0).map_err(|error| (Some(version), format!("KVM makes no processor: {error}")))?;
     Ok(version)
 }
@@ -47,7 +48,8 @@ fn open_failure(error: &kvm_ioctls::Error) -> String {
     if Path::new("/dev/kvm").exists() {
         format!("/dev/kvm cannot be opened: {error}")
     } else {
-        "there is no /dev/kvm: virtualisation is off in the firmware, or the kvm module is not loaded".to_owned()
+        "there is no /dev/kvm: virtualisation is off in the firmware, or the kvm module is not loaded"
+            .to_owned()
     }
 }
 

@@ -287,7 +287,9 @@ impl From<ShimError> for QmpError {
 impl fmt::Display for QmpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            QmpErrorKind::Hypervisor { class } => write!(f, "the hypervisor refused ({class}): {}", self.message),
+            QmpErrorKind::Hypervisor { class } => {
+                write!(f, "the hypervisor refused ({class}): {}", self.message)
+            }
             _ => f.write_str(&self.message),
         }
     }

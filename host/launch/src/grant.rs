@@ -32,7 +32,8 @@ pub(crate) fn open_all(handles: &[Handle]) -> Result<Opened, LaunchError> {
             Handle::Descriptor { .. } => of_descriptor(handle)?,
             Handle::Endpoint(spec) => of_endpoint(spec, &mut opened)?,
             Handle::Monitor => {
-                let (ours, theirs) = pair().map_err(|error| LaunchError::io("make the control connection", error))?;
+                let (ours, theirs) =
+                    pair().map_err(|error| LaunchError::io("make the control connection", error))?;
                 opened.monitor = Some(ours);
                 vec![theirs]
             }
@@ -89,7 +90,9 @@ fn of_endpoint(spec: &EndpointSpec, opened: &mut Opened) -> Result<Vec<OwnedFd>,
         EndpointKind::Tcp { host, service, listen: true, .. } => {
             TcpListener::bind(address(host, service)).map_err(failed)?.into()
         }
-        EndpointKind::Tcp { host, service, .. } => TcpStream::connect(address(host, service)).map_err(failed)?.into(),
+        EndpointKind::Tcp { host, service, .. } => {
+            TcpStream::connect(address(host, service)).map_err(failed)?.into()
+        }
         EndpointKind::Null | EndpointKind::Udp { .. } | EndpointKind::Other { .. } => return Ok(Vec::new()),
     };
     Ok(vec![fd])
@@ -116,7 +119,11 @@ fn listen_unix(path: &Path) -> io::Result<UnixListener> {
 }
 
 fn address(host: &str, service: &str) -> String {
-    if host.contains(':') && !host.starts_with('[') { format!("[{host}]:{service}") } else { format!("{host}:{service}") }
+    if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]:{service}")
+    } else {
+        format!("{host}:{service}")
+    }
 }
 
 /// Two connected stream sockets, closed on exec.

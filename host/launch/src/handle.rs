@@ -44,7 +44,9 @@ impl Handle {
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Self::Descriptor { fd, .. } => fd.as_ref().map(OwnedFd::as_fd),
-            Self::Endpoint(EndpointSpec { kind: EndpointKind::File { fd, .. }, .. }) => fd.as_ref().map(OwnedFd::as_fd),
+            Self::Endpoint(EndpointSpec { kind: EndpointKind::File { fd, .. }, .. }) => {
+                fd.as_ref().map(OwnedFd::as_fd)
+            }
             _ => None,
         }
     }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use crate::error::{LaunchError, LaunchErrorKind};
 use crate::handle::{EndpointKind, EndpointSpec, Handle};
-use crate::template::data::{Descriptors, EndpointRule, OptionRule, Writing};
 use crate::template::Template;
+use crate::template::data::{Descriptors, EndpointRule, OptionRule, Writing};
 
 /// The numbers and paths that a start gives to handles.
 #[derive(Debug, Default)]
@@ -47,7 +47,9 @@ impl<'a> Leaves<'a> {
                 self.descriptor(index, style)
             }
             (Handle::Socket(name), None) => Ok(format!("{prefix}{name}")),
-            (Handle::Socket(name), Some(grants)) => Ok(format!("{prefix}{}", grants.sockets.join(name).display())),
+            (Handle::Socket(name), Some(grants)) => {
+                Ok(format!("{prefix}{}", grants.sockets.join(name).display()))
+            }
             (handle @ (Handle::Endpoint(_) | Handle::Monitor), _) => Err(LaunchError::new(
                 LaunchErrorKind::PlanInvalid,
                 format!("handle {index} ({}) can only be a member of a mapping", handle.kind()),
@@ -98,7 +100,10 @@ impl<'a> Leaves<'a> {
     fn number(&self, index: usize) -> Result<RawFd, LaunchError> {
         let numbers = self.grants.and_then(|grants| grants.numbers.get(index));
         numbers.and_then(|numbers| numbers.first()).copied().ok_or_else(|| {
-            LaunchError::new(LaunchErrorKind::PlanInvalid, format!("handle {index} comes without a descriptor"))
+            LaunchError::new(
+                LaunchErrorKind::PlanInvalid,
+                format!("handle {index} comes without a descriptor"),
+            )
         })
     }
 
@@ -156,13 +161,17 @@ fn detail(handle: &Handle, placeholder: &str) -> Option<String> {
     let Handle::Endpoint(spec) = handle else { return None };
     let switch = |on: bool| if on { "on".to_owned() } else { "off".to_owned() };
     match (&spec.kind, placeholder) {
-        (EndpointKind::File { path, .. } | EndpointKind::Unix { path, .. }, "path") => Some(path.display().to_string()),
+        (EndpointKind::File { path, .. } | EndpointKind::Unix { path, .. }, "path") => {
+            Some(path.display().to_string())
+        }
         (EndpointKind::File { append, .. }, "append") => append.map(switch),
         (EndpointKind::Unix { reconnect, .. } | EndpointKind::Tcp { reconnect, .. }, "reconnect") => {
             reconnect.map(|seconds| seconds.to_string())
         }
         (EndpointKind::Tcp { host, .. }, "host") => Some(host.clone()),
-        (EndpointKind::Tcp { service, .. } | EndpointKind::Udp { service, .. }, "service") => Some(service.clone()),
+        (EndpointKind::Tcp { service, .. } | EndpointKind::Udp { service, .. }, "service") => {
+            Some(service.clone())
+        }
         (EndpointKind::Tcp { telnet, .. }, "telnet") => telnet.then(|| switch(true)),
         (EndpointKind::Udp { host, .. }, "host") => host.clone(),
         (EndpointKind::Udp { local_host, .. }, "local-host") => local_host.clone(),

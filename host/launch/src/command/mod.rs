@@ -36,7 +36,11 @@ pub fn describe(checked: &Checked, handles: &[Handle]) -> Result<CommandLine, La
 ///
 /// # Errors
 /// As [`describe`]; also when a value exceeds the limits of a plan.
-pub fn describe_unchecked(plan: &Plan, handles: &[Handle], template: &Template) -> Result<CommandLine, LaunchError> {
+pub fn describe_unchecked(
+    plan: &Plan,
+    handles: &[Handle],
+    template: &Template,
+) -> Result<CommandLine, LaunchError> {
     measure_values(plan.options.iter().filter_map(|option| option.value.as_ref()))?;
     command_line(plan, handles, template, None)
 }

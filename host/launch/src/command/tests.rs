@@ -75,7 +75,10 @@ fn options_are_written_as_the_program_reads_them() {
     let node = [("driver", "file".into()), ("filename", Value::Handle(0)), ("backing", Value::Null)];
     let json = r#"{"driver":"file","filename":"/i.qcow2","backing":null}"#;
     assert_eq!(show("blockdev", Value::mapping::<&str>(node), &[image]), ["-blockdev", json]);
-    assert_eq!(show("vnc", Value::mapping([("vnc", Value::Handle(0))]), &[Handle::Socket("v".into())]), ["-vnc", "unix:v"]);
+    assert_eq!(
+        show("vnc", Value::mapping([("vnc", Value::Handle(0))]), &[Handle::Socket("v".into())]),
+        ["-vnc", "unix:v"]
+    );
 }
 
 #[test]
@@ -92,7 +95,8 @@ fn sets_are_made_once_right_before_their_first_use() {
         OptionEntry::new("kernel", Value::Handle(0)),
     ];
     let plan = Plan { template: String::new(), options, environment: vec![], reactions: vec![] };
-    let grants = Grants { numbers: vec![vec![512], vec![513, 514]], sets: vec![0, 1], sockets: PathBuf::new() };
+    let grants =
+        Grants { numbers: vec![vec![512], vec![513, 514]], sets: vec![0, 1], sockets: PathBuf::new() };
     let argv = command_line(&plan, &[handle(), handle()], template, Some(&grants)).unwrap().argv.split_off(1);
     let wanted = [
         "-S",

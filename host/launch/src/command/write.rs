@@ -54,7 +54,9 @@ pub(crate) fn write_json(
             for (key, value) in pairs {
                 match value {
                     Value::Handle(index) => match leaves.pairs(*index)? {
-                        Some(pairs) => pairs.into_iter().try_for_each(|(key, value)| put(&key, value.into()))?,
+                        Some(pairs) => {
+                            pairs.into_iter().try_for_each(|(key, value)| put(&key, value.into()))?
+                        }
                         None => put(key, leaves.text(*index, rule)?.into())?,
                     },
                     _ => put(key, write_json(value, rule, leaves)?)?,
@@ -73,7 +75,11 @@ fn twice(key: &str) -> LaunchError {
 /// Pairs of a keyed option, flattened; a value of nothing is a key alone.
 type Pairs = Vec<(String, Option<String>)>;
 
-fn write_keyed(value: &Value, rule: Option<&OptionRule>, leaves: &mut Leaves<'_>) -> Result<String, LaunchError> {
+fn write_keyed(
+    value: &Value,
+    rule: Option<&OptionRule>,
+    leaves: &mut Leaves<'_>,
+) -> Result<String, LaunchError> {
     let implied = rule.and_then(|rule| rule.implied.as_deref());
     let mut pairs = Pairs::new();
     match value {

@@ -38,14 +38,18 @@ pub fn render_arguments(
     next_set: &mut u64,
 ) -> Result<RenderedArguments, LaunchError> {
     check_command(template, command, arguments, handles)?;
-    let Some(arguments) = arguments else { return Ok(RenderedArguments { before: Vec::new(), arguments: None }) };
+    let Some(arguments) = arguments else {
+        return Ok(RenderedArguments { before: Vec::new(), arguments: None });
+    };
     let mut before = Vec::new();
     // The numbers of descriptors mean nothing here: they go with the commands before.
-    let mut grants = Grants { numbers: vec![vec![0]; handles.len()], sets: vec![0; handles.len()], ..Grants::default() };
+    let mut grants =
+        Grants { numbers: vec![vec![0]; handles.len()], sets: vec![0; handles.len()], ..Grants::default() };
     let mut seen = HashSet::new();
     for index in leaves(arguments).filter(|index| seen.insert(*index)) {
         let handle = handles.get(index).filter(|handle| matches!(handle, Handle::Descriptor { .. }));
-        let handle = handle.ok_or_else(|| LaunchError::denied(command, "only descriptors can be handles here"))?;
+        let handle =
+            handle.ok_or_else(|| LaunchError::denied(command, "only descriptors can be handles here"))?;
         for fd in grant::of_descriptor(handle)? {
             let add = json!({"fdset-id": *next_set, "opaque": format!("hostler-{next_set}")});
             before.push((template.data.writing.add_command.clone(), add, fd));

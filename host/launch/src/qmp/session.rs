@@ -59,7 +59,12 @@ struct CommandLine<'a> {
 
 impl<T> Default for Session<T> {
     fn default() -> Self {
-        Self { lines: Lines::new(LINE_MAX_BYTES), phase: Phase::Greeting, next_id: 1, pending: HashMap::new() }
+        Self {
+            lines: Lines::new(LINE_MAX_BYTES),
+            phase: Phase::Greeting,
+            next_id: 1,
+            pending: HashMap::new(),
+        }
     }
 }
 
@@ -73,7 +78,7 @@ impl<T> Session<T> {
     ///
     /// # Errors
     /// A [`Breach`]: the stream cannot be used any further.
-    pub fn next(&mut self) -> Result<Option<Incoming<T>>, Breach> {
+    pub fn take_next(&mut self) -> Result<Option<Incoming<T>>, Breach> {
         while let Some(line) = self.lines.pop().map_err(|_| Breach::TooLong)? {
             if let Some(incoming) = self.take(message::parse(&line)?)? {
                 return Ok(Some(incoming));
@@ -108,7 +113,11 @@ impl<T> Session<T> {
         self.pending.drain().map(|(_, tag)| tag).collect()
     }
 
-    fn line(&mut self, execute: &str, arguments: Option<&RawValue>) -> Result<(u64, Vec<u8>), serde_json::Error> {
+    fn line(
+        &mut self,
+        execute: &str,
+        arguments: Option<&RawValue>,
+    ) -> Result<(u64, Vec<u8>), serde_json::Error> {
         let id = self.next_id;
         self.next_id += 1;
         let mut line = serde_json::to_vec(&CommandLine { execute, arguments, id })?;
@@ -124,11 +133,14 @@ impl<T> Session<T> {
                 self.phase = Phase::Negotiating { id };
                 Ok(Some(Incoming::Negotiate(line)))
             }
-            (Message::Answer { id, result: Ok(_) }, Phase::Negotiating { id: wanted }) if id == Some(wanted) => {
+            (Message::Answer { id, result: Ok(_) }, Phase::Negotiating { id: wanted })
+                if id == Some(wanted) =>
+            {
                 self.phase = Phase::Ready;
                 Ok(Some(Incoming::Ready))
             }
-            (Message::Greeting, _) | (Message::Answer { .. }, Phase::Greeting | Phase::Negotiating { .. }) => {
+            (Message::Greeting, _)
+            | (Message::Answer { .. }, Phase::Greeting | Phase::Negotiating { .. }) => {
                 Err(Breach::OutOfOrder)
             }
             // An answer to nothing that was asked, or to something given up, is nobody's.
@@ -149,10 +161,10 @@ mod tests {
     fn ready() -> Session<&'static str> {
         let mut session = Session::default();
         session.push(GREETING);
-        let Some(Incoming::Negotiate(line)) = session.next().unwrap() else { panic!("no greeting") };
+        let Some(Incoming::Negotiate(line)) = session.take_next().unwrap() else { panic!("no greeting") };
         assert_eq!(line, b"{\"execute\":\"qmp_capabilities\",\"id\":1}\n");
         session.push(b"{\"return\": {}, \"id\": 1}\r\n");
-        assert!(matches!(session.next(), Ok(Some(Incoming::Ready))) && session.ready());
+        assert!(matches!(session.take_next(), Ok(Some(Incoming::Ready))) && session.ready());
         session
     }
 
@@ -162,11 +174,13 @@ mod tests {
         assert_eq!(session.command("stop", None, "a").unwrap(), b"{\"execute\":\"stop\",\"id\":2}\n");
         session.command("cont", None, "b").unwrap();
         session.push(b"{\"event\": \"STOP\"}\n{\"return\": {}, \"id\": 3}\n{\"error\": {\"class\": \"C\", ");
-        assert!(matches!(session.next(), Ok(Some(Incoming::Event { name, .. })) if name == "STOP"));
-        assert!(matches!(session.next(), Ok(Some(Incoming::Answer { tag: "b", result: Ok(_) }))));
-        assert!(matches!(session.next(), Ok(None)));
+        assert!(matches!(session.take_next(), Ok(Some(Incoming::Event { name, .. })) if name == "STOP"));
+        assert!(matches!(session.take_next(), Ok(Some(Incoming::Answer { tag: "b", result: Ok(_) }))));
+        assert!(matches!(session.take_next(), Ok(None)));
         session.push(b"\"desc\": \"d\"}, \"id\": 2}\n");
-        let Ok(Some(Incoming::Answer { tag: "a", result: Err(refusal) })) = session.next() else { panic!() };
+        let Ok(Some(Incoming::Answer { tag: "a", result: Err(refusal) })) = session.take_next() else {
+            panic!()
+        };
         assert_eq!(refusal, Refusal { class: "C".into(), text: "d".into() });
     }
 
@@ -175,10 +189,10 @@ mod tests {
         let mut session = ready();
         session.command("stop", None, "a").unwrap();
         session.push(b"{\"return\": {}, \"id\": 99}\n{\"return\": {}}\n{\"return\": {}, \"id\": \"2\"}\n");
-        assert!(matches!(session.next(), Ok(None)));
+        assert!(matches!(session.take_next(), Ok(None)));
         session.push(b"{\"return\": {}, \"id\": 2}\n{\"return\": {}, \"id\": 2}\n");
-        assert!(matches!(session.next(), Ok(Some(Incoming::Answer { tag: "a", .. }))));
-        assert!(matches!(session.next(), Ok(None)));
+        assert!(matches!(session.take_next(), Ok(Some(Incoming::Answer { tag: "a", .. }))));
+        assert!(matches!(session.take_next(), Ok(None)));
         session.command("x", None, "b").unwrap();
         assert_eq!(session.abandon(), ["b"]);
     }
@@ -189,23 +203,29 @@ mod tests {
         for _ in 0..17 {
             session.push(&vec![b'x'; 1 << 20]);
         }
-        assert_eq!(session.next().unwrap_err(), Breach::TooLong);
+        assert_eq!(session.take_next().unwrap_err(), Breach::TooLong);
         let mut session = ready();
         session.push(&[b"{\"return\": ".as_slice(), &vec![b'['; 100_000], b"\n"].concat());
-        assert_eq!(session.next().unwrap_err(), Breach::TooDeep);
+        assert_eq!(session.take_next().unwrap_err(), Breach::TooDeep);
         let mut early: Session<()> = Session::default();
         early.push(b"{\"return\": {}, \"id\": 1}\n");
-        assert_eq!(early.next().unwrap_err(), Breach::OutOfOrder);
+        assert_eq!(early.take_next().unwrap_err(), Breach::OutOfOrder);
         let mut again = ready();
         again.push(GREETING);
-        assert_eq!(again.next().unwrap_err(), Breach::OutOfOrder);
+        assert_eq!(again.take_next().unwrap_err(), Breach::OutOfOrder);
+    }
+
+    #[expect(clippy::print_stderr, reason = "a test that cannot run says so")]
+    fn skipped(directory: &std::path::Path) {
+        eprintln!("skipped: {} is absent", directory.display());
     }
 
     #[test]
     fn recorded_conversations_are_understood() {
-        let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/qmp-traces");
+        let directory =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/qmp-traces");
         let Ok(trace) = std::fs::read_to_string(directory.join("life-cycle.trace")) else {
-            eprintln!("skipped: {} is absent", directory.display());
+            skipped(&directory);
             return;
         };
         let (mut answers, mut events) = (0, 0);

@@ -36,7 +36,12 @@ impl Server {
                 return self.execute(key, id, &command, arguments.as_deref(), fds);
             }
             Call::WaitEvent { after, names, timeout_ms } => {
-                let waiter = Waiter { peer: key, id, wanted: Wanted::Event { after, names }, until: later(timeout_ms) };
+                let waiter = Waiter {
+                    peer: key,
+                    id,
+                    wanted: Wanted::Event { after, names },
+                    until: later(timeout_ms),
+                };
                 return self.wait_or_answer(waiter);
             }
             Call::Wait { timeout_ms } => {
@@ -96,7 +101,8 @@ impl Server {
     }
 
     fn attach_console(&mut self, key: u64, id: u64, alias: &str, replay: bool) {
-        let refused = |message: &str| Err(Failure { code: FailureCode::Console, message: message.to_owned() });
+        let refused =
+            |message: &str| Err(Failure { code: FailureCode::Console, message: message.to_owned() });
         let attached: usize = self.consoles.iter().map(super::console::Console::client_count).sum();
         let Some(console) = self.consoles.iter_mut().find(|console| console.alias == alias) else {
             return self.answer(key, id, refused("the domain has no console of this alias"));
@@ -150,7 +156,10 @@ fn later(timeout_ms: u64) -> Option<Instant> {
 }
 
 pub(crate) fn closed() -> Failure {
-    Failure { code: FailureCode::Closed, message: "the hypervisor has ended, or its monitor is closed".into() }
+    Failure {
+        code: FailureCode::Closed,
+        message: "the hypervisor has ended, or its monitor is closed".into(),
+    }
 }
 
 fn events_lost(after: u64) -> Failure {

@@ -97,7 +97,6 @@ impl ShimClient {
     ///
     /// # Errors
     /// When the shim cannot be asked; the hypervisor's refusals are inside.
-    #[expect(clippy::type_complexity, reason = "the shape agreed with the callers: one result per command")]
     pub fn execute_all(
         &self,
         commands: Vec<(String, Option<Value>)>,
@@ -117,9 +116,13 @@ impl ShimClient {
         for _ in 0..commands.len() {
             let response = self.receive(&mut wire, deadline)?;
             let slot = usize::try_from(response.id).ok().and_then(|index| results.get_mut(index));
-            *slot.ok_or_else(|| broken("an answer to a call that was not made"))? = Some(command_result(response));
+            *slot.ok_or_else(|| broken("an answer to a call that was not made"))? =
+                Some(command_result(response));
         }
-        results.into_iter().map(|result| result.ok_or_else(|| broken("one call was answered twice"))).collect()
+        results
+            .into_iter()
+            .map(|result| result.ok_or_else(|| broken("one call was answered twice")))
+            .collect()
     }
 
     /// The place of the newest event.
@@ -226,7 +229,8 @@ impl ShimClient {
         fds: &[BorrowedFd<'_>],
         deadline: Instant,
     ) -> Result<(), ShimError> {
-        let line = serde_json::to_vec(&Request { id, call }).map_err(|error| ShimError::io("encode a call", error))?;
+        let line = serde_json::to_vec(&Request { id, call })
+            .map_err(|error| ShimError::io("encode a call", error))?;
         wire.send(&line, fds, deadline).map_err(|error| self.failed(error))
     }
 
@@ -250,7 +254,9 @@ impl ShimClient {
 
     fn failed(&self, error: io::Error) -> ShimError {
         match error.kind() {
-            io::ErrorKind::TimedOut => ShimError::new(ShimErrorKind::TimedOut, "no answer from the shim in time"),
+            io::ErrorKind::TimedOut => {
+                ShimError::new(ShimErrorKind::TimedOut, "no answer from the shim in time")
+            }
             io::ErrorKind::InvalidData => broken("a line above the limit"),
             io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
                 ShimError::new(ShimErrorKind::Closed, "the shim closed the connection")

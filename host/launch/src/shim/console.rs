@@ -64,12 +64,12 @@ impl Console {
 
     /// Moves bytes both ways, as far as nobody blocks.
     pub(crate) fn pump(&mut self, buffer: &mut [u8]) {
-        self.from_guest(buffer);
-        self.from_clients(buffer);
+        self.take_from_guest(buffer);
+        self.take_from_clients(buffer);
         self.flush();
     }
 
-    fn from_guest(&mut self, buffer: &mut [u8]) {
+    fn take_from_guest(&mut self, buffer: &mut [u8]) {
         let Some(socket) = &self.socket else { return };
         match receive_some(socket.as_fd(), buffer) {
             Ok((0, _)) => self.socket = None,
@@ -86,7 +86,7 @@ impl Console {
         }
     }
 
-    fn from_clients(&mut self, buffer: &mut [u8]) {
+    fn take_from_clients(&mut self, buffer: &mut [u8]) {
         let to_guest = &mut self.to_guest;
         self.clients.retain(|client| {
             if to_guest.len() >= TO_GUEST_BYTES {
@@ -120,7 +120,7 @@ impl Console {
     pub(crate) fn drain(&mut self, buffer: &mut [u8]) {
         while self.socket.is_some() {
             let before = self.replay_mark();
-            self.from_guest(buffer);
+            self.take_from_guest(buffer);
             if self.replay_mark() == before {
                 break;
             }

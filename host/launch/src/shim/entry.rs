@@ -43,7 +43,6 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(%error, "shim failed");
             // Its standard error is the domain's log.
             drop(io::Write::write_all(&mut io::stderr(), format!("hostler-shim: {error}\n").as_bytes()));
             ExitCode::FAILURE
@@ -119,7 +118,10 @@ fn prepare(request: &StartRequest, fds: Vec<OwnedFd>) -> Result<Prepared, Failed
     let monitor = if request.monitor { fds.next().map(Monitor::new) } else { None };
     let consoles = consoles(request, &run, fds)?;
     if granted.len() != request.program_fds || monitor.is_some() != request.monitor {
-        return Err(Failed { kind: StartFailure::Shim, message: "descriptors were lost on their way".into() });
+        return Err(Failed {
+            kind: StartFailure::Shim,
+            message: "descriptors were lost on their way".into(),
+        });
     }
     let log = RollingLog::open(run.log_path(), LOG_MAX_BYTES).map_err(Failed::shim("open the log"))?;
     let listener = listen_in(&run).map_err(Failed::shim("listen on the shim's socket"))?;

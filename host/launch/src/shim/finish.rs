@@ -82,7 +82,8 @@ impl Server {
     }
 
     fn reason(&self, ending: Ending) -> StopReason {
-        let guests = self.shutdown.as_ref().map(|data| data.get("guest").and_then(serde_json::Value::as_bool));
+        let guests =
+            self.shutdown.as_ref().map(|data| data.get("guest").and_then(serde_json::Value::as_bool));
         match (self.was_ready, self.end_wanted, guests, ending) {
             (false, ..) => StopReason::Failed,
             (_, true, ..) => StopReason::Destroyed,
@@ -118,8 +119,11 @@ impl Server {
             if self.peers.is_empty() || left.is_zero() {
                 return;
             }
-            let mut watched: Vec<PollFd<'_>> =
-                self.peers.iter().map(|peer| PollFd::from_borrowed_fd(peer.side().0, PollFlags::OUT)).collect();
+            let mut watched: Vec<PollFd<'_>> = self
+                .peers
+                .iter()
+                .map(|peer| PollFd::from_borrowed_fd(peer.side().0, PollFlags::OUT))
+                .collect();
             let timeout = Timespec::try_from(left).unwrap_or_default();
             if poll(&mut watched, Some(&timeout)).is_err() {
                 return;

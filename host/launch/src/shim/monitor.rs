@@ -59,8 +59,8 @@ impl Monitor {
     }
 
     /// The next thing that came in. Negotiation is done here.
-    pub(crate) fn next(&mut self) -> Result<Option<Incoming<Owner>>, Broken> {
-        match self.session.next().map_err(Broken::Breach)? {
+    pub(crate) fn take_next(&mut self) -> Result<Option<Incoming<Owner>>, Broken> {
+        match self.session.take_next().map_err(Broken::Breach)? {
             Some(Incoming::Negotiate(line)) => {
                 self.outbox.push(line, Vec::new());
                 self.flush()?;
@@ -72,7 +72,7 @@ impl Monitor {
 
     fn next_after_negotiation(&mut self) -> Result<Option<Incoming<Owner>>, Broken> {
         // A second greeting is a breach, so this does not come here again.
-        self.session.next().map_err(Broken::Breach)
+        self.session.take_next().map_err(Broken::Breach)
     }
 
     /// Sends a command; its descriptors travel with its first byte, which is what the hypervisor expects.
@@ -83,7 +83,8 @@ impl Monitor {
         fds: Vec<OwnedFd>,
         owner: Owner,
     ) -> Result<(), Broken> {
-        let line = self.session.command(command, arguments, owner).map_err(|_| Broken::Breach(Breach::Malformed))?;
+        let line =
+            self.session.command(command, arguments, owner).map_err(|_| Broken::Breach(Breach::Malformed))?;
         self.outbox.push(line, fds);
         self.flush()
     }

@@ -49,8 +49,11 @@ fn released(run: &RunDir) -> Result<(), ShimError> {
     if !held {
         return Ok(());
     }
-    Err(ShimError::new(ShimErrorKind::NotOurs, "the run lock is held by a process that was not recorded; it was left alone")
-        .hint(format!("see who holds it: fuser -v '{}'", run.lock_path().display())))
+    Err(ShimError::new(
+        ShimErrorKind::NotOurs,
+        "the run lock is held by a process that was not recorded; it was left alone",
+    )
+    .hint(format!("see who holds it: fuser -v '{}'", run.lock_path().display())))
 }
 
 fn signal(pidfd: &OwnedFd, signal: Signal) -> Result<(), ShimError> {

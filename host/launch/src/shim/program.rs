@@ -7,7 +7,9 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd, ioctl_fionbio};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_open, pidfd_send_signal, waitpid};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_open, pidfd_send_signal, waitpid,
+};
 
 use super::request::{FIRST_PROGRAM_FD, StartRequest};
 
@@ -67,7 +69,8 @@ impl Program {
 pub(crate) fn end_strays() -> io::Result<()> {
     let own = std::process::id();
     let children = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children"))?;
-    for pid in children.split_ascii_whitespace().filter_map(|text| text.parse().ok().and_then(Pid::from_raw)) {
+    for pid in children.split_ascii_whitespace().filter_map(|text| text.parse().ok().and_then(Pid::from_raw))
+    {
         // Our own children: their numbers cannot be given to others before we reap them.
         kill_process(pid, Signal::KILL).ok();
         waitpid(Some(pid), WaitOptions::empty())?;

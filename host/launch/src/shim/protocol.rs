@@ -25,16 +25,30 @@ pub(crate) enum Call {
         arguments: Option<Box<RawValue>>,
     },
     /// The first event after `after` with one of `names` (any when empty); `null` after `timeout_ms`.
-    WaitEvent { after: u64, names: Vec<String>, timeout_ms: u64 },
+    WaitEvent {
+        after: u64,
+        names: Vec<String>,
+        timeout_ms: u64,
+    },
     /// All events after `after`.
-    Events { after: u64 },
+    Events {
+        after: u64,
+    },
     /// The ending; `null` after `timeout_ms`.
-    Wait { timeout_ms: u64 },
+    Wait {
+        timeout_ms: u64,
+    },
     /// Ends the program: asks it first when `graceful`, kills it after `timeout_ms`. Answers with the ending.
-    End { graceful: bool, timeout_ms: u64 },
+    End {
+        graceful: bool,
+        timeout_ms: u64,
+    },
     OutputTail,
     /// After the answer the connection carries the console's bytes, both ways.
-    Console { alias: String, replay: bool },
+    Console {
+        alias: String,
+        replay: bool,
+    },
 }
 
 /// The answer to the call with the same id: one of both.

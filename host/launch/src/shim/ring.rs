@@ -41,7 +41,11 @@ impl Ring {
         let data = if text.len() > EVENT_MAX_BYTES { None } else { serde_json::from_str(text).ok() };
         let size = if data.is_some() { name.len() + text.len() } else { name.len() };
         let name: String = if name.len() > EVENT_MAX_BYTES { String::new() } else { name };
-        let event = QmpEvent { cursor: self.cursor, name, data: data.unwrap_or_else(|| Value::Object(Default::default())) };
+        let event = QmpEvent {
+            cursor: self.cursor,
+            name,
+            data: data.unwrap_or_else(|| Value::Object(Default::default())),
+        };
         self.events.push_back((event, size));
         self.bytes += size;
         while self.events.len() > EVENTS_KEPT || self.bytes > EVENTS_BYTES {

@@ -131,6 +131,8 @@ impl Server {
             let (fd, read, waiting) = peer.side();
             sources.push((Source::Peer(peer.key), fd, flags(read, waiting)));
         }
+        // One that is neither read nor written would wake us for nothing when its other side is gone.
+        sources.retain(|(_, _, flags)| !flags.is_empty());
         sources
     }
 
@@ -177,7 +179,9 @@ impl Server {
 
     fn accept(&mut self) {
         // A client that is gone already, or no descriptor left: the next turn tries again.
-        let Ok(socket) = accept_with(&self.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) else { return };
+        let Ok(socket) = accept_with(&self.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) else {
+            return;
+        };
         let ours = geteuid();
         if socket_peercred(&socket).is_ok_and(|peer| peer.uid == ours || peer.uid.is_root()) {
             self.next_peer += 1;
@@ -223,7 +227,8 @@ impl Server {
     /// Reads once from the monitor and takes all that came; `true` when there may be more.
     pub(crate) fn read_monitor(&mut self) -> bool {
         let mut buffer = std::mem::take(&mut self.buffer);
-        let read = self.monitor.as_mut().map(|monitor| monitor.flush().and_then(|()| monitor.fill(&mut buffer)));
+        let read =
+            self.monitor.as_mut().map(|monitor| monitor.flush().and_then(|()| monitor.fill(&mut buffer)));
         self.buffer = buffer;
         match read {
             None => false,
@@ -240,7 +245,7 @@ impl Server {
 
     fn take_incoming(&mut self) {
         while let Some(monitor) = &mut self.monitor {
-            match monitor.next() {
+            match monitor.take_next() {
                 Ok(Some(incoming)) => self.incoming(incoming),
                 Ok(None) => return,
                 Err(broken) => return self.lose_monitor(&broken),
@@ -293,7 +298,8 @@ impl Server {
 
     /// The guest's own wish is not overwritten by the host's `quit` that follows it.
     fn remember_shutdown(&mut self, data: Option<&RawValue>) {
-        let guests = |data: &serde_json::Value| data.get("guest").and_then(serde_json::Value::as_bool) == Some(true);
+        let guests =
+            |data: &serde_json::Value| data.get("guest").and_then(serde_json::Value::as_bool) == Some(true);
         if !self.shutdown.as_ref().is_some_and(guests) {
             let data = data.and_then(|data| serde_json::from_str(data.get()).ok());
             self.shutdown = Some(data.unwrap_or(serde_json::Value::Null));

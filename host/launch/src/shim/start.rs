@@ -64,7 +64,8 @@ pub fn launch(
     let grants = number(&opened, sockets)?;
     let CommandLine { env, argv } = command_line(&checked.plan, &handles, &checked.template, Some(&grants))?;
     let record = LaunchRecord { hash: checked.hash(), plan: &checked.plan, argv: &argv, env: &env };
-    run.write(RunRecord::Launch, &record).map_err(|error| LaunchError::io("write the frozen launch down", error))?;
+    run.write(RunRecord::Launch, &record)
+        .map_err(|error| LaunchError::io("write the frozen launch down", error))?;
     let request = StartRequest {
         run: run.path().to_owned(),
         domain_name: context.domain_name.clone(),
@@ -118,7 +119,8 @@ fn number(opened: &Opened, sockets: PathBuf) -> Result<Grants, LaunchError> {
     let total: usize = opened.program.iter().map(Vec::len).sum();
     if total > PROGRAM_FDS_MAX {
         let message = format!("the program would inherit {total} descriptors, at most {PROGRAM_FDS_MAX}");
-        return Err(LaunchError::new(LaunchErrorKind::PlanInvalid, message).hint("give the domain fewer disks or layers"));
+        return Err(LaunchError::new(LaunchErrorKind::PlanInvalid, message)
+            .hint("give the domain fewer disks or layers"));
     }
     let mut next: RawFd = FIRST_PROGRAM_FD;
     let mut numbers = Vec::with_capacity(opened.program.len());

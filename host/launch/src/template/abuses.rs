@@ -40,7 +40,9 @@ fn value(json: &Json) -> Value {
             None => Value::text(text.as_str()),
         },
         Json::Array(items) => Value::Sequence(items.iter().map(value).collect()),
-        Json::Object(members) => Value::mapping(members.iter().map(|(key, inner)| (key.clone(), value(inner)))),
+        Json::Object(members) => {
+            Value::mapping(members.iter().map(|(key, inner)| (key.clone(), value(inner))))
+        }
     }
 }
 
@@ -67,7 +69,10 @@ fn what_an_ordinary_domain_needs_passes() {
     let good = [
         ("name", json!({"guest": "a b, c=d", "debug-threads": true})),
         ("S", Json::Null),
-        ("machine", json!({"type": "pc-q35-7.2", "usb": false, "smm": "on", "dump-guest-core": false, "pflash0": "libvirt-pflash0-format", "memory-backend": "pc.ram"})),
+        (
+            "machine",
+            json!({"type": "pc-q35-7.2", "usb": false, "smm": "on", "dump-guest-core": false, "pflash0": "libvirt-pflash0-format", "memory-backend": "pc.ram"}),
+        ),
         ("accel", json!("tcg")),
         ("cpu", json!({"model": "host", "migratable": true, "hv-crash": null, "hv-spinlocks": "0x1fff"})),
         ("m", json!({"size": "size=219136k".replace("size=", ""), "slots": 16, "maxmem": "1099511627776k"})),
@@ -83,12 +88,27 @@ fn what_an_ordinary_domain_needs_passes() {
         ("global", json!({"PIIX4_PM.disable_s3": 1})),
         ("global", json!({"driver": "cfi.pflash01", "property": "secure", "value": "on"})),
         ("boot", json!({"menu": true, "strict": true})),
-        ("blockdev", json!({"driver": "file", "filename": "<1>", "node-name": "libvirt-1-storage", "auto-read-only": true, "discard": "unmap"})),
-        ("blockdev", json!({"node-name": "libvirt-1-format", "read-only": false, "driver": "qcow2", "file": "libvirt-1-storage", "backing": null})),
-        ("blockdev", json!({"node-name": "f", "driver": "qcow2", "backing": null, "file": {"driver": "file", "filename": "<1>", "auto-read-only": true}})),
-        ("device", json!({"driver": "virtio-blk-pci", "bus": "pci.0", "addr": "0x5", "drive": "libvirt-1-format", "id": "virtio-disk0", "bootindex": 1, "serial": "a/b,c"})),
+        (
+            "blockdev",
+            json!({"driver": "file", "filename": "<1>", "node-name": "libvirt-1-storage", "auto-read-only": true, "discard": "unmap"}),
+        ),
+        (
+            "blockdev",
+            json!({"node-name": "libvirt-1-format", "read-only": false, "driver": "qcow2", "file": "libvirt-1-storage", "backing": null}),
+        ),
+        (
+            "blockdev",
+            json!({"node-name": "f", "driver": "qcow2", "backing": null, "file": {"driver": "file", "filename": "<1>", "auto-read-only": true}}),
+        ),
+        (
+            "device",
+            json!({"driver": "virtio-blk-pci", "bus": "pci.0", "addr": "0x5", "drive": "libvirt-1-format", "id": "virtio-disk0", "bootindex": 1, "serial": "a/b,c"}),
+        ),
         ("netdev", json!({"type": "user", "id": "hostnet0"})),
-        ("device", json!({"driver": "virtio-net-pci", "netdev": "hostnet0", "id": "net0", "mac": "52:54:00:09:a4:37"})),
+        (
+            "device",
+            json!({"driver": "virtio-net-pci", "netdev": "hostnet0", "id": "net0", "mac": "52:54:00:09:a4:37"}),
+        ),
         ("chardev", json!({"backend": "<4>", "id": "charserial0"})),
         ("device", json!({"driver": "isa-serial", "chardev": "charserial0", "id": "serial0", "index": 0})),
         ("audiodev", json!({"id": "audio1", "driver": "none"})),
@@ -107,18 +127,35 @@ fn what_an_ordinary_domain_needs_passes() {
 
 /// What a hostile driver tries on the command line, with a word of the place that must be named.
 fn abuses() -> Vec<(&'static str, Json, &'static str)> {
-    let file = |path: &str| json!({"driver": "file", "filename": path, "node-name": "x", "auto-read-only": true});
+    let file =
+        |path: &str| json!({"driver": "file", "filename": path, "node-name": "x", "auto-read-only": true});
     vec![
         ("blockdev", file("/etc/shadow"), "filename"),
         ("blockdev", file("/dev/fdset/0"), "filename"),
         ("blockdev", file("json:{}"), "filename"),
-        ("blockdev", json!({"driver": "raw", "node-name": "x", "file": file("/srv/tenant-b.raw")}), "file.filename"),
+        (
+            "blockdev",
+            json!({"driver": "raw", "node-name": "x", "file": file("/srv/tenant-b.raw")}),
+            "file.filename",
+        ),
         ("blockdev", json!({"driver": "vvfat", "node-name": "x", "dir": "/"}), "driver"),
-        ("blockdev", json!({"driver": "nbd", "node-name": "x", "server": {"type": "inet", "host": "h", "port": "1"}}), "driver"),
-        ("blockdev", json!({"driver": "https", "node-name": "x", "url": "http://169.254.169.254/"}), "driver"),
+        (
+            "blockdev",
+            json!({"driver": "nbd", "node-name": "x", "server": {"type": "inet", "host": "h", "port": "1"}}),
+            "driver",
+        ),
+        (
+            "blockdev",
+            json!({"driver": "https", "node-name": "x", "url": "http://169.254.169.254/"}),
+            "driver",
+        ),
         ("blockdev", json!({"driver": "ssh", "node-name": "x"}), "driver"),
         ("blockdev", json!({"driver": "nvme", "node-name": "x", "device": "0000:01:00.0"}), "driver"),
-        ("blockdev", json!({"driver": "host_device", "filename": "/dev/sda", "auto-read-only": true}), "filename"),
+        (
+            "blockdev",
+            json!({"driver": "host_device", "filename": "/dev/sda", "auto-read-only": true}),
+            "filename",
+        ),
         ("blockdev", json!({"driver": "file", "filename": "<3>", "auto-read-only": true}), "filename"),
         ("blockdev", json!({"driver": "file", "filename": "<1>"}), "auto-read-only"),
         ("blockdev", json!({"driver": "file", "filename": "<1>", "auto-read-only": false}), "auto-read-only"),
@@ -158,9 +195,17 @@ fn abuses() -> Vec<(&'static str, Json, &'static str)> {
         ("netdev", json!({"type": "user", "id": "u", "hostfwd": [{"str": "tcp::22-:22"}]}), "hostfwd"),
         ("netdev", json!({"type": "user", "id": "u", "smb": "/"}), "smb"),
         ("netdev", json!({"type": "user", "id": "u", "tftp": "/"}), "tftp"),
-        ("netdev", json!({"type": "user", "id": "u", "guestfwd": [{"str": "tcp:10.0.2.1:1-cmd:sh"}]}), "guestfwd"),
+        (
+            "netdev",
+            json!({"type": "user", "id": "u", "guestfwd": [{"str": "tcp:10.0.2.1:1-cmd:sh"}]}),
+            "guestfwd",
+        ),
         ("netdev", json!({"type": "socket", "id": "s", "connect": "h:1"}), "type"),
-        ("object", json!({"qom-type": "memory-backend-file", "id": "m", "mem-path": "/dev/mem", "size": 1}), "qom-type"),
+        (
+            "object",
+            json!({"qom-type": "memory-backend-file", "id": "m", "mem-path": "/dev/mem", "size": 1}),
+            "qom-type",
+        ),
         ("object", json!({"qom-type": "secret", "id": "s", "file": "/etc/shadow"}), "file"),
         ("object", json!({"qom-type": "rng-random", "id": "r", "filename": "/etc/passwd"}), "filename"),
         ("object", json!({"qom-type": "filter-dump", "id": "f", "netdev": "n", "file": "/x"}), "qom-type"),
@@ -261,9 +306,11 @@ fn commands_that_a_driver_needs_pass() {
     }
     command("blockdev-add", json!({"driver": "file", "filename": "<1>", "auto-read-only": true})).unwrap();
     command("device_del", json!({"id": "disk0"})).unwrap();
-    command("migrate-set-capabilities", json!({"capabilities": [{"capability": "events", "state": true}]})).unwrap();
+    command("migrate-set-capabilities", json!({"capabilities": [{"capability": "events", "state": true}]}))
+        .unwrap();
     command("qom-get", json!({"path": "/machine/peripheral/video0", "property": "vgamem_mb"})).unwrap();
-    command("block-commit", json!({"device": "f", "top-node": "a", "base-node": "b", "job-id": "j"})).unwrap();
+    command("block-commit", json!({"device": "f", "top-node": "a", "base-node": "b", "job-id": "j"}))
+        .unwrap();
 }
 
 #[test]

@@ -92,9 +92,13 @@ fn command_refused(command: &str, rules: &CommandRules) -> LaunchError {
     let shown: String = command.chars().take(NAME_MAX_BYTES).flat_map(char::escape_debug).collect();
     let reason = |(prefix, why): (&str, &String)| format!("{prefix}: {why}");
     let host = rules.host.get(command).map(|why| ("only the host may send it", why));
-    let rule = host.or_else(|| rules.denied.get(command).map(|why| ("the command is refused", why))).map(reason);
-    LaunchError::denied(shown, rule.unwrap_or_else(|| "the command is not among those that are allowed".into()))
-        .hint("an operator can allow it in a template of their own")
+    let rule =
+        host.or_else(|| rules.denied.get(command).map(|why| ("the command is refused", why))).map(reason);
+    LaunchError::denied(
+        shown,
+        rule.unwrap_or_else(|| "the command is not among those that are allowed".into()),
+    )
+    .hint("an operator can allow it in a template of their own")
 }
 
 fn denied(option: &str, found: Mismatch) -> LaunchError {
@@ -164,9 +168,12 @@ fn check_options(plan: &Plan, handles: &[Handle], template: &Template) -> Result
         }
         check_option(&shown, option.value.as_ref(), rule, around)?;
     }
-    let missing = template.data.options.iter().find(|(name, rule)| rule.required && !seen.contains(name.as_str()));
+    let missing =
+        template.data.options.iter().find(|(name, rule)| rule.required && !seen.contains(name.as_str()));
     match missing {
-        Some((name, _)) => Err(LaunchError::denied(name, "every launch of this program must have this option")),
+        Some((name, _)) => {
+            Err(LaunchError::denied(name, "every launch of this program must have this option"))
+        }
         None => Ok(()),
     }
 }
@@ -184,7 +191,9 @@ fn check_option(
         (Some(value), Some(shape)) => {
             // A keyed option's lone value is its first, so the rules for that key hold for it.
             let whole = match (&rule.implied, value) {
-                (Some(key), Value::Text(_) | Value::Integer(_) | Value::Handle(_)) if rule.syntax == Syntax::Keyed => {
+                (Some(key), Value::Text(_) | Value::Integer(_) | Value::Handle(_))
+                    if rule.syntax == Syntax::Keyed =>
+                {
                     Some(Value::Mapping(vec![(key.clone(), value.clone())]))
                 }
                 _ => None,
@@ -250,7 +259,9 @@ fn check_name(what: &str, name: &str) -> Result<(), LaunchError> {
         return Ok(());
     }
     let shown: String = name.chars().take(NAME_MAX_BYTES).flat_map(char::escape_debug).collect();
-    let message = format!("{what} name \"{shown}\" is not 1 to {NAME_MAX_BYTES} letters, digits, \"-\", \"_\" or \".\"");
+    let message = format!(
+        "{what} name \"{shown}\" is not 1 to {NAME_MAX_BYTES} letters, digits, \"-\", \"_\" or \".\""
+    );
     Err(LaunchError::new(LaunchErrorKind::PlanInvalid, message))
 }
 

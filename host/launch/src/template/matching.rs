@@ -44,7 +44,9 @@ impl Surroundings<'_> {
             (Shape::Text(rule), Value::Text(text)) => rule.broken_by(text).map_or(Ok(()), refuse),
             (Shape::Handle(kinds), Value::Handle(index)) => match self.handles.get(*index) {
                 Some(handle) if kinds.iter().any(|kind| kind == handle.kind()) => Ok(()),
-                Some(handle) => refuse(format!("it must be {}, it is a handle ({})", shape.wanted(), handle.kind())),
+                Some(handle) => {
+                    refuse(format!("it must be {}, it is a handle ({})", shape.wanted(), handle.kind()))
+                }
                 None => refuse(format!("there is no handle {index}")),
             },
             (Shape::List(inner), Value::Sequence(items)) => {
@@ -52,9 +54,9 @@ impl Surroundings<'_> {
                 items.iter().enumerate().try_for_each(fits)
             }
             (Shape::Map(rule), Value::Mapping(pairs)) => self.fits_map(pairs, rule, place, depth),
-            (Shape::Null, Value::Null) | (Shape::Boolean, Value::Boolean(_)) | (Shape::Integer, Value::Integer(_)) => {
-                Ok(())
-            }
+            (Shape::Null, Value::Null)
+            | (Shape::Boolean, Value::Boolean(_))
+            | (Shape::Integer, Value::Integer(_)) => Ok(()),
             (Shape::Is(wanted), _) if is(value, wanted) => Ok(()),
             _ => refuse(format!("it must be {}, it is {}", shape.wanted(), value.kind())),
         }
@@ -86,7 +88,8 @@ impl Surroundings<'_> {
         place: &str,
         depth: usize,
     ) -> Result<(), Mismatch> {
-        let refuse = |key: &str, rule: String| Err(Mismatch { place: below(place, key), rule, depth: depth + 1 });
+        let refuse =
+            |key: &str, rule: String| Err(Mismatch { place: below(place, key), rule, depth: depth + 1 });
         let case = match chosen(pairs, rule) {
             Ok(case) => case,
             Err((key, why)) => return refuse(key, why),
@@ -129,7 +132,8 @@ fn chosen<'a>(pairs: &[(String, Value)], rule: &'a MapRule) -> Result<Option<&'a
 }
 
 fn shape_of<'a>(key: &str, rule: &'a MapRule, case: Option<&'a Case>) -> Option<&'a Shape> {
-    let prefixed = || rule.prefixes.iter().find(|(prefix, _)| key.starts_with(prefix.as_str())).map(|(_, shape)| shape);
+    let prefixed =
+        || rule.prefixes.iter().find(|(prefix, _)| key.starts_with(prefix.as_str())).map(|(_, shape)| shape);
     let named = case.and_then(|case| case.keys.get(key)).or_else(|| rule.keys.get(key));
     // A name of somebody's own choice must not change how the value is read.
     let plain = |key: &str| key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));

@@ -2,12 +2,12 @@
 //!
 //! The shipped files lie in `templates/`; an operator's directory adds to them or replaces them by name.
 
+#[cfg(test)]
+mod abuses;
 pub mod check;
 pub(crate) mod data;
 pub(crate) mod matching;
 pub(crate) mod shape;
-#[cfg(test)]
-mod abuses;
 
 use std::fs::File;
 use std::io::Read as _;
@@ -158,8 +158,11 @@ fn read(path: &Path) -> Result<String, LaunchError> {
 }
 
 fn unreadable(path: &Path, error: std::io::Error) -> LaunchError {
-    LaunchError::new(LaunchErrorKind::TemplateInvalid, format!("cannot read templates at \"{}\"", path.display()))
-        .caused_by(error)
+    LaunchError::new(
+        LaunchErrorKind::TemplateInvalid,
+        format!("cannot read templates at \"{}\"", path.display()),
+    )
+    .caused_by(error)
 }
 
 #[cfg(test)]
@@ -186,7 +189,10 @@ mod tests {
         assert_eq!(set.get("qemu-system-x86_64").unwrap().data.programs[0], Path::new("/opt/q"));
         std::fs::write(directory.path().join("bad.json"), "{\"name\": 7}").unwrap();
         let error = TemplateSet::load(directory.path()).unwrap_err();
-        assert!(error.code() == "launch.template-invalid" && error.to_string().contains("bad.json"), "{error}");
+        assert!(
+            error.code() == "launch.template-invalid" && error.to_string().contains("bad.json"),
+            "{error}"
+        );
         assert!(TemplateSet::load(Path::new("/nonexistent/x")).is_ok());
     }
 

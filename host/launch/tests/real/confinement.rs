@@ -13,7 +13,8 @@ fn environment_is_the_templates_own_and_privileges_cannot_grow() {
     let client = domain.start();
     let pid = client.status().unwrap().pid;
     let environment = std::fs::read_to_string(format!("/proc/{pid}/environ")).unwrap();
-    let mut names: Vec<_> = environment.split_terminator('\0').map(|pair| pair.split('=').next().unwrap()).collect();
+    let mut names: Vec<_> =
+        environment.split_terminator('\0').map(|pair| pair.split('=').next().unwrap()).collect();
     names.sort_unstable();
     assert_eq!(names, ["LC_ALL", "PATH"]);
     assert_eq!(status_line(pid, "NoNewPrivs"), "1");
@@ -49,7 +50,8 @@ fn descriptors_that_the_launcher_leaked_reach_neither_shim_nor_hypervisor() {
     let leaked = domain.path("leaked");
     let me = std::env::current_exe().unwrap();
     // A shell hands its own descriptors on, as shells do.
-    let script = format!("exec 7>'{}' && exec \"$0\" --exact endings::launcher_process --nocapture", leaked.display());
+    let script =
+        format!("exec 7>'{}' && exec \"$0\" --exact endings::launcher_process --nocapture", leaked.display());
     let mut launcher = Command::new("/bin/sh")
         .args(["-c", &script])
         .arg(me)
@@ -79,6 +81,10 @@ fn shim_is_small_detached_and_its_socket_private() {
     assert_ne!(status_line(shim, "PPid"), std::process::id().to_string());
     let mode = std::fs::metadata(domain.run.socket_path()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    assert!(std::fs::read_to_string(domain.run.record_path(hostler_state::RunRecord::Launch)).unwrap().contains("\"hash\""));
+    assert!(
+        std::fs::read_to_string(domain.run.record_path(hostler_state::RunRecord::Launch))
+            .unwrap()
+            .contains("\"hash\"")
+    );
     client.end(true, PATIENCE).unwrap();
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use hostler_launch::{Handle, Value, describe, check, render_arguments};
+use hostler_launch::{Handle, Value, check, describe, render_arguments};
 
 use crate::support::{Domain, PATIENCE, descriptors, image, qemu};
 
@@ -18,7 +18,14 @@ fn access_mode(pid: u32, number: u32) -> u32 {
 }
 
 fn make_image(arguments: &[&str], path: &Path) {
-    let output = Command::new("qemu-img").arg("create").args(["-q"]).args(arguments).arg(path).arg("4M").output().unwrap();
+    let output = Command::new("qemu-img")
+        .arg("create")
+        .args(["-q"])
+        .args(arguments)
+        .arg(path)
+        .arg("4M")
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{output:?}");
 }
 
@@ -56,12 +63,16 @@ fn chain_is_opened_by_descriptor_and_written() {
         ("backing", "base-format".into()),
     ];
     domain.option("blockdev", node("top-format", top_format));
-    let device = [("driver", "virtio-blk-pci".into()), ("drive", "top-format".into()), ("id", "disk0".into())];
+    let device =
+        [("driver", "virtio-blk-pci".into()), ("drive", "top-format".into()), ("id", "disk0".into())];
     domain.option("device", Value::mapping::<&str>(device));
 
     let checked = check(&domain.plan, &domain.handles, &qemu()).unwrap();
     let shown = describe(&checked, &domain.handles).unwrap().argv;
-    assert!(shown.iter().any(|text| text.contains(&format!("\"filename\":\"{}\"", top.display()))), "{shown:?}");
+    assert!(
+        shown.iter().any(|text| text.contains(&format!("\"filename\":\"{}\"", top.display()))),
+        "{shown:?}"
+    );
 
     let client = domain.start();
     let real = std::fs::read(format!("/proc/{}/cmdline", client.status().unwrap().pid)).unwrap();
@@ -92,7 +103,8 @@ fn disk_is_added_while_running_with_its_descriptor() {
     let handles = vec![image(&path, true)];
     let arguments = protocol("extra", Value::Handle(0));
     let mut next_set = 100;
-    let rendered = render_arguments(&qemu(), "blockdev-add", Some(&arguments), &handles, &mut next_set).unwrap();
+    let rendered =
+        render_arguments(&qemu(), "blockdev-add", Some(&arguments), &handles, &mut next_set).unwrap();
     assert_eq!((rendered.before.len(), next_set), (2, 101));
     for (command, arguments, fd) in rendered.before {
         client.execute(&command, Some(&arguments), &[std::os::fd::AsFd::as_fd(&fd)], PATIENCE).unwrap();

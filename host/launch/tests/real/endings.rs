@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use hostler_launch::shim::record::{ExitRecord, StopReason};
-use hostler_launch::{Ending, LaunchErrorKind, OptionEntry, QmpErrorKind, ShimClient, ShimErrorKind, Value, end_orphan};
+use hostler_launch::{
+    Ending, LaunchErrorKind, OptionEntry, QmpErrorKind, ShimClient, ShimErrorKind, Value, end_orphan,
+};
 use hostler_state::RunRecord;
 
 use crate::support::{Domain, PATIENCE, kill, shim_pid};
@@ -138,7 +140,8 @@ fn silent_monitor_is_a_timeout_and_nothing_stays() {
     let checked = hostler_launch::check(&domain.plan, &domain.handles, &crate::support::qemu()).unwrap();
     let handles = std::mem::take(&mut domain.handles);
     let soon = Duration::from_millis(600);
-    let error = hostler_launch::launch(&domain.run, &crate::support::context(), checked, handles, soon).unwrap_err();
+    let error =
+        hostler_launch::launch(&domain.run, &crate::support::context(), checked, handles, soon).unwrap_err();
     assert_eq!(error.kind, LaunchErrorKind::TimedOut, "{error}");
 }
 

@@ -1,8 +1,17 @@
 //! Launches with a real QEMU: what no double can show.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a failed unwrap is a failed test, also in what tests share; tests print why they skip"
+)]
 
 mod confinement;
 mod consoles;
 mod disks;
 mod endings;
+mod hostile;
 mod monitor;
 mod support;

@@ -56,7 +56,8 @@ fn events_beyond_the_ring_are_reported_lost() {
     let mut domain = Domain::new("q35");
     let client = domain.start();
     for _ in 0..6 {
-        let round = (0..200).map(|at| ((if at % 2 == 0 { "cont" } else { "stop" }).to_owned(), None)).collect();
+        let round =
+            (0..200).map(|at| ((if at % 2 == 0 { "cont" } else { "stop" }).to_owned(), None)).collect();
         assert!(client.execute_all(round, PATIENCE).unwrap().iter().all(Result::is_ok));
     }
     assert!(client.cursor().unwrap() > 1_100);
@@ -83,13 +84,16 @@ fn client_that_breaks_the_protocol_only_hurts_itself() {
     use std::io::{Read as _, Write as _};
     let mut domain = Domain::new("none");
     let client = domain.start();
-    for garbage in [&b"\n"[..], b"{}\n", b"{\"id\":1,\"call\":\"no\"}\n", b"{\"id\":1,\"call\":{\"status\":null}}\nx\n"] {
+    for garbage in
+        [&b"\n"[..], b"{}\n", b"{\"id\":1,\"call\":\"no\"}\n", b"{\"id\":1,\"call\":{\"status\":null}}\nx\n"]
+    {
         let mut stream = std::os::unix::net::UnixStream::connect(domain.run.socket_path()).unwrap();
         stream.write_all(garbage).unwrap();
         let mut answer = Vec::new();
         // The shim closes: either at once or with what it had to say.
         stream.read_to_end(&mut answer).ok();
     }
-    let _half = std::os::unix::net::UnixStream::connect(domain.run.socket_path()).unwrap().write(b"{\"id\":1");
+    let _half =
+        std::os::unix::net::UnixStream::connect(domain.run.socket_path()).unwrap().write(b"{\"id\":1");
     assert!(client.execute("query-status", None, &[], PATIENCE).is_ok());
 }

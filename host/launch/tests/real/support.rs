@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_launch::{
-    EndpointKind, EndpointSpec, Handle, LaunchContext, LaunchError, OptionEntry, Plan, Reaction, Role, ShimClient,
-    Template, TemplateSet, Value, check, launch,
+    EndpointKind, EndpointSpec, Handle, LaunchContext, LaunchError, OptionEntry, Plan, Reaction, Role,
+    ShimClient, Template, TemplateSet, Value, check, launch,
 };
 use hostler_state::{Owner, RunDir, StateDir, Uuid};
 
@@ -54,7 +54,8 @@ impl Domain {
         let backend = self.handle(Handle::Endpoint(spec));
         let chardev = format!("char{alias}");
         self.option("chardev", Value::mapping([("backend", backend), ("id", chardev.as_str().into())]));
-        let device = [("driver", "isa-serial".into()), ("chardev", chardev.as_str().into()), ("id", alias.into())];
+        let device =
+            [("driver", "isa-serial".into()), ("chardev", chardev.as_str().into()), ("id", alias.into())];
         self.option("device", Value::mapping::<&str>(device));
     }
 
@@ -108,7 +109,10 @@ fn base_options(machine: &str) -> Vec<OptionEntry> {
         ("resourcecontrol", "deny".into()),
     ];
     vec![
-        OptionEntry::new("name", Value::mapping::<&str>([("guest", "a,b=c".into()), ("debug-threads", true.into())])),
+        OptionEntry::new(
+            "name",
+            Value::mapping::<&str>([("guest", "a,b=c".into()), ("debug-threads", true.into())]),
+        ),
         OptionEntry::flag("S"),
         OptionEntry::new("machine", Value::mapping([("type", Value::from(machine))])),
         OptionEntry::new("accel", "tcg"),
