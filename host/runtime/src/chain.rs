@@ -32,25 +32,26 @@ const BLOCK_BYTES: u64 = 512;
 /// What the chain rules refuse, with layer, reference, rule and remedy; `not-found` for an empty drive.
 pub(crate) fn resolve(disk: &Disk, roots: &Roots) -> Result<Layers, Error> {
     let target = disk.target.as_str();
-    let request = request(disk, roots)?;
-    match resolve_chain(&mut Files { roots }, request) {
-        Ok(chain) => {
-            for note in &chain.notes {
-                tracing::warn!(disk = target, "{note}");
-            }
-            let mut opened = opened_layers(chain);
-            for (layer, source) in opened.layers.iter_mut().zip(disk.source.layers()) {
-                layer.facts.extend(slice_facts(source));
-            }
-            Ok(opened)
-        }
-        Err(error)
-            if error.kind() == ErrorKind::Missing && error.layer() == Some(0) && may_be_missing(disk) =>
-        {
-            Err(empty(target))
-        }
-        Err(error) => Err(refused(&error, target)),
+    let mut opened = walk(request(disk, roots)?, roots).map_err(|error| {
+        let missing = error.kind() == ErrorKind::Missing && error.layer() == Some(0);
+        if missing && may_be_missing(disk) { empty(target) } else { refused(&error, target) }
+    })?;
+    for (layer, source) in opened.layers.iter_mut().zip(disk.source.layers()) {
+        layer.facts.extend(slice_facts(source));
     }
+    Ok(opened)
+}
+
+/// Walks a chain and opens every layer of it beneath what is granted.
+///
+/// # Errors
+/// What the chain rules refuse.
+pub(crate) fn walk(request: ChainRequest, roots: &Roots) -> Result<Layers, ImageError> {
+    let chain = resolve_chain(&mut Files { roots }, request)?;
+    for note in &chain.notes {
+        tracing::warn!("{note}");
+    }
+    Ok(opened_layers(chain))
 }
 
 fn may_be_missing(disk: &Disk) -> bool {
@@ -102,13 +103,13 @@ fn declared(source: &StorageSource, target: &str) -> Result<DeclaredLayer, Error
     Ok(DeclaredLayer::new(path, format))
 }
 
-fn unsupported(target: &str, what: &str) -> Error {
+pub(crate) fn unsupported(target: &str, what: &str) -> Error {
     let message = format!("disk '{target}' needs {what}, which this host does not offer");
     Error::Unsupported(answer::problem("storage.unsupported", message).detail("disk", target))
 }
 
 /// What the driver, and through it the user, is told about a refused image.
-fn refused(error: &ImageError, target: &str) -> Error {
+pub(crate) fn refused(error: &ImageError, target: &str) -> Error {
     let mut problem = answer::host(error.code(), error).detail("disk", target);
     problem.hints = error
         .hints()
@@ -209,7 +210,7 @@ fn opened_layers(chain: hostler_image::Chain<ImageFile>) -> Layers {
                 hostler_image::Below::Nothing => Below::Nothing,
             },
             data_file: None,
-            facts: header_facts(&layer.header),
+            facts: layer_facts(&layer.header, layer.physical_bytes),
         });
         images.push(image(layer.file, layer.path.as_path().to_owned()));
         data_files.extend(layer.data_file.map(|file| (index, file)));
@@ -249,8 +250,8 @@ fn kind_of(kind: FileKind) -> &'static str {
     if kind == FileKind::BlockDevice { "block" } else { "file" }
 }
 
-fn header_facts(header: &Header) -> Vec<Fact> {
-    let mut facts = Vec::new();
+fn layer_facts(header: &Header, physical_bytes: u64) -> Vec<Fact> {
+    let mut facts = vec![answer::fact("allocated", physical_bytes.to_string())];
     facts.extend(header.cluster_size.map(|size| answer::fact("cluster-size", size.to_string())));
     facts.extend(
         header

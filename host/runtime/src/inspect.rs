@@ -43,12 +43,17 @@ pub fn inspect_disk(disk: &Disk, roots: &Roots) -> Result<Vec<InspectedLayer>, R
 ///
 /// # Errors
 /// As [`inspect_disk`].
-pub fn inspect_image(path: &Path, format: Option<&str>, roots: &Roots) -> Result<Vec<InspectedLayer>, RuntimeError> {
+pub fn inspect_image(
+    path: &Path,
+    format: Option<&str>,
+    roots: &Roots,
+) -> Result<Vec<InspectedLayer>, RuntimeError> {
     let shown = path.display().to_string();
     let refused = |error: ImageError| answered(chain::refused(&error, &shown));
     let declared = ImagePath::new(path).map_err(refused)?;
     let format = match format {
-        Some(name) => Format::from_xml_name(name).ok_or_else(|| answered(chain::unsupported(&shown, &format!("format '{name}'"))))?,
+        Some(name) => Format::from_xml_name(name)
+            .ok_or_else(|| answered(chain::unsupported(&shown, &format!("format '{name}'"))))?,
         None => recognised(path, roots),
     };
     let request = ChainRequest {
@@ -62,7 +67,9 @@ pub fn inspect_image(path: &Path, format: Option<&str>, roots: &Roots) -> Result
 /// What the image's first bytes look like; raw where they cannot be read, for then the walk says why.
 fn recognised(path: &Path, roots: &Roots) -> Format {
     let mut start = [0; RECOGNISE_BYTES];
-    let read = roots.open_declared(path, Mark::ReadOnly).and_then(|fd| std::fs::File::from(fd).read_at(&mut start, 0));
+    let read = roots
+        .open_declared(path, Mark::ReadOnly)
+        .and_then(|fd| std::fs::File::from(fd).read_at(&mut start, 0));
     read.ok().and_then(|length| recognise(start.get(..length)?)).unwrap_or(Format::Raw)
 }
 

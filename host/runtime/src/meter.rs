@@ -92,8 +92,11 @@ mod tests {
     #[tokio::test]
     async fn work_counts_and_waiting_does_not() {
         let meter = Arc::new(Meter::default());
-        let waiting = Arc::clone(&meter).count(tokio::time::sleep(Duration::from_millis(30)));
-        waiting.await;
+        let burn = || {
+            let begun = thread_ns();
+            while thread_ns() - begun < 30_000_000 {}
+        };
+        Arc::clone(&meter).count(tokio::task::spawn_blocking(burn)).await.unwrap();
         let waited = Duration::from_nanos(meter.used_ns.load(Ordering::Relaxed));
         assert!(waited < Duration::from_millis(20), "{waited:?}");
         let begun = thread_ns();

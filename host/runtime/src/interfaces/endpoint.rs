@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hostler_domain::Domain as Document;
 use hostler_domain::chardev::{CharBackend, Chardev, TcpProtocol};
 use hostler_domain::devices::Devices;
 use hostler_domain::os::Os;
@@ -235,6 +236,24 @@ fn find<'a>(devices: &'a Devices, alias: &str) -> Option<&'a Chardev> {
     }
 }
 
+/// The aliases of the devices that a console can be attached to: those whose far end the host keeps. A console
+/// that is the serial port under another name is left out.
+#[must_use]
+pub fn console_aliases(domain: &Document) -> Vec<String> {
+    let Devices { serials, consoles, channels, parallels, .. } = &domain.devices;
+    let of_kind = |kind: &str, devices: &[Chardev]| -> Vec<String> {
+        let kept = |device: &Chardev| matches!(device.source.backend, CharBackend::Pty { .. });
+        let found = devices.iter().enumerate().filter(|(_, device)| kept(device));
+        found.map(|(position, _)| format!("{kind}{position}")).collect()
+    };
+    let mut aliases = of_kind("serial", serials);
+    let same = consoles.first().is_some_and(is_serial) && !serials.is_empty();
+    aliases.extend(of_kind("console", consoles).into_iter().filter(|alias| !same || alias != "console0"));
+    aliases.extend(of_kind("parallel", parallels));
+    aliases.extend(of_kind("channel", channels));
+    aliases
+}
+
 /// A document may give the serial port as a console only.
 fn serial_console(devices: &Devices, position: usize) -> Option<&Chardev> {
     let console = devices.consoles.first().filter(|console| is_serial(console))?;
@@ -287,5 +306,26 @@ fn kind(backend: &CharBackend) -> EndpointKind {
         CharBackend::Nmdm { master, slave } => other("nmdm", &[("master", master), ("slave", slave)]),
         CharBackend::QemuVdagent { .. } => other("qemu-vdagent", &[]),
         CharBackend::Dbus { channel } => other("dbus", &[("channel", channel)]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn aliases(devices: &str) -> Vec<String> {
+        let xml = format!(
+            "<domain type='kvm'><name>a</name><memory>1</memory><os><type>hvm</type></os><devices>{devices}</devices></domain>"
+        );
+        console_aliases(&Document::parse(&xml).unwrap())
+    }
+
+    #[test]
+    fn consoles_are_the_devices_whose_far_end_the_host_keeps() {
+        let devices = "<serial type='pty'/><serial type='null'/><console type='pty'/>\
+                       <console type='pty'><target type='virtio'/></console>";
+        assert_eq!(aliases(devices), ["serial0", "console1"]);
+        assert_eq!(aliases("<console type='pty'/>"), ["console0"]);
+        assert!(aliases("").is_empty());
     }
 }

@@ -13,7 +13,7 @@ use hostler_state::{Definition, Owner, StateDir, Uuid};
 const COMPONENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target");
 
 /// A built component: `drivers/test.wasm`.
-pub fn component(name: &str) -> PathBuf {
+pub(crate) fn component(name: &str) -> PathBuf {
     let root =
         std::env::var_os("HOSTLER_COMPONENTS").map_or_else(|| PathBuf::from(COMPONENTS), PathBuf::from);
     let path = root.join(name);
@@ -22,17 +22,17 @@ pub fn component(name: &str) -> PathBuf {
 }
 
 /// What the built-in policy says.
-pub fn policy() -> Policy {
+pub(crate) fn policy() -> Policy {
     Policy::built_in().unwrap()
 }
 
 /// The only tenant.
-pub fn tenant() -> Tenant {
+pub(crate) fn tenant() -> Tenant {
     Tenant::default()
 }
 
 /// A component's bytes with one text replaced by another of the same length.
-pub fn patched(path: &Path, from: &str, to: &str) -> Vec<u8> {
+pub(crate) fn patched(path: &Path, from: &str, to: &str) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
     let mut bytes = std::fs::read(path).unwrap();
     let at = bytes.windows(from.len()).rposition(|window| window == from.as_bytes()).unwrap();
@@ -41,14 +41,14 @@ pub fn patched(path: &Path, from: &str, to: &str) -> Vec<u8> {
 }
 
 /// A driver under these limits, compiled anew or from the cache that all tests share.
-pub fn load_with(limits: Limits, name: &str) -> Driver {
+pub(crate) fn load_with(limits: Limits, name: &str) -> Driver {
     let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("driver-cache");
     let runtime = Runtime::new(RuntimeConfig { cache_dir: Some(cache), limits }).unwrap();
     runtime.load(&component(name), &policy(), &tenant()).unwrap()
 }
 
 /// See the module.
-pub struct Setting {
+pub(crate) struct Setting {
     directory: tempfile::TempDir,
     owner: Arc<Owner>,
     definition: Definition,
@@ -56,7 +56,7 @@ pub struct Setting {
 
 impl Setting {
     /// A state directory with one domain of this type and name.
-    pub fn new(kind: &str, name: &str) -> Self {
+    pub(crate) fn new(kind: &str, name: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let owner = StateDir::open_owner(&directory.path().join("state"), Duration::ZERO).unwrap();
         let uuid = Uuid::from_u128(7);
@@ -78,12 +78,12 @@ impl Setting {
     }
 
     /// Loads a driver with ordinary limits.
-    pub fn load(&self, name: &str) -> Driver {
+    pub(crate) fn load(&self, name: &str) -> Driver {
         load_with(Limits::default(), name)
     }
 
     /// The domain, for the owner of the state directory.
-    pub fn context(&self) -> DomainContext {
+    pub(crate) fn context(&self) -> DomainContext {
         DomainContext {
             uuid: self.definition.uuid,
             name: self.definition.name.clone(),
@@ -99,13 +99,13 @@ impl Setting {
     }
 
     /// The domain, for a process that only reads.
-    pub fn reader_context(&self) -> DomainContext {
+    pub(crate) fn reader_context(&self) -> DomainContext {
         let reader = StateDir::open_reader(&self.directory.path().join("state")).unwrap();
         DomainContext { state: StateAccess::Reader(Arc::new(reader)), ..self.context() }
     }
 
     /// The kinds of all events so far.
-    pub fn events(&self) -> Vec<String> {
+    pub(crate) fn events(&self) -> Vec<String> {
         self.owner.events().read_since(0).unwrap().events.into_iter().map(|event| event.kind).collect()
     }
 }
