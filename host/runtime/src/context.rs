@@ -15,6 +15,8 @@ pub enum Purpose {
     Operate,
     /// Nothing is opened; chains come from the document alone, and a launch is recorded.
     Describe,
+    /// As [`Purpose::Describe`], to be held against what libvirt writes.
+    Compare,
 }
 
 /// The state directory, as far as this process may use it.

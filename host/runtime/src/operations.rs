@@ -194,7 +194,11 @@ impl Driver {
                 .of(self.identity())
                 .during(Operation::Show));
         }
-        let context = DomainContext { purpose: Purpose::Describe, ..context.clone() };
+        let purpose = match context.purpose {
+            Purpose::Operate | Purpose::Describe => Purpose::Describe,
+            Purpose::Compare => Purpose::Compare,
+        };
+        let context = DomainContext { purpose, ..context.clone() };
         let (shown, state) = self
             .call(Operation::Show, Some(&context), |loaded, store, domain| {
                 Box::pin(async move {

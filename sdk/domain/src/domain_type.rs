@@ -37,7 +37,7 @@ impl DomainType {
             "qemu" => Ok(Self::Qemu),
             _ if word.len() <= MAX_TYPE_BYTES && word.bytes().all(fine) => Ok(Self::Other(word.to_owned())),
             _ => Err(root
-                .error(XmlErrorKind::InvalidValue, "the type of a domain is no word of a-z, 0-9 and '-'".to_owned())
+                .fault(Some("type"), XmlErrorKind::InvalidValue, "the type of a domain is no word of a-z, 0-9 and '-'".to_owned())
                 .hint("use type='kvm', or type='qemu' where there is no KVM")),
         }
     }

@@ -57,9 +57,9 @@ impl ProblemExt for Problem {
 impl From<XmlError> for Error {
     fn from(error: XmlError) -> Self {
         let mut problem = problem(error.code(), error.message.clone())
-            .detail("line", error.line.to_string())
-            .detail("column", error.column.to_string())
-            .detail("element", error.element.clone());
+            .detail("line", error.position.line.to_string())
+            .detail("column", error.position.column.to_string())
+            .detail("element", error.path.clone());
         problem.hints.clone_from(&error.hints);
         Error::Invalid(problem)
     }

@@ -111,6 +111,11 @@ impl TemplateSet {
         Ok(set)
     }
 
+    /// All templates, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = &Template> {
+        self.templates.iter().map(Arc::as_ref)
+    }
+
     /// The template of this name.
     ///
     /// # Errors

@@ -39,7 +39,7 @@ impl Subject {
 
     /// Whether nothing may be opened.
     pub(crate) fn describes(&self) -> bool {
-        self.context.purpose == Purpose::Describe
+        self.context.purpose != Purpose::Operate
     }
 
     /// The document's model, read at the first use.
@@ -113,6 +113,7 @@ impl HostDomain for CallState {
         let probe = self.blocking("domain.facts", limits::FILE_DEADLINE, |_| Ok(probe_kvm())).await?;
         let kvm = match probe {
             Ok(probe) if probe.usable => "yes".to_owned(),
+            Ok(probe) if probe.emulated => format!("yes (emulated: {})", probe.reason),
             Ok(probe) => format!("no: {}", probe.reason),
             Err(_) => "no: /dev/kvm does not answer".to_owned(),
         };
@@ -120,6 +121,7 @@ impl HostDomain for CallState {
             answer::fact("accelerator.kvm", kvm),
             answer::fact("accelerator.tcg", "yes"),
             answer::fact("numeric-id", subject.context.numeric_id.to_string()),
+            answer::fact("comparison", answer::yes_no(subject.context.purpose == Purpose::Compare)),
         ])
     }
 

@@ -1,0 +1,111 @@
+//! Where things are on this host: state, drivers, images, shim, policies.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Kind};
+
+/// The shim's file name; it lies beside the program that starts it.
+const SHIM: &str = "hostler-shim";
+
+/// Where things are on this host.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The state directory.
+    pub state_dir: PathBuf,
+    /// Directories with driver components, the first that has a driver wins.
+    pub driver_dirs: Vec<PathBuf>,
+    /// Directories beneath which images may be named by other images, beyond what documents declare.
+    pub image_roots: Vec<PathBuf>,
+    /// The shim program.
+    pub shim: PathBuf,
+    /// The operator's policy for drivers; the built-in one without it.
+    pub policy: Option<PathBuf>,
+    /// A directory of launch templates that replace or add to the built-in ones.
+    pub template_dir: Option<PathBuf>,
+}
+
+/// What a command line says about it; what is absent comes from the environment, then from defaults.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `--state-dir`
+    pub state_dir: Option<PathBuf>,
+    /// `--driver-dir`, in order
+    pub driver_dirs: Vec<PathBuf>,
+    /// `--image-root`, in order
+    pub image_roots: Vec<PathBuf>,
+    /// `--policy`
+    pub policy: Option<PathBuf>,
+}
+
+impl Config {
+    /// Finds everything from overrides, the environment and the program's own place.
+    ///
+    /// Environment: `HOSTLER_STATE_DIR`, `HOSTLER_DRIVER_DIR` and `HOSTLER_IMAGE_ROOTS` (both
+    /// colon-separated), `HOSTLER_POLICY`, `HOSTLER_TEMPLATE_DIR`, `HOSTLER_SHIM`.
+    ///
+    /// # Errors
+    /// [`Kind::Host`] when the program cannot tell where it is; [`Kind::Invalid`] when no state directory is
+    /// given and neither root nor a home directory suggests one.
+    pub fn discover(overrides: Overrides) -> Result<Self, Error> {
+        let program = env::current_exe().map_err(|e| {
+            Error::new(Kind::Host, "config.program", "cannot find the running program").caused_by(e)
+        })?;
+        let beside = program.parent().unwrap_or(Path::new("/")).to_owned();
+        Ok(Self {
+            state_dir: match overrides.state_dir.or_else(|| path_variable("HOSTLER_STATE_DIR")) {
+                Some(given) => absolute(given)?,
+                None => default_state_dir()?,
+            },
+            driver_dirs: first_given(overrides.driver_dirs, "HOSTLER_DRIVER_DIR", || {
+                default_driver_dirs(&beside)
+            }),
+            image_roots: first_given(overrides.image_roots, "HOSTLER_IMAGE_ROOTS", Vec::new),
+            shim: path_variable("HOSTLER_SHIM").unwrap_or_else(|| beside.join(SHIM)),
+            policy: overrides.policy.or_else(|| path_variable("HOSTLER_POLICY")),
+            template_dir: path_variable("HOSTLER_TEMPLATE_DIR"),
+        })
+    }
+}
+
+fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|value| !value.is_empty())
+}
+
+fn path_variable(name: &str) -> Option<PathBuf> {
+    variable(name).map(PathBuf::from)
+}
+
+fn first_given(given: Vec<PathBuf>, name: &str, default: impl FnOnce() -> Vec<PathBuf>) -> Vec<PathBuf> {
+    match (given.is_empty(), variable(name)) {
+        (false, _) => given,
+        (true, Some(value)) => env::split_paths(&value).collect(),
+        (true, None) => default(),
+    }
+}
+
+/// Beside the program as `cargo` lays it out, then as a package installs it.
+fn default_driver_dirs(beside: &Path) -> Vec<PathBuf> {
+    let up = beside.parent().unwrap_or(Path::new("/"));
+    vec![up.join("drivers"), up.join("lib/hostler/drivers"), PathBuf::from("/usr/lib/hostler/drivers")]
+}
+
+fn default_state_dir() -> Result<PathBuf, Error> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(PathBuf::from("/var/lib/hostler"));
+    }
+    let base = path_variable("XDG_STATE_HOME")
+        .or_else(|| path_variable("HOME").map(|home| home.join(".local/state")));
+    base.map(|base| base.join("hostler")).ok_or_else(|| {
+        Error::new(Kind::Invalid, "config.state-dir", "no state directory is given and HOME is not set")
+            .hint_command("say where state is kept", "hostler --state-dir DIR …")
+    })
+}
+
+fn absolute(path: PathBuf) -> Result<PathBuf, Error> {
+    std::path::absolute(&path).map_err(|e| {
+        Error::new(Kind::Invalid, "config.state-dir", format!("'{}' is no usable path", path.display()))
+            .caused_by(e)
+    })
+}

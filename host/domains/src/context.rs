@@ -1,0 +1,100 @@
+//! What a driver is given for one call: one domain, and nothing else of this host.
+
+use std::sync::Arc;
+
+use hostler_launch::TemplateSet;
+use hostler_runtime::{DomainContext, Roots, StateAccess};
+use hostler_state::{Definition, RunDir, RunRecord, Uuid};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::host::{Held, Host};
+
+pub(crate) use hostler_runtime::Purpose;
+
+/// Whom a call is about, defined or not.
+pub(crate) struct Subject {
+    pub(crate) uuid: Uuid,
+    pub(crate) name: String,
+    pub(crate) xml: String,
+}
+
+impl Subject {
+    /// A definition as it is stored.
+    pub(crate) fn of(definition: &Definition) -> Self {
+        Self { uuid: definition.uuid, name: definition.name.clone(), xml: definition.xml.clone() }
+    }
+}
+
+/// The record of what a domain was started with.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct RunDocument {
+    /// The document.
+    pub(crate) xml: String,
+    /// The number of the run, from 1: unique among the domains that run.
+    pub(crate) numeric_id: u32,
+}
+
+impl Host {
+    /// A context for a domain: with the document it was started with if it runs, else the stored one.
+    pub(crate) fn context(&self, definition: &Definition, purpose: Purpose) -> Result<DomainContext, Error> {
+        let mut context = self.context_for(&Subject::of(definition), purpose)?;
+        if let Some(running) = self.run_document(&self.state().run_dir(definition.uuid))? {
+            context.xml = running.xml;
+            context.numeric_id = running.numeric_id;
+        }
+        Ok(context)
+    }
+
+    /// A context for whoever it is about, with the document that is given.
+    pub(crate) fn context_for(&self, subject: &Subject, purpose: Purpose) -> Result<DomainContext, Error> {
+        Ok(DomainContext {
+            uuid: subject.uuid,
+            name: subject.name.clone(),
+            xml: subject.xml.clone(),
+            numeric_id: 0,
+            purpose,
+            state: match self.held() {
+                Held::Owner(owner) => StateAccess::Owner(Arc::clone(owner)),
+                Held::Reader(state) => StateAccess::Reader(Arc::clone(state)),
+            },
+            roots: Roots::of_operator(self.config.image_roots.clone()),
+            templates: self.templates()?,
+            shim: self.config.shim.clone(),
+            reset_nvram: false,
+        })
+    }
+
+    /// The document of a domain: what it was started with if it runs, else what is stored.
+    pub(crate) fn current_xml(&self, definition: &Definition) -> Result<String, Error> {
+        let running = self.run_document(&self.state().run_dir(definition.uuid))?;
+        Ok(running.map_or_else(|| definition.xml.clone(), |running| running.xml))
+    }
+
+    /// Writes down what a domain is about to be started with.
+    pub(crate) fn write_run_document(&self, definition: &Definition, run: &RunDir) -> Result<(), Error> {
+        let mut highest = 0;
+        for other in self.state().run_dirs()? {
+            highest = highest.max(self.run_document(&other)?.map_or(0, |document| document.numeric_id));
+        }
+        let document = RunDocument { xml: definition.xml.clone(), numeric_id: highest + 1 };
+        Ok(run.write(RunRecord::Document, &document)?)
+    }
+
+    /// What is running there; nothing when nothing is.
+    fn run_document(&self, run: &RunDir) -> Result<Option<RunDocument>, Error> {
+        if run.is_held()? { Ok(run.read(RunRecord::Document)?) } else { Ok(None) }
+    }
+
+    /// The launch templates: built in, and those of the operator.
+    pub(crate) fn templates(&self) -> Result<Arc<TemplateSet>, Error> {
+        if let Some(templates) = self.loaded_templates.get() {
+            return Ok(Arc::clone(templates));
+        }
+        let templates = match &self.config.template_dir {
+            Some(directory) => TemplateSet::load(directory)?,
+            None => TemplateSet::builtin()?,
+        };
+        Ok(Arc::clone(self.loaded_templates.get_or_init(|| Arc::new(templates))))
+    }
+}

@@ -1,0 +1,142 @@
+//! From the errors of the floors below to the one that verbs return.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use hostler_domain::XmlError;
+use hostler_launch::{LaunchError, LaunchErrorKind, ShimError, ShimErrorKind};
+use hostler_runtime::{Case, RuntimeError, RuntimeErrorKind};
+use hostler_state::StateError;
+
+use crate::error::{Error, Kind};
+
+/// Codes of the image rules begin with this. Refusing an image is a matter of rules, whatever is wrong with it.
+const IMAGE_RULES: &str = "image.";
+
+impl From<StateError> for Error {
+    fn from(error: StateError) -> Self {
+        use hostler_state::Kind as State;
+        let kind = match error.kind {
+            State::Busy => Kind::Busy,
+            State::NotFound => Kind::NotFound,
+            State::InvalidName | State::TooLarge => Kind::Invalid,
+            State::Insecure | State::TooNew => Kind::Denied,
+            _ => Kind::Host,
+        };
+        let converted = Self::new(kind, error.kind.code(), error.to_string());
+        hinted(converted, &error.hints).under(error)
+    }
+}
+
+impl From<XmlError> for Error {
+    fn from(error: XmlError) -> Self {
+        let converted = Self::new(Kind::Invalid, error.code(), error.message.clone())
+            .about("line", error.position.line.to_string())
+            .about("column", error.position.column.to_string())
+            .about("element", &error.path);
+        hinted(converted, &error.hints)
+    }
+}
+
+impl From<ShimError> for Error {
+    fn from(error: ShimError) -> Self {
+        let kind = match error.kind {
+            ShimErrorKind::NotRunning => Kind::Conflict,
+            ShimErrorKind::TimedOut => Kind::TimedOut,
+            ShimErrorKind::Console => Kind::NotFound,
+            _ => Kind::Host,
+        };
+        hinted(Self::new(kind, error.code(), error.to_string()), &error.hints).under(error)
+    }
+}
+
+impl From<LaunchError> for Error {
+    fn from(error: LaunchError) -> Self {
+        let kind = match error.kind {
+            LaunchErrorKind::TimedOut => Kind::TimedOut,
+            LaunchErrorKind::HypervisorFailed => Kind::Hypervisor,
+            _ => Kind::Denied,
+        };
+        hinted(Self::new(kind, error.code(), error.to_string()), &error.hints).under(error)
+    }
+}
+
+impl From<RuntimeError> for Error {
+    fn from(error: RuntimeError) -> Self {
+        let mut converted = match error.problem() {
+            // The driver's own answer, or the host's through the driver: its words, without the driver's name
+            // in front, for the driver did nothing wrong.
+            Some(problem) => {
+                let mut converted =
+                    Self::new(kind_of(problem.case, &problem.code), &problem.code, &problem.message);
+                converted.subject.extend(problem.details.iter().cloned());
+                converted
+            }
+            None => Self::new(kind_of_failure(error.kind), error.code(), error.to_string()),
+        };
+        if let Some(driver) = error.driver() {
+            converted = converted.about("driver", format!("{} {}", driver.name, driver.version));
+        }
+        if let Some(operation) = error.operation() {
+            converted = converted.about("operation", operation.to_string());
+        }
+        let hints = error.hints().to_vec();
+        hinted(converted, &hints).under(error)
+    }
+}
+
+fn kind_of(case: Case, code: &str) -> Kind {
+    match case {
+        Case::Invalid | Case::Unsupported if code.starts_with(IMAGE_RULES) => Kind::Denied,
+        Case::Invalid => Kind::Invalid,
+        Case::Unsupported => Kind::Unsupported,
+        Case::Denied => Kind::Denied,
+        Case::NotFound => Kind::NotFound,
+        Case::Conflict => Kind::Conflict,
+        Case::TimedOut => Kind::TimedOut,
+        Case::Hypervisor => Kind::Hypervisor,
+        Case::Host => Kind::Host,
+        Case::Other => Kind::Driver,
+    }
+}
+
+fn kind_of_failure(kind: RuntimeErrorKind) -> Kind {
+    match kind {
+        RuntimeErrorKind::Denied => Kind::Denied,
+        RuntimeErrorKind::Cache | RuntimeErrorKind::Io => Kind::Host,
+        _ => Kind::Driver,
+    }
+}
+
+fn hinted(mut error: Error, hints: &[String]) -> Error {
+    for hint in hints {
+        error = error.hint(hint);
+    }
+    error
+}
+
+impl Error {
+    /// Keeps what lies under an error whose own sentence has been taken over.
+    fn under(self, error: impl StdError + Send + Sync + 'static) -> Self {
+        if error.source().is_some() { self.caused_by(Cause(Box::new(error))) } else { self }
+    }
+}
+
+/// Shows only the source of the error it holds.
+#[derive(Debug)]
+struct Cause(Box<dyn StdError + Send + Sync>);
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.source() {
+            Some(source) => fmt::Display::fmt(source, f),
+            None => fmt::Display::fmt(&self.0, f),
+        }
+    }
+}
+
+impl StdError for Cause {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source().and_then(StdError::source)
+    }
+}

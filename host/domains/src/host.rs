@@ -1,0 +1,129 @@
+//! The library's one entry: a state directory, held as its owner or opened as a reader.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use hostler_launch::TemplateSet;
+use hostler_state::{Definition, Owner, StateDir, Uuid};
+
+use crate::config::Config;
+use crate::drivers::DriverSet;
+use crate::error::{Error, Kind};
+
+use crate::recovery;
+use crate::reference::DomainRef;
+
+/// How a state directory is opened.
+#[derive(Clone, Copy, Debug)]
+pub enum Access {
+    /// As its one owner, who may change things. Waits this long for another owner to finish.
+    Owner {
+        /// How long to wait.
+        wait: Duration,
+    },
+    /// As one of many readers. Never waits.
+    Reader,
+}
+
+/// A state directory with the drivers of this host.
+///
+/// Methods are asynchronous where they talk to a driver or a hypervisor; what they do on the disk is a few
+/// small files and blocks for well under a millisecond. Dropping a future of a verb that changes something
+/// leaves its intent in the journal: the next owner finishes or undoes it.
+pub struct Host {
+    pub(crate) config: Config,
+    pub(crate) drivers: DriverSet,
+    pub(crate) loaded_templates: OnceLock<Arc<TemplateSet>>,
+    held: Held,
+}
+
+/// How the state directory is held.
+pub(crate) enum Held {
+    /// By us alone.
+    Owner(Arc<Owner>),
+    /// Not at all.
+    Reader(Arc<StateDir>),
+}
+
+impl Host {
+    /// Opens the state directory. An owner first settles what an owner before it left unfinished.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`] naming the process that is at work; [`Kind::Denied`] when the directory is not ours
+    /// alone; [`Kind::Host`].
+    pub async fn open(config: Config, access: Access) -> Result<Self, Error> {
+        let held = match access {
+            Access::Reader => Held::Reader(Arc::new(StateDir::open_reader(&config.state_dir)?)),
+            Access::Owner { wait } => {
+                let root = config.state_dir.clone();
+                let opened = tokio::task::spawn_blocking(move || StateDir::open_owner(&root, wait)).await;
+                Held::Owner(Arc::new(opened.map_err(stopped)??))
+            }
+        };
+        let drivers = DriverSet::new(&config)?;
+        let host = Self { config, drivers, loaded_templates: OnceLock::new(), held };
+        if matches!(access, Access::Owner { .. }) {
+            recovery::settle(&host).await?;
+        }
+        Ok(host)
+    }
+
+    /// The state directory, for reading.
+    pub(crate) fn state(&self) -> &StateDir {
+        match &self.held {
+            Held::Owner(owner) => owner,
+            Held::Reader(state) => state,
+        }
+    }
+
+    /// The state directory, for changing.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when it was opened for reading only: a mistake of the program above.
+    pub(crate) fn owner(&self) -> Result<&Arc<Owner>, Error> {
+        match &self.held {
+            Held::Owner(owner) => Ok(owner),
+            Held::Reader(_) => Err(Error::new(
+                Kind::Conflict,
+                "host.read-only",
+                "the state directory was opened for reading; this verb changes it",
+            )),
+        }
+    }
+
+    /// How the state directory is held.
+    pub(crate) fn held(&self) -> &Held {
+        &self.held
+    }
+
+    /// The definition that the user means.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] with the nearest names.
+    pub(crate) fn find(&self, wanted: &DomainRef) -> Result<Definition, Error> {
+        let text = wanted.text();
+        if let Ok(uuid) = Uuid::parse_str(text)
+            && let Some(definition) = self.state().definition_by_uuid(uuid)?
+        {
+            return Ok(definition);
+        }
+        let definitions = self.state().definitions()?;
+        if let Some(found) = definitions.iter().find(|definition| definition.name == text) {
+            return Ok(found.clone());
+        }
+        let error = Error::new(Kind::NotFound, "domain.not-found", format!("no domain is called '{text}'"))
+            .about("domain", text);
+        Err(
+            match hostler_domain::nearest(text, definitions.iter().map(|definition| definition.name.as_str()))
+            {
+                Some(name) => error.hint(format!("did you mean '{name}'?")),
+                None => error.hint_command("see which there are", "hostler list --all"),
+            },
+        )
+    }
+}
+
+/// A thread for blocking work that did not come back.
+pub(crate) fn stopped(error: tokio::task::JoinError) -> Error {
+    Error::new(Kind::Host, "host.thread", "a thread of the host stopped").caused_by(error)
+}

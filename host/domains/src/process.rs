@@ -1,0 +1,99 @@
+//! The hypervisor process of a domain, whether its driver can reach it or not.
+
+use std::time::Duration;
+
+use hostler_grant::Capability;
+use hostler_launch::{Ending, ExitRecord, ShimClient, ShimErrorKind, ShimStatus, end_orphan};
+use hostler_runtime::Driver;
+use hostler_state::{Definition, RunDir, RunRecord};
+
+use crate::error::{Error, Kind};
+use crate::host::{Host, stopped};
+
+/// Whether the host holds the process of this driver's domains: the driver asked to start one.
+pub(crate) fn is_ours(driver: &Driver) -> bool {
+    driver.manifest().grants.iter().any(|grant| grant.capability == Capability::Process)
+}
+
+/// What the shim says about a running domain's process.
+///
+/// # Errors
+/// [`Kind::Host`] when the shim is gone or silent: the domain is quarantined.
+pub(crate) async fn status(host: &Host, definition: &Definition) -> Result<ShimStatus, Error> {
+    let run = host.state().run_dir(definition.uuid);
+    Ok(blocking(move || ShimClient::connect(&run)?.status()).await??)
+}
+
+/// Waits for the process's end.
+///
+/// # Errors
+/// [`Kind::TimedOut`] when it still runs after `wait`.
+pub(crate) async fn wait(host: &Host, definition: &Definition, wait: Duration) -> Result<(), Error> {
+    let run = host.state().run_dir(definition.uuid);
+    let ended = blocking(move || match ShimClient::connect(&run).and_then(|shim| shim.wait(wait)) {
+        // It ended between the question and the answer.
+        Err(error) if matches!(error.kind, ShimErrorKind::NotRunning | ShimErrorKind::Closed) => Ok(true),
+        ended => ended.map(|ending| ending.is_some()),
+    })
+    .await??;
+    if ended {
+        return released(host, definition).await;
+    }
+    let message = format!("the domain '{}' still runs after {} s", definition.name, wait.as_secs());
+    Err(Error::new(Kind::TimedOut, "domain.still-running", message)
+        .hint("its guest has been asked to switch off; it may be slow, or not listen")
+        .hint_command(
+            "end it now; what the guest has not written is lost",
+            format!("hostler destroy {}", definition.name),
+        ))
+}
+
+/// Ends the process, through its shim or, where that is gone, by what the run directory says of it.
+///
+/// # Errors
+/// [`Kind::Host`] when it cannot be identified or will not end.
+pub(crate) async fn end(host: &Host, definition: &Definition, wait: Duration) -> Result<(), Error> {
+    let run = host.state().run_dir(definition.uuid);
+    blocking(move || match ShimClient::connect(&run).and_then(|shim| shim.end(true, wait)) {
+        Err(error) if matches!(error.kind, ShimErrorKind::NotRunning | ShimErrorKind::Closed) => Ok(()),
+        Err(error) if error.kind == ShimErrorKind::Orphaned => end_orphan(&run),
+        ended => ended.map(drop),
+    })
+    .await??;
+    released(host, definition).await
+}
+
+/// Waits until the run lock is free: the shim writes its last record before it lets go.
+async fn released(host: &Host, definition: &Definition) -> Result<(), Error> {
+    let run = host.state().run_dir(definition.uuid);
+    if blocking(move || run.wait_released(RELEASE_WAIT)).await?? {
+        return Ok(());
+    }
+    let message =
+        format!("the hypervisor of '{}' has ended, and something still holds its run lock", definition.name);
+    Err(Error::new(Kind::Host, "domain.lock-held", message).hint_command(
+        "see who holds it",
+        format!("fuser -v '{}'", host.state().run_dir(definition.uuid).lock_path().display()),
+    ))
+}
+
+/// How long a shim may take from its hypervisor's end to its own.
+const RELEASE_WAIT: Duration = Duration::from_secs(10);
+
+/// Why the last run ended, if it did not end as it was meant to.
+pub(crate) fn last_ending(run: &RunDir) -> Option<String> {
+    let record: ExitRecord = run.read(RunRecord::Exit).ok().flatten()?;
+    Some(match record.ending {
+        Ending::Exited(0) => record.reason.word().to_owned(),
+        Ending::Exited(status) => format!("{} (exit status {status})", record.reason.word()),
+        Ending::Killed(signal) => format!("{} (signal {signal})", record.reason.word()),
+        Ending::Unknown => record.reason.word().to_owned(),
+    })
+}
+
+/// Runs what blocks on a thread for that.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(stopped)
+}

@@ -1,0 +1,96 @@
+//! What a new owner does first: finishes or undoes what the owner before it left unfinished.
+
+use std::time::Duration;
+
+use hostler_state::{Definition, Intent};
+
+use crate::context::Purpose;
+use crate::error::Error;
+use crate::host::Host;
+use crate::process;
+use crate::summary::RunState;
+
+/// How long a half-started hypervisor may take to end before it is killed.
+const END_WAIT: Duration = Duration::from_secs(5);
+
+/// Verbs that write an intent before their first effect.
+pub(crate) mod verb {
+    /// A hypervisor is being started.
+    pub(crate) const START: &str = "start";
+    /// A definition is being removed.
+    pub(crate) const UNDEFINE: &str = "undefine";
+}
+
+/// Settles the journal, then removes transient domains whose process has ended.
+///
+/// # Errors
+/// What keeps the state directory from being settled; the intent stays for the next owner.
+pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
+    for intent in host.state().pending()? {
+        match intent.verb.as_str() {
+            verb::START => settle_start(host, &intent).await?,
+            verb::UNDEFINE => crate::verbs::undefine::remove(host, intent.domain)?,
+            other => {
+                // A newer version's intent, or a damaged one that still reads: leave it to who knows.
+                tracing::warn!(verb = other, id = intent.id, "an unknown operation is pending");
+                continue;
+            }
+        }
+        host.owner()?.journal().finish(&intent)?;
+    }
+    forget_ended_transients(host)
+}
+
+/// A start that was not acknowledged: kept if its guest has begun, undone if it has not.
+async fn settle_start(host: &Host, intent: &Intent) -> Result<(), Error> {
+    let Some(definition) = host.state().definition_by_uuid(intent.domain)? else { return Ok(()) };
+    if !host.state().run_dir(intent.domain).is_held()? {
+        return undo_start(host, &definition);
+    }
+    match state_by_driver(host, &definition).await {
+        Ok(RunState::Starting | RunState::Off) => {
+            process::end(host, &definition, END_WAIT).await?;
+            undo_start(host, &definition)
+        }
+        // It runs, or nobody can tell: a guest is never killed on a guess. It is listed either way.
+        Ok(_) => Ok(()),
+        Err(error) => {
+            tracing::warn!(domain = definition.name, %error, "a half-finished start cannot be looked into");
+            Ok(())
+        }
+    }
+}
+
+async fn state_by_driver(host: &Host, definition: &Definition) -> Result<RunState, Error> {
+    let driver = host.drivers.by_name(&definition.driver)?;
+    let context = host.context(definition, Purpose::Operate)?;
+    Ok(driver.reattach(&context).await?.into())
+}
+
+/// Leaves nothing of a start that did not come to be. A transient domain was only its start.
+pub(crate) fn undo_start(host: &Host, definition: &Definition) -> Result<(), Error> {
+    if !definition.persistent {
+        remove_transient(host, definition)?;
+    }
+    Ok(())
+}
+
+fn forget_ended_transients(host: &Host) -> Result<(), Error> {
+    for definition in host.state().definitions()? {
+        let ended = !definition.persistent
+            && host.drivers.by_name(&definition.driver).is_ok_and(|driver| process::is_ours(&driver))
+            && !host.state().run_dir(definition.uuid).is_held()?;
+        if ended {
+            remove_transient(host, &definition)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a transient domain that has ended, with its run directory.
+pub(crate) fn remove_transient(host: &Host, definition: &Definition) -> Result<(), Error> {
+    let owner = host.owner()?;
+    owner.remove_run_dir(definition.uuid)?;
+    owner.remove_definition(definition.uuid)?;
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! `native`: the command line that a start would run, without running it.
+
+use hostler_launch::CommandLine;
+use hostler_state::Uuid;
+
+use crate::context::{Purpose, Subject};
+use crate::error::{Error, Kind};
+use crate::host::Host;
+use crate::reference::DomainRef;
+
+/// What to show the command line of.
+#[derive(Clone, Debug)]
+pub enum NativeSource {
+    /// A defined domain.
+    Domain(DomainRef),
+    /// A document that need not be defined.
+    Xml(String),
+}
+
+impl Host {
+    /// The launch that the driver would ask for, with real paths in place of descriptors. Opens no image and
+    /// changes nothing; backing files that the document does not declare are left out.
+    ///
+    /// With `comparison`, it is written as libvirt would write it, to be held against libvirt's own.
+    ///
+    /// # Errors
+    /// What `define` and `start` refuse in the document; [`Kind::Unsupported`] when the driver cannot show it.
+    pub async fn native(&self, source: NativeSource, comparison: bool) -> Result<CommandLine, Error> {
+        let (driver, subject) = match source {
+            NativeSource::Domain(wanted) => {
+                let definition = self.find(&wanted)?;
+                (self.drivers.by_name(&definition.driver)?, Subject::of(&definition))
+            }
+            NativeSource::Xml(xml) => {
+                let domain = hostler_domain::Domain::parse(&xml)?;
+                let driver = self.drivers.for_type(domain.kind.as_str()).await?;
+                let uuid =
+                    domain.uuid.as_ref().map_or_else(Uuid::nil, |uuid| Uuid::from_bytes(*uuid.as_bytes()));
+                (driver, Subject { uuid, name: domain.name.as_str().to_owned(), xml })
+            }
+        };
+        if !driver.has_native_config() {
+            let message = format!("the driver '{}' cannot show a launch", driver.manifest().name);
+            return Err(Error::new(Kind::Unsupported, "driver.no-native-config", message));
+        }
+        let context =
+            self.context_for(&subject, if comparison { Purpose::Compare } else { Purpose::Describe })?;
+        let recorded = driver.show(&context).await?;
+        let templates = self.templates()?;
+        let template = templates.get(&recorded.plan.template)?;
+        Ok(hostler_launch::describe_unchecked(&recorded.plan, &recorded.handles, template)?)
+    }
+}

@@ -1,0 +1,49 @@
+//! `show`: everything about one domain.
+
+use hostler_domain::Domain;
+use hostler_runtime::Roots;
+
+use crate::chain;
+use crate::error::Error;
+use crate::host::Host;
+use crate::reference::DomainRef;
+use crate::summary::{DiskSummary, DomainDetails};
+use crate::verbs::console::consoles;
+
+impl Host {
+    /// Everything about a domain. Its chains are resolved anew, from what is on the disk now; what cannot be
+    /// resolved is told in place.
+    ///
+    /// # Errors
+    /// [`crate::Kind::NotFound`].
+    pub async fn show(&self, wanted: &DomainRef) -> Result<DomainDetails, Error> {
+        let definition = self.find(wanted)?;
+        let summary = self.summarise(&definition).await?;
+        let domain = Domain::parse(&definition.xml)?;
+        let roots = Roots::of_operator(self.config.image_roots.clone());
+        let disks = domain
+            .devices
+            .disks
+            .iter()
+            .map(|disk| DiskSummary {
+                target: disk.target.to_string(),
+                device: disk.device.as_str().to_owned(),
+                chain: chain::of_disk(disk, &roots)
+                    .map(|chain| chain.layers)
+                    .map_err(|error| error.to_string()),
+            })
+            .collect();
+        let store = self.state().variable_store_path(definition.uuid);
+        Ok(DomainDetails {
+            title: domain.title.clone(),
+            machine: domain.os.machine.clone(),
+            generation: definition.generation,
+            created_unix_ms: definition.created_unix_ms,
+            disks,
+            consoles: consoles(&domain),
+            variable_store: store.exists().then_some(store),
+            unmodelled: domain.unmodelled().iter().map(ToString::to_string).collect(),
+            summary,
+        })
+    }
+}

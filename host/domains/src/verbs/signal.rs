@@ -1,0 +1,117 @@
+//! `shutdown`, `destroy`, `suspend`, `resume`, `reset`: one call of the driver each.
+
+use std::time::Duration;
+
+use hostler_runtime::RuntimeError;
+use hostler_state::Definition;
+
+use crate::context::Purpose;
+use crate::error::{Error, Kind};
+use crate::host::Host;
+use crate::process;
+use crate::recovery;
+use crate::reference::DomainRef;
+use crate::summary::{DomainSummary, RunState};
+
+/// How long a hypervisor that is destroyed may take before it is killed, and then to be gone.
+const DESTROY_WAIT: Duration = Duration::from_secs(10);
+
+impl Host {
+    /// Asks the guest to switch itself off. With `wait`, returns when its process has ended.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when it does not run; [`Kind::TimedOut`] when it still runs after `wait`: the guest
+    /// has been asked all the same.
+    pub async fn shutdown(&self, wanted: &DomainRef, wait: Option<Duration>) -> Result<DomainSummary, Error> {
+        let definition = self.active(wanted).await?;
+        let driver = self.drivers.by_name(&definition.driver)?;
+        driver.shutdown(&self.context(&definition, Purpose::Operate)?).await?;
+        if let Some(wait) = wait {
+            process::wait(self, &definition, wait).await?;
+        }
+        self.after_end(&definition).await
+    }
+
+    /// Ends the domain now. A process that its driver cannot reach any more is ended by the host.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when it does not run; [`Kind::Host`] when it will not end.
+    pub async fn destroy(&self, wanted: &DomainRef) -> Result<DomainSummary, Error> {
+        let definition = self.active(wanted).await?;
+        let by_driver = self.destroy_by_driver(&definition).await;
+        if self.state().run_dir(definition.uuid).is_held()? {
+            if let Err(error) = by_driver {
+                tracing::warn!(domain = definition.name, %error, "the driver could not destroy it; the host does");
+            }
+            process::end(self, &definition, DESTROY_WAIT).await?;
+        } else {
+            by_driver?;
+        }
+        self.after_end(&definition).await
+    }
+
+    async fn destroy_by_driver(&self, definition: &Definition) -> Result<(), Error> {
+        let driver = self.drivers.by_name(&definition.driver)?;
+        Ok(driver.destroy(&self.context(definition, Purpose::Operate)?).await?)
+    }
+
+    /// Stops the guest's processors.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when it does not run, or what the driver answers.
+    pub async fn suspend(&self, wanted: &DomainRef) -> Result<DomainSummary, Error> {
+        let definition = self.active(wanted).await?;
+        let driver = self.drivers.by_name(&definition.driver)?;
+        self.done(&definition, driver.suspend(&self.context(&definition, Purpose::Operate)?).await).await
+    }
+
+    /// Lets the guest's processors go on.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when it does not run, or what the driver answers.
+    pub async fn resume(&self, wanted: &DomainRef) -> Result<DomainSummary, Error> {
+        let definition = self.active(wanted).await?;
+        let driver = self.drivers.by_name(&definition.driver)?;
+        self.done(&definition, driver.resume(&self.context(&definition, Purpose::Operate)?).await).await
+    }
+
+    /// Presses the reset button.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when it does not run, or what the driver answers.
+    pub async fn reset(&self, wanted: &DomainRef) -> Result<DomainSummary, Error> {
+        let definition = self.active(wanted).await?;
+        let driver = self.drivers.by_name(&definition.driver)?;
+        self.done(&definition, driver.reset(&self.context(&definition, Purpose::Operate)?).await).await
+    }
+
+    async fn done(
+        &self,
+        definition: &Definition,
+        result: Result<(), RuntimeError>,
+    ) -> Result<DomainSummary, Error> {
+        result?;
+        self.summarise(definition).await
+    }
+
+    /// The definition of a domain of which something lives; only an owner gets it.
+    async fn active(&self, wanted: &DomainRef) -> Result<Definition, Error> {
+        self.owner()?;
+        let definition = self.find(wanted)?;
+        if self.summarise(&definition).await?.state.is_active() {
+            return Ok(definition);
+        }
+        Err(Error::new(Kind::Conflict, "domain.off", format!("the domain '{}' is off", definition.name))
+            .about("domain", &definition.name)
+            .hint_command("start it", format!("hostler start {}", definition.name)))
+    }
+
+    /// How the domain stands after something that may have ended it. A transient one is forgotten then.
+    async fn after_end(&self, definition: &Definition) -> Result<DomainSummary, Error> {
+        let summary = self.summarise(definition).await?;
+        if summary.state == RunState::Off && !definition.persistent {
+            recovery::remove_transient(self, definition)?;
+        }
+        Ok(summary)
+    }
+}

@@ -1,0 +1,102 @@
+//! `start`: runs a defined domain's hypervisor.
+
+use std::time::Duration;
+
+use hostler_domain::Domain;
+use hostler_state::Definition;
+use serde_json::Value;
+
+use crate::chain;
+use crate::context::Purpose;
+use crate::drivers;
+use crate::error::{Error, Kind};
+use crate::host::Host;
+use crate::process;
+use crate::recovery::{self, verb};
+use crate::reference::DomainRef;
+use crate::summary::{RunState, Started};
+
+/// How long what a failed start has launched may take to end.
+const UNDO_WAIT: Duration = Duration::from_secs(5);
+
+/// How a domain is started.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StartOptions {
+    /// Leave the guest's processors stopped.
+    pub paused: bool,
+    /// Make the variable store anew from its pristine template first.
+    pub reset_nvram: bool,
+}
+
+impl Host {
+    /// Starts a defined domain. When this returns its guest runs (or is paused, if that was asked for).
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when it runs already; whatever image rules, firmware, driver, policy or hypervisor
+    /// refuse. Nothing of it runs then, and the variable store is as it was.
+    pub async fn start(&self, wanted: &DomainRef, options: StartOptions) -> Result<Started, Error> {
+        let definition = self.find(wanted)?;
+        self.start_definition(&definition, options).await
+    }
+
+    /// Starts what is stored under this definition, journalled.
+    pub(crate) async fn start_definition(
+        &self,
+        definition: &Definition,
+        options: StartOptions,
+    ) -> Result<Started, Error> {
+        let owner = self.owner()?;
+        self.require_off(definition).await?;
+        let intent = owner.journal().begin(verb::START, definition.uuid, "begun", Value::Null)?;
+        let run = owner.create_run_dir(definition.uuid)?;
+        self.write_run_document(definition, &run)?;
+        let result = self.start_by_driver(definition, options).await;
+        if result.is_err() {
+            self.undo(definition).await?;
+        }
+        owner.journal().finish(&intent)?;
+        result
+    }
+
+    async fn start_by_driver(
+        &self,
+        definition: &Definition,
+        options: StartOptions,
+    ) -> Result<Started, Error> {
+        let driver = self.drivers.by_name(&definition.driver)?;
+        let mut context = self.context(definition, Purpose::Operate)?;
+        context.reset_nvram = options.reset_nvram;
+        let facts = if options.paused { vec![("paused".to_owned(), "yes".to_owned())] } else { Vec::new() };
+        driver.start(&context, &facts).await?;
+        Ok(Started {
+            summary: self.summarise(definition).await?,
+            chains: chain::of_domain(&Domain::parse(&definition.xml)?, &context.roots),
+            driver: drivers::summary(&driver).await?,
+        })
+    }
+
+    /// Refuses a domain of which something lives.
+    async fn require_off(&self, definition: &Definition) -> Result<(), Error> {
+        let summary = self.summarise(definition).await?;
+        if summary.state == RunState::Off {
+            return Ok(());
+        }
+        let message = format!("the domain '{}' is {}", definition.name, summary.state.word());
+        let error = Error::new(Kind::Conflict, "domain.active", message).about("domain", &definition.name);
+        Err(match (summary.state, summary.reason) {
+            (RunState::Quarantined, Some(reason)) => error.hint(reason).hint_command(
+                "end what is left of it; a guest that still runs is lost",
+                format!("hostler destroy {}", definition.name),
+            ),
+            _ => error,
+        })
+    }
+
+    /// Ends whatever a failed start has launched.
+    async fn undo(&self, definition: &Definition) -> Result<(), Error> {
+        if self.state().run_dir(definition.uuid).is_held()? {
+            process::end(self, definition, UNDO_WAIT).await?;
+        }
+        recovery::undo_start(self, definition)
+    }
+}
