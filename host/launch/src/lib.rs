@@ -27,7 +27,7 @@ pub use qmp::arguments::{RenderedArguments, render_arguments};
 pub use shim::client::{ShimClient, ShimStatus};
 pub use shim::finish::STOPPED;
 pub use shim::orphan::end_orphan;
-pub use shim::record::Ending;
+pub use shim::record::{Ending, ExitRecord, ProcessRecord, StopReason};
 pub use shim::start::{LaunchContext, launch};
 pub use template::check::{Checked, check};
 pub use template::{Template, TemplateSet};

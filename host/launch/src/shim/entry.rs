@@ -212,6 +212,7 @@ impl Prepared {
             tail: Tail::new(OUTPUT_TAIL_BYTES),
             ready_by,
             was_ready: false,
+            timed_out: false,
             end_wanted: false,
             kill_at: None,
             shutdown: None,

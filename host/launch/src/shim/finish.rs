@@ -31,7 +31,7 @@ impl Server {
         }
     }
 
-    /// Everything in its order: what follows the lock's release must be done by then.
+    /// Everything in its order: whoever hears of the end finds the records written and the lock free.
     fn end(&mut self, ending: Ending) {
         if let Err(error) = end_strays() {
             self.note(&format!("processes that the program left behind: {error}"));
@@ -49,10 +49,6 @@ impl Server {
         if let Err(error) = self.append_event(&record) {
             self.note(&format!("the event of the end: {error}"));
         }
-        if !self.was_ready {
-            let message = format!("the hypervisor ended before its monitor answered ({})", words(ending));
-            self.tell(StartFailure::Hypervisor, &message);
-        }
         if let Err(error) = std::fs::remove_file(self.run.socket_path())
             && error.kind() != io::ErrorKind::NotFound
         {
@@ -60,6 +56,17 @@ impl Server {
         }
         self.ended = Some(record);
         self.lock = None;
+        if !self.was_ready {
+            self.tell_failure(ending);
+        }
+    }
+
+    fn tell_failure(&mut self, ending: Ending) {
+        if self.timed_out {
+            return self.tell(StartFailure::TimedOut, "the hypervisor's monitor did not answer in time");
+        }
+        let message = format!("the hypervisor ended before its monitor answered ({})", words(ending));
+        self.tell(StartFailure::Hypervisor, &message);
     }
 
     /// Takes what was written before the end: it holds the reason.

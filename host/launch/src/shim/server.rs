@@ -50,6 +50,8 @@ pub(crate) struct Server {
     /// Until when the monitor must have answered; nothing once it has.
     pub(crate) ready_by: Option<Instant>,
     pub(crate) was_ready: bool,
+    /// The monitor did not answer in time, so the program was killed.
+    pub(crate) timed_out: bool,
     /// Somebody asked for the end.
     pub(crate) end_wanted: bool,
     pub(crate) kill_at: Option<Instant>,
@@ -163,8 +165,7 @@ impl Server {
     fn pass_time(&mut self, now: Instant) {
         if self.ready_by.is_some_and(|moment| moment <= now) {
             self.ready_by = None;
-            self.end_wanted = true;
-            self.tell(StartFailure::TimedOut, "the hypervisor's monitor did not answer in time");
+            self.timed_out = true;
             self.program.signal(Signal::KILL);
         }
         if self.kill_at.is_some_and(|moment| moment <= now) {
