@@ -29,6 +29,7 @@ impl Aliases {
     }
 
     /// Every device with its id.
+    #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (NodeId, &str)> {
         self.0.iter().map(|(node, alias)| (*node, alias.as_str()))
     }
@@ -207,5 +208,63 @@ fn slot(module: &MemoryDevice) -> Option<u32> {
     match module.info.address {
         Some(Address::Dimm { slot, .. }) => slot,
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn aliases(machine: &str, devices: &str) -> Vec<String> {
+        let xml = format!(
+            "<domain type='kvm'><name>a</name><memory>1</memory><vcpu>1</vcpu><os><type arch='x86_64' \
+             machine='{machine}'>hvm</type></os><devices>{devices}</devices></domain>"
+        );
+        let domain = Domain::parse(&xml).unwrap();
+        let aliases = assign(&domain);
+        let devices = domain.devices.node.unwrap();
+        let nodes = domain.document().elements(devices);
+        nodes.map(|node| aliases.get(node).unwrap_or("-").to_owned()).collect()
+    }
+
+    #[test]
+    fn controllers_of_the_machine_keep_its_names() {
+        let controllers = "<controller type='pci' index='0' model='pcie-root'/>\
+             <controller type='sata' index='0'><alias name='ua-mine'/></controller>\
+             <controller type='sata' index='1'/><controller type='usb' index='0' model='qemu-xhci'/>\
+             <controller type='usb' index='1' model='ich9-ehci1'><alias name='ua-usb'/></controller>\
+             <controller type='usb' index='1' model='ich9-uhci1'/>";
+        assert_eq!(aliases("q35", controllers), ["pcie.0", "ide", "sata1", "usb", "ua-usb", "ua-usb"]);
+        let ide = "<controller type='ide' index='0'/><controller type='pci' index='0' model='pci-root'/>";
+        assert_eq!(aliases("pc", ide), ["ide", "pci.0"]);
+    }
+
+    #[test]
+    fn disks_are_named_by_place_or_target() {
+        let place = "<address type='drive' controller='1' bus='0' target='2' unit='3'/>";
+        let disks = format!(
+            "<controller type='scsi' index='1' model='virtio-scsi'/>\
+             <disk type='block'><target dev='sda' bus='scsi'/>{place}</disk>\
+             <disk type='block'><target dev='sdb' bus='sata'/>{place}</disk>\
+             <disk type='block'><target dev='vdc' bus='virtio'/></disk>\
+             <disk type='block'><target dev='sdd' bus='usb'/></disk>"
+        );
+        let expected = ["scsi1", "scsi1-0-2-3", "sata1-0-3", "virtio-disk2", "usb-disk3"];
+        assert_eq!(aliases("q35", &disks), expected);
+        let narrow = disks.replace("virtio-scsi", "lsilogic");
+        assert_eq!(aliases("q35", &narrow).get(1).map(String::as_str), Some("scsi1-0-3"));
+    }
+
+    #[test]
+    fn the_console_of_the_first_serial_port_has_its_name() {
+        let devices = "<serial type='pty'/><console type='pty'><target type='serial'/></console>\
+             <console type='pty'><target type='virtio'/></console>";
+        assert_eq!(aliases("pc", devices), ["serial0", "serial0", "console1"]);
+    }
+
+    #[test]
+    fn the_primary_video_device_is_the_first() {
+        let devices = "<video><model type='qxl'/></video><video><model type='qxl' primary='yes'/></video>";
+        assert_eq!(aliases("pc", devices), ["video1", "video0"]);
     }
 }

@@ -1,17 +1,13 @@
-//! Controllers: their numbers, and those that a machine or a device implies.
+//! Controllers: their numbers, their models, and those that a machine brings.
 
 use std::collections::BTreeSet;
 
-use hostler_sdk::domain::address::Address;
 use hostler_sdk::domain::{Fragment, NodeId};
 use hostler_sdk::{Error, ProblemExt};
 
 use super::draft::Draft;
 use super::usb_companions;
 use crate::machine::{UNNAMED_SCSI_MODEL, UNNAMED_USB_MODEL};
-
-/// Most controllers of one type that are added because a device names a high index.
-const MAX_CONTROLLERS: u32 = 256;
 
 /// A controller as the document has it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,7 +162,8 @@ pub(super) fn add_defaults(draft: &mut Draft) -> Result<(), Error> {
     Ok(())
 }
 
-fn need(draft: &mut Draft, kind: &str, index: u32, model: Option<&str>) -> Result<(), Error> {
+/// Adds a controller unless it is there.
+pub(super) fn need(draft: &mut Draft, kind: &str, index: u32, model: Option<&str>) -> Result<(), Error> {
     if find(draft, kind, index).is_none() {
         add(draft, kind, index, model)?;
     }
@@ -206,61 +203,6 @@ fn check_root(draft: &Draft) -> Result<(), Error> {
                 .hint("use 'pcie-expander-bus' on q35 and 'pci-expander-bus' on pc")
                 .unsupported());
         }
-    }
-    Ok(())
-}
-
-/// Adds the controllers that disks and other devices name.
-pub(super) fn add_on_demand(draft: &mut Draft) -> Result<(), Error> {
-    for bus in ["scsi", "fdc", "ide", "sata"] {
-        let wanted = draft.devices("disk").into_iter().filter_map(|disk| {
-            (draft.child_get(disk, "target", "bus") == Some(bus)).then(|| named_controller(draft, disk))?
-        });
-        need_up_to(draft, bus, wanted.max())?;
-    }
-    for (kind, index) in named_by_ports(draft) {
-        need(draft, kind, index, None)?;
-    }
-    let scsi = draft.devices("hostdev").into_iter().filter(|node| draft.says(*node, "type", "scsi"));
-    let scsi = scsi.filter_map(|node| named_controller(draft, node)).max();
-    need_up_to(draft, "scsi", scsi)
-}
-
-/// The controllers that channels, consoles and smartcards name; 0 for ports that leave it open.
-fn named_by_ports(draft: &Draft) -> BTreeSet<(&'static str, u32)> {
-    let index = |node: NodeId| named_controller(draft, node).map_or(0, |(index, _)| index);
-    let consoles = draft.devices("console").into_iter();
-    let ports = consoles.chain(draft.devices("channel"));
-    let ports = ports.filter(|port| draft.child_get(*port, "target", "type") == Some("virtio"));
-    let ports = ports.map(|port| ("virtio-serial", index(port)));
-    let cards = draft.devices("smartcard").into_iter().map(|card| ("ccid", index(card)));
-    ports.chain(cards).collect()
-}
-
-fn named_controller(draft: &Draft, node: NodeId) -> Option<(u32, NodeId)> {
-    match draft.place(node)? {
-        Address::Drive(drive) => Some((drive.controller, node)),
-        Address::VirtioSerial { controller, .. } | Address::Ccid { controller, .. } => {
-            Some((controller, node))
-        }
-        _ => None,
-    }
-}
-
-fn need_up_to(draft: &mut Draft, kind: &str, highest: Option<(u32, NodeId)>) -> Result<(), Error> {
-    let Some((highest, node)) = highest else { return Ok(()) };
-    if find(draft, kind, highest).is_none() && highest >= MAX_CONTROLLERS {
-        return Err(draft
-            .refuse(
-                node,
-                "qemu.controller-index",
-                format!("this device is on '{kind}' controller {highest}, which is not there"),
-            )
-            .hint(format!("use a controller below {MAX_CONTROLLERS}, or add the controller"))
-            .invalid());
-    }
-    for index in 0..=highest.min(MAX_CONTROLLERS) {
-        need(draft, kind, index, None)?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ pub(crate) mod controllers;
 pub(crate) mod draft;
 mod input;
 mod network;
+mod on_demand;
 mod platform;
 mod usb_companions;
 pub(crate) mod video;
@@ -57,7 +58,7 @@ fn add_implied(draft: &mut Draft) -> Result<(), Error> {
     audio::add(draft)?;
     chardev::settle(draft)?;
     drive::assign_smartcards(draft)?;
-    controllers::add_on_demand(draft)?;
+    on_demand::add(draft)?;
     controllers::name_models(draft)?;
     usb_companions::settle(draft)?;
     input::add(draft)?;

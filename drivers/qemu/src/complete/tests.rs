@@ -1,6 +1,7 @@
 //! Completion against recorded machines, under properties, and where it must refuse.
 
 mod corpus;
+mod defaults;
 mod properties;
 mod refusals;
 mod report;

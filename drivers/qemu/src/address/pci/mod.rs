@@ -5,6 +5,7 @@ mod bus;
 mod bus_set;
 mod connect;
 mod fixed;
+mod kinds;
 mod refuse;
 mod requests;
 mod settings;

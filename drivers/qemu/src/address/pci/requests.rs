@@ -5,6 +5,7 @@ use hostler_sdk::domain::address::{Address, PciAddress};
 use hostler_sdk::{Error, ProblemExt};
 
 use super::connect::Plug;
+use super::kinds;
 use crate::address::drive;
 use crate::complete::controllers::{self, Controller};
 use crate::complete::draft::Draft;
@@ -55,29 +56,29 @@ pub(super) fn residents(draft: &Draft) -> Result<Vec<Resident>, Error> {
     for controller in controllers.iter().filter(|controller| controller.kind == "pci") {
         list.pci_controller(controller);
     }
-    list.each("filesystem", filesystem);
-    list.each("interface", interface);
-    list.each("sound", sound);
+    list.each("filesystem", kinds::filesystem);
+    list.each("interface", kinds::interface);
+    list.each("sound", kinds::sound);
     for controller in controllers.iter().filter(|controller| controller.kind != "pci") {
-        if let Some((plug, role)) = controller_request(draft, controller) {
+        if let Some((plug, role)) = kinds::controller(draft, controller) {
             list.add(controller.node, plug, role);
         }
     }
     for disk in drive::in_target_order(draft, "virtio") {
-        list.add(disk, virtio(draft, disk), Role::Ordinary);
+        list.add(disk, kinds::virtio(draft, disk), Role::Ordinary);
     }
-    list.each("interface", passed_through_interface);
-    list.each("hostdev", hostdev);
-    list.each("memballoon", by_virtio_model);
-    list.each("rng", by_virtio_model);
+    list.each("interface", kinds::passed_through_interface);
+    list.each("hostdev", kinds::hostdev);
+    list.each("memballoon", kinds::by_virtio_model);
+    list.each("rng", kinds::by_virtio_model);
     list.each("watchdog", |draft, node| draft.says(node, "model", "i6300esb").then_some(Plug::Pci));
     list.videos();
     list.each("shmem", |_, _| Some(Plug::Pci));
-    list.each("input", |draft, node| bus_is(draft, node, "virtio").then(|| virtio(draft, node)));
-    list.each("serial", pci_serial);
+    list.each("input", |draft, node| draft.says(node, "bus", "virtio").then(|| kinds::virtio(draft, node)));
+    list.each("serial", kinds::pci_serial);
     list.each("iommu", |draft, node| draft.says(node, "model", "virtio").then_some(Plug::Integrated));
-    list.each("vsock", by_virtio_model);
-    list.each("memory", memory);
+    list.each("vsock", kinds::by_virtio_model);
+    list.each("memory", kinds::memory);
     match list.misplaced {
         Some(node) => Err(refuse_address_type(draft, node)),
         None => Ok(list.found),
@@ -150,116 +151,9 @@ impl Residents<'_> {
 
     fn videos(&mut self) {
         for (place, node) in video::in_order(self.draft).into_iter().enumerate() {
-            if let Some(plug) = video_plug(self.draft, node) {
+            if let Some(plug) = kinds::video(self.draft, node) {
                 self.add(node, plug, if place == 0 { Role::PrimaryVideo } else { Role::Ordinary });
             }
         }
-    }
-}
-
-/// Whether a device's model is the one for guests that know only old virtio: a conventional device.
-fn flavour(model: Option<&str>) -> Plug {
-    if model.is_some_and(|model| model.ends_with("-transitional") && !model.ends_with("-non-transitional")) {
-        Plug::Pci
-    } else {
-        Plug::Express
-    }
-}
-
-fn virtio(draft: &Draft, node: NodeId) -> Plug {
-    flavour(draft.get(node, "model"))
-}
-
-fn by_virtio_model(draft: &Draft, node: NodeId) -> Option<Plug> {
-    let model = draft.get(node, "model");
-    (model != Some("none")).then(|| flavour(model))
-}
-
-fn bus_is(draft: &Draft, node: NodeId, bus: &str) -> bool {
-    draft.says(node, "bus", bus)
-}
-
-fn filesystem(draft: &Draft, node: NodeId) -> Option<Plug> {
-    Some(virtio(draft, node))
-}
-
-fn interface(draft: &Draft, node: NodeId) -> Option<Plug> {
-    if draft.says(node, "type", "hostdev") {
-        return None;
-    }
-    match draft.child_get(node, "model", "type") {
-        Some("usb-net") => None,
-        Some("rtl8139" | "ne2k_pci" | "pcnet" | "i82551" | "i82557b" | "i82559er" | "vmxnet3") => {
-            Some(Plug::Pci)
-        }
-        Some("e1000" | "e1000-82544gc" | "e1000-82545em" | "tulip") => Some(Plug::Pci),
-        model => Some(flavour(model)),
-    }
-}
-
-fn passed_through_interface(draft: &Draft, node: NodeId) -> Option<Plug> {
-    draft.says(node, "type", "hostdev").then_some(Plug::Express)
-}
-
-fn sound(draft: &Draft, node: NodeId) -> Option<Plug> {
-    (!matches!(draft.get(node, "model"), Some("sb16" | "pcspk" | "usb"))).then_some(Plug::Pci)
-}
-
-fn hostdev(draft: &Draft, node: NodeId) -> Option<Plug> {
-    match draft.get(node, "type") {
-        Some("pci") => Some(Plug::Express),
-        Some("mdev") => {
-            (!matches!(draft.get(node, "model"), Some("vfio-ap" | "vfio-ccw"))).then_some(Plug::Express)
-        }
-        Some("scsi_host") => Some(virtio(draft, node)),
-        _ => None,
-    }
-}
-
-fn video_plug(draft: &Draft, node: NodeId) -> Option<Plug> {
-    match draft.child_get(node, "model", "type") {
-        Some("none" | "ramfb") => None,
-        Some("bochs" | "virtio") => Some(Plug::Express),
-        _ => Some(Plug::Pci),
-    }
-}
-
-fn pci_serial(draft: &Draft, node: NodeId) -> Option<Plug> {
-    (draft.child_get(node, "target", "type") == Some("pci-serial")).then_some(Plug::Pci)
-}
-
-fn memory(draft: &Draft, node: NodeId) -> Option<Plug> {
-    matches!(draft.get(node, "model"), Some("virtio-mem" | "virtio-pmem")).then_some(Plug::Express)
-}
-
-fn controller_request(draft: &Draft, controller: &Controller) -> Option<(Plug, Role)> {
-    let machine = draft.machine;
-    let first = controller.index == Some(0);
-    match controller.kind.as_str() {
-        "ide" if machine.has_builtin_ide() => first.then_some((Plug::Pci, Role::PrimaryIde)),
-        "sata" if first && machine.has_builtin_sata() => Some((Plug::Pci, Role::PrimarySata)),
-        "sata" | "ide" => Some((Plug::Pci, Role::Ordinary)),
-        "usb" => usb(controller, first && !machine.is_express()),
-        "scsi" | "virtio-serial" => {
-            let model = controller.model.as_str();
-            let express = matches!(model, "" | "virtio-scsi") || model.starts_with("virtio");
-            Some((if express { flavour(Some(model)) } else { Plug::Pci }, Role::Ordinary))
-        }
-        _ => None,
-    }
-}
-
-fn usb(controller: &Controller, builtin: bool) -> Option<(Plug, Role)> {
-    let group = controller.index.unwrap_or(0);
-    let ich9 = |function| Some((Plug::Pci, Role::Ich9Usb { group, function }));
-    match controller.model.as_str() {
-        "none" => None,
-        "qemu-xhci" | "nec-xhci" => Some((Plug::Express, Role::Ordinary)),
-        "ich9-ehci1" => ich9(7),
-        "ich9-uhci1" => ich9(0),
-        "ich9-uhci2" => ich9(1),
-        "ich9-uhci3" => ich9(2),
-        "piix3-uhci" | "" if builtin => Some((Plug::Pci, Role::PrimaryUsb)),
-        _ => Some((Plug::Pci, Role::Ordinary)),
     }
 }
