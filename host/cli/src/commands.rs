@@ -1,0 +1,41 @@
+//! The commands, one file each: their options, and what they make of the answer of the host.
+
+pub(crate) mod completions;
+pub(crate) mod console;
+pub(crate) mod define;
+pub(crate) mod destroy;
+pub(crate) mod doctor;
+pub(crate) mod domain_xml;
+pub(crate) mod driver;
+pub(crate) mod events;
+pub(crate) mod image;
+pub(crate) mod list;
+pub(crate) mod man;
+pub(crate) mod native;
+pub(crate) mod reset;
+pub(crate) mod resume;
+pub(crate) mod run;
+pub(crate) mod show;
+pub(crate) mod shutdown;
+pub(crate) mod start;
+pub(crate) mod suspend;
+pub(crate) mod undefine;
+
+mod view;
+
+use clap::Args;
+use hostler_domains::DomainRef;
+
+/// The domain that a command is about.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Target {
+    /// Name or UUID of the domain
+    #[arg(value_name = "DOMAIN")]
+    domain: String,
+}
+
+impl Target {
+    fn reference(&self) -> DomainRef {
+        DomainRef::new(self.domain.as_str())
+    }
+}

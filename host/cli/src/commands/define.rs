@@ -1,0 +1,44 @@
+//! `hostler define`: stores the definition of a domain.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::view;
+use crate::failure::Stop;
+use crate::input;
+use crate::output::{Block, Reply};
+use crate::session::Session;
+
+/// Store the definition of a domain from its XML
+///
+/// A definition of the same name and UUID is replaced; a running domain goes on as it was started.
+/// Elements that hostler does not act on are kept, and named in a warning.
+#[derive(Debug, Args)]
+pub(crate) struct Define {
+    /// File with the domain XML; '-' reads standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+impl Define {
+    /// Stores it and says whether it is new.
+    pub(crate) fn run(self, session: &Session) -> Result<Reply, Stop> {
+        let xml = input::document(&self.file, session)?;
+        let defined = session.block_on(async {
+            let host = session.owner().await?;
+            Ok(host.define(&xml).await?)
+        });
+        let defined = defined.map_err(|stop| stop.in_file(&self.file))?;
+        defined.warnings.iter().for_each(|warning| session.output().warning(&warning.message));
+        let done = if defined.created { "defined" } else { "redefined" };
+        let line = format!("domain '{}' {done} ({})", defined.summary.name, defined.summary.uuid);
+        let json = json!({
+            "domain": view::to_json(&defined.summary)?,
+            "created": defined.created,
+            "warnings": view::to_json(&defined.warnings)?,
+        });
+        Ok(Reply::confirmation(json, vec![Block::Line(line)]))
+    }
+}

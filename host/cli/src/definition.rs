@@ -1,0 +1,285 @@
+//! The command line itself: one definition that makes the parser, the help, the completions and the manual.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use crate::commands::{
+    completions, console, define, destroy, doctor, domain_xml, driver, events, image, list, man, native,
+    reset, resume, run, show, shutdown, start, suspend, undefine,
+};
+use crate::exit::Exit;
+use crate::failure::Stop;
+use crate::output::colour::When;
+use crate::output::{Format, Reply};
+use crate::session::Session;
+
+/// Runs virtual machines through sandboxed hypervisor drivers
+///
+/// hostler takes the same domain XML as libvirt and runs the guests it describes. Everything that
+/// knows a hypervisor is a driver: a WebAssembly component that can reach no more of this machine
+/// than it was granted. No daemon is needed: each command does its work and ends; guests go on.
+///
+/// Data is written to standard output, everything else to standard error. With '-o json' data and errors
+/// are JSON documents: objects with the member "schema", now 1. Members may be added; a member that
+/// changed its meaning would make schema 2. Sizes are in bytes, times in milliseconds since 1970.
+#[derive(Debug, Parser)]
+#[command(name = "hostler", version, after_help = Exit::help(), arg_required_else_help = true)]
+#[command(disable_help_subcommand = true, max_term_width = 100)]
+pub(crate) struct CommandLine {
+    /// Options of every command.
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Globals {
+    /// Keep definitions and running state in DIR
+    ///
+    /// Default: $HOSTLER_STATE_DIR, or /var/lib/hostler for root and $XDG_STATE_HOME/hostler for others.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Look for driver components in DIR; may be given several times
+    ///
+    /// The first directory that has a driver wins. Default: $HOSTLER_DRIVER_DIR (separated by colons), or
+    /// the directories that come with the program.
+    #[arg(long = "driver-dir", global = true, value_name = "DIR")]
+    pub(crate) driver_dirs: Vec<PathBuf>,
+    /// Let images below DIR be named by other images; may be given several times
+    ///
+    /// Images that a domain XML names itself need no such leave. Default: $HOSTLER_IMAGE_ROOTS (separated by
+    /// colons).
+    #[arg(long = "image-root", global = true, value_name = "DIR")]
+    pub(crate) image_roots: Vec<PathBuf>,
+    /// Take the policy for drivers from FILE
+    ///
+    /// Default: $HOSTLER_POLICY, or the built-in policy.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// Write data as a table or as JSON
+    #[arg(short, long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
+    pub(crate) output: Format,
+    /// Write no progress, no remarks and no confirmations
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Use colour
+    ///
+    /// 'auto' means on a terminal, unless NO_COLOR is set or TERM is 'dumb'; CLICOLOR_FORCE turns it on.
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
+    pub(crate) color: When,
+    /// Wait SECS seconds at most for another command that holds the state directory
+    #[arg(long, global = true, value_name = "SECS", value_parser = seconds, default_value = "30")]
+    pub(crate) lock_timeout: Seconds,
+    /// Tell on standard error what goes on inside; twice for more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// The environment variables that matter, for the manual: name and meaning.
+pub(crate) const ENVIRONMENT: [(&str, &str); 9] = [
+    ("HOSTLER_STATE_DIR", "the state directory, as with --state-dir"),
+    ("HOSTLER_DRIVER_DIR", "directories with drivers, separated by colons, as with --driver-dir"),
+    ("HOSTLER_IMAGE_ROOTS", "directories separated by colons, as with --image-root"),
+    ("HOSTLER_POLICY", "the policy for drivers, as with --policy"),
+    ("HOSTLER_TEMPLATE_DIR", "launch templates that replace built-in ones or are added to them"),
+    ("HOSTLER_SHIM", "the program hostler-shim, if it is not beside hostler"),
+    ("NO_COLOR", "if set and not empty: no colour"),
+    ("CLICOLOR_FORCE", "if set and not 0: colour even into a pipe"),
+    ("COLUMNS", "the width that tables are made for on a terminal"),
+];
+
+/// A span of time given in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seconds(pub(crate) Duration);
+
+/// Longest span that an option takes: a year. Deadlines are added to clocks and must not overflow.
+const LONGEST_SECONDS: f64 = 366.0 * 86_400.0;
+
+/// Reads a span of seconds, fractions allowed.
+pub(crate) fn seconds(text: &str) -> Result<Seconds, String> {
+    match text.parse::<f64>() {
+        Ok(value) if (0.0..=LONGEST_SECONDS).contains(&value) => Ok(Seconds(Duration::from_secs_f64(value))),
+        Ok(_) => Err(format!("must be between 0 and {LONGEST_SECONDS}")),
+        Err(_) => Err("expected a number of seconds, such as 30 or 0.5".to_owned()),
+    }
+}
+
+/// Every command. The order is that of the help. Aliases are what users of virsh have in their fingers.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Define(define::Define),
+    Undefine(undefine::Undefine),
+    Start(start::Start),
+    #[command(visible_alias = "create")]
+    Run(run::Run),
+    List(list::List),
+    #[command(visible_alias = "dominfo")]
+    Show(show::Show),
+    #[command(visible_alias = "dumpxml")]
+    Xml(domain_xml::Xml),
+    Console(console::Console),
+    Shutdown(shutdown::Shutdown),
+    Destroy(destroy::Destroy),
+    Suspend(suspend::Suspend),
+    Resume(resume::Resume),
+    Reset(reset::Reset),
+    Events(events::Events),
+    Native(native::Native),
+    Driver(driver::Driver),
+    Image(image::Image),
+    Doctor(doctor::Doctor),
+    Completions(completions::Completions),
+    Man(man::Man),
+}
+
+impl Command {
+    /// Does it.
+    pub(crate) fn run(self, session: &Session) -> Result<Reply, Stop> {
+        match self {
+            Self::Define(command) => command.run(session),
+            Self::Undefine(command) => command.run(session),
+            Self::Start(command) => command.run(session),
+            Self::Run(command) => command.run(session),
+            Self::List(command) => command.run(session),
+            Self::Show(command) => command.run(session),
+            Self::Xml(command) => command.run(session),
+            Self::Console(command) => command.run(session),
+            Self::Shutdown(command) => command.run(session),
+            Self::Destroy(command) => command.run(session),
+            Self::Suspend(command) => command.run(session),
+            Self::Resume(command) => command.run(session),
+            Self::Reset(command) => command.run(session),
+            Self::Events(command) => command.run(session),
+            Self::Native(command) => command.run(session),
+            Self::Driver(command) => command.run(session),
+            Self::Image(command) => command.run(session),
+            Self::Doctor(command) => command.run(session),
+            Self::Completions(command) => command.run(),
+            Self::Man(command) => command.run(),
+        }
+    }
+}
+
+/// The definition for clap, completions and manual.
+pub(crate) fn definition() -> clap::Command {
+    CommandLine::command()
+}
+
+/// Reads the command line. What the parser refuses, or answers itself (help, version), is an error of clap.
+pub(crate) fn parse(words: &[OsString], colour: When) -> Result<CommandLine, clap::Error> {
+    let choice = match colour {
+        When::Auto => clap::ColorChoice::Auto,
+        When::Always => clap::ColorChoice::Always,
+        When::Never => clap::ColorChoice::Never,
+    };
+    let mut definition = definition().color(choice);
+    let matches = definition.try_get_matches_from_mut(words)?;
+    CommandLine::from_arg_matches(&matches).map_err(|error| error.format(&mut definition))
+}
+
+/// The output format and colour that a command line asks for, even if the rest of it is wrong: they
+/// decide how the parser's own words are written.
+pub(crate) fn appearance(words: &[OsString]) -> (Format, When) {
+    let words: Vec<&str> =
+        words.iter().filter_map(|word| word.to_str()).take_while(|word| *word != "--").collect();
+    let value = |names: &[&str]| {
+        words.iter().enumerate().find_map(|(index, word)| {
+            names.iter().find_map(|name| {
+                let rest = word.strip_prefix(name)?;
+                match rest.strip_prefix('=') {
+                    Some(value) => Some(value),
+                    None if rest.is_empty() => words.get(index + 1).copied(),
+                    None if !name.starts_with("--") => Some(rest),
+                    None => None,
+                }
+            })
+        })
+    };
+    let format = if value(&["--output", "-o"]) == Some("json") { Format::Json } else { Format::Table };
+    let colour = match value(&["--color"]) {
+        Some("always") => When::Always,
+        Some("never") => When::Never,
+        _ => When::Auto,
+    };
+    (format, colour)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn each(command: &clap::Command, path: &str, check: &mut dyn FnMut(&clap::Command, &str)) {
+        let path = format!("{path} {}", command.get_name());
+        check(command, &path);
+        command.get_subcommands().for_each(|sub| each(sub, &path, check));
+    }
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split_whitespace().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn definition_is_sound() {
+        definition().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_argument_has_help() {
+        each(&definition(), "", &mut |command, path| {
+            assert!(command.get_about().is_some(), "{path} has no help");
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{path}: {} has no help", argument.get_id());
+            }
+        });
+    }
+
+    #[test]
+    fn help_is_one_sentence_without_a_final_stop() {
+        each(&definition(), "", &mut |command, path| {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            assert!(about.starts_with(char::is_uppercase) && !about.ends_with('.'), "{path}: {about}");
+            for argument in command.get_arguments() {
+                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                assert!(help.starts_with(char::is_uppercase) && !help.ends_with('.'), "{path}: {help}");
+            }
+        });
+    }
+
+    #[test]
+    fn global_options_follow_the_command_too() {
+        let parsed = parse(
+            &words("hostler list --state-dir /x --driver-dir /a --driver-dir /b -o json -q"),
+            When::Never,
+        )
+        .unwrap();
+        assert_eq!(parsed.globals.state_dir, Some(PathBuf::from("/x")));
+        assert_eq!(parsed.globals.driver_dirs, [PathBuf::from("/a"), PathBuf::from("/b")]);
+        assert_eq!(parsed.globals.output, Format::Json);
+        assert!(parsed.globals.quiet);
+    }
+
+    #[test]
+    fn appearance_is_read_from_wrong_command_lines_too() {
+        assert_eq!(appearance(&words("hostler -o json bogus")).0, Format::Json);
+        assert_eq!(appearance(&words("hostler bogus -ojson")).0, Format::Json);
+        assert_eq!(appearance(&words("hostler --output=json --what")).0, Format::Json);
+        assert_eq!(appearance(&words("hostler console -- -o json")).0, Format::Table);
+        assert_eq!(appearance(&words("hostler --color never x")).1, When::Never);
+        assert_eq!(appearance(&words("hostler -o")).0, Format::Table);
+    }
+
+    #[test]
+    fn seconds_takes_fractions_and_refuses_nonsense() {
+        assert_eq!(seconds("0.5"), Ok(Seconds(Duration::from_millis(500))));
+        for wrong in ["", "-1", "NaN", "inf", "1e300", "ten"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The only module that writes to the terminal: standard output carries data, standard error the rest.
+
+pub(crate) mod colour;
+pub(crate) mod escape;
+mod problem;
+mod progress;
+pub(crate) mod quantity;
+mod reply;
+pub(crate) mod table;
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+pub(crate) use progress::Progress;
+pub(crate) use reply::{Block, Reply, with_schema};
+
+use crate::failure::Failure;
+use colour::{Tone, When, Wishes};
+
+/// How data is written on standard output (`-o`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// Columns and named facts, for people.
+    #[default]
+    Table,
+    /// One JSON document, for programs.
+    Json,
+}
+
+/// Where and how to write; decided once, from the flags, the environment and the streams.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    format: Format,
+    quiet: bool,
+    colour_out: bool,
+    colour_err: bool,
+    terminal_out: bool,
+    terminal_err: bool,
+}
+
+impl Output {
+    /// Looks at the streams and the environment.
+    pub(crate) fn new(format: Format, quiet: bool, when: When) -> Self {
+        let [no_color, clicolor_force, term] = ["NO_COLOR", "CLICOLOR_FORCE", "TERM"].map(std::env::var_os);
+        let wishes = Wishes {
+            no_color: no_color.as_deref(),
+            clicolor_force: clicolor_force.as_deref(),
+            term: term.as_deref(),
+        };
+        let terminal_out = io::stdout().is_terminal();
+        let terminal_err = io::stderr().is_terminal();
+        Self {
+            format,
+            quiet,
+            colour_out: when.decide(terminal_out, &wishes),
+            colour_err: when.decide(terminal_err, &wishes),
+            terminal_out,
+            terminal_err,
+        }
+    }
+
+    /// The format asked for.
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Writes what a command has to say. A reply that only confirms is left out with `--quiet`.
+    ///
+    /// # Errors
+    /// What the stream says; a closed pipe among it.
+    pub(crate) fn reply(&self, reply: &Reply) -> io::Result<()> {
+        match self.format {
+            Format::Json => self.bytes(reply.json_text().as_bytes()),
+            Format::Table if self.quiet && reply.only_confirms() => Ok(()),
+            Format::Table => {
+                let text = reply.text(self.width(), self.colour_out, self.terminal_out);
+                self.bytes(text.as_bytes())
+            }
+        }
+    }
+
+    /// Writes bytes as they are (a console, a line of a stream), and flushes.
+    ///
+    /// # Errors
+    /// What the stream says; a closed pipe among it.
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes)?;
+        out.flush()
+    }
+
+    /// Writes why the command failed: text, or one JSON document, on standard error.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        let text = match self.format {
+            Format::Table => problem::text(failure, self.colour_err),
+            Format::Json => problem::json(failure),
+        };
+        self.complain(&text);
+    }
+
+    /// Writes why the parser refused the command line, with its own layout but our code.
+    pub(crate) fn usage(&self, error: &clap::Error) {
+        let text =
+            if self.colour_err { error.render().ansi().to_string() } else { error.render().to_string() };
+        self.complain(&text.replacen("error:", "error[cli.usage]:", 1));
+    }
+
+    /// Writes a warning: the command goes on. JSON output carries its warnings in the document.
+    pub(crate) fn warning(&self, text: &str) {
+        if self.format == Format::Table {
+            let label = Tone::Warning.paint("warning:", self.colour_err);
+            self.complain(&format!("{label} {}\n", escape::block(text, 4)));
+        }
+    }
+
+    /// Writes a remark that is neither data nor a problem; not with `--quiet`, and not for programs:
+    /// with JSON output they find one document on standard error, or nothing.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet && (self.format == Format::Table || self.terminal_err) {
+            self.complain(&format!("{}\n", escape::line(text)));
+        }
+    }
+
+    /// Shows that something long goes on, until the value is dropped.
+    pub(crate) fn progress(&self, what: &str) -> Progress {
+        if self.quiet {
+            Progress::silent()
+        } else if self.terminal_err {
+            Progress::spinner(escape::line(what))
+        } else {
+            self.note(what);
+            Progress::silent()
+        }
+    }
+
+    /// A standard error that is gone leaves nobody to tell: the exit status still does.
+    fn complain(&self, text: &str) {
+        if io::stderr().lock().write_all(text.as_bytes()).is_err() {
+            tracing::debug!("standard error is closed");
+        }
+    }
+
+    /// Columns of the terminal that standard output is, if it is one. COLUMNS overrides.
+    fn width(&self) -> Option<usize> {
+        if !self.terminal_out {
+            return None;
+        }
+        let wished = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+        let measured =
+            || rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col));
+        wished.or_else(measured).filter(|&columns| columns > 0)
+    }
+}

@@ -1,0 +1,131 @@
+//! What every command works with: the global options, the output, and the host when it needs one.
+
+use std::future::Future;
+
+use hostler_domains::{Access, Config, Host, Overrides};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::definition::Globals;
+use crate::exit::Exit;
+use crate::failure::{Failure, Stop};
+use crate::output::Output;
+
+/// One run of the program. Making it costs nothing: runtime, state and drivers come when asked for.
+pub(crate) struct Session {
+    globals: Globals,
+    output: Output,
+}
+
+impl Session {
+    /// Takes the global options; starts the log on standard error if they ask for one.
+    pub(crate) fn new(globals: Globals, output: Output) -> Self {
+        start_log(globals.verbose);
+        Self { globals, output }
+    }
+
+    /// Where and how to write.
+    pub(crate) fn output(&self) -> &Output {
+        &self.output
+    }
+
+    /// Opens the state directory as its one owner, to change things; waits for another owner as long
+    /// as `--lock-timeout` says.
+    pub(crate) async fn owner(&self) -> Result<Host, Stop> {
+        self.open(Access::Owner { wait: self.globals.lock_timeout.0 }).await
+    }
+
+    /// Opens the state directory as a reader; takes no lock.
+    pub(crate) async fn reader(&self) -> Result<Host, Stop> {
+        self.open(Access::Reader).await
+    }
+
+    async fn open(&self, access: Access) -> Result<Host, Stop> {
+        let overrides = Overrides {
+            state_dir: self.globals.state_dir.clone(),
+            driver_dirs: self.globals.driver_dirs.clone(),
+            image_roots: self.globals.image_roots.clone(),
+            policy: self.globals.policy.clone(),
+        };
+        Ok(Host::open(Config::discover(overrides)?, access).await?)
+    }
+
+    /// Runs the asynchronous part of a command on this thread. A signal that asks the process to end
+    /// drops the work where it stands: what it had begun is in the journal, and the next owner settles it.
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+        self.event_loop(async {
+            let mut signals = Signals::new().map_err(|error| Failure::io("listen for signals", &error))?;
+            tokio::select! {
+                outcome = work => outcome,
+                () = signals.received() => Err(interrupted().into()),
+            }
+        })
+    }
+
+    /// As [`Self::block_on`], for work that takes care of signals itself.
+    pub(crate) fn event_loop<T>(&self, work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::io("start the event loop", &error))?;
+        let outcome = runtime.block_on(work);
+        // A thread that still blocks in a call must not keep the process.
+        runtime.shutdown_background();
+        outcome
+    }
+}
+
+/// The signals by which users and service managers ask a process to end.
+pub(crate) struct Signals([Signal; 3]);
+
+impl Signals {
+    /// Begins to listen; from here on these signals no longer end the process by themselves.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub(crate) fn new() -> std::io::Result<Self> {
+        Ok(Self([
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+        ]))
+    }
+
+    /// Waits for any of them.
+    pub(crate) async fn received(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}
+
+fn interrupted() -> Failure {
+    Failure::new("cli.interrupted", Exit::Interrupted, "interrupted before the command was done")
+        .users()
+        .hint("see how things stand", Some("hostler list --all".to_owned()))
+}
+
+/// Starts the log of what goes on inside, on standard error. Only our own crates tell more when asked
+/// for more; the machinery below them is not what the user asks about.
+fn start_log(verbosity: u8) {
+    let level = match verbosity {
+        0 => return,
+        1 => "info",
+        2 => "debug",
+        _ => "trace",
+    };
+    let ours = ["hostler", "domains", "runtime", "launch", "state", "image", "firmware", "grant"];
+    let directives = ours.map(|name| match name {
+        "hostler" => format!("hostler={level}"),
+        name => format!("hostler_{name}={level}"),
+    });
+    let filter = EnvFilter::new(format!("warn,{}", directives.join(",")));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if log.with_target(verbosity > 1).try_init().is_err() {
+        // Only a second subscriber in one process can cause this, and then the first one serves.
+        tracing::debug!("a log is set up already");
+    }
+}
