@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::time::Instant;
@@ -9,6 +10,8 @@ use std::time::Instant;
 use hostler_state::{EventLog, NewEvent, RunRecord, unix_ms};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::console::Console;
+use super::peer::Peer;
 use super::program::end_strays;
 use super::record::{Ending, ExitRecord, StopReason};
 use super::request::StartFailure;
@@ -115,27 +118,32 @@ impl Server {
         EventLog::at(root).append(NewEvent { domain, name, kind: STOPPED.to_owned(), detail }).map(drop)
     }
 
-    /// Gives everybody who is still connected the news, within a second.
+    /// Gives everybody who is still connected the news, and the rest of the consoles' bytes, within a second.
     pub(crate) fn farewell(&mut self) {
         let until = Instant::now() + FAREWELL;
         self.wake(until);
-        self.consoles.clear();
         loop {
             self.peers.retain_mut(|peer| peer.flush() && !peer.sent());
+            self.consoles.iter_mut().for_each(Console::flush);
+            let waiting: Vec<BorrowedFd<'_>> = self.unsent().collect();
             let left = until.saturating_duration_since(Instant::now());
-            if self.peers.is_empty() || left.is_zero() {
+            if waiting.is_empty() || left.is_zero() {
                 return;
             }
-            let mut watched: Vec<PollFd<'_>> = self
-                .peers
-                .iter()
-                .map(|peer| PollFd::from_borrowed_fd(peer.side().0, PollFlags::OUT))
-                .collect();
+            let mut watched: Vec<PollFd<'_>> =
+                waiting.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::OUT)).collect();
             let timeout = Timespec::try_from(left).unwrap_or_default();
             if poll(&mut watched, Some(&timeout)).is_err() {
                 return;
             }
         }
+    }
+
+    /// The connections of those who have not taken everything yet.
+    fn unsent(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let peers = self.peers.iter().map(Peer::side);
+        let sides = peers.chain(self.consoles.iter().flat_map(Console::sides));
+        sides.filter(|(_, _, waiting)| *waiting).map(|(fd, _, _)| fd)
     }
 }
 

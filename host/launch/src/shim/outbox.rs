@@ -7,6 +7,9 @@ use rustix::io::Errno;
 
 use super::wire::send_some;
 
+/// Parcels grow to about this size before another is begun, in bytes.
+const JOIN_BYTES: usize = 16 << 10;
+
 /// What waits, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
@@ -25,6 +28,15 @@ impl Outbox {
     /// Adds bytes; descriptors travel with their first.
     pub(crate) fn push(&mut self, bytes: Vec<u8>, fds: Vec<OwnedFd>) {
         self.bytes += bytes.len();
+        // A guest writes letter by letter: one parcel each would cost far more than the letters.
+        if let Some(last) = self.queue.back_mut()
+            && last.fds.is_empty()
+            && fds.is_empty()
+            && last.bytes.len() < JOIN_BYTES
+        {
+            last.bytes.extend_from_slice(&bytes);
+            return;
+        }
         self.queue.push_back(Parcel { bytes, sent: 0, fds });
     }
 
