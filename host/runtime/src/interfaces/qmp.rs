@@ -2,7 +2,6 @@
 
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hostler_grant::Capability;
@@ -179,6 +178,15 @@ impl Monitor {
         }
     }
 
+    /// A number for a set of descriptors that the hypervisor does not have yet. It is asked, because the sets may
+    /// be those of the launch, or of another process that was the owner before.
+    fn next_set(&self, timeout: Duration) -> Result<u64, Error> {
+        let sets =
+            self.client.execute("query-fdsets", None, &[], timeout).map_err(|error| refused(&error))?;
+        let numbers = sets.as_array().into_iter().flatten().filter_map(|set| set.get("fdset-id")?.as_u64());
+        Ok(numbers.max().map_or(0, |highest| highest.saturating_add(1)))
+    }
+
     /// Holds a command against the policy, and gives the hypervisor the descriptors that it names.
     fn prepare(
         &self,
@@ -186,7 +194,7 @@ impl Monitor {
         handles: &[Handle],
         timeout: Duration,
     ) -> Result<Option<serde_json::Value>, Error> {
-        let mut set = next_set(handles.len());
+        let mut set = if handles.is_empty() { 0 } else { self.next_set(timeout)? };
         let rendered =
             render_arguments(&self.template, &request.name, request.arguments.as_ref(), handles, &mut set);
         let RenderedArguments { before, arguments } = rendered.map_err(|error| launch_failed(&error))?;
@@ -196,17 +204,6 @@ impl Monitor {
         }
         Ok(arguments)
     }
-}
-
-/// The first of `count` numbers for descriptor sets that nobody has used with a running hypervisor: they are
-/// taken from the clock, in microseconds, because the next command may come from another process.
-fn next_set(count: usize) -> u64 {
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    let count = u64::try_from(count).unwrap_or(u64::MAX).saturating_add(1);
-    let now = hostler_state::unix_ms().saturating_mul(1_000);
-    let taken = LAST
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(last.max(now).saturating_add(count)));
-    taken.unwrap_or(now).max(now)
 }
 
 /// What the driver is told when a command fails. Words of the hypervisor are untrusted.
@@ -292,11 +289,5 @@ mod tests {
         assert_eq!(word("DeviceNotFound"), "device-not-found");
         assert_eq!(word(""), "other");
         assert_eq!(word("Evil\nClass"), "other");
-    }
-
-    #[test]
-    fn descriptor_sets_never_meet() {
-        let (first, second) = (next_set(3), next_set(3));
-        assert!(second > first + 3);
     }
 }

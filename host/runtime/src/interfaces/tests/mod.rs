@@ -1,5 +1,7 @@
 //! The host interfaces as a driver meets them, called without a driver between.
 
+mod hypervisor;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -36,6 +38,10 @@ struct Scene {
 impl Scene {
     /// A domain with these devices, given to the QEMU driver (or to one that has no grants).
     fn new(purpose: Purpose, driver: &str, devices: &str) -> Self {
+        Self::made(purpose, driver, devices, PathBuf::from("/nonexistent/hostler-shim"))
+    }
+
+    fn made(purpose: Purpose, driver: &str, devices: &str, shim: PathBuf) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let here = directory.path().display().to_string();
         let uuid = Uuid::from_u128(9);
@@ -65,7 +71,7 @@ impl Scene {
             state: StateAccess::Owner(Arc::new(owner)),
             roots: Roots::of_operator(Vec::new()),
             templates: Arc::new(TemplateSet::builtin().unwrap()),
-            shim: PathBuf::from("/nonexistent/hostler-shim"),
+            shim,
             reset_nvram: false,
         };
         let subject = Arc::new(Subject::new(context));
