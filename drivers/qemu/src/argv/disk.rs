@@ -1,0 +1,98 @@
+//! Disks: their chains, then the guest's devices.
+
+use hostler_sdk::domain::address::Address;
+use hostler_sdk::domain::disk::{Disk, DiskBus};
+use hostler_sdk::domain::storage_source::Location;
+use hostler_sdk::{Error, ProblemExt, Value};
+
+use super::builder::{Builder, set_some};
+use super::{comparison, disk_device};
+use crate::blockdev::{Chain, Node, has_nodes};
+
+/// All disks.
+pub(super) fn disks(builder: &mut Builder<'_>) -> Result<(), Error> {
+    floppy_controller(builder);
+    for disk in builder.disks.clone() {
+        one(builder, disk)?;
+    }
+    Ok(())
+}
+
+fn one(builder: &mut Builder<'_>, disk: &Disk) -> Result<(), Error> {
+    refuse(builder, disk)?;
+    if disk.bus == DiskBus::Sd {
+        return comparison::sd_card(builder, disk);
+    }
+    if let Location::VhostUser { path, reconnect } = &disk.source.location {
+        let chardev = format!("chr-vu-{}", builder.id(disk.node)?);
+        let delay = reconnect.as_ref().filter(|reconnect| reconnect.enabled).and_then(|reconnect| reconnect.timeout_s);
+        let socket = Value::mapping().with("backend", "socket").with("id", chardev.as_str()).with("path", path.as_str());
+        builder.option("chardev", socket.with_some("reconnect", delay));
+        let device = disk_device::vhost_user(builder, disk, &chardev)?;
+        builder.device(disk.node, device);
+        return Ok(());
+    }
+    let drive = chain(builder, disk)?;
+    let device = disk_device::device(builder, disk, drive.as_deref())?;
+    builder.device(disk.node, device);
+    Ok(())
+}
+
+/// Adds the nodes of a disk's chain; the answer is the one that the device uses, if there is one.
+fn chain(builder: &mut Builder<'_>, disk: &Disk) -> Result<Option<String>, Error> {
+    if !has_nodes(disk) {
+        return Ok(None);
+    }
+    let target = disk.target.as_str();
+    let (Some(layers), Some(number)) = (builder.inputs.chains.layers(target), builder.numbers.get(target)) else {
+        let what = format!("'{target}' has an image that the host did not resolve");
+        return Err(builder.at(disk.node, "qemu.chain-missing", &what).conflict());
+    };
+    let chain = Chain { disk, layers, number: *number, comparison: builder.inputs.facts.comparison };
+    for node in chain.nodes()? {
+        match node {
+            Node::Block(node) => builder.option("blockdev", node),
+            Node::Secret(id) => comparison::secret(builder, &id, disk.node)?,
+        }
+    }
+    Ok(Some(chain.top()))
+}
+
+/// What a disk can ask for and nobody here can do. Limits on I/O are set through the monitor.
+fn refuse(builder: &Builder<'_>, disk: &Disk) -> Result<(), Error> {
+    if builder.inputs.facts.comparison {
+        return Ok(());
+    }
+    let refused = if disk.transient.is_some() {
+        "is <transient/>: changes would have to be thrown away, which this driver does not do yet"
+    } else if disk.mirror.is_some() {
+        "has a <mirror>, which only a running domain has"
+    } else if disk.source.reservations.is_some() {
+        "asks for persistent <reservations>, which need a helper that this host does not run"
+    } else if disk.iotune.is_some() {
+        "has <iotune> limits, which this driver does not set yet"
+    } else {
+        return Ok(());
+    };
+    Err(builder.unsupported(disk.node, refused))
+}
+
+/// Where floppies are booted from is said to their controller; machines that have none get one.
+fn floppy_controller(builder: &mut Builder<'_>) {
+    let floppies: Vec<_> = builder.disks.iter().copied().filter(|disk| disk.bus == DiskBus::Fdc).collect();
+    let mut boot = Value::mapping();
+    for disk in &floppies {
+        let unit = disk.info.address.as_ref().and_then(Address::drive).map_or(0, |drive| drive.unit);
+        let key = if unit == 0 { "bootindexA" } else { "bootindexB" };
+        set_some(&mut boot, key, builder.boot_index(disk.node, &disk.info));
+    }
+    let Value::Mapping(entries) = boot else { return };
+    if !builder.machine.has_builtin_fdc() && !floppies.is_empty() {
+        let device = Value::mapping().with("driver", "isa-fdc");
+        builder.bare_device(entries.into_iter().fold(device, |device, (key, index)| device.with(&key, index)));
+        return;
+    }
+    for (key, index) in entries {
+        builder.option("global", Value::mapping().with(&format!("isa-fdc.{key}"), index));
+    }
+}

@@ -1,0 +1,37 @@
+//! The program that the machine starts with: flash devices or a ROM image.
+
+use hostler_sdk::{Error, Symbol, Value};
+
+use super::builder::Builder;
+use crate::blockdev;
+
+/// The block nodes of the flash devices; the machine option refers to them.
+pub(super) fn flash(builder: &mut Builder<'_>) -> Result<(), Error> {
+    let Some(firmware) = builder.inputs.firmware.filter(|firmware| firmware.is_flash) else { return Ok(()) };
+    let loader = builder.domain.os.loader.as_ref();
+    // Code that the host chose is shared between domains, so only a document can make it writable.
+    let read_only = loader.is_none_or(|loader| loader.path.is_none() || loader.readonly == Some(true));
+    for node in blockdev::flash_nodes(firmware, read_only)? {
+        builder.option("blockdev", node);
+    }
+    Ok(())
+}
+
+/// Flash that only code in system management mode may write.
+pub(super) fn secure_flash(builder: &mut Builder<'_>) -> Result<(), Error> {
+    let asked = builder.domain.os.loader.as_ref().and_then(|loader| loader.secure);
+    let needed = builder.inputs.firmware.is_some_and(|firmware| firmware.is_flash && firmware.needs_smm);
+    if asked.unwrap_or(needed) {
+        let secure = Value::mapping().with("driver", "cfi.pflash01").with("property", "secure").with("value", true);
+        builder.option("global", secure);
+    }
+    Ok(())
+}
+
+/// `-bios`
+pub(super) fn rom(builder: &mut Builder<'_>) -> Result<(), Error> {
+    if builder.inputs.firmware.is_some_and(|firmware| !firmware.is_flash) {
+        builder.option("bios", Symbol::Code);
+    }
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! The host's side of network interfaces.
+
+use hostler_sdk::domain::interface::{GuestIp, Interface, InterfaceSource, SocketEnds};
+use hostler_sdk::{Error, ProblemExt, Value};
+
+use super::builder::{Builder, set_some};
+use super::comparison;
+
+/// A port of the guest's user network that leads to a character device.
+pub(super) fn guest_forward(address: &str, port: u32, chardev: &str, id: &str) -> Value {
+    let forward = Value::mapping().with("str", format!("tcp:{address}:{port}-chardev:{chardev}"));
+    Value::mapping().with("type", "user").with("guestfwd", vec![forward]).with("id", id)
+}
+
+/// The back end of an interface.
+///
+/// # Errors
+/// A back end that needs something of the host's network that this host does not offer.
+pub(super) fn back_end(builder: &mut Builder<'_>, interface: &Interface, id: &str) -> Result<Value, Error> {
+    let value = Value::mapping();
+    match &interface.source {
+        InterfaceSource::User { .. } => Ok(add_addresses(value.with("type", "user"), &interface.ips).with("id", id)),
+        InterfaceSource::VhostUser { path, server, reconnect } => {
+            need_comparison(builder, interface, "vhostuser")?;
+            let chardev = format!("char{}", builder.id(interface.node)?);
+            let delay = reconnect.as_ref().filter(|one| one.enabled).and_then(|one| one.timeout_s);
+            builder.option("chardev", comparison::vhost_user_socket(&chardev, path, *server, delay));
+            let mut value = value.with("type", "vhost-user").with("chardev", chardev);
+            set_some(&mut value, "queues", interface.driver.queues.filter(|queues| *queues > 1));
+            Ok(value.with("id", id))
+        }
+        InterfaceSource::Vdpa { .. } => {
+            need_comparison(builder, interface, "vdpa")?;
+            Ok(comparison::vdpa(builder, interface, id))
+        }
+        InterfaceSource::Mcast(ends) => socket(builder, interface, "mcast", ends, id),
+        InterfaceSource::Server(ends) => socket(builder, interface, "listen", ends, id),
+        InterfaceSource::Client(ends) => socket(builder, interface, "connect", ends, id),
+        InterfaceSource::Udp(ends) => socket(builder, interface, "udp", ends, id),
+        InterfaceSource::Network { .. }
+        | InterfaceSource::Bridge { .. }
+        | InterfaceSource::Direct { .. }
+        | InterfaceSource::Ethernet => {
+            need_comparison(builder, interface, kind(&interface.source))?;
+            Ok(comparison::tap(interface, builder.domain, id))
+        }
+        InterfaceSource::Hostdev { .. } | InterfaceSource::Null | InterfaceSource::Vds | InterfaceSource::Internal { .. } => {
+            let what = format!("of type '{}' is not supported by this driver", kind(&interface.source));
+            Err(builder.unsupported(interface.node, &what))
+        }
+    }
+}
+
+/// The word that the document has for a kind of interface.
+pub(super) fn kind(source: &InterfaceSource) -> &'static str {
+    match source {
+        InterfaceSource::Network { .. } => "network",
+        InterfaceSource::Bridge { .. } => "bridge",
+        InterfaceSource::Direct { .. } => "direct",
+        InterfaceSource::User { .. } => "user",
+        InterfaceSource::Ethernet => "ethernet",
+        InterfaceSource::VhostUser { .. } => "vhostuser",
+        InterfaceSource::Vdpa { .. } => "vdpa",
+        InterfaceSource::Mcast(_) => "mcast",
+        InterfaceSource::Server(_) => "server",
+        InterfaceSource::Client(_) => "client",
+        InterfaceSource::Udp(_) => "udp",
+        InterfaceSource::Hostdev { .. } => "hostdev",
+        InterfaceSource::Null => "null",
+        InterfaceSource::Vds => "vds",
+        InterfaceSource::Internal { .. } => "internal",
+    }
+}
+
+/// What needs a device, a socket or a namespace of the host is only ever compared.
+fn need_comparison(builder: &Builder<'_>, interface: &Interface, kind: &str) -> Result<(), Error> {
+    if builder.inputs.facts.comparison {
+        return Ok(());
+    }
+    let what = format!("of type '{kind}' needs the host's network, which drivers are not offered yet");
+    Err(builder.at(interface.node, "qemu.interface-type", &what).hint("use <interface type='user'>").unsupported())
+}
+
+/// The networks of a user interface: the guest's own addresses say which.
+fn add_addresses(mut value: Value, ips: &[GuestIp]) -> Value {
+    for ip in ips {
+        if ip.address.contains(':') {
+            value.set("ipv6-prefix", ip.address.as_str());
+            set_some(&mut value, "ipv6-prefixlen", ip.prefix.map(u32::from));
+        } else {
+            let length = ip.prefix.map(|prefix| format!("/{prefix}")).unwrap_or_default();
+            value.set("net", format!("{}{length}", ip.address));
+        }
+    }
+    value
+}
+
+fn socket(builder: &Builder<'_>, interface: &Interface, way: &str, ends: &SocketEnds, id: &str) -> Result<Value, Error> {
+    need_comparison(builder, interface, kind(&interface.source))?;
+    let address = ends.address.as_deref().unwrap_or_default();
+    let mut value = Value::mapping().with("type", "socket").with(way, format!("{address}:{}", ends.port));
+    if let Some(local) = &ends.local_address {
+        value.set("localaddr", format!("{local}:{}", ends.local_port.unwrap_or(0)));
+    }
+    Ok(value.with("id", id))
+}

@@ -1,0 +1,71 @@
+//! `-vnc`
+
+use hostler_sdk::domain::graphics::{Graphics, Listen, SharePolicy, Vnc};
+use hostler_sdk::{Error, ProblemExt, Symbol, Value};
+
+use super::builder::{Builder, set_some};
+use super::{comparison, display};
+
+/// The address that is listened on when the document names none: this host only.
+pub(super) const LOCAL: &str = "127.0.0.1";
+
+/// The first port for clients in a browser.
+const FIRST_WEBSOCKET: u16 = 5700;
+
+/// One VNC server.
+pub(super) fn vnc(builder: &mut Builder<'_>, graphics: &Graphics, vnc: &Vnc, position: u16) -> Result<(), Error> {
+    let mut value = Value::mapping().with("vnc", place(builder, graphics, vnc, position)?);
+    if let Some(websocket) = vnc.websocket {
+        value.set("websocket", u32::from(websocket.unwrap_or(FIRST_WEBSOCKET.saturating_add(position))));
+    }
+    set_some(&mut value, "share", vnc.share_policy.map(SharePolicy::as_str));
+    set_some(&mut value, "power-control", vnc.power_control);
+    if vnc.passwd.is_some() {
+        if !builder.inputs.facts.comparison {
+            return Err(builder.at(graphics.node, "qemu.vnc-password", "has a password, which drivers may not handle")
+                .hint("remove 'passwd' and listen on a socket: <listen type='socket'/>")
+                .unsupported());
+        }
+        value.set("password", true);
+    }
+    set_some(&mut value, "audiodev", super::sound::backend(builder, vnc.audio_id));
+    builder.option("vnc", value);
+    if let Some(keymap) = &vnc.keymap {
+        builder.option("k", keymap.as_str());
+    }
+    Ok(())
+}
+
+/// Where the server listens: a display on an address, a socket, or nowhere.
+fn place(builder: &Builder<'_>, graphics: &Graphics, vnc: &Vnc, position: u16) -> Result<Value, Error> {
+    let address = match graphics.listens.first() {
+        Some(Listen::Socket(path)) => return Ok(socket(builder, path.as_deref(), "vnc.sock", "unix:")),
+        Some(Listen::None) => return Ok(Value::from("none")),
+        Some(Listen::Address(address) | Listen::Network { address, .. }) => address.as_deref(),
+        None => None,
+    };
+    let port = match vnc.port {
+        Some(port) => port,
+        None => display::automatic_port(builder, graphics, position)?,
+    };
+    let number = port.checked_sub(display::FIRST_PORT).ok_or_else(|| {
+        builder.at(graphics.node, "qemu.vnc-port", &format!("wants port {port}; VNC servers start at {}", display::FIRST_PORT))
+            .hint("use a port from 5900 up, or autoport='yes'")
+            .invalid()
+    })?;
+    Ok(Value::from(format!("{}:{number}", bracketed(address.unwrap_or(LOCAL)))))
+}
+
+/// An IPv6 address in brackets, so that its colons are not the port's.
+fn bracketed(address: &str) -> String {
+    if address.contains(':') { format!("[{address}]") } else { address.to_owned() }
+}
+
+/// A socket that the hypervisor makes in the domain's directory; in a comparison, where libvirt has it.
+pub(super) fn socket(builder: &Builder<'_>, path: Option<&str>, name: &str, prefix: &str) -> Value {
+    if builder.inputs.facts.comparison {
+        let made = || comparison::domain_path(builder.domain, name);
+        return Value::from(format!("{prefix}{}", path.map_or_else(made, str::to_owned)));
+    }
+    Value::from(Symbol::Socket(name.to_owned()))
+}

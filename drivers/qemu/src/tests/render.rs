@@ -1,0 +1,172 @@
+//! Writes a launch as a command line, the way that libvirt 8.5 does: only for comparing. What starts a
+//! guest is written by the host.
+
+use hostler_sdk::domain::Domain;
+use hostler_sdk::domain::disk::Disk;
+use hostler_sdk::domain::storage_source::{Backing, Location, StorageSource};
+use hostler_sdk::{BootFile, Launch, Symbol, Value};
+
+/// Options that are written as JSON.
+const JSON: &[&str] = &["device", "object", "blockdev", "audiodev", "compat"];
+
+/// Options whose first key is not written, and that key.
+const IMPLIED: &[(&str, &str)] = &[
+    ("machine", "type"),
+    ("accel", "accel"),
+    ("cpu", "model"),
+    ("m", "size"),
+    ("smp", "cpus"),
+    ("numa", "type"),
+    ("chardev", "backend"),
+    ("netdev", "type"),
+    ("display", "type"),
+    ("sandbox", "enable"),
+    ("vnc", "vnc"),
+    ("fsdev", "fsdriver"),
+    ("tpmdev", "type"),
+    ("fw_cfg", "name"),
+    ("device", "driver"),
+    ("unknown", "value"),
+];
+
+/// The arguments after the program's name.
+pub(super) fn arguments(launch: &Launch, domain: &Domain) -> Vec<String> {
+    let mut arguments = Vec::new();
+    for (name, value) in &launch.options {
+        arguments.push(format!("-{name}"));
+        if let Some(value) = value {
+            arguments.push(written(name, value, domain));
+        }
+    }
+    arguments
+}
+
+fn written(name: &str, value: &Value, domain: &Domain) -> String {
+    match value {
+        Value::Mapping(_) if is_json(name, value) => json(value, domain),
+        Value::Mapping(entries) => keyed(name, entries, domain),
+        scalar => text(scalar, domain),
+    }
+}
+
+/// A device that the document wrote itself has text for every value, and stays text.
+fn is_json(name: &str, value: &Value) -> bool {
+    let Value::Mapping(entries) = value else { return false };
+    let passed_through = name == "device" && entries.iter().all(|(_, value)| matches!(value, Value::Text(_))) && value.get("id").is_none();
+    JSON.contains(&name) && !passed_through
+}
+
+fn keyed(name: &str, entries: &[(String, Value)], domain: &Domain) -> String {
+    let implied = IMPLIED.iter().find(|(option, _)| *option == name).map(|(_, key)| *key);
+    let mut parts = Vec::new();
+    for (key, value) in entries {
+        if matches!(value, Value::Handle(Symbol::Monitor)) {
+            parts.push("socket,fd=1729,server=on,wait=off".to_owned());
+            continue;
+        }
+        for value in repeated(value) {
+            let text = text(value, domain).replace(',', ",,");
+            parts.push(match value {
+                Value::Null => key.clone(),
+                _ if implied == Some(key.as_str()) => text,
+                _ => format!("{key}={text}"),
+            });
+        }
+    }
+    parts.join(",")
+}
+
+/// The forwardings of a user network are a list in JSON, and a repeated key here.
+fn repeated(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Sequence(items) => items.iter().map(|item| item.get("str").unwrap_or(item)).collect(),
+        one => vec![one],
+    }
+}
+
+fn text(value: &Value, domain: &Domain) -> String {
+    match value {
+        Value::Boolean(on) => if *on { "on" } else { "off" }.to_owned(),
+        Value::Integer(number) => number.to_string(),
+        Value::Text(text) => text.clone(),
+        Value::Handle(symbol) => path(symbol, domain),
+        Value::Null | Value::Sequence(_) | Value::Mapping(_) => String::new(),
+    }
+}
+
+fn json(value: &Value, domain: &Domain) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Boolean(on) => on.to_string(),
+        Value::Integer(number) => number.to_string(),
+        Value::Text(text) => quoted(text),
+        Value::Handle(symbol) => quoted(&path(symbol, domain)),
+        Value::Sequence(items) => {
+            let items: Vec<_> = items.iter().map(|item| json(item, domain)).collect();
+            format!("[{}]", items.join(","))
+        }
+        Value::Mapping(entries) => {
+            let entries: Vec<_> =
+                entries.iter().map(|(key, value)| format!("{}:{}", quoted(key), json(value, domain))).collect();
+            format!("{{{}}}", entries.join(","))
+        }
+    }
+}
+
+/// A JSON string.
+pub(super) fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => quoted.extend(['\\', letter]),
+            letter if letter.is_control() => quoted.push_str(&format!("\\u{:04x}", u32::from(letter))),
+            letter => quoted.push(letter),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// What a handle stands for, as the document has it.
+fn path(symbol: &Symbol, domain: &Domain) -> String {
+    let os = &domain.os;
+    let found = match symbol {
+        Symbol::Image { disk, layer } => domain.devices.disk(disk).and_then(|disk| image(disk, *layer)),
+        Symbol::Code => os.loader.as_ref().and_then(|loader| loader.path.clone()).or_else(|| chosen_code(domain)),
+        Symbol::VariableStore => Some(variable_store(domain)),
+        Symbol::File(BootFile::Kernel) => os.kernel.clone(),
+        Symbol::File(BootFile::InitialRamDisk) => os.initrd.clone(),
+        Symbol::File(BootFile::DeviceTree) => os.dtb.clone(),
+        Symbol::File(BootFile::AcpiTable) => os.acpi_slic.clone(),
+        Symbol::Endpoint(alias) => Some(format!("<endpoint {alias}>")),
+        Symbol::Socket(name) => Some(format!("<socket {name}>")),
+        Symbol::Monitor => None,
+    };
+    found.unwrap_or_else(|| format!("<{symbol:?}>"))
+}
+
+fn image(disk: &Disk, layer: u32) -> Option<String> {
+    let mut source: &StorageSource = &disk.source;
+    for _ in 0..layer {
+        let Backing::Layer(below) = &source.backing else { return None };
+        source = below;
+    }
+    match &source.location {
+        Location::File(path) | Location::Block(path) => Some(path.clone()),
+        _ => None,
+    }
+}
+
+fn variable_store(domain: &Domain) -> String {
+    let source = domain.os.nvram.as_ref().and_then(|store| store.source.as_ref());
+    match source.map(|source| &source.location) {
+        Some(Location::File(path) | Location::Block(path)) => path.clone(),
+        _ => format!("/var/lib/libvirt/qemu/nvram/{}_VARS.fd", domain.name),
+    }
+}
+
+/// The firmware that the descriptors of libvirt's test host offer.
+fn chosen_code(domain: &Domain) -> Option<String> {
+    let smm = domain.os.loader.as_ref().and_then(|loader| loader.secure) == Some(true) || !super::secure_boot_is_refused(domain);
+    Some(if smm { "/usr/share/OVMF/OVMF_CODE.secboot.fd" } else { "/usr/share/OVMF/OVMF_CODE.fd" }.to_owned())
+}
