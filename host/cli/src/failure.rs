@@ -170,6 +170,14 @@ impl From<Failure> for Stop {
 }
 
 impl Stop {
+    /// The same, with what it is about.
+    pub(crate) fn about(mut self, name: &str, value: impl Display) -> Self {
+        if let Self::Failed(failure) = &mut self {
+            failure.subject.push((name.to_owned(), value.to_string()));
+        }
+        self
+    }
+
     /// The same, with the file that a position in a document belongs to.
     pub(crate) fn in_file(mut self, file: &Path) -> Self {
         if let Self::Failed(failure) = &mut self

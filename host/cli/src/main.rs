@@ -8,6 +8,7 @@ mod failure;
 mod input;
 mod output;
 mod session;
+mod shell;
 
 use std::ffi::OsString;
 use std::io::ErrorKind;

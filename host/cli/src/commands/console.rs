@@ -13,6 +13,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Stop};
 use crate::output::Reply;
 use crate::session::Session;
+use crate::shell::quoted;
 
 /// Join the terminal to a console of a domain
 ///
@@ -129,7 +130,7 @@ impl Attachment {
         let domain = self.domain.text();
         Failure::new(code, exit, message)
             .about("domain", domain)
-            .hint("see how the domain is", Some(format!("hostler show {domain}")))
+            .hint("see how the domain is", Some(format!("hostler show {}", quoted(domain))))
             .into()
     }
 }

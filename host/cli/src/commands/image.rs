@@ -49,7 +49,8 @@ impl Chain {
         let chain = session.block_on(async {
             let host = session.reader().await?;
             Ok(host.image_chain(&self.file, self.format.as_deref()).await?)
-        })?;
+        });
+        let chain = chain.map_err(|stop| stop.about("image", self.file.display()))?;
         let json = json!({"layers": view::to_json(&chain.layers)?});
         Ok(Reply::data(json, vec![Block::Table(view::layers(&chain.layers))]))
     }

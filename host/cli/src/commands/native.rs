@@ -10,6 +10,7 @@ use crate::failure::Stop;
 use crate::input;
 use crate::output::{Block, Reply};
 use crate::session::Session;
+use crate::shell::quoted;
 
 /// Show the command line of the hypervisor that would be run, without running it
 ///
@@ -81,15 +82,6 @@ fn words(line: &CommandLine) -> Vec<String> {
     environment.chain(line.argv.iter().map(|word| quoted(word))).collect()
 }
 
-/// A word in the syntax of a POSIX shell; words without special characters stay bare.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,14 +112,5 @@ mod tests {
         let json = to_json(&sample());
         assert_eq!(json["env"]["LC_ALL"], "C");
         assert_eq!(json["argv"][2], "it's");
-    }
-
-    #[test]
-    fn quoted_leaves_nothing_for_the_shell_to_expand() {
-        for (word, shown) in
-            [("", "''"), ("$HOME", "'$HOME'"), ("a b", "'a b'"), ("~", "'~'"), ("x=1", "x=1")]
-        {
-            assert_eq!(quoted(word), shown);
-        }
     }
 }

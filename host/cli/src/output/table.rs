@@ -102,7 +102,7 @@ impl Table {
         let headings: Vec<Cell> =
             self.columns.iter().map(|column| Cell::new(column.heading).tone(Tone::Strong)).collect();
         for cells in std::iter::once(&headings).chain(&self.rows) {
-            text.push_str(&self.line(cells, &widths, colour));
+            text.push_str(self.line(cells, &widths, colour).trim_end());
             text.push('\n');
         }
         text
@@ -212,13 +212,14 @@ mod tests {
         let mut table = Table::new().numbers("ID").words("NAME").prose("REASON");
         table.row(vec!["1".into(), "web".into(), "started by the operator of this host".into()]);
         table.row(vec![Cell::optional(None::<&str>), "database".into(), "off".into()]);
+        table.row(vec!["2".into(), "mail".into(), "".into()]);
         table
     }
 
     #[test]
     fn render_aligns_without_borders_or_trailing_space() {
         let expected = "ID  NAME      REASON\n 1  web       started by the operator of this host\n \
-                        -  database  off\n";
+                        -  database  off\n 2  mail\n";
         assert_eq!(sample().render(None, false), expected);
     }
 
