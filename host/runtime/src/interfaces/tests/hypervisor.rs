@@ -10,7 +10,7 @@ use crate::bindings::wit::qmp::{Command, HostMonitor};
 use crate::bindings::wit::storage::HostChain;
 use crate::bindings::wit::types::Error;
 use crate::bindings::wit::value::{Handle, Node, Tree};
-use crate::context::Purpose;
+use crate::context::DomainContext;
 use crate::interfaces::{process::Process, qmp::Monitor};
 
 /// Longer than anything here takes on a loaded machine, in milliseconds.
@@ -79,7 +79,7 @@ impl Scene {
         let here = std::env::current_exe().unwrap();
         let shim = here.ancestors().nth(2).unwrap().join("hostler-shim");
         assert!(shim.is_file(), "{} is missing: run cargo build -p hostler-launch", shim.display());
-        Self::made(Purpose::Operate, "qemu", devices, shim)
+        Self::made("qemu", "", devices, |context| DomainContext { shim, ..context })
     }
 
     async fn launched(&mut self, more: Vec<OptionEntry>, handles: Vec<Handle>) -> Resource<Process> {

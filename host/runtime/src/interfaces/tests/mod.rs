@@ -1,5 +1,6 @@
 //! The host interfaces as a driver meets them, called without a driver between.
 
+mod firmware;
 mod hypervisor;
 
 use std::path::{Path, PathBuf};
@@ -38,18 +39,29 @@ struct Scene {
 impl Scene {
     /// A domain with these devices, given to the QEMU driver (or to one that has no grants).
     fn new(purpose: Purpose, driver: &str, devices: &str) -> Self {
-        Self::made(purpose, driver, devices, PathBuf::from("/nonexistent/hostler-shim"))
+        let shim = PathBuf::from("/nonexistent/hostler-shim");
+        Self::made(driver, "<kernel>HERE/kernel</kernel>", devices, |context| DomainContext {
+            purpose,
+            shim,
+            ..context
+        })
     }
 
-    fn made(purpose: Purpose, driver: &str, devices: &str, shim: PathBuf) -> Self {
+    /// The same, with more about what boots, and a context of its own.
+    fn made(
+        driver: &str,
+        boot: &str,
+        devices: &str,
+        adapt: impl FnOnce(DomainContext) -> DomainContext,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let here = directory.path().display().to_string();
         let uuid = Uuid::from_u128(9);
+        let os = format!("<os><type arch='x86_64' machine='q35'>hvm</type>{boot}</os>");
         let xml = format!(
-            "<domain type='kvm'><name>vm</name><memory unit='MiB'>64</memory><os><type arch='x86_64' machine='q35'>hvm</type>\
-             <kernel>{here}/kernel</kernel></os><devices>{}</devices></domain>",
-            devices.replace("HERE", &here)
+            "<domain type='kvm'><name>vm</name><memory unit='MiB'>64</memory>{os}<devices>{devices}</devices></domain>"
         );
+        let xml = xml.replace("HERE", &here);
         let owner = StateDir::open_owner(&directory.path().join("state"), Duration::ZERO).unwrap();
         let definition = Definition {
             uuid,
@@ -67,14 +79,14 @@ impl Scene {
             name: "vm".into(),
             xml,
             numeric_id: 3,
-            purpose,
+            purpose: Purpose::Operate,
             state: StateAccess::Owner(Arc::new(owner)),
             roots: Roots::of_operator(Vec::new()),
             templates: Arc::new(TemplateSet::builtin().unwrap()),
-            shim,
+            shim: PathBuf::new(),
             reset_nvram: false,
         };
-        let subject = Arc::new(Subject::new(context));
+        let subject = Arc::new(Subject::new(adapt(context)));
         let deadline = Instant::now() + Duration::from_secs(60);
         let mut state =
             CallState::new(shared(driver), Some(Arc::clone(&subject)), Operation::Start, 1 << 20, deadline);
