@@ -63,22 +63,29 @@ impl Surroundings<'_> {
     }
 
     fn fits_any(&self, value: &Value, shapes: &[Shape], place: &str, depth: usize) -> Result<(), Mismatch> {
-        let mut closest: Option<Mismatch> = None;
+        let mut closest: Vec<Mismatch> = Vec::new();
         for shape in shapes {
-            match self.fits_at(value, shape, place, depth) {
-                Ok(()) => return Ok(()),
-                Err(mismatch) if closest.as_ref().is_none_or(|best| mismatch.depth > best.depth) => {
-                    closest = Some(mismatch);
-                }
-                Err(_) => {}
+            let Err(mismatch) = self.fits_at(value, shape, place, depth) else { return Ok(()) };
+            let best = closest.first().map_or(0, |best| best.depth);
+            if mismatch.depth > best {
+                closest.clear();
+            }
+            if mismatch.depth >= best {
+                closest.push(mismatch);
             }
         }
-        let wanted = shapes.iter().map(Shape::wanted).collect::<Vec<_>>().join(" or ");
-        let rule = format!("it must be {wanted}, it is {}", value.kind());
-        Err(match closest {
-            Some(mismatch) if mismatch.depth > depth || shapes.len() == 1 => mismatch,
-            _ => Mismatch { place: place.to_owned(), rule, depth },
-        })
+        let mut rules: Vec<&str> = Vec::new();
+        for mismatch in
+            closest.iter().filter(|other| Some(&other.place) == closest.first().map(|first| &first.place))
+        {
+            if !rules.contains(&mismatch.rule.as_str()) {
+                rules.push(&mismatch.rule);
+            }
+        }
+        let rule = rules.join(", or ");
+        let deepest = closest.first().map(|first| (first.place.clone(), first.depth));
+        let (place, depth) = deepest.unwrap_or((place.to_owned(), depth));
+        Err(Mismatch { place, rule, depth })
     }
 
     fn fits_map(

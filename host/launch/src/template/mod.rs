@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod abuses;
 pub mod check;
+#[cfg(test)]
+mod corpus;
 pub(crate) mod data;
 pub(crate) mod matching;
 pub(crate) mod shape;
@@ -40,7 +42,7 @@ impl Template {
     pub fn parse(text: &str, origin: &str) -> Result<Self, LaunchError> {
         let invalid = |what: String| {
             LaunchError::new(LaunchErrorKind::TemplateInvalid, format!("template \"{origin}\": {what}"))
-                .hint("compare with the shipped template; every member is described in SECURITY.md")
+                .hint("compare it with the shipped host/launch/templates/qemu-system-x86_64.json")
         };
         let data: TemplateData = serde_json::from_str(text).map_err(|error| invalid(error.to_string()))?;
         if data.programs.iter().any(|path| !path.is_absolute()) || data.programs.is_empty() {

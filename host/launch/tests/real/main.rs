@@ -12,6 +12,7 @@ mod confinement;
 mod consoles;
 mod disks;
 mod endings;
+mod endpoints;
 mod hostile;
 mod monitor;
 mod support;
