@@ -170,9 +170,11 @@ impl From<Failure> for Stop {
 }
 
 impl Stop {
-    /// The same, with what it is about.
+    /// The same, with what it is about, unless it says so itself.
     pub(crate) fn about(mut self, name: &str, value: impl Display) -> Self {
-        if let Self::Failed(failure) = &mut self {
+        if let Self::Failed(failure) = &mut self
+            && failure.subject.is_empty()
+        {
             failure.subject.push((name.to_owned(), value.to_string()));
         }
         self

@@ -32,9 +32,17 @@ pub(super) fn text(failure: &Failure, colour: bool) -> String {
 
 /// What it is about, as far as the message does not say it already: `line 4, column 10, element vcpu`.
 fn place(failure: &Failure) -> Option<String> {
-    let unsaid = failure.subject.iter().filter(|(_, value)| !failure.message.contains(&format!("'{value}'")));
-    let parts: Vec<String> =
-        unsaid.map(|(name, value)| format!("{} {}", escape::line(name), escape::line(value))).collect();
+    let mut said: Vec<&str> = Vec::new();
+    let mut parts = Vec::new();
+    for (name, value) in &failure.subject {
+        let is_quoted = |quote: char| failure.message.contains(&format!("{quote}{value}{quote}"));
+        // The same number twice is two facts (line and column); the same name or path twice is one.
+        let is_repeated = said.contains(&value.as_str()) && value.parse::<u64>().is_err();
+        if !is_quoted('\'') && !is_quoted('"') && !is_repeated {
+            said.push(value);
+            parts.push(format!("{} {}", escape::line(name), escape::line(value)));
+        }
+    }
     if parts.is_empty() { None } else { Some(parts.join(", ")) }
 }
 
@@ -85,8 +93,11 @@ hint: or name it in the domain XML
     fn text_does_not_repeat_what_the_message_says() {
         let mut failure = sample();
         failure.subject.push(("path".into(), "/srv/web.qcow2".into()));
-        assert!(text(&failure, false).contains("  where: disk vda\n"));
-        failure.subject.remove(0);
+        failure.subject.push(("target".into(), "vda".into()));
+        failure.subject.extend(["line", "column"].map(|name| (name.to_owned(), "4".to_owned())));
+        let shown = text(&failure, false);
+        assert!(shown.contains("  where: disk vda, line 4, column 4\n"), "{shown}");
+        failure.subject.retain(|(name, _)| name == "path");
         assert!(!text(&failure, false).contains("where:"));
     }
 
