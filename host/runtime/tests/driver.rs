@@ -22,7 +22,7 @@ fn assert_names_the_call(error: &RuntimeError) {
 /// Starts a domain of the misbehaving driver, then shows that driver and host go on.
 async fn misbehave(behaviour: &str) -> RuntimeError {
     let setting = Setting::new("fault", behaviour);
-    let driver = setting.load("guests/guest-fault.wasm");
+    let driver = setting.load("guests/fault.wasm");
     let error = driver.start(&setting.context(), &[]).await.unwrap_err();
     assert_names_the_call(&error);
     assert_eq!(driver.query(&setting.context()).await.unwrap(), RunState::Off, "the next call works");
@@ -67,7 +67,7 @@ async fn endless_recursion_traps() {
 #[tokio::test]
 async fn flood_of_log_lines_does_not_stop_the_driver() {
     let setting = Setting::new("fault", "log-flood");
-    let driver = setting.load("guests/guest-fault.wasm");
+    let driver = setting.load("guests/fault.wasm");
     driver.start(&setting.context(), &[]).await.unwrap();
 }
 
@@ -76,7 +76,7 @@ async fn wall_deadline_ends_a_call_that_still_has_processor_time() {
     let limits =
         Limits { cpu: Duration::from_secs(60), start: Duration::from_millis(50), ..Limits::default() };
     let setting = Setting::new("fault", "loop");
-    let driver = load_with(limits, "guests/guest-fault.wasm");
+    let driver = load_with(limits, "guests/fault.wasm");
     let error = driver.start(&setting.context(), &[]).await.unwrap_err();
     assert_names_the_call(&error);
     assert_eq!(
@@ -89,7 +89,7 @@ async fn wall_deadline_ends_a_call_that_still_has_processor_time() {
 #[tokio::test]
 async fn cancelled_call_loses_nothing() {
     let setting = Setting::new("fault", "loop");
-    let driver = setting.load("guests/guest-fault.wasm");
+    let driver = setting.load("guests/fault.wasm");
     let context = setting.context();
     let call = driver.start(&context, &[]);
     assert!(tokio::time::timeout(Duration::from_millis(20), call).await.is_err());

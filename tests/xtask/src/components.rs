@@ -86,7 +86,9 @@ fn sources() -> Result<Vec<Source>> {
     let mut sources = Vec::new();
     for (directory, out) in [("drivers", "drivers"), ("tests/guests", "guests")] {
         for package in workspace::members_in(directory)? {
-            let name = package.name.strip_prefix("hostler-driver-").unwrap_or(&package.name);
+            // A host looks for a driver in the file of its name, and refuses it under another.
+            let name = package.name.as_str();
+            let name = name.strip_prefix("hostler-driver-").or(name.strip_prefix("guest-")).unwrap_or(name);
             sources.push(Source { package, output: target.join(out).join(format!("{name}.wasm")) });
         }
     }

@@ -227,8 +227,7 @@ impl HostDomain for CallState {
         let appended = self
             .blocking("domain.emit", limits::FILE_DEADLINE, move |_| {
                 let DomainContext { uuid, name, state, .. } = &subject.context;
-                let event =
-                    NewEvent { domain: *uuid, name: name.clone(), kind: format!("domain.{kind}"), detail };
+                let event = NewEvent { domain: *uuid, name: name.clone(), kind, detail };
                 let appended = state.directory().events().append(event);
                 appended.map(drop).map_err(|error| state_failed(&error))
             })

@@ -37,7 +37,7 @@ pub struct NewEvent {
     pub domain: Uuid,
     /// The domain's name at the time.
     pub name: String,
-    /// What happened, a dotted word: `domain.started`.
+    /// What happened, a word: `started`.
     pub kind: String,
     /// More about it, open-ended.
     pub detail: BTreeMap<String, String>,
@@ -54,7 +54,7 @@ pub struct Event {
     pub domain: Uuid,
     /// The domain's name at the time.
     pub name: String,
-    /// What happened, a dotted word: `domain.started`.
+    /// What happened, a word: `started`.
     pub kind: String,
     /// More about it, open-ended.
     #[serde(default)]
