@@ -1,8 +1,10 @@
 //! Opening files beneath granted directories, never through a link that leads out of them.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use hostler_image::ReferencePolicy;
@@ -10,6 +12,11 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 /// Where devices are. Their names are links by design (`/dev/vg/volume`), which stay beneath it.
 const DEVICES: &str = "/dev";
+
+/// No link at all, and no way out.
+const STRICT: ResolveFlags = WITHIN.union(ResolveFlags::NO_SYMLINKS);
+/// Links are followed as long as they stay beneath the directory.
+const WITHIN: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
 
 /// The directories whose files a domain may use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,28 +59,65 @@ impl Roots {
         self.directories.iter().fold(own, ReferencePolicy::with_root)
     }
 
+    /// Whether a path that the document names lies where the domain may use files.
+    pub(crate) fn covers(&self, path: &Path) -> bool {
+        self.declared_anywhere || self.directories.iter().any(|root| below(path, root).is_some())
+    }
+
     /// Opens a file that the document names.
     ///
     /// # Errors
     /// `PermissionDenied` when it is beneath no granted directory; what the operating system says.
     pub(crate) fn open_declared(&self, path: &Path, mark: Mark) -> io::Result<OwnedFd> {
-        let granted = self.directories.iter().find_map(|root| Some((root.as_path(), below(path, root)?)));
-        let own = || Some((path.parent()?, Path::new(path.file_name()?)));
-        match granted {
-            Some((root, relative)) => open_beneath(root, relative, mark),
-            None if !self.declared_anywhere => Err(io::Error::new(
-                io::ErrorKind::PermissionDenied,
-                "it lies beneath none of the directories that are granted",
-            )),
-            None => match below(path, Path::new(DEVICES)) {
-                Some(relative) => open_device(relative, mark),
-                None => {
-                    let (directory, name) = own().ok_or(io::ErrorKind::InvalidInput)?;
-                    open_beneath(directory, name, mark)
-                }
-            },
-        }
+        let access = match mark {
+            Mark::ReadOnly => OFlags::RDONLY,
+            Mark::ReadWrite => OFlags::RDWR,
+        };
+        self.open(path, access)
     }
+
+    /// Opens a file that a guest's output goes to, made when absent, emptied unless `append`. A character device
+    /// such as `/dev/null` is fine.
+    ///
+    /// # Errors
+    /// As [`Roots::open_declared`]; when it is no file.
+    pub(crate) fn open_output(&self, path: &Path, append: bool) -> io::Result<OwnedFd> {
+        let more = if append { OFlags::APPEND } else { OFlags::empty() };
+        let file = File::from(self.open(path, OFlags::WRONLY | OFlags::CREATE | more)?);
+        let kind = file.metadata()?.file_type();
+        if !kind.is_file() && !kind.is_char_device() {
+            return Err(io::Error::other("it is neither a regular file nor a character device"));
+        }
+        if kind.is_file() && !append {
+            file.set_len(0)?;
+        }
+        Ok(file.into())
+    }
+
+    fn open(&self, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+        let granted = self.directories.iter().find_map(|root| Some((root.as_path(), below(path, root)?)));
+        if let Some((root, relative)) = granted {
+            return open_with(root, relative.as_os_str(), flags, STRICT);
+        }
+        if !self.declared_anywhere {
+            return Err(beneath_none());
+        }
+        if let Some(relative) = below(path, Path::new(DEVICES)) {
+            return open_with(Path::new(DEVICES), relative.as_os_str(), flags, WITHIN);
+        }
+        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        open_with(directory, name, flags, STRICT)
+    }
+}
+
+/// Why a path that the document names is not opened.
+pub(crate) fn beneath_none() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        "it lies beneath none of the directories that are granted",
+    )
 }
 
 fn below<'a>(path: &'a Path, root: &Path) -> Option<&'a Path> {
@@ -85,25 +129,19 @@ fn below<'a>(path: &'a Path, root: &Path) -> Option<&'a Path> {
 /// # Errors
 /// What the operating system says: `ELOOP` for a link, `EXDEV` for a way out.
 pub(crate) fn open_beneath(directory: &Path, relative: &Path, mark: Mark) -> io::Result<OwnedFd> {
-    let strict = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS;
-    open_with(directory, relative.as_os_str(), mark, strict)
-}
-
-/// Opens a device by a name that may be a link, as long as it stays below `/dev`.
-fn open_device(relative: &Path, mark: Mark) -> io::Result<OwnedFd> {
-    let links = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-    open_with(Path::new(DEVICES), relative.as_os_str(), mark, links)
-}
-
-fn open_with(directory: &Path, name: &OsStr, mark: Mark, resolve: ResolveFlags) -> io::Result<OwnedFd> {
-    let directory =
-        rustix::fs::open(directory, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let access = match mark {
         Mark::ReadOnly => OFlags::RDONLY,
         Mark::ReadWrite => OFlags::RDWR,
     };
-    let flags = access | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    Ok(rustix::fs::openat2(directory, name, flags, Mode::empty(), resolve)?)
+    open_with(directory, relative.as_os_str(), access, STRICT)
+}
+
+fn open_with(directory: &Path, name: &OsStr, flags: OFlags, resolve: ResolveFlags) -> io::Result<OwnedFd> {
+    let directory =
+        rustix::fs::open(directory, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let mode = if flags.contains(OFlags::CREATE) { Mode::RUSR | Mode::WUSR } else { Mode::empty() };
+    Ok(rustix::fs::openat2(directory, name, flags, mode, resolve)?)
 }
 
 #[cfg(test)]
@@ -140,6 +178,21 @@ mod tests {
         for path in ["secret", "in/out", "in/../secret", "in"] {
             assert!(roots.open_declared(&tree.path().join(path), Mark::ReadOnly).is_err(), "{path}");
         }
+    }
+
+    #[test]
+    fn output_is_written_only_where_it_is_granted() {
+        let tree = tree();
+        let roots = Roots::only(vec![tree.path().join("in")]);
+        for (path, good) in [("in/new.log", true), ("in/a", true), ("secret", false), ("in/out", false)] {
+            assert_eq!(roots.open_output(&tree.path().join(path), true).is_ok(), good, "{path}");
+        }
+        assert_eq!(std::fs::read(tree.path().join("in/a")).unwrap(), b"a", "appended to");
+        roots.open_output(&tree.path().join("in/a"), false).unwrap();
+        assert!(std::fs::read(tree.path().join("in/a")).unwrap().is_empty());
+        assert!(
+            !roots.covers(&tree.path().join("secret")) && Roots::of_operator(vec![]).covers(Path::new("/x"))
+        );
     }
 
     #[test]
