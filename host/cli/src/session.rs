@@ -75,8 +75,12 @@ impl Session {
     }
 }
 
-/// The signals by which users and service managers ask a process to end.
-pub(crate) struct Signals([Signal; 3]);
+/// The signals by which users and service managers ask a process to end. A hangup is not among them: it
+/// ends the process by itself, and whoever started it with nohup wants it to go on.
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
 
 impl Signals {
     /// Begins to listen; from here on these signals no longer end the process by themselves.
@@ -84,20 +88,14 @@ impl Signals {
     /// # Errors
     /// What the operating system says.
     pub(crate) fn new() -> std::io::Result<Self> {
-        Ok(Self([
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::hangup())?,
-        ]))
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
     /// Waits for any of them.
     pub(crate) async fn received(&mut self) {
-        let [interrupt, terminate, hangup] = &mut self.0;
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
     }
 }
