@@ -1,5 +1,6 @@
 //! Handles as open descriptors for a start: what the program inherits, and what the shim keeps.
 
+use std::collections::HashSet;
 use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
@@ -24,11 +25,12 @@ pub(crate) struct Opened {
     pub(crate) consoles: Vec<(String, OwnedFd)>,
 }
 
-/// Opens what every handle needs.
-pub(crate) fn open_all(handles: &[Handle]) -> Result<Opened, LaunchError> {
+/// Opens what the handles need that the plan names; the others are not for the program.
+pub(crate) fn open_all(handles: &[Handle], named: &HashSet<usize>) -> Result<Opened, LaunchError> {
     let mut opened = Opened::default();
-    for handle in handles {
+    for (index, handle) in handles.iter().enumerate() {
         let fds = match handle {
+            _ if !named.contains(&index) => Vec::new(),
             Handle::Descriptor { .. } => of_descriptor(handle)?,
             Handle::Endpoint(spec) => of_endpoint(spec, &mut opened)?,
             Handle::Monitor => {

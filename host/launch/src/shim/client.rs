@@ -14,7 +14,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::protocol::{Call, Failure, FailureCode, Request, Response, StatusAnswer};
 use super::record::{Ending, ExitRecord};
-use super::wire::Wire;
+use super::wire::{Wire, after};
 use crate::error::{QmpError, QmpErrorKind, ShimError, ShimErrorKind};
 use crate::limits::{COMMANDS_MAX, MESSAGE_FDS_MAX, SHIM_TIMEOUT};
 use crate::qmp::QmpEvent;
@@ -85,7 +85,7 @@ impl ShimClient {
             let message = format!("{} descriptors with one command, at most {MESSAGE_FDS_MAX}", fds.len());
             return Err(QmpError::new(QmpErrorKind::Protocol, message));
         }
-        let deadline = Instant::now() + timeout;
+        let deadline = after(timeout);
         let mut wire = self.open()?;
         self.send(&mut wire, 0, execute_call(command, arguments)?, fds, deadline)?;
         let response = self.receive(&mut wire, deadline)?;
@@ -106,7 +106,7 @@ impl ShimClient {
             let message = format!("{} commands at once, at most {COMMANDS_MAX}", commands.len());
             return Err(ShimError::new(ShimErrorKind::Protocol, message));
         }
-        let deadline = Instant::now() + timeout;
+        let deadline = after(timeout);
         let mut wire = self.open()?;
         let mut results: Vec<Option<Result<Value, QmpError>>> = Vec::new();
         for (index, (command, arguments)) in commands.iter().enumerate() {
@@ -202,7 +202,7 @@ impl ShimClient {
     /// # Errors
     /// [`ShimErrorKind::Console`] when there is none of this alias; else as [`ShimClient::connect`].
     pub fn console(&self, alias: &str, replay: bool) -> Result<UnixStream, ShimError> {
-        let deadline = Instant::now() + SHIM_TIMEOUT;
+        let deadline = after(SHIM_TIMEOUT);
         let mut wire = self.open()?;
         self.send(&mut wire, 0, Call::Console { alias: alias.to_owned(), replay }, &[], deadline)?;
         let (line, socket) = wire.receive_exactly(deadline).map_err(|error| self.failed(error))?;
@@ -211,7 +211,7 @@ impl ShimClient {
     }
 
     fn ask<T: DeserializeOwned>(&self, call: Call, timeout: Duration) -> Result<T, ShimError> {
-        let deadline = Instant::now() + timeout;
+        let deadline = after(timeout);
         let mut wire = self.open()?;
         self.send(&mut wire, 0, call, &[], deadline)?;
         value_of(self.receive(&mut wire, deadline)?)

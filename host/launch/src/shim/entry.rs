@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use hostler_state::{Kind, RunDir, RunLock, RunRecord, unix_ms};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
-use rustix::process::{Resource, Rlimit, getpid, set_child_subreaper, setrlimit, setsid, umask};
+use rustix::process::{Resource, Rlimit, getpid, getrlimit, set_child_subreaper, setrlimit, setsid, umask};
 use rustix::stdio::dup2_stdin;
 use rustix::thread::set_no_new_privs;
 
@@ -24,7 +24,7 @@ use super::record::ProcessRecord;
 use super::request::{StartAnswer, StartFailure, StartRequest};
 use super::ring::Ring;
 use super::server::{Server, new_buffer};
-use super::wire::{Wire, address_in, open_directory};
+use super::wire::{Wire, address_in, after, open_directory};
 use crate::limits::{LOG_MAX_BYTES, OUTPUT_TAIL_BYTES};
 use crate::process;
 
@@ -32,6 +32,8 @@ use crate::process;
 const SERVE: &str = "serve";
 /// Time for the launcher to send its request.
 const REQUEST_WAIT: Duration = Duration::from_secs(30);
+/// Open files that the shim and the hypervisor may have, unless the limit they inherit is lower.
+const OPEN_FILES: u64 = 65_536;
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 64;
 
@@ -56,6 +58,10 @@ fn detach() -> io::Result<()> {
     super::inherited::close_all()?;
     umask(Mode::RWXG | Mode::RWXO);
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    // Descriptors are passed at high numbers, and a guest with many disks needs many.
+    let files = getrlimit(Resource::Nofile);
+    let current = Some(files.maximum.map_or(OPEN_FILES, |maximum| maximum.min(OPEN_FILES)));
+    setrlimit(Resource::Nofile, Rlimit { current, maximum: files.maximum })?;
     set_no_new_privs(true)?;
     setsid()?;
     let mut staying = Command::new("/proc/self/exe");
@@ -193,7 +199,7 @@ fn listen_in(run: &RunDir) -> io::Result<OwnedFd> {
 
 impl Prepared {
     fn server(self, request: StartRequest, launcher: Wire) -> Server {
-        let ready_by = request.monitor.then(|| Instant::now() + Duration::from_millis(request.deadline_ms));
+        let ready_by = request.monitor.then(|| after(Duration::from_millis(request.deadline_ms)));
         Server {
             run: self.run,
             request,

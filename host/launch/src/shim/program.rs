@@ -65,15 +65,26 @@ impl Program {
     }
 }
 
+/// Generations of processes that a program can have left behind; each falls to us when its parent dies.
+const GENERATIONS_MAX: usize = 64;
+
 /// Kills and reaps whatever the program left behind: it fell to us, as the subreaper.
 pub(crate) fn end_strays() -> io::Result<()> {
     let own = std::process::id();
-    let children = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children"))?;
-    for pid in children.split_ascii_whitespace().filter_map(|text| text.parse().ok().and_then(Pid::from_raw))
-    {
-        // Our own children: their numbers cannot be given to others before we reap them.
-        kill_process(pid, Signal::KILL).ok();
-        waitpid(Some(pid), WaitOptions::empty())?;
+    for _ in 0..GENERATIONS_MAX {
+        let children = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children"))?;
+        let pids =
+            children.split_ascii_whitespace().filter_map(|text| text.parse().ok().and_then(Pid::from_raw));
+        let mut found = false;
+        for pid in pids {
+            found = true;
+            // Our own children: their numbers cannot be given to others before we reap them.
+            kill_process(pid, Signal::KILL).ok();
+            waitpid(Some(pid), WaitOptions::empty())?;
+        }
+        if !found {
+            return Ok(());
+        }
     }
-    Ok(())
+    Err(io::Error::other("processes that the program left behind make new ones"))
 }

@@ -6,14 +6,14 @@ use std::os::fd::RawFd;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hostler_state::{RunDir, RunRecord};
 use serde::Serialize;
 
 use super::client::ShimClient;
 use super::request::{FIRST_PROGRAM_FD, StartAnswer, StartFailure, StartRequest};
-use super::wire::Wire;
+use super::wire::{Wire, after};
 use crate::command::leaf::Grants;
 use crate::command::{CommandLine, command_line};
 use crate::error::{LaunchError, LaunchErrorKind};
@@ -60,7 +60,7 @@ pub fn launch(
 ) -> Result<ShimClient, LaunchError> {
     refuse_running(run)?;
     let sockets = sockets_directory(run, &handles)?;
-    let opened = grant::open_all(&handles)?;
+    let opened = grant::open_all(&handles, &checked.named())?;
     let grants = number(&opened, sockets)?;
     let CommandLine { env, argv } = command_line(&checked.plan, &handles, &checked.template, Some(&grants))?;
     let record = LaunchRecord { hash: checked.hash(), plan: &checked.plan, argv: &argv, env: &env };
@@ -140,7 +140,7 @@ fn start_shim(
     opened: &Opened,
     deadline: Duration,
 ) -> Result<StartAnswer, LaunchError> {
-    let until = Instant::now() + deadline + SHIM_TIMEOUT;
+    let until = after(deadline.saturating_add(SHIM_TIMEOUT));
     let (ours, theirs) = grant::pair().map_err(|error| LaunchError::io("make the shim's socket", error))?;
     let log = OpenOptions::new().append(true).create(true).mode(0o600).open(run.log_path());
     let log = log.map_err(|error| LaunchError::io("open the log", error))?;

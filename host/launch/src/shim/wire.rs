@@ -4,7 +4,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
@@ -22,6 +22,15 @@ use crate::qmp::lines::Lines;
 pub(crate) const READ_BYTES: usize = 64 << 10;
 /// Room for the descriptors of one message.
 pub(crate) const ANCILLARY_BYTES: usize = rustix::cmsg_space!(ScmRights(MESSAGE_FDS_MAX));
+
+/// Longer than any wait is meant: beyond it clocks could run over.
+const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// The moment after `timeout`, however long that is.
+pub(crate) fn after(timeout: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(timeout.min(FOREVER)).unwrap_or(now)
+}
 
 /// One connection.
 #[derive(Debug)]

@@ -34,6 +34,11 @@ impl Checked {
         &self.plan
     }
 
+    /// The handles that the plan names.
+    pub(crate) fn named(&self) -> HashSet<usize> {
+        self.plan.options.iter().filter_map(|option| option.value.as_ref()).flat_map(leaves).collect()
+    }
+
     /// Whether the program has a control connection.
     #[must_use]
     pub fn has_monitor(&self) -> bool {

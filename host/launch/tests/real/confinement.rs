@@ -88,3 +88,14 @@ fn shim_is_small_detached_and_its_socket_private() {
     );
     client.end(true, PATIENCE).unwrap();
 }
+
+#[test]
+fn handle_that_the_plan_does_not_name_is_not_inherited() {
+    let mut domain = Domain::new("none");
+    let path = domain.path("unnamed.raw");
+    std::fs::write(&path, [0; 512]).unwrap();
+    domain.handle(crate::support::image(&path, false));
+    let client = domain.start();
+    let pid = client.status().unwrap().pid;
+    assert!(!descriptors(pid).iter().any(|(_, target)| target.contains("unnamed")));
+}

@@ -48,6 +48,16 @@ fn forced_end_kills_and_waiters_hear_it() {
 }
 
 #[test]
+fn waits_of_any_length_are_waits() {
+    let mut domain = Domain::new("none");
+    let client = domain.start();
+    let waiting = client.clone();
+    let waiter = std::thread::spawn(move || waiting.wait(Duration::MAX));
+    assert_eq!(client.end(true, Duration::MAX).unwrap(), Ending::Exited(0));
+    assert_eq!(waiter.join().unwrap().unwrap(), Some(Ending::Exited(0)));
+}
+
+#[test]
 fn stopped_process_that_ignores_the_question_is_killed_in_time() {
     let mut domain = Domain::new("none");
     let client = domain.start();
