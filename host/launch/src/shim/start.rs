@@ -140,6 +140,10 @@ fn start_shim(
     opened: &Opened,
     deadline: Duration,
 ) -> Result<StartAnswer, LaunchError> {
+    if !shim.is_absolute() {
+        let message = "the shim must be named by an absolute path: it is never searched for";
+        return Err(LaunchError::new(LaunchErrorKind::ShimFailed, message).at(shim.display().to_string()));
+    }
     let until = after(deadline.saturating_add(SHIM_TIMEOUT));
     let (ours, theirs) = grant::pair().map_err(|error| LaunchError::io("make the shim's socket", error))?;
     let log = OpenOptions::new().append(true).create(true).mode(0o600).open(run.log_path());

@@ -99,6 +99,19 @@ fn hypervisor_that_ends_at_once_is_reported_with_its_last_words() {
 }
 
 #[test]
+fn shim_is_never_searched_for_and_a_missing_one_is_named() {
+    let domain = Domain::new("none");
+    for shim in ["hostler-shim", "./hostler-shim", "/nonexistent/hostler-shim"] {
+        let checked = hostler_launch::check(&domain.plan, &domain.handles, &crate::support::qemu()).unwrap();
+        let context = hostler_launch::LaunchContext { shim: shim.into(), domain_name: "test".into() };
+        let handles = vec![hostler_launch::Handle::Monitor];
+        let error = hostler_launch::launch(&domain.run, &context, checked, handles, PATIENCE).unwrap_err();
+        assert_eq!((error.kind, error.option.as_str()), (LaunchErrorKind::ShimFailed, shim));
+        assert!(!domain.run.is_held().unwrap());
+    }
+}
+
+#[test]
 fn second_launch_of_a_running_domain_is_refused() {
     let mut domain = Domain::new("none");
     let client = domain.start();
