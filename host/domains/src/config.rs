@@ -14,6 +14,8 @@ const SHIM: &str = "hostler-shim";
 pub struct Config {
     /// The state directory.
     pub state_dir: PathBuf,
+    /// Where compiled drivers are kept; can be made again at any time.
+    pub cache_dir: PathBuf,
     /// Directories with driver components, the first that has a driver wins.
     pub driver_dirs: Vec<PathBuf>,
     /// Directories beneath which images may be named by other images, beyond what documents declare.
@@ -42,7 +44,7 @@ pub struct Overrides {
 impl Config {
     /// Finds everything from overrides, the environment and the program's own place.
     ///
-    /// Environment: `HOSTLER_STATE_DIR`, `HOSTLER_DRIVER_DIR` and `HOSTLER_IMAGE_ROOTS` (both
+    /// Environment: `HOSTLER_STATE_DIR`, `HOSTLER_CACHE_DIR`, `HOSTLER_DRIVER_DIR` and `HOSTLER_IMAGE_ROOTS` (both
     /// colon-separated), `HOSTLER_POLICY`, `HOSTLER_TEMPLATE_DIR`, `HOSTLER_SHIM`.
     ///
     /// # Errors
@@ -53,11 +55,13 @@ impl Config {
             Error::new(Kind::Host, "config.program", "cannot find the running program").caused_by(e)
         })?;
         let beside = program.parent().unwrap_or(Path::new("/")).to_owned();
+        let state_dir = match overrides.state_dir.or_else(|| path_variable("HOSTLER_STATE_DIR")) {
+            Some(given) => absolute(given)?,
+            None => default_state_dir()?,
+        };
         Ok(Self {
-            state_dir: match overrides.state_dir.or_else(|| path_variable("HOSTLER_STATE_DIR")) {
-                Some(given) => absolute(given)?,
-                None => default_state_dir()?,
-            },
+            cache_dir: path_variable("HOSTLER_CACHE_DIR").unwrap_or_else(|| state_dir.join("cache")),
+            state_dir,
             driver_dirs: first_given(overrides.driver_dirs, "HOSTLER_DRIVER_DIR", || {
                 default_driver_dirs(&beside)
             }),

@@ -35,7 +35,7 @@ impl DriverSet {
     pub(crate) fn new(config: &Config) -> Result<Self, Error> {
         Ok(Self {
             directories: config.driver_dirs.clone(),
-            cache_dir: config.state_dir.join("cache"),
+            cache_dir: config.cache_dir.clone(),
             policy: read_policy(config.policy.as_deref())?,
             tenant: Tenant::default(),
             runtime: OnceLock::new(),

@@ -37,7 +37,8 @@ fn linux_boots_through_uefi_from_its_disk() {
     let bench = Workbench::new();
     bench.define(&uefi_domain(&bench));
     bench.ok(&["start", "uefi"]);
-    let console = bench.ok(&["console", "uefi", "--until", "hostler-guest: ready", "--timeout", GUEST_SECONDS]);
+    let console =
+        bench.ok(&["console", "uefi", "--until", "hostler-guest: ready", "--timeout", GUEST_SECONDS]);
     assert!(console.contains("firmware=uefi"), "{console}");
     let details = bench.json(&["show", "uefi"]);
     let store = details["variable_store"].as_str().expect("a UEFI guest has a variable store").to_owned();
@@ -67,7 +68,9 @@ fn s0_flash_nodes_have_nothing_below_in_a_real_qemu() {
     let nodes = crate::storage::block_nodes(&bench, "uefi");
     let flash: Vec<_> = nodes
         .iter()
-        .filter(|node| node["node-name"].as_str().is_some_and(|name| name.contains("pflash") && name.ends_with("format")))
+        .filter(|node| {
+            node["node-name"].as_str().is_some_and(|name| name.contains("pflash") && name.ends_with("format"))
+        })
         .collect();
     assert_eq!(flash.len(), 2, "{nodes:?}");
     for node in flash {

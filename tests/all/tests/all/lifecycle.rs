@@ -55,7 +55,9 @@ fn events_tell_what_happened_in_order() {
     let events = bench.ok(&["-o", "json", "events"]);
     let kinds: Vec<String> = events
         .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["kind"].as_str().unwrap().to_owned())
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["kind"].as_str().unwrap().to_owned()
+        })
         .collect();
     assert_eq!(kinds, ["defined", "started", "suspended", "resumed", "stopped", "undefined"]);
 }

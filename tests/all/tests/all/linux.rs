@@ -56,7 +56,8 @@ fn linux_boots_on_q35_and_switches_itself_off_when_asked() {
     assert_eq!(layers[0]["read_only"], false);
     assert_eq!(layers[1]["read_only"], true);
 
-    let console = bench.ok(&["console", "linux", "--until", "hostler-guest: ready", "--timeout", GUEST_SECONDS]);
+    let console =
+        bench.ok(&["console", "linux", "--until", "hostler-guest: ready", "--timeout", GUEST_SECONDS]);
     for fact in ["booted", "firmware=bios", "cpus=2", "id=linux", "disk vda", "serial=HOSTLER1", "net "] {
         assert!(console.contains(fact), "'{fact}' is not in: {console}");
     }
@@ -75,7 +76,8 @@ fn linux_boots_on_i440fx() {
     let overlay = overlay(&bench);
     bench.define(&bios_domain(&overlay, "pc", "virtio", "vda"));
     bench.ok(&["start", "linux"]);
-    let console = bench.ok(&["console", "linux", "--until", "hostler-guest: ready", "--timeout", GUEST_SECONDS]);
+    let console =
+        bench.ok(&["console", "linux", "--until", "hostler-guest: ready", "--timeout", GUEST_SECONDS]);
     assert!(console.contains("disk vda"), "{console}");
     bench.ok(&["destroy", "linux"]);
 }

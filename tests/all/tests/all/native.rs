@@ -7,7 +7,8 @@ fn native_shows_the_command_line_and_changes_nothing() {
     let bench = Workbench::new();
     let file = bench.write("domain.xml", &rom_domain("rom", "qemu"));
     let shown = bench.json(&["native", "--xml", file.to_str().unwrap()]);
-    let argv: Vec<&str> = shown["argv"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    let argv: Vec<&str> =
+        shown["argv"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
     assert!(argv[0].ends_with("qemu-system-x86_64"), "{argv:?}");
     for option in ["-S", "-machine", "-nodefaults", "-sandbox"] {
         assert!(argv.contains(&option), "{option} is not in {argv:?}");

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::workbench::{Workbench, rom_domain};
 
 /// QEMU's own view of its block graph.
-pub fn block_nodes(bench: &Workbench, name: &str) -> Vec<Value> {
+pub(crate) fn block_nodes(bench: &Workbench, name: &str) -> Vec<Value> {
     let shim = ShimClient::connect(&bench.run_dir(name)).unwrap();
     let nodes = shim.execute("query-named-block-nodes", None, &[], Duration::from_secs(30)).unwrap();
     nodes.as_array().unwrap().clone()
@@ -36,7 +36,8 @@ fn s1_protocol_nodes_open_read_only_where_the_layer_is_and_format_nodes_say_so()
     bench.ok(&["start", "chain", "--paused"]);
 
     let nodes = block_nodes(&bench, "chain");
-    let formats: Vec<_> = nodes.iter().filter(|node| node["node-name"].as_str().unwrap().ends_with("-format")).collect();
+    let formats: Vec<_> =
+        nodes.iter().filter(|node| node["node-name"].as_str().unwrap().ends_with("-format")).collect();
     assert_eq!(formats.len(), 3, "{nodes:?}");
     assert_eq!(formats.iter().filter(|node| node["ro"] == false).count(), 1, "only the top is written to");
     for node in &nodes {
@@ -74,7 +75,8 @@ fn a_missing_backing_format_is_refused_with_the_repair_command() {
     let answer = bench.run(&["start", "domain"]);
     assert_eq!(answer.status, 4, "{}", answer.stderr);
     assert!(answer.stderr.contains("image.format-missing"), "{}", answer.stderr);
-    let repair = answer.stderr.lines().find_map(|line| line.find("qemu-img rebase").map(|at| line[at..].to_owned()));
+    let repair =
+        answer.stderr.lines().find_map(|line| line.find("qemu-img rebase").map(|at| line[at..].to_owned()));
     let repair = repair.unwrap_or_else(|| panic!("no repair command in: {}", answer.stderr));
     let repaired = std::process::Command::new("sh").args(["-c", &repair]).status().unwrap();
     assert!(repaired.success(), "{repair}");
@@ -97,7 +99,11 @@ fn an_image_that_names_a_file_elsewhere_is_refused() {
     bench.define(&with_disk("evil", &qcow2_disk(&bench, "evil.qcow2")));
     let answer = bench.run(&["start", "evil"]);
     assert_eq!(answer.status, 4, "{}", answer.stderr);
-    assert!(answer.stderr.contains("/etc/shadow") && answer.stderr.contains("image.reference-denied"), "{}", answer.stderr);
+    assert!(
+        answer.stderr.contains("/etc/shadow") && answer.stderr.contains("image.reference-denied"),
+        "{}",
+        answer.stderr
+    );
     assert_eq!(bench.state_of("evil").as_deref(), Some("off"));
     assert!(bench.processes().is_empty());
 }

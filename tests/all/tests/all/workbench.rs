@@ -8,57 +8,58 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long a guest may take under translation on a loaded machine, in seconds.
-pub const GUEST_SECONDS: &str = "180";
+pub(crate) const GUEST_SECONDS: &str = "180";
 
 /// A state directory with images beside it. Whatever still runs is ended when this is dropped.
-pub struct Workbench {
+pub(crate) struct Workbench {
     directory: TempDir,
 }
 
 /// What a command answered.
-pub struct Answer {
-    pub status: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Answer {
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Workbench {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { directory: tempfile::Builder::new().prefix("hostler-test-").tempdir().unwrap() }
     }
 
     /// A path beside the state directory.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    pub fn state_root(&self) -> PathBuf {
+    pub(crate) fn state_root(&self) -> PathBuf {
         self.path("state")
     }
 
     /// The command, ready to run.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(built("hostler"));
         command.arg("--state-dir").arg(self.state_root()).arg("--driver-dir").arg(components("drivers"));
         command.arg("--driver-dir").arg(components("guests"));
+        command.env("HOSTLER_CACHE_DIR", cache());
         command.args(arguments).stdin(Stdio::null()).current_dir(self.directory.path());
         command
     }
 
     /// Runs the command to its end.
-    pub fn run(&self, arguments: &[&str]) -> Answer {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Answer {
         Answer::of(self.command(arguments).output().unwrap())
     }
 
     /// Runs the command, which must succeed, and gives its output.
-    pub fn ok(&self, arguments: &[&str]) -> String {
+    pub(crate) fn ok(&self, arguments: &[&str]) -> String {
         let answer = self.run(arguments);
         assert_eq!(answer.status, 0, "hostler {}\n{}{}", arguments.join(" "), answer.stdout, answer.stderr);
         answer.stdout
     }
 
     /// Runs the command with `-o json`, which must succeed.
-    pub fn json(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let mut all = vec!["-o", "json"];
         all.extend_from_slice(arguments);
         let text = self.ok(&all);
@@ -66,20 +67,20 @@ impl Workbench {
     }
 
     /// Writes a file beside the state directory.
-    pub fn write(&self, name: &str, content: &str) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, content: &str) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, content).unwrap();
         path
     }
 
     /// Defines a domain from a document.
-    pub fn define(&self, xml: &str) {
+    pub(crate) fn define(&self, xml: &str) {
         let file = self.write("define.xml", xml);
         self.ok(&["define", file.to_str().unwrap()]);
     }
 
     /// What `list --all` says the domain is doing; `None` when it is not there.
-    pub fn state_of(&self, name: &str) -> Option<String> {
+    pub(crate) fn state_of(&self, name: &str) -> Option<String> {
         let list = self.json(&["list", "--all"]);
         let domains = list["domains"].as_array().unwrap().clone();
         let domain = domains.into_iter().find(|domain| domain["name"] == name)?;
@@ -87,14 +88,14 @@ impl Workbench {
     }
 
     /// The run directory of a domain.
-    pub fn run_dir(&self, name: &str) -> RunDir {
+    pub(crate) fn run_dir(&self, name: &str) -> RunDir {
         let state = StateDir::open_reader(&self.state_root()).unwrap();
         let definition = state.by_name(name).unwrap().unwrap();
         state.run_dir(definition.uuid)
     }
 
     /// Processes whose command line names this workbench, or that were started by a shim of it.
-    pub fn processes(&self) -> Vec<String> {
+    pub(crate) fn processes(&self) -> Vec<String> {
         let marker = self.state_root().display().to_string();
         let mut found = Vec::new();
         for entry in std::fs::read_dir("/proc").unwrap().flatten() {
@@ -108,8 +109,9 @@ impl Workbench {
     }
 
     /// Makes an image with qemu-img.
-    pub fn image(&self, arguments: &[&str]) {
-        let output = Command::new("qemu-img").args(arguments).current_dir(self.directory.path()).output().unwrap();
+    pub(crate) fn image(&self, arguments: &[&str]) {
+        let output =
+            Command::new("qemu-img").args(arguments).current_dir(self.directory.path()).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }
@@ -128,7 +130,7 @@ impl Drop for Workbench {
 }
 
 impl Answer {
-    pub fn of(output: Output) -> Self {
+    pub(crate) fn of(output: Output) -> Self {
         Self {
             status: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -138,22 +140,27 @@ impl Answer {
 }
 
 /// A program of this build.
-pub fn built(name: &str) -> PathBuf {
+pub(crate) fn built(name: &str) -> PathBuf {
     let own = std::env::current_exe().unwrap();
     let path = own.parent().and_then(Path::parent).unwrap().join(name);
     assert!(path.is_file(), "{} is not built; run: cargo xtask test", path.display());
     path
 }
 
+/// Compiled drivers, shared by all tests: compiling is tested where the cache is.
+fn cache() -> PathBuf {
+    default_target().join("test-cache")
+}
+
 /// A directory of built components.
-pub fn components(kind: &str) -> PathBuf {
+pub(crate) fn components(kind: &str) -> PathBuf {
     let path = std::env::var_os("HOSTLER_COMPONENTS").map_or_else(default_target, PathBuf::from).join(kind);
     assert!(path.is_dir(), "{} is not there; run: cargo xtask components", path.display());
     path
 }
 
 /// A file of the test guest.
-pub fn guest(name: &str) -> PathBuf {
+pub(crate) fn guest(name: &str) -> PathBuf {
     let directory =
         std::env::var_os("HOSTLER_TEST_GUEST").map_or_else(|| default_target().join("guest"), PathBuf::from);
     let path = directory.join(name);
@@ -168,12 +175,12 @@ fn default_target() -> PathBuf {
 }
 
 /// Whether KVM answers here. Tests that need it say so when it does not.
-pub fn kvm_answers() -> bool {
+pub(crate) fn kvm_answers() -> bool {
     hostler_launch::accelerator::probe_kvm().api_version.is_some()
 }
 
 /// A machine without disks whose whole guest is the ROM of `cargo xtask guest`.
-pub fn rom_domain(name: &str, kind: &str) -> String {
+pub(crate) fn rom_domain(name: &str, kind: &str) -> String {
     format!(
         "<domain type='{kind}'>
   <name>{name}</name>

@@ -16,7 +16,8 @@ fn malformed_document_is_refused_with_its_place() {
 #[test]
 fn misspelt_element_is_refused_with_the_nearest_name() {
     let bench = Workbench::new();
-    let xml = rom_domain("rom", "qemu").replace("memory unit='MiB'>32</memory>", "memroy unit='MiB'>32</memroy>");
+    let xml =
+        rom_domain("rom", "qemu").replace("memory unit='MiB'>32</memory>", "memroy unit='MiB'>32</memroy>");
     let file = bench.write("bad.xml", &xml);
     let answer = bench.run(&["define", file.to_str().unwrap()]);
     assert_eq!(answer.status, 1, "{}", answer.stderr);
