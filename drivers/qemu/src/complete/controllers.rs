@@ -22,7 +22,8 @@ pub(crate) struct Controller {
     pub(crate) model: String,
 }
 
-/// The controllers in the order in which they are served: types as they first appear, then by index.
+/// The controllers in the order in which they are served: first those that the author wrote, types as
+/// they first appear and then by index; then those that were added, as they were.
 pub(crate) fn listed(draft: &Draft) -> Vec<Controller> {
     let all: Vec<_> = draft.devices("controller").into_iter().map(|node| read(draft, node)).collect();
     let mut kinds: Vec<&str> = Vec::new();
@@ -35,8 +36,10 @@ pub(crate) fn listed(draft: &Draft) -> Vec<Controller> {
     let mut sorted = all.clone();
     // The sort is stable; at one index the master of a USB group stands before its companions.
     sorted.sort_by_key(|controller| {
+        let added = draft.added_place(controller.node);
         let companion = usb_companions::is_companion(&controller.model);
-        (place(&controller.kind), controller.index.unwrap_or(u32::MAX), companion)
+        let kind = place(&controller.kind).filter(|_| added.is_none());
+        (added, kind, controller.index.unwrap_or(u32::MAX), companion)
     });
     sorted
 }
@@ -67,13 +70,16 @@ pub(crate) fn add(draft: &mut Draft, kind: &str, index: u32, model: Option<&str>
         .attribute("index", index)
         .maybe_attribute("model", model)
         .to_xml();
-    let same = of_kind(draft, kind);
+    let mut same = of_kind(draft, kind);
+    same.sort_by_key(|controller| controller.index);
     let below = same.iter().rfind(|controller| controller.index.is_some_and(|other| other < index));
-    match (below, same.first()) {
-        (Some(below), _) => draft.insert_after(below.node, &fragment),
-        (None, Some(first)) => draft.insert_before(first.node, &fragment),
-        (None, None) => draft.add_device("controller", &fragment),
-    }
+    let node = match (below, same.first()) {
+        (Some(below), _) => draft.insert_after(below.node, &fragment)?,
+        (None, Some(first)) => draft.insert_before(first.node, &fragment)?,
+        (None, None) => draft.add_device("controller", &fragment)?,
+    };
+    draft.note_added(node);
+    Ok(node)
 }
 
 /// Gives every controller its number, and refuses two with the same.

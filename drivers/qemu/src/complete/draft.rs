@@ -19,6 +19,8 @@ pub(crate) struct Draft {
     document: Document,
     /// `<devices>`.
     devices: NodeId,
+    /// The controllers that were added, in the order in which they were.
+    added: Vec<NodeId>,
     /// What the document's machine type means.
     pub(crate) machine: Machine,
 }
@@ -37,7 +39,7 @@ impl Draft {
         let kind = document.child(root, "os").and_then(|os| document.child(os, "type"));
         let name = kind.and_then(|kind| document.attribute(kind, "machine")).unwrap_or(DEFAULT_MACHINE);
         let machine = Machine::of(name);
-        let draft = Self { document, devices, machine };
+        let draft = Self { document, devices, added: Vec::new(), machine };
         if draft.document.elements(devices).count() > MAX_DEVICES {
             return Err(draft
                 .refuse(
@@ -173,6 +175,16 @@ impl Draft {
     /// Adds an element right before another one.
     pub(crate) fn insert_before(&mut self, node: NodeId, fragment: &str) -> Result<NodeId, Error> {
         Ok(self.document.insert_before(node, fragment)?)
+    }
+
+    /// Notes that a controller was added.
+    pub(crate) fn note_added(&mut self, controller: NodeId) {
+        self.added.push(controller);
+    }
+
+    /// How many controllers were added before this one; none for one that the author wrote.
+    pub(crate) fn added_place(&self, controller: NodeId) -> Option<usize> {
+        self.added.iter().position(|added| *added == controller)
     }
 
     // ---- refusals -------------------------------------------------------------------------

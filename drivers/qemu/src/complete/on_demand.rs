@@ -50,15 +50,20 @@ fn named_controller(draft: &Draft, node: NodeId) -> Option<(u32, NodeId)> {
 /// Adds a controller that a device names, and those below it.
 fn need_up_to(draft: &mut Draft, kind: &str, highest: Option<(u32, NodeId)>) -> Result<(), Error> {
     let Some((highest, node)) = highest else { return Ok(()) };
-    need_one(draft, kind, highest, node)?;
     for index in 0..highest.min(MAX_CONTROLLERS) {
         need(draft, kind, index, None)?;
     }
-    Ok(())
+    need_one(draft, kind, highest, node)
 }
 
 /// Adds a controller that a device names.
 fn need_one(draft: &mut Draft, kind: &str, index: u32, node: NodeId) -> Result<(), Error> {
+    if kind == "fdc" && index > 0 {
+        return Err(draft
+            .refuse(node, "qemu.floppy-controller", "this floppy drive needs a second floppy controller")
+            .hint("use the targets 'fda' and 'fdb': a machine has one floppy controller with two drives")
+            .unsupported());
+    }
     if find(draft, kind, index).is_none() && index >= MAX_CONTROLLERS {
         let message = format!("this device is on '{kind}' controller {index}, which is not there");
         return Err(draft

@@ -39,10 +39,7 @@ pub(super) fn interface(draft: &Draft, node: NodeId) -> Option<Plug> {
     }
     match draft.child_get(node, "model", "type") {
         Some("usb-net") => None,
-        Some("rtl8139" | "ne2k_pci" | "pcnet" | "i82551" | "i82557b" | "i82559er" | "vmxnet3") => {
-            Some(Plug::Pci)
-        }
-        Some("e1000" | "e1000-82544gc" | "e1000-82545em" | "tulip") => Some(Plug::Pci),
+        Some("rtl8139" | "e1000" | "vmxnet3") => Some(Plug::Pci),
         model => Some(flavour(model)),
     }
 }

@@ -1,9 +1,12 @@
 //! What a document that says little is completed to.
 
 use hostler_sdk::domain::Domain;
+use hostler_sdk::domain::address::Address;
 
 use super::{completed, domain};
 use crate::complete::complete;
+use crate::complete::controllers::find;
+use crate::complete::draft::Draft;
 
 /// The start tags of all devices of one name, as they are written.
 fn devices(domain: &Domain, name: &str) -> Vec<String> {
@@ -137,4 +140,30 @@ fn random_bytes_are_asked_for_only_when_needed() {
     let mut asked = 0;
     complete(bare, |_| asked += 1).unwrap();
     assert_eq!(asked, 0);
+}
+
+/// Where a controller sits, as bus and slot.
+fn place_of(domain: &Domain, kind: &str, index: u32) -> (u8, u8) {
+    let draft = Draft::new(domain.document().clone()).unwrap();
+    let controller = find(&draft, kind, index).unwrap();
+    match draft.place(controller.node) {
+        Some(Address::Pci(place)) => (place.bus, place.slot),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn added_controllers_are_served_after_those_of_the_author() {
+    // As libvirt 9.0 does it: the second and third SCSI controller come after USB, behind a bridge of their own.
+    let devices = "<controller type='scsi' index='0' model='virtio-scsi'/>\
+         <disk type='block'><target dev='sdh' bus='scsi'/></disk>\
+         <disk type='block'><target dev='sdp' bus='scsi'/></disk>\
+         <disk type='block'><target dev='sdg' bus='scsi'/></disk><graphics type='vnc'/>";
+    let domain = completed(&domain("q35", devices));
+    assert_eq!(place_of(&domain, "scsi", 0), (2, 0));
+    assert_eq!(place_of(&domain, "usb", 0), (3, 0));
+    assert_eq!(place_of(&domain, "pci", 4), (1, 0), "the bridge sits in the first port");
+    assert_eq!(place_of(&domain, "scsi", 1), (4, 1));
+    assert_eq!(place_of(&domain, "scsi", 2), (4, 2));
+    assert_eq!(place_of(&domain, "pci", 6), (0, 2), "the spare port");
 }

@@ -74,6 +74,8 @@ fn devices_that_the_machine_cannot_have() {
         refused("pc", "<controller type='pci' index='1' model='pcie-root-port'/>"),
         "qemu.address-full"
     );
+    let floppy = "<disk type='block' device='floppy'><target dev='fdc' bus='fdc'/></disk>";
+    assert_eq!(refused("pc", floppy), "qemu.floppy-controller");
     assert_eq!(refused("virt", ""), "qemu.machine-unsupported");
     let none = "<controller type='usb' model='none'/><input type='mouse' bus='usb'/>";
     assert_eq!(refused("pc", none), "qemu.usb-disabled");
