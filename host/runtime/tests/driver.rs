@@ -133,7 +133,7 @@ async fn life_of_a_domain_is_kept_in_notes_and_events() {
     driver.destroy(&context).await.unwrap();
     let kinds = setting.events();
     let expected = ["started", "resumed", "suspended", "resumed", "reset", "stopped", "stopped"];
-    assert_eq!(kinds, expected.map(|kind| format!("domain.{kind}")));
+    assert_eq!(kinds, expected);
 }
 
 #[tokio::test]
@@ -174,6 +174,20 @@ async fn driver_without_native_config_says_so() {
     assert!(!driver.has_native_config());
     let error = driver.show(&setting.context()).await.unwrap_err();
     assert_eq!((error.kind, error.operation()), (RuntimeErrorKind::Contract, Some(Operation::Show)));
+}
+
+#[tokio::test]
+async fn launch_is_shown_without_launching() {
+    let setting = Setting::new("qemu", "vm1");
+    let driver = setting.load("drivers/qemu.wasm");
+    assert!(driver.has_native_config());
+    let mut context = setting.context();
+    context.xml = driver.check(&context).await.unwrap();
+    let recorded = driver.show(&context).await.unwrap();
+    assert_eq!(recorded.plan.template, "qemu-system-x86_64");
+    assert!(recorded.handles.iter().all(|handle| handle.fd().is_none()), "{recorded:?}");
+    assert_eq!(driver.query(&context).await.unwrap(), RunState::Off);
+    assert!(setting.events().is_empty());
 }
 
 #[test]

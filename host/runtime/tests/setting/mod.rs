@@ -65,7 +65,7 @@ impl Setting {
             name: name.to_owned(),
             xml: format!(
                 "<domain type='{kind}'><name>{name}</name><uuid>{uuid}</uuid><memory unit='MiB'>64</memory>\
-                 <os><type>hvm</type></os></domain>"
+                 <os><type arch='x86_64' machine='pc'>hvm</type></os></domain>"
             ),
             driver: kind.to_owned(),
             persistent: true,
