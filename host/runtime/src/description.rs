@@ -79,7 +79,6 @@ impl From<about::Description> for Description {
         let facts = described.facts.iter().take(limits::FACTS);
         Self {
             title: short(&described.title),
-            domain_types: described.domain_types.iter().take(limits::FACTS).map(|name| short(name)).collect(),
             facts: facts.map(|fact| (short(&fact.key), short(&fact.value))).collect(),
         }
     }
