@@ -11,15 +11,11 @@ use hostler_sdk::{
 
 struct Test;
 
-hostler_sdk::driver! { Test, name: "test", grants: [] }
+hostler_sdk::driver! { Test, name: "test", types: ["test"], grants: [] }
 
 impl About for Test {
     fn describe() -> Description {
-        Description {
-            title: "in-memory test hypervisor".to_owned(),
-            domain_types: vec!["test".to_owned()],
-            facts: Vec::new(),
-        }
+        Description { title: "in-memory test hypervisor".to_owned(), facts: Vec::new() }
     }
 }
 
@@ -66,9 +62,12 @@ impl Lifecycle for Test {
             b"" | b"off" => Ok(RunState::Off),
             b"running" => Ok(RunState::Running),
             b"paused" => Ok(RunState::Paused),
-            other => Err(problem("test.notes-unreadable", format!("unknown run state {:?}", String::from_utf8_lossy(other)))
-                .hint("destroy the domain to start anew")
-                .conflict()),
+            other => Err(problem(
+                "test.notes-unreadable",
+                format!("unknown run state {:?}", String::from_utf8_lossy(other)),
+            )
+            .hint("destroy the domain to start anew")
+            .conflict()),
         }
     }
 
@@ -103,6 +102,10 @@ fn word(state: RunState) -> &'static str {
     match state {
         RunState::Running => "running",
         RunState::Paused => "paused",
-        RunState::Off | RunState::Starting | RunState::ShuttingDown | RunState::Crashed | RunState::Sleeping => "off",
+        RunState::Off
+        | RunState::Starting
+        | RunState::ShuttingDown
+        | RunState::Crashed
+        | RunState::Sleeping => "off",
     }
 }

@@ -64,24 +64,21 @@ impl DriverSet {
     ///
     /// # Errors
     /// [`Kind::Unsupported`] with the types there are.
-    pub(crate) async fn for_type(&self, domain_type: &str) -> Result<Arc<Driver>, Error> {
+    pub(crate) fn for_type(&self, domain_type: &str) -> Result<Arc<Driver>, Error> {
         let mut known = Vec::new();
         let mut failed = None;
         for path in self.paths()? {
-            match self.load(&path) {
-                Ok(driver) => {
-                    let types = driver.describe().await?.domain_types;
-                    if types.iter().any(|known| known == domain_type) {
-                        return Ok(driver);
-                    }
-                    known.extend(types);
+            match hostler_runtime::read_manifest(&path) {
+                Ok(manifest) if manifest.domain_types.iter().any(|known| known == domain_type) => {
+                    return self.load(&path);
                 }
+                Ok(manifest) => known.extend(manifest.domain_types),
                 Err(error) => failed = Some(error),
             }
         }
         // A driver that cannot be loaded may be the one that is wanted: its reason is worth more.
         if let Some(error) = failed {
-            return Err(error);
+            return Err(error.into());
         }
         if known.is_empty() {
             return Err(self.no_driver("no driver is installed"));
@@ -180,7 +177,7 @@ pub(crate) async fn summary(driver: &Driver) -> Result<DriverSummary, Error> {
         path: driver.path().to_owned(),
         size: driver.size_bytes(),
         title: description.title,
-        domain_types: description.domain_types,
+        domain_types: manifest.domain_types.clone(),
         granted: granted.granted.iter().map(ToString::to_string).collect(),
         denied: granted.denied.iter().map(|denied| format!("{}: {}", denied.grant, denied.reason)).collect(),
         abilities: if driver.has_native_config() { vec!["native-config".to_owned()] } else { Vec::new() },

@@ -167,7 +167,9 @@ mod tests {
 
     fn manifest(name: &str, grants: &[&str]) -> Manifest {
         let grants = serde_json::to_string(grants).unwrap();
-        let text = format!(r#"{{"name":"{name}","version":"1.2.3","contract":"0.1.0","grants":{grants}}}"#);
+        let text = format!(
+            r#"{{"name":"{name}","version":"1.2.3","contract":"0.1.0","domain-types":["x"],"grants":{grants}}}"#
+        );
         Manifest::parse(text.as_bytes()).unwrap()
     }
 

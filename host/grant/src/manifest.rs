@@ -25,6 +25,8 @@ pub struct Manifest {
     pub version: String,
     /// The contract it was made for; one that this host offers.
     pub contract: String,
+    /// The values of `domain/@type` that it takes (`kvm`); at least one.
+    pub domain_types: Vec<String>,
     /// The URI schemes it serves (`qemu`); may be empty.
     pub uri_schemes: Vec<String>,
     /// What it asks for.
@@ -40,6 +42,7 @@ struct Written {
     name: String,
     version: String,
     contract: String,
+    domain_types: Vec<String>,
     #[serde(default)]
     uri_schemes: Vec<String>,
     #[serde(default)]
@@ -70,13 +73,17 @@ impl Manifest {
         let written: Written = serde_json::from_slice(bytes).map_err(broken)?;
         check_word("name", &written.name, is_name)?;
         check_word("version", &written.version, is_version)?;
+        check_list("domain-types", &written.domain_types, is_name)?;
+        if written.domain_types.is_empty() {
+            return Err(invalid("manifest names no domain type that the driver takes".to_owned()));
+        }
         check_list("uri-schemes", &written.uri_schemes, is_scheme)?;
         check_list("abilities", &written.abilities, is_name)?;
         check_length("grants", &written.grants)?;
         let grants = written.grants.iter().map(|text| text.parse()).collect::<Result<Vec<Grant>, _>>()?;
         check_distinct("grants", &grants)?;
-        let Written { name, version, contract, uri_schemes, abilities, .. } = written;
-        Ok(Self { name, version, contract, uri_schemes, grants, abilities })
+        let Written { name, version, contract, domain_types, uri_schemes, abilities, .. } = written;
+        Ok(Self { name, version, contract, domain_types, uri_schemes, grants, abilities })
     }
 }
 
@@ -142,7 +149,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const QEMU: &str = r#"{"name":"qemu","version":"0.1.0","contract":"0.1.0","uri-schemes":["qemu"],
+    const QEMU: &str = r#"{"name":"qemu","version":"0.1.0","contract":"0.1.0","domain-types":["kvm","tcg"],
+        "uri-schemes":["qemu"],
         "grants":["process:qemu-system-x86_64","qmp","storage"],"abilities":["native-config"]}"#;
 
     fn message(text: &str) -> String {
@@ -153,6 +161,7 @@ mod tests {
     fn whole_manifest_is_read() {
         let manifest = Manifest::parse(QEMU.as_bytes()).unwrap();
         assert_eq!((manifest.name.as_str(), manifest.version.as_str()), ("qemu", "0.1.0"));
+        assert_eq!(manifest.domain_types, ["kvm", "tcg"]);
         assert_eq!(manifest.uri_schemes, ["qemu"]);
         assert_eq!(manifest.abilities, ["native-config"]);
         let grants: Vec<_> = manifest.grants.iter().map(ToString::to_string).collect();
@@ -161,8 +170,10 @@ mod tests {
 
     #[test]
     fn shortest_manifest_asks_for_nothing() {
-        let manifest =
-            Manifest::parse(br#"{"name":"t","version":"1","contract":"0.1.0","grants":[]}"#).unwrap();
+        let manifest = Manifest::parse(
+            br#"{"name":"t","version":"1","contract":"0.1.0","domain-types":["t"],"grants":[]}"#,
+        )
+        .unwrap();
         assert!(manifest.grants.is_empty() && manifest.abilities.is_empty());
     }
 
@@ -172,6 +183,8 @@ mod tests {
             ("\"qemu\",\"version", "\"Qemu\",\"version", "\"name\" has the value \"Qemu\""),
             ("\"qemu\",\"version", "\"\",\"version", "\"name\""),
             ("\"0.1.0\",\"contract", "\"1 beta\",\"contract", "\"version\""),
+            ("[\"kvm\",\"tcg\"]", "[]", "no domain type"),
+            ("\"tcg\"", "\"T C G\"", "\"domain-types\""),
             ("[\"qemu\"]", "[\"qemu:\"]", "\"uri-schemes\""),
             ("[\"qemu\"]", "[\"a\",\"a\"]", "names \"a\" twice"),
             ("\"qmp\"", "\"storage\"", "names \"storage\" twice"),

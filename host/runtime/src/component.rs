@@ -36,15 +36,7 @@ impl ComponentFile {
     /// another contract.
     pub(crate) fn read(path: &Path) -> Result<Self, RuntimeError> {
         let bytes = read(path)?;
-        let section = section::find(&bytes, MANIFEST_SECTION).map_err(|why| {
-            load(format!("\"{}\": {why}", path.display()))
-                .hint("build drivers with hostler_sdk::driver! and `cargo xtask components`")
-        })?;
-        let manifest = Manifest::parse(section).map_err(|error| {
-            let refused = contract::refused(error);
-            let message = format!("\"{}\": {}", path.display(), refused.message());
-            refused.with_message(message)
-        })?;
+        let manifest = manifest(path, &bytes)?;
         let digest = Sha256::digest(&bytes).iter().fold("sha256:".to_owned(), |mut text, byte| {
             // Writing to a string cannot fail.
             write!(text, "{byte:02x}").ok();
@@ -85,6 +77,27 @@ impl ComponentFile {
     pub(crate) fn size(&self) -> u64 {
         self.bytes.len() as u64
     }
+}
+
+/// Reads what a driver is called, takes and asks for, without looking at the rest of it.
+///
+/// # Errors
+/// [`RuntimeErrorKind::Load`] when it is no driver, [`RuntimeErrorKind::Contract`] when it is one for another
+/// contract.
+pub fn read_manifest(path: &Path) -> Result<Manifest, RuntimeError> {
+    manifest(path, &read(path)?)
+}
+
+fn manifest(path: &Path, component: &[u8]) -> Result<Manifest, RuntimeError> {
+    let section = section::find(component, MANIFEST_SECTION).map_err(|why| {
+        load(format!("\"{}\": {why}", path.display()))
+            .hint("build drivers with hostler_sdk::driver! and `cargo xtask components`")
+    })?;
+    Manifest::parse(section).map_err(|error| {
+        let refused = contract::refused(error);
+        let message = format!("\"{}\": {}", path.display(), refused.message());
+        refused.with_message(message)
+    })
 }
 
 fn load(message: impl Into<String>) -> RuntimeError {

@@ -12,8 +12,6 @@ use crate::text;
 pub struct Description {
     /// For people: `QEMU and KVM`.
     pub title: String,
-    /// The values of `domain/@type` that it takes.
-    pub domain_types: Vec<String>,
     /// What else it states, as (key, value).
     pub facts: Vec<(String, String)>,
 }

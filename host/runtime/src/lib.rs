@@ -35,6 +35,7 @@ mod text;
 
 pub use cache::CacheOutcome;
 pub use chardev::console_aliases;
+pub use component::read_manifest;
 pub use context::{DomainContext, Purpose, StateAccess};
 pub use description::{Description, RunState};
 pub use driver::Driver;

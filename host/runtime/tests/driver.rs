@@ -107,7 +107,7 @@ async fn calls_of_one_driver_run_side_by_side() {
         })
         .collect();
     for call in calls {
-        assert_eq!(call.await.unwrap().unwrap().domain_types, ["test"]);
+        assert_eq!(call.await.unwrap().unwrap().title, "in-memory test hypervisor");
     }
 }
 

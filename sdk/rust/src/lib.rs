@@ -5,9 +5,9 @@
 //!
 //! ```ignore
 //! struct Sleepy;
-//! impl hostler_sdk::About for Sleepy { /* title, domain types */ }
+//! impl hostler_sdk::About for Sleepy { /* what it is, for people */ }
 //! impl hostler_sdk::Lifecycle for Sleepy { /* check, start, … */ }
-//! hostler_sdk::driver! { Sleepy, name: "sleepy", grants: [] }
+//! hostler_sdk::driver! { Sleepy, name: "sleepy", types: ["sleepy"], grants: [] }
 //! ```
 //! `drivers/test` is the shortest complete example.
 
@@ -30,7 +30,7 @@ pub use bindings::driver::hostler::host::storage::{Below, Chain, Image, Layer};
 pub use bindings::driver::hostler::host::types::{Error, Fact, Problem, RunState};
 pub use bindings::driver::hostler::host::{clock, log};
 pub use bindings::native_config::exports::hostler::driver::native_config::Guest as NativeConfig;
-pub use error::{problem, ProblemExt};
+pub use error::{ProblemExt, problem};
 pub use hostler_domain as domain;
 pub use launch::Launch;
 pub use monitor::{Command, MonitorExt};

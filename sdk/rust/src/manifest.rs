@@ -14,22 +14,25 @@ pub const fn copy<const N: usize>(text: &str) -> [u8; N] {
 
 /// Makes a type the driver of this component, and writes the component's manifest.
 ///
-/// `grants` are capabilities, written `interface` or `interface:scope`; what is not asked for cannot
+/// `types` are the values of `domain/@type` that the driver takes. `grants` are capabilities, written `interface` or `interface:scope`; what is not asked for cannot
 /// be granted. `abilities` names the optional interfaces that the type implements as well.
 ///
 /// ```ignore
-/// hostler_sdk::driver! { Qemu, name: "qemu", grants: ["process:qemu-system-x86_64", "qmp"], abilities: [native_config] }
+/// hostler_sdk::driver! {
+///     Qemu, name: "qemu", types: ["kvm", "qemu"], grants: ["process:qemu-system-x86_64", "qmp"],
+///     abilities: [native_config],
+/// }
 /// ```
 #[macro_export]
 macro_rules! driver {
-    ($type:ident, name: $name:literal, grants: [$($grant:literal),* $(,)?] $(, abilities: [$($ability:ident),*])? $(,)?) => {
+    ($type:ident, name: $name:literal, types: [$($domain_type:literal),+ $(,)?], grants: [$($grant:literal),* $(,)?] $(, abilities: [$($ability:ident),*])? $(,)?) => {
         const _: () = {
             use $crate::internal::driver::export_driver;
             export_driver!($type with_types_in $crate::internal::driver);
             $($($crate::driver!(@ability $ability $type);)*)?
             const MANIFEST: &str = concat!(
-                "{\"name\":\"", $name, "\",\"version\":\"", env!("CARGO_PKG_VERSION"), "\",\"contract\":\"0.1.0\",\"grants\":[",
-                $crate::driver!(@list $($grant),*), "]}"
+                "{\"name\":\"", $name, "\",\"version\":\"", env!("CARGO_PKG_VERSION"), "\",\"contract\":\"0.1.0\",\"domain-types\":[",
+                $crate::driver!(@list $($domain_type),+), "],\"grants\":[", $crate::driver!(@list $($grant),*), "]}"
             );
             #[cfg(target_arch = "wasm32")]
             #[used]

@@ -2,7 +2,7 @@
 
 use crate::bindings::driver::hostler::host::endpoint::{Endpoint, File};
 use crate::bindings::driver::hostler::host::value::Handle;
-use crate::{Domain, Error, Firmware, Image, Symbol, error::problem, ProblemExt};
+use crate::{Domain, Error, Firmware, Image, ProblemExt, Symbol, error::problem};
 
 /// Opens what symbols name, and lends the handles.
 ///
@@ -61,9 +61,9 @@ impl Resources {
 
     fn lend_one(&self, symbol: &Symbol) -> Option<Handle<'_>> {
         Some(match symbol {
-            Symbol::Image { disk, layer } => {
-                Handle::Image(self.images.iter().find(|(d, l, _)| d == disk && l == layer).map(|(_, _, image)| image)?)
-            }
+            Symbol::Image { disk, layer } => Handle::Image(
+                self.images.iter().find(|(d, l, _)| d == disk && l == layer).map(|(_, _, image)| image)?,
+            ),
             Symbol::Code => Handle::Code(&self.firmware.as_ref()?.code),
             Symbol::VariableStore => Handle::VariableStore(self.firmware.as_ref()?.store.as_ref()?),
             Symbol::Endpoint(alias) => {

@@ -1,7 +1,7 @@
 //! Structured values with handles as leaves, and how they are written flat for the contract.
 
-use crate::bindings::driver::hostler::host::value::{Node, Tree};
 use crate::BootFile;
+use crate::bindings::driver::hostler::host::value::{Node, Tree};
 
 /// Names a handle in a [`Value`] before it is resolved, so that a launch can be computed and
 /// compared without holding any resource.
@@ -100,7 +100,9 @@ fn push(value: &Value, nodes: &mut Vec<Node>, symbols: &mut Vec<Symbol>) -> u32 
         Value::Boolean(value) => Node::Boolean(*value),
         Value::Integer(value) => Node::Integer(*value),
         Value::Text(value) => Node::Text(value.clone()),
-        Value::Sequence(items) => Node::Sequence(items.iter().map(|item| push(item, nodes, symbols)).collect()),
+        Value::Sequence(items) => {
+            Node::Sequence(items.iter().map(|item| push(item, nodes, symbols)).collect())
+        }
         Value::Mapping(entries) => Node::Mapping(
             entries.iter().map(|(key, item)| (key.clone(), push(item, nodes, symbols))).collect(),
         ),
@@ -181,7 +183,10 @@ mod tests {
         let tree = value.flatten(&mut symbols);
         assert_eq!(symbols, [Symbol::Monitor], "one handle, named twice");
         let Node::Mapping(entries) = &tree.nodes[0] else { panic!("root is {:?}", tree.nodes[0]) };
-        assert_eq!(entries.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["driver", "file", "list"]);
+        assert_eq!(
+            entries.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(),
+            ["driver", "file", "list"]
+        );
         assert!(entries.iter().all(|(_, child)| *child > 0));
         assert_eq!(tree.nodes.len(), 6);
     }

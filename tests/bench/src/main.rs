@@ -3,6 +3,7 @@
 //! Absolute figures move with the machine's load; what counts is the ratio of two that were taken in turn.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its figures")]
 
+mod driver;
 mod figures;
 mod footprint;
 mod place;
@@ -20,6 +21,7 @@ const HELP: &str = "\
 usage: cargo xtask bench [NAME] [--rounds N]
 
   start       hostler start beside the same command line run bare, and beside virsh start
+  driver      loading a driver, cold and cached; one call in an instance of its own
   footprint   sizes of components and programs, peak memory of the command line
   all         everything (the default)
 ";
@@ -53,9 +55,11 @@ fn run(words: &[String]) -> Result<()> {
     let place = place::Place::find()?;
     match name {
         "start" => start::run(&place, rounds),
+        "driver" => driver::run(&place, rounds),
         "footprint" => footprint::run(&place, rounds),
         "all" => {
             start::run(&place, rounds)?;
+            driver::run(&place, rounds)?;
             footprint::run(&place, rounds)
         }
         other => bail!("there is no benchmark {other}; see cargo xtask bench --help"),

@@ -40,7 +40,7 @@ impl Host {
         {
             domain.set_uuid(&chosen)?;
         }
-        let driver = self.drivers.for_type(domain.kind.as_str()).await?;
+        let driver = self.drivers.for_type(domain.kind.as_str())?;
         let name = domain.name.as_str().to_owned();
         let subject = Subject { uuid, name: name.clone(), xml: domain.to_xml() };
         let completed = driver.check(&self.context_for(&subject, Purpose::Describe)?).await?;

@@ -33,7 +33,7 @@ impl Host {
             }
             NativeSource::Xml(xml) => {
                 let domain = hostler_domain::Domain::parse(&xml)?;
-                let driver = self.drivers.for_type(domain.kind.as_str()).await?;
+                let driver = self.drivers.for_type(domain.kind.as_str())?;
                 let uuid =
                     domain.uuid.as_ref().map_or_else(Uuid::nil, |uuid| Uuid::from_bytes(*uuid.as_bytes()));
                 (driver, Subject { uuid, name: domain.name.as_str().to_owned(), xml })

@@ -3,11 +3,14 @@
 //! Only `start` misbehaves; every other call is ordinary, so that a test can show that driver and
 //! domain still work afterwards. Each behaviour is a name in [`BEHAVIOURS`] and has a host test.
 
-use hostler_sdk::{About, Description, Domain, Error, Event, Fact, Level, Lifecycle, ProblemExt, RunState, clock, log, problem};
+use hostler_sdk::{
+    About, Description, Domain, Error, Event, Fact, Level, Lifecycle, ProblemExt, RunState, clock, log,
+    problem,
+};
 
 struct Fault;
 
-hostler_sdk::driver! { Fault, name: "fault", grants: [] }
+hostler_sdk::driver! { Fault, name: "fault", types: ["fault"], grants: [] }
 
 /// Names of domains, and what starting one does.
 pub const BEHAVIOURS: &[(&str, fn())] = &[
@@ -21,7 +24,7 @@ pub const BEHAVIOURS: &[(&str, fn())] = &[
 
 impl About for Fault {
     fn describe() -> Description {
-        Description { title: "misbehaves on purpose".to_owned(), domain_types: vec!["fault".to_owned()], facts: Vec::new() }
+        Description { title: "misbehaves on purpose".to_owned(), facts: Vec::new() }
     }
 }
 

@@ -111,7 +111,9 @@ impl Scene {
 
 fn shared(driver: &str) -> Arc<Shared> {
     let wanted = r#"["storage","firmware","endpoint","process:qemu-system-x86_64","qmp"]"#;
-    let text = format!(r#"{{"name":"{driver}","version":"0.1.0","contract":"0.1.0","grants":{wanted}}}"#);
+    let text = format!(
+        r#"{{"name":"{driver}","version":"0.1.0","contract":"0.1.0","domain-types":["x"],"grants":{wanted}}}"#
+    );
     let manifest = Manifest::parse(text.as_bytes()).unwrap();
     let granted = grant(&manifest, "sha256:00", &Policy::built_in().unwrap(), &Tenant::default()).unwrap();
     let identity =
