@@ -8,36 +8,39 @@ use hostler_sdk::{Attachment, Below, Firmware, Layer};
 
 /// The layers of every disk that has an image, by target name.
 #[derive(Clone, Debug, Default)]
-pub struct Chains(BTreeMap<String, Vec<Layer>>);
+pub(crate) struct Chains(BTreeMap<String, Vec<Layer>>);
 
 impl Chains {
     /// Adds the layers of one disk, the active one first.
-    pub fn insert(&mut self, target: &str, layers: Vec<Layer>) {
+    pub(crate) fn insert(&mut self, target: &str, layers: Vec<Layer>) {
         self.0.insert(target.to_owned(), layers);
     }
 
     /// The layers of the disk with this target; none when it was not resolved.
-    pub fn layers(&self, target: &str) -> Option<&[Layer]> {
+    pub(crate) fn layers(&self, target: &str) -> Option<&[Layer]> {
         self.0.get(target).map(Vec::as_slice)
     }
 }
 
 /// The layers as the document declares them, for images that nobody looks at: where the document
 /// does not end the chain, what lies below is unexamined.
-pub fn declared(disk: &Disk) -> Vec<Layer> {
+pub(crate) fn declared(disk: &Disk) -> Vec<Layer> {
     let writable = !disk.readonly && disk.device != DiskDevice::Cdrom;
     let mut layers: Vec<Layer> = Vec::new();
     let mut source = &disk.source;
     loop {
         let index = u32::try_from(layers.len()).unwrap_or(u32::MAX);
-        let format = source.format.clone().or_else(|| disk.driver.format.clone().filter(|_| index == 0));
+        let named = source.format.clone().or_else(|| disk.driver.format.clone().filter(|_| index == 0));
+        let format = named.unwrap_or_else(|| "raw".to_owned());
         let (below, next) = match &source.backing {
             Backing::Layer(next) => (Below::Layer(index.saturating_add(1)), Some(next)),
             Backing::Nothing => (Below::Nothing, None),
+            // Raw bytes name nothing.
+            Backing::Unknown if format == "raw" => (Below::Nothing, None),
             Backing::Unknown => (Below::Unexamined, None),
         };
         layers.push(Layer {
-            format: format.unwrap_or_else(|| "raw".to_owned()),
+            format,
             kind: kind(source).to_owned(),
             description: String::new(),
             virtual_size: 0,
@@ -65,15 +68,15 @@ fn kind(source: &StorageSource) -> &'static str {
 
 /// One domain's firmware, without its handles.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FirmwareFacts {
+pub(crate) struct FirmwareFacts {
     /// Whether it is a pair of flash devices; else a ROM image.
-    pub is_flash: bool,
+    pub(crate) is_flash: bool,
     /// Image format of the code.
-    pub code_format: String,
+    pub(crate) code_format: String,
     /// Image format of the variable store; none when there is no store.
-    pub store_format: Option<String>,
+    pub(crate) store_format: Option<String>,
     /// It only runs where the machine has system management mode.
-    pub needs_smm: bool,
+    pub(crate) needs_smm: bool,
 }
 
 impl From<&Firmware> for FirmwareFacts {

@@ -4,20 +4,20 @@ use hostler_sdk::{Error, Fact, ProblemExt, problem};
 
 /// Facts that decide about a command line and cannot be read from the document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
+pub(crate) struct Facts {
     /// The result is only shown, beside what libvirt 8.5 would have written: see `argv::comparison`.
-    pub comparison: bool,
+    pub(crate) comparison: bool,
     /// The number of this run, unique among the running domains of this host.
-    pub numeric_id: Option<u32>,
+    pub(crate) numeric_id: Option<u32>,
     /// What the host says about KVM: `yes`, or `no: why`; none when it does not say.
-    pub kvm: Option<String>,
+    pub(crate) kvm: Option<String>,
     /// Seconds since 1970, for clocks that are set relative to now.
-    pub unix_seconds: u64,
+    pub(crate) unix_seconds: u64,
 }
 
 impl Facts {
     /// Reads the facts that `domain.facts()` gave. Unknown ones are passed over.
-    pub fn read(facts: &[Fact], unix_seconds: u64) -> Self {
+    pub(crate) fn read(facts: &[Fact], unix_seconds: u64) -> Self {
         let find = |key: &str| facts.iter().find(|fact| fact.key == key).map(|fact| fact.value.clone());
         Facts {
             comparison: find("comparison").as_deref() == Some("yes"),
@@ -31,7 +31,7 @@ impl Facts {
     ///
     /// # Errors
     /// The host's reason and the remedy, when it cannot. A launch that is only compared needs no KVM.
-    pub fn need_kvm(&self) -> Result<(), Error> {
+    pub(crate) fn need_kvm(&self) -> Result<(), Error> {
         let usable = self.kvm.as_deref().is_some_and(|answer| answer.starts_with("yes"));
         if usable || self.comparison {
             return Ok(());

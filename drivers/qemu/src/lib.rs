@@ -11,8 +11,82 @@ mod blockdev;
 mod chains;
 mod complete;
 mod facts;
+mod lifecycle;
 mod machine;
 mod machine_version;
+
+use hostler_sdk::{About, Description, Domain, Error, Event, Fact, Lifecycle, NativeConfig, RunState, fact};
+
+struct Qemu;
+
+hostler_sdk::driver! {
+    Qemu,
+    name: "qemu",
+    types: ["kvm", "qemu"],
+    grants: ["process:qemu-system-x86_64", "qmp", "storage", "firmware", "endpoint"],
+    abilities: [native_config],
+}
+
+impl About for Qemu {
+    fn describe() -> Description {
+        Description {
+            title: "QEMU and KVM".to_owned(),
+            facts: vec![fact("architectures", "x86_64 i686")],
+        }
+    }
+}
+
+impl Lifecycle for Qemu {
+    fn check(domain: &Domain) -> Result<String, Error> {
+        lifecycle::check(domain)
+    }
+
+    fn start(domain: &Domain, options: Vec<Fact>) -> Result<(), Error> {
+        lifecycle::start(domain, &options)
+    }
+
+    fn shutdown(domain: &Domain) -> Result<(), Error> {
+        lifecycle::shutdown(domain)
+    }
+
+    fn destroy(domain: &Domain) -> Result<(), Error> {
+        lifecycle::destroy(domain)
+    }
+
+    fn suspend(domain: &Domain) -> Result<(), Error> {
+        lifecycle::suspend(domain)
+    }
+
+    fn resume(domain: &Domain) -> Result<(), Error> {
+        lifecycle::resume(domain)
+    }
+
+    fn reset(domain: &Domain) -> Result<(), Error> {
+        lifecycle::reset(domain)
+    }
+
+    fn query(domain: &Domain) -> Result<RunState, Error> {
+        lifecycle::query(domain)
+    }
+
+    fn reattach(domain: &Domain) -> Result<RunState, Error> {
+        lifecycle::reattach(domain)
+    }
+
+    fn on_event(domain: &Domain, event: Event) -> Result<(), Error> {
+        lifecycle::on_event(domain, &event)
+    }
+
+    fn recovery_complete() {
+        // Nothing is kept elsewhere for domains that are gone: a hypervisor's traces are the host's.
+    }
+}
+
+impl NativeConfig for Qemu {
+    fn show(domain: &Domain) -> Result<(), Error> {
+        lifecycle::show(domain)
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -20,6 +20,10 @@ pub(super) fn disks(builder: &mut Builder<'_>) -> Result<(), Error> {
 
 fn one(builder: &mut Builder<'_>, disk: &Disk) -> Result<(), Error> {
     refuse(builder, disk)?;
+    if disk.transient.as_ref().is_some_and(|transient| transient.share_backing) {
+        // Plugged in once the guest's hypervisor runs; outside a comparison it was refused above.
+        return Ok(());
+    }
     if disk.bus == DiskBus::Sd {
         return comparison::sd_card(builder, disk);
     }

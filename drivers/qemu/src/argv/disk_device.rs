@@ -6,7 +6,7 @@ use hostler_sdk::domain::disk::{Disk, DiskBus, DiskDevice, ErrorPolicy, Geometry
 use hostler_sdk::{Error, Value};
 
 use super::builder::{Builder, set_some};
-use super::virtio;
+use super::{comparison, virtio};
 use crate::blockdev::write_cache;
 use crate::machine::UNNAMED_SCSI_MODEL;
 
@@ -152,7 +152,8 @@ fn add_names(builder: &Builder<'_>, disk: &Disk, value: &mut Value) -> Result<()
     set_some(value, "rotation_rate", disk.rotation_rate.map(u32::from));
     set_some(value, "vendor", disk.vendor.as_deref());
     set_some(value, "product", disk.product.as_deref());
-    set_some(value, "serial", disk.serial.as_deref());
+    let escaped = builder.inputs.facts.comparison;
+    set_some(value, "serial", disk.serial.as_deref().map(|serial| if escaped { comparison::serial(serial) } else { serial.to_owned() }));
     Ok(())
 }
 

@@ -16,11 +16,18 @@ pub(super) fn none(builder: &mut Builder<'_>) -> Result<(), Error> {
 
 /// All ways to the screen.
 pub(super) fn graphics(builder: &mut Builder<'_>) -> Result<(), Error> {
-    for (position, graphics) in builder.domain.devices.graphics.iter().enumerate() {
-        let position = u16::try_from(position).unwrap_or(u16::MAX);
+    // Servers that get a port of ours count; other displays do not listen.
+    let mut position = 0_u16;
+    for graphics in &builder.domain.devices.graphics {
         match &graphics.kind {
-            GraphicsKind::Vnc(vnc) => vnc::vnc(builder, graphics, vnc, position)?,
-            GraphicsKind::Spice(spice) => spice::spice(builder, graphics, spice, position)?,
+            GraphicsKind::Vnc(vnc) => {
+                vnc::vnc(builder, graphics, vnc, position)?;
+                position = position.saturating_add(1);
+            }
+            GraphicsKind::Spice(spice) => {
+                spice::spice(builder, graphics, spice, position)?;
+                position = position.saturating_add(1);
+            }
             GraphicsKind::EglHeadless { rendernode } => {
                 let mut value = Value::mapping().with("type", "egl-headless");
                 set_some(&mut value, "rendernode", render_node(builder, rendernode.as_deref()));
@@ -68,7 +75,8 @@ pub(super) fn render_node(builder: &Builder<'_>, named: Option<&str>) -> Option<
 /// # Errors
 /// There is no port left.
 pub(super) fn automatic_port(builder: &Builder<'_>, graphics: &Graphics, position: u16) -> Result<u16, Error> {
-    let run = builder.inputs.facts.numeric_id.map_or(0, |id| id.saturating_sub(1));
+    let own = builder.inputs.facts.numeric_id.filter(|_| !builder.inputs.facts.comparison);
+    let run = own.map_or(0, |id| id.saturating_sub(1));
     let offset = run % (AUTOMATIC_PORTS / PORTS_PER_DOMAIN) * PORTS_PER_DOMAIN + u32::from(position);
     u16::try_from(offset).ok().and_then(|offset| FIRST_PORT.checked_add(offset)).ok_or_else(|| {
         builder.at(graphics.node, "qemu.graphics-port", "got no port: there are too many displays")

@@ -3,7 +3,8 @@
 use hostler_sdk::{Error, Symbol, Value};
 
 use super::builder::Builder;
-use crate::blockdev;
+use super::comparison;
+use crate::blockdev::{self, FlashImages};
 
 /// The block nodes of the flash devices; the machine option refers to them.
 pub(super) fn flash(builder: &mut Builder<'_>) -> Result<(), Error> {
@@ -11,7 +12,11 @@ pub(super) fn flash(builder: &mut Builder<'_>) -> Result<(), Error> {
     let loader = builder.domain.os.loader.as_ref();
     // Code that the host chose is shared between domains, so only a document can make it writable.
     let read_only = loader.is_none_or(|loader| loader.path.is_none() || loader.readonly == Some(true));
-    for node in blockdev::flash_nodes(firmware, read_only)? {
+    let images = match builder.inputs.facts.comparison {
+        true => comparison::flash_images(builder.domain)?,
+        false => FlashImages::opened(),
+    };
+    for node in blockdev::flash_nodes(firmware, read_only, images)? {
         builder.option("blockdev", node);
     }
     Ok(())
@@ -31,7 +36,11 @@ pub(super) fn secure_flash(builder: &mut Builder<'_>) -> Result<(), Error> {
 /// `-bios`
 pub(super) fn rom(builder: &mut Builder<'_>) -> Result<(), Error> {
     if builder.inputs.firmware.is_some_and(|firmware| !firmware.is_flash) {
-        builder.option("bios", Symbol::Code);
+        let code = match builder.inputs.facts.comparison {
+            true => Value::from(comparison::code_path(builder.domain)),
+            false => Value::from(Symbol::Code),
+        };
+        builder.option("bios", code);
     }
     Ok(())
 }

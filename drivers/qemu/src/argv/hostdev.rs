@@ -1,5 +1,6 @@
 //! Devices of the host. A launch cannot have them yet: the host hands none to a driver.
 
+use hostler_sdk::domain::address::Address;
 use hostler_sdk::domain::controller::ControllerType;
 use hostler_sdk::domain::hostdev::{GuestReset, Hostdev, HostdevSource, UsbSource};
 use hostler_sdk::{Error, Value};
@@ -15,6 +16,10 @@ const SCSI_HOST_DESCRIPTOR: &str = "3";
 /// All devices of the host.
 pub(super) fn hostdevs(builder: &mut Builder<'_>) -> Result<(), Error> {
     for hostdev in &builder.domain.devices.hostdevs {
+        // Taken from the host, but not plugged into this guest.
+        if hostdev.info.address == Some(Address::Unassigned) {
+            continue;
+        }
         if !builder.inputs.facts.comparison {
             return Err(builder.unsupported(hostdev.node, "is a device of the host, which drivers are not offered yet"));
         }

@@ -60,21 +60,21 @@ use crate::facts::Facts;
 use builder::Builder;
 
 /// The template of the host that says what QEMU may be given; the driver's grant names it too.
-pub const TEMPLATE: &str = "qemu-system-x86_64";
+pub(crate) const TEMPLATE: &str = "qemu-system-x86_64";
 
 /// What a command line is made from.
 #[derive(Clone, Copy)]
-pub struct Inputs<'a> {
+pub(crate) struct Inputs<'a> {
     /// The completed document.
-    pub domain: &'a Domain,
+    pub(crate) domain: &'a Domain,
     /// The ids of its devices.
-    pub aliases: &'a Aliases,
+    pub(crate) aliases: &'a Aliases,
     /// The layers of its disks.
-    pub chains: &'a Chains,
+    pub(crate) chains: &'a Chains,
     /// Its firmware; none for a machine that brings its own.
-    pub firmware: Option<&'a FirmwareFacts>,
+    pub(crate) firmware: Option<&'a FirmwareFacts>,
     /// What the host told.
-    pub facts: &'a Facts,
+    pub(crate) facts: &'a Facts,
 }
 
 /// One step of a command line.
@@ -150,7 +150,7 @@ const STEPS: &[Step] = &[
 ///
 /// # Errors
 /// What the document asks for and this driver, or QEMU, cannot do, with its place in the document.
-pub fn command_line(inputs: Inputs<'_>) -> Result<Launch, Error> {
+pub(crate) fn command_line(inputs: Inputs<'_>) -> Result<Launch, Error> {
     let mut builder = Builder::new(inputs, TEMPLATE);
     STEPS.iter().try_for_each(|step| step(&mut builder))?;
     Ok(builder.launch)

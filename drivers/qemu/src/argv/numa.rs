@@ -15,20 +15,37 @@ pub(super) fn numa(builder: &mut Builder<'_>) -> Result<(), Error> {
             .unsupported());
     }
     let legacy = memory_backend::legacy_cells(builder);
-    for cell in &cpu.numa {
+    let mut cells: Vec<_> = cpu.numa.iter().collect();
+    cells.sort_by_key(|cell| cell.id);
+    for cell in &cells {
         add_cell(builder, cell, legacy)?;
     }
-    for cell in &cpu.numa {
-        for (other, distance) in &cell.distances {
+    add_distances(builder, &cells);
+    Ok(())
+}
+
+/// How far a node is from itself, and from another that nobody said anything about.
+const LOCAL_DISTANCE: u8 = 10;
+const REMOTE_DISTANCE: u8 = 20;
+
+/// All distances, as soon as one is given: what is said in one direction holds in the other.
+fn add_distances(builder: &mut Builder<'_>, cells: &[&NumaCell]) {
+    if cells.iter().all(|cell| cell.distances.is_empty()) {
+        return;
+    }
+    let said = |from: &NumaCell, to: &NumaCell| from.distances.iter().find(|(id, _)| *id == to.id).map(|(_, value)| *value);
+    for from in cells {
+        for to in cells {
+            let default = if from.id == to.id { LOCAL_DISTANCE } else { REMOTE_DISTANCE };
+            let distance = said(from, to).or_else(|| said(to, from)).unwrap_or(default);
             let value = Value::mapping()
                 .with("type", "dist")
-                .with("src", cell.id)
-                .with("dst", *other)
-                .with("val", u32::from(*distance));
+                .with("src", from.id)
+                .with("dst", to.id)
+                .with("val", u32::from(distance));
             builder.option("numa", value);
         }
     }
-    Ok(())
 }
 
 fn add_cell(builder: &mut Builder<'_>, cell: &NumaCell, legacy: bool) -> Result<(), Error> {

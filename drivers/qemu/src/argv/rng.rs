@@ -8,7 +8,7 @@ use super::chardev::{self, Owner};
 use super::virtio;
 
 /// Where randomness comes from when the document does not say.
-const DEFAULT_SOURCE: &str = "/dev/urandom";
+const DEFAULT_SOURCE: &str = "/dev/random";
 
 /// How long a limit counts, in milliseconds, when the document does not say.
 const DEFAULT_PERIOD_MS: u32 = 1000;

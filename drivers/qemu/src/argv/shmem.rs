@@ -45,9 +45,7 @@ fn doorbell(builder: &mut Builder<'_>, shmem: &Shmem, alias: &str) -> Value {
     let path = named.unwrap_or_else(|| format!("/var/lib/libvirt/shmem-{}-sock", shmem.name));
     builder.option("chardev", Value::mapping().with("backend", "socket").with("id", chardev.as_str()).with("path", path));
     let mut value = Value::mapping().with("driver", "ivshmem-doorbell").with("id", alias).with("chardev", chardev);
-    if let Some(msi) = &shmem.msi {
-        set_some(&mut value, "vectors", msi.vectors);
-        set_some(&mut value, "ioeventfd", msi.ioeventfd);
-    }
+    set_some(&mut value, "vectors", shmem.msi.as_ref().and_then(|msi| msi.vectors));
+    value.set("ioeventfd", shmem.msi.as_ref().and_then(|msi| msi.ioeventfd).unwrap_or(true));
     value
 }

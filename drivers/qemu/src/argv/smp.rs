@@ -10,12 +10,13 @@ use super::builder::{Builder, set_some};
 /// `-smp`: processors that are there at start, the most there can be, and how they are arranged.
 pub(super) fn smp(builder: &mut Builder<'_>) -> Result<(), Error> {
     let vcpus = &builder.domain.vcpus;
-    if vcpus.each.iter().any(|vcpu| vcpu.enabled && vcpu.hotpluggable == Some(true)) {
+    let plugged = vcpus.each.iter().any(|vcpu| vcpu.enabled && vcpu.hotpluggable == Some(true));
+    if plugged && !builder.inputs.facts.comparison {
         return Err(problem("qemu.vcpu-hotplug", "processors that can be unplugged must be plugged in, which this driver does not do yet")
             .hint("write hotpluggable='no' for every enabled <vcpu>")
             .unsupported());
     }
-    let listed = vcpus.each.iter().filter(|vcpu| vcpu.enabled).count();
+    let listed = vcpus.each.iter().filter(|vcpu| vcpu.enabled && vcpu.hotpluggable != Some(true)).count();
     let enabled = u32::try_from(listed).ok().filter(|listed| *listed > 0);
     let online = enabled.or(vcpus.current).unwrap_or(vcpus.maximum);
     let mut value = Value::mapping().with("cpus", online);

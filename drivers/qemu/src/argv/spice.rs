@@ -50,11 +50,15 @@ fn place(builder: &Builder<'_>, graphics: &Graphics, spice: &Spice, position: u1
         Some(Listen::Address(address) | Listen::Network { address, .. }) => address.as_deref(),
         None => None,
     };
-    let open = match (spice.port, spice.tls_port) {
-        (Some(port), _) => Some(port),
-        (None, Some(_)) if spice.autoport != Some(true) => None,
-        (None, _) => Some(display::automatic_port(builder, graphics, position)?),
+    let open = match spice.port {
+        Some(port) => Some(port),
+        None if spice.autoport == Some(true) => Some(display::automatic_port(builder, graphics, position)?),
+        None => None,
     };
+    if open.is_none() && spice.tls_port.is_none() {
+        value.set("port", 0_u32);
+        return Ok(());
+    }
     set_some(value, "port", open.map(u32::from));
     set_some(value, "tls-port", spice.tls_port.map(u32::from));
     value.set("addr", address.unwrap_or(vnc::LOCAL));

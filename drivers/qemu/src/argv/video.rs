@@ -29,7 +29,8 @@ pub(super) fn videos(builder: &mut Builder<'_>) -> Result<(), Error> {
 fn one(builder: &mut Builder<'_>, video: &Video, primary: bool) -> Result<(), Error> {
     let Some(driver) = driver(builder, video, primary)? else { return Ok(()) };
     let mut value = Value::mapping().with("driver", driver.as_str());
-    if driver.starts_with("virtio") || driver.starts_with("vhost-user") {
+    let is_virtio = driver.starts_with("virtio") || driver.starts_with("vhost-user");
+    if is_virtio && (!builder.inputs.facts.comparison || comparison::has_virtio_options(primary)) {
         virtio::add_options(&mut value, &video.virtio);
     }
     value.set("id", builder.id(video.node)?);

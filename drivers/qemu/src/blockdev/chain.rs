@@ -90,7 +90,7 @@ impl Chain<'_> {
         nodes.extend(secrets.key.clone().map(Node::Secret));
         let format = Format {
             format: layer_format(layer),
-            read_only: layer.read_only,
+            read_only: layer.read_only || self.disk.device == DiskDevice::Cdrom,
             source,
             options: Options::of(self.disk),
             active: index == 0,

@@ -13,19 +13,37 @@ use crate::chains::FirmwareFacts;
 ///
 /// # Errors
 /// An image format that QEMU does not read.
-pub(crate) fn flash_nodes(firmware: &FirmwareFacts, read_only: bool) -> Result<Vec<Value>, Error> {
-    let mut nodes = flash(0, Symbol::Code, &firmware.code_format, read_only)?;
+pub(crate) fn flash_nodes(
+    firmware: &FirmwareFacts,
+    read_only: bool,
+    images: FlashImages,
+) -> Result<Vec<Value>, Error> {
+    let mut nodes = flash(0, images.code, &firmware.code_format, read_only)?;
     if let Some(format) = &firmware.store_format {
-        nodes.extend(flash(1, Symbol::VariableStore, format, false)?);
+        nodes.extend(flash(1, images.store, format, false)?);
     }
     Ok(nodes)
 }
 
-fn flash(unit: u8, image: Symbol, format: &str, read_only: bool) -> Result<Vec<Value>, Error> {
+/// Where the bytes of both flash devices come from: the properties of their protocol nodes.
+pub(crate) struct FlashImages {
+    /// The code's.
+    pub(crate) code: Value,
+    /// The variable store's.
+    pub(crate) store: Value,
+}
+
+impl FlashImages {
+    /// The images that the host opened.
+    pub(crate) fn opened() -> Self {
+        let local = |image: Symbol| Value::mapping().with("driver", "file").with("filename", image);
+        FlashImages { code: local(Symbol::Code), store: local(Symbol::VariableStore) }
+    }
+}
+
+fn flash(unit: u8, properties: Value, format: &str, read_only: bool) -> Result<Vec<Value>, Error> {
     let storage = format!("libvirt-pflash{unit}-storage");
-    let protocol = Value::mapping()
-        .with("driver", "file")
-        .with("filename", image)
+    let protocol = properties
         .with("node-name", storage.as_str())
         .with("auto-read-only", true)
         .with("discard", "unmap");
@@ -63,17 +81,17 @@ mod tests {
 
     #[test]
     fn s0_firmware_and_variable_store_have_nothing_below() {
-        let nodes = flash_nodes(&firmware("qcow2"), true).unwrap();
+        let nodes = flash_nodes(&firmware("qcow2"), true, FlashImages::opened()).unwrap();
         let formats: Vec<_> = nodes.iter().filter(|node| node.get("file").is_some()).collect();
         assert_eq!(formats.len(), 2);
         assert!(formats.iter().all(|node| node.get("backing") == Some(&Value::Null)));
-        let nodes = flash_nodes(&firmware("raw"), true).unwrap();
+        let nodes = flash_nodes(&firmware("raw"), true, FlashImages::opened()).unwrap();
         assert!(nodes.iter().all(|node| node.get("backing").is_none()), "QEMU refuses the key on raw");
     }
 
     #[test]
     fn s1_flash_images_open_read_only_and_the_format_decides() {
-        let nodes = flash_nodes(&firmware("raw"), true).unwrap();
+        let nodes = flash_nodes(&firmware("raw"), true, FlashImages::opened()).unwrap();
         let [code, code_format, store, store_format] = nodes.as_slice() else { panic!("{nodes:?}") };
         for protocol in [code, store] {
             assert_eq!(protocol.get("auto-read-only"), Some(&Value::from(true)));

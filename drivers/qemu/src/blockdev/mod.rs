@@ -15,8 +15,7 @@ mod protocol;
 mod secrets;
 
 pub(crate) use chain::{Chain, Node};
-pub(crate) use flash::{flash_nodes, format_name as flash_format_name};
-pub(crate) use network::iscsi;
+pub(crate) use flash::{FlashImages, flash_nodes, format_name as flash_format_name};
+pub(crate) use network::{iscsi, properties as network_properties};
 pub(crate) use options::{Options, write_cache};
 pub(crate) use order::{first_numbers, has_nodes, in_order};
-pub(crate) use secrets::secret_source;

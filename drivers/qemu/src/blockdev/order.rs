@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hostler_sdk::domain::disk::Disk;
+use hostler_sdk::domain::disk::{Disk, DiskBus};
 use hostler_sdk::domain::storage_source::Location;
 
 use crate::chains::Chains;
@@ -19,17 +19,22 @@ pub(crate) fn in_order(disks: &[Disk]) -> Vec<&Disk> {
     ordered
 }
 
-/// Whether a disk has block nodes at all: an empty drive has none, and neither has one that another
-/// process serves.
+/// Whether a disk has block nodes at all: an empty drive has none.
 pub(crate) fn has_nodes(disk: &Disk) -> bool {
-    !matches!(disk.source.location, Location::Empty | Location::VhostUser { .. } | Location::VhostVdpa(_))
+    disk.source.location != Location::Empty && has_number(disk)
+}
+
+/// Whether a disk could have nodes, and so keeps a number for them: not one that another process serves,
+/// and not a memory card.
+fn has_number(disk: &Disk) -> bool {
+    disk.bus != DiskBus::Sd && !matches!(disk.source.location, Location::VhostUser { .. } | Location::VhostVdpa(_))
 }
 
 /// The number of each disk's active layer. Numbers grow from the last disk to the first and, within
 /// a disk, from the active layer down; so they are the ones that libvirt would give.
 pub(crate) fn first_numbers(disks: &[&Disk], chains: &Chains) -> (BTreeMap<String, u32>, u32) {
     let (mut next, mut numbers) = (1_u32, BTreeMap::new());
-    for disk in disks.iter().rev().filter(|disk| has_nodes(disk)) {
+    for disk in disks.iter().rev().filter(|disk| has_number(disk)) {
         let target = disk.target.as_str();
         numbers.insert(target.to_owned(), next);
         let count = chains.layers(target).map_or(1, |layers| layers.len().max(1));

@@ -38,6 +38,7 @@ impl Protocol<'_> {
                 let auth = self.source.and_then(|source| source.auth.as_ref());
                 network::properties(source, auth, self.secret.as_deref())
             }
+            (_, Some(Location::Volume { volume, mode, .. })) if self.comparison => Ok(comparison::volume(volume, *mode)),
             (_, Some(Location::Nvme { address, namespace, .. })) => Ok(Value::mapping()
                 .with("driver", "nvme")
                 .with("device", address.to_string())

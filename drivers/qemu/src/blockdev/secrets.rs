@@ -1,6 +1,6 @@
 //! Which layers need a password or a key.
 
-use hostler_sdk::domain::storage_source::{EncryptionEngine, StorageSource};
+use hostler_sdk::domain::storage_source::{EncryptionEngine, Location, StorageSource};
 
 /// The ids of the secrets of one layer: for its server, and for its content.
 pub(crate) struct SecretIds {
@@ -12,7 +12,9 @@ pub(crate) struct SecretIds {
 
 /// The secrets that the source of the nodes with this number needs.
 pub(crate) fn secret_source(source: Option<&StorageSource>, number: u32) -> SecretIds {
-    let auth = source.and_then(|source| source.auth.as_ref());
+    // A volume's pool knows how to reach it; what the disk says about that does not count.
+    let own = source.filter(|source| !matches!(source.location, Location::Volume { .. }));
+    let auth = own.and_then(|source| source.auth.as_ref());
     let encryption = source
         .and_then(|source| source.encryption.as_ref())
         .filter(|encryption| encryption.engine != Some(EncryptionEngine::Librbd));

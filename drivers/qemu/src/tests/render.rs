@@ -43,17 +43,10 @@ pub(super) fn arguments(launch: &Launch, domain: &Domain) -> Vec<String> {
 
 fn written(name: &str, value: &Value, domain: &Domain) -> String {
     match value {
-        Value::Mapping(_) if is_json(name, value) => json(value, domain),
+        Value::Mapping(_) if JSON.contains(&name) => json(value, domain),
         Value::Mapping(entries) => keyed(name, entries, domain),
         scalar => text(scalar, domain),
     }
-}
-
-/// A device that the document wrote itself has text for every value, and stays text.
-fn is_json(name: &str, value: &Value) -> bool {
-    let Value::Mapping(entries) = value else { return false };
-    let passed_through = name == "device" && entries.iter().all(|(_, value)| matches!(value, Value::Text(_))) && value.get("id").is_none();
-    JSON.contains(&name) && !passed_through
 }
 
 fn keyed(name: &str, entries: &[(String, Value)], domain: &Domain) -> String {
@@ -132,8 +125,8 @@ fn path(symbol: &Symbol, domain: &Domain) -> String {
     let os = &domain.os;
     let found = match symbol {
         Symbol::Image { disk, layer } => domain.devices.disk(disk).and_then(|disk| image(disk, *layer)),
-        Symbol::Code => os.loader.as_ref().and_then(|loader| loader.path.clone()).or_else(|| chosen_code(domain)),
-        Symbol::VariableStore => Some(variable_store(domain)),
+        Symbol::Code => Some("<code>".to_owned()),
+        Symbol::VariableStore => Some("<variable store>".to_owned()),
         Symbol::File(BootFile::Kernel) => os.kernel.clone(),
         Symbol::File(BootFile::InitialRamDisk) => os.initrd.clone(),
         Symbol::File(BootFile::DeviceTree) => os.dtb.clone(),
@@ -155,18 +148,4 @@ fn image(disk: &Disk, layer: u32) -> Option<String> {
         Location::File(path) | Location::Block(path) => Some(path.clone()),
         _ => None,
     }
-}
-
-fn variable_store(domain: &Domain) -> String {
-    let source = domain.os.nvram.as_ref().and_then(|store| store.source.as_ref());
-    match source.map(|source| &source.location) {
-        Some(Location::File(path) | Location::Block(path)) => path.clone(),
-        _ => format!("/var/lib/libvirt/qemu/nvram/{}_VARS.fd", domain.name),
-    }
-}
-
-/// The firmware that the descriptors of libvirt's test host offer.
-fn chosen_code(domain: &Domain) -> Option<String> {
-    let smm = domain.os.loader.as_ref().and_then(|loader| loader.secure) == Some(true) || !super::secure_boot_is_refused(domain);
-    Some(if smm { "/usr/share/OVMF/OVMF_CODE.secboot.fd" } else { "/usr/share/OVMF/OVMF_CODE.fd" }.to_owned())
 }

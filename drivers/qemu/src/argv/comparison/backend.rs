@@ -48,13 +48,11 @@ pub(in crate::argv) fn backend(backend: &CharBackend, id: &str, alias: &str) -> 
         CharBackend::Udp { connect_host, connect_service, bind_host, bind_service } => {
             let mut value = named("udp").with("host", connect_host.as_deref().unwrap_or_default());
             value.set("port", connect_service.as_str());
-            if bind_host.is_some() || bind_service.is_some() {
-                value.set("localaddr", bind_host.as_deref().unwrap_or_default());
-                value.set("localport", bind_service.as_deref().unwrap_or("0"));
-            }
+            value.set("localaddr", bind_host.as_deref().unwrap_or_default());
+            value.set("localport", bind_service.as_deref().unwrap_or("0"));
             value
         }
-        CharBackend::Unix { listen: true, .. } => {
+        CharBackend::Unix { path, listen, .. } if *listen || is_made_by_libvirt(path.as_deref()) => {
             named("socket").with("fd", LISTENING_DESCRIPTOR).with("server", true).with("wait", false)
         }
         CharBackend::Unix { path, reconnect, .. } => {
@@ -68,6 +66,11 @@ pub(in crate::argv) fn backend(backend: &CharBackend, id: &str, alias: &str) -> 
         | CharBackend::QemuVdagent { .. }
         | CharBackend::Dbus { .. } => named("dbus"),
     }
+}
+
+/// Whether libvirt once chose this path itself; it chooses anew at every start, and listens.
+fn is_made_by_libvirt(path: Option<&str>) -> bool {
+    path.is_none_or(|path| path.starts_with("/tmp/channel/domain-"))
 }
 
 fn add_direction(value: &mut Value, listen: bool, reconnect: Option<&Reconnect>) {

@@ -3,7 +3,7 @@
 use hostler_sdk::domain::Domain;
 use hostler_sdk::domain::disk::Disk;
 use hostler_sdk::domain::interface::{Interface, InterfaceBackend};
-use hostler_sdk::domain::storage_source::Location;
+use hostler_sdk::domain::storage_source::{Location, VolumeMode};
 use hostler_sdk::domain::tpm::TpmBackend;
 use hostler_sdk::domain::video::Video;
 use hostler_sdk::{Error, Value};
@@ -87,6 +87,29 @@ pub(in crate::argv) fn sd_card(builder: &mut Builder<'_>, disk: &Disk) -> Result
     value.set("index", disk.target.index().unwrap_or(0));
     builder.option("drive", value);
     Ok(())
+}
+
+/// The bytes of a volume of the pools that libvirt's tests have: what it is stands in its name.
+pub(crate) fn volume(name: &str, mode: Option<VolumeMode>) -> Value {
+    let node = Value::mapping();
+    let unit = name.strip_prefix("unit:").and_then(|unit| unit.rsplit(':').next());
+    match (unit, name.split_once('+')) {
+        (Some(unit), _) if mode == Some(VolumeMode::Direct) => node
+            .with("driver", "iscsi")
+            .with("portal", "iscsi.example.com:3260")
+            .with("target", "demo-target")
+            .with("lun", unit.parse::<u32>().unwrap_or(0))
+            .with("transport", "tcp"),
+        (Some(_), _) => node.with("driver", "host_device").with("filename", format!("/some/block/device/{name}")),
+        (None, Some(("dir", name))) => node
+            .with("driver", "vvfat")
+            .with("dir", format!("/some/dir/device/{name}"))
+            .with("floppy", false)
+            .with("rw", false),
+        (None, Some(("block", name))) => node.with("driver", "host_device").with("filename", format!("/some/block/device/{name}")),
+        (None, Some((kind, name))) => node.with("driver", "file").with("filename", format!("/some/{kind}/device/{name}")),
+        (None, None) => node.with("driver", "file").with("filename", format!("/some/file/device/{name}")),
+    }
 }
 
 /// The node of a SCSI device of the host, as libvirt's test host has it.

@@ -5,8 +5,12 @@
 
 mod backend;
 mod device;
+mod firmware;
 
 pub(super) use backend::{backend, hosted_backend, vhost_user_socket};
+pub(crate) use device::volume;
+pub(crate) use firmware::firmware;
+pub(super) use firmware::{code_path, flash_images};
 pub(super) use device::{scsi_generic_path, sd_card, tap, tpm_emulator, tpm_passthrough, vdpa, vhost_user_gpu};
 
 use hostler_sdk::domain::graphics::Graphics;
@@ -46,6 +50,16 @@ const SECRET_IV: &str = "AAECAwQFBgcICQoLDA0ODw==";
 /// Whether a path is the one real CD drive of libvirt's test host.
 pub(crate) fn is_cdrom_drive(path: &str) -> bool {
     path == "/dev/cdrom"
+}
+
+/// A disk's serial number with its blanks escaped, as libvirt once had to for other syntaxes.
+pub(super) fn serial(serial: &str) -> String {
+    serial.replace(' ', "\\ ")
+}
+
+/// Options of virtio that libvirt leaves out of a primary graphics card.
+pub(super) fn has_virtio_options(primary: bool) -> bool {
+    !primary
 }
 
 /// A file in libvirt's directory for the domain.

@@ -1,0 +1,106 @@
+//! What a hypervisor says it is doing.
+
+use hostler_sdk::{Domain, Error, Monitor, MonitorExt, ProblemExt, RunState, problem};
+
+/// The driver's note about a domain that was started with its processors stopped.
+pub(super) const STARTED_PAUSED: &[u8] = b"started-paused";
+
+/// How long a guest's processors may take to stop or to go on.
+pub(super) const PROCESSORS_TIMEOUT_MS: u64 = 30_000;
+
+/// Asks a running hypervisor.
+///
+/// # Errors
+/// What the monitor answers; an answer that is none.
+pub(super) fn ask(domain: &Domain, monitor: &Monitor) -> Result<RunState, Error> {
+    let status = status(&monitor.run("query-status")?)?;
+    if status == "prelaunch" && domain.state()? == STARTED_PAUSED {
+        return Ok(RunState::Paused);
+    }
+    Ok(run_state(&status))
+}
+
+/// The status in an answer: untrusted text.
+fn status(answer: &str) -> Result<String, Error> {
+    let parsed: Option<serde_json::Value> = serde_json::from_str(answer).ok();
+    let status = parsed.as_ref().and_then(|answer| answer.get("status")?.as_str());
+    status.map(str::to_owned).ok_or_else(|| {
+        problem("qemu.status-unreadable", "the hypervisor's answer to 'query-status' has no status")
+            .hint("destroy the domain: its hypervisor does not behave like QEMU")
+            .hypervisor()
+    })
+}
+
+/// What a status of QEMU means.
+fn run_state(status: &str) -> RunState {
+    match status {
+        "running" | "colo" => RunState::Running,
+        "prelaunch" | "inmigrate" => RunState::Starting,
+        "shutdown" => RunState::ShuttingDown,
+        "guest-panicked" | "internal-error" => RunState::Crashed,
+        "suspended" => RunState::Sleeping,
+        // Stopped by a command, a watchdog, an I/O error, a debugger, a migration.
+        _ => RunState::Paused,
+    }
+}
+
+/// Refuses an operation that is not for this state.
+///
+/// # Errors
+/// `conflict`, when the state is none of these.
+pub(super) fn expect(domain: &Domain, found: RunState, wanted: &[RunState], hint: &str) -> Result<(), Error> {
+    if wanted.contains(&found) {
+        return Ok(());
+    }
+    let message = format!("the domain '{}' is {}", domain.name(), word(found));
+    Err(problem("domain.state", message).hint(hint).conflict())
+}
+
+fn word(state: RunState) -> &'static str {
+    match state {
+        RunState::Off => "off",
+        RunState::Starting => "starting",
+        RunState::Running => "running",
+        RunState::Paused => "paused",
+        RunState::ShuttingDown => "shutting down",
+        RunState::Crashed => "crashed",
+        RunState::Sleeping => "asleep",
+    }
+}
+
+/// Sends a command and waits for the event that tells of its effect.
+///
+/// # Errors
+/// What the monitor answers; `timed-out` when the event does not come.
+pub(super) fn run_and_wait(monitor: &Monitor, command: &str, event: &str) -> Result<(), Error> {
+    let cursor = monitor.cursor();
+    monitor.run(command)?;
+    match monitor.wait_event(&[event.to_owned()], cursor, PROCESSORS_TIMEOUT_MS)? {
+        Some(_) => Ok(()),
+        None => Err(problem("qemu.event-missing", format!("'{command}' was accepted, but {event} did not follow within {} s", PROCESSORS_TIMEOUT_MS / 1000))
+            .hint("look at the domain's state before trying again")
+            .timed_out()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_become_states() {
+        for (answer, state) in [
+            (r#"{"running":true,"singlestep":false,"status":"running"}"#, RunState::Running),
+            (r#"{"status":"prelaunch"}"#, RunState::Starting),
+            (r#"{"status":"io-error"}"#, RunState::Paused),
+            (r#"{"status":"guest-panicked"}"#, RunState::Crashed),
+            (r#"{"status":"shutdown"}"#, RunState::ShuttingDown),
+            (r#"{"status":"suspended"}"#, RunState::Sleeping),
+        ] {
+            assert_eq!(run_state(&status(answer).unwrap()), state, "{answer}");
+        }
+        for hostile in ["", "{}", "[1]", "{\"status\":7}", "{\"status\":"] {
+            assert!(status(hostile).is_err(), "{hostile:?}");
+        }
+    }
+}

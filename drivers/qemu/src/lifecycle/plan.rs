@@ -1,0 +1,86 @@
+//! From a domain's handle to the launch that it means.
+
+use hostler_sdk::domain::Domain as Document;
+use hostler_sdk::{Domain, Error, Launch, Resources, clock};
+
+use super::{reactions, refuse};
+use crate::alias;
+use crate::argv::{self, Inputs, comparison};
+use crate::blockdev::{has_nodes, in_order};
+use crate::chains::{Chains, FirmwareFacts, declared};
+use crate::complete;
+use crate::facts::Facts;
+
+/// A launch, and what it was made from.
+pub(super) struct Plan {
+    /// The completed document.
+    pub(super) document: Document,
+    /// The launch.
+    pub(super) launch: Launch,
+    /// What it names, as far as it is open already.
+    pub(super) resources: Resources,
+}
+
+/// The domain's document, completed. Completing a completed one gives it back.
+///
+/// # Errors
+/// What is wrong with the document, with its place.
+pub(super) fn document(domain: &Domain) -> Result<Document, Error> {
+    let random = |buffer: &mut [u8]| {
+        let length = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
+        buffer.iter_mut().zip(clock::random(length)).for_each(|(byte, random)| *byte = random);
+    };
+    complete::complete(Document::parse(&domain.config())?, random)
+}
+
+/// What the host says about itself and this run.
+pub(super) fn facts(domain: &Domain) -> Facts {
+    Facts::read(&domain.facts(), clock::unix_seconds())
+}
+
+/// The launch of a domain.
+///
+/// # Errors
+/// What the document asks for and cannot be had; what the host says about its disks and firmware,
+/// unchanged.
+pub(super) fn plan(domain: &Domain) -> Result<Plan, Error> {
+    let (document, facts) = (document(domain)?, facts(domain));
+    refuse::refuse(&document)?;
+    let chains = chains(domain, &document, &facts)?;
+    let (firmware_facts, resources) = if facts.comparison {
+        (comparison::firmware(&document), Resources::default())
+    } else {
+        let firmware = domain.firmware()?;
+        (firmware.as_ref().map(FirmwareFacts::from), Resources::default().with_firmware(firmware))
+    };
+    let mut launch = launch(&document, &chains, firmware_facts.as_ref(), &facts)?;
+    let owned = |commands: &[&str]| commands.iter().map(|command| (*command).to_owned()).collect();
+    launch.reactions =
+        reactions::reactions(&document).into_iter().map(|(event, commands)| (event.to_owned(), owned(commands))).collect();
+    Ok(Plan { document, launch, resources })
+}
+
+/// The launch, from data alone.
+///
+/// # Errors
+/// What the document asks for and cannot be had.
+pub(super) fn launch(
+    document: &Document,
+    chains: &Chains,
+    firmware: Option<&FirmwareFacts>,
+    facts: &Facts,
+) -> Result<Launch, Error> {
+    let aliases = alias::assign(document);
+    argv::command_line(Inputs { domain: document, aliases: &aliases, chains, firmware, facts })
+}
+
+/// The layers of all disks: as the host resolved them, or as declared when they are only compared.
+fn chains(domain: &Domain, document: &Document, facts: &Facts) -> Result<Chains, Error> {
+    let mut chains = Chains::default();
+    for disk in in_order(&document.devices.disks).into_iter().filter(|disk| has_nodes(disk)) {
+        let target = disk.target.as_str();
+        let layers = if facts.comparison { declared(disk) } else { domain.disk(target)?.layers() };
+        chains.insert(target, layers);
+    }
+    Ok(chains)
+}

@@ -1,0 +1,35 @@
+//! What follows when the guest switches itself off, or crashes.
+
+use hostler_sdk::domain::{Domain, LifecycleAction};
+
+/// Events, and the commands that answer them: what the host's shim does by itself when nobody is attached,
+/// and what the driver does when it is.
+pub(super) fn reactions(domain: &Domain) -> Vec<(&'static str, &'static [&'static str])> {
+    let mut reactions = Vec::new();
+    for (event, action) in [("SHUTDOWN", domain.on_poweroff), ("GUEST_PANICKED", domain.on_crash)] {
+        let commands: &[&str] = match action {
+            LifecycleAction::Destroy | LifecycleAction::CoredumpDestroy => &["quit"],
+            LifecycleAction::Restart | LifecycleAction::RenameRestart | LifecycleAction::CoredumpRestart => {
+                &["system_reset", "cont"]
+            }
+            LifecycleAction::Preserve => continue,
+        };
+        reactions.push((event, commands));
+    }
+    reactions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_that_is_kept_gets_no_reaction() {
+        let domain = Domain::parse(
+            "<domain type='qemu'><name>n</name><memory>1024</memory><os><type>hvm</type></os>\
+             <on_poweroff>restart</on_poweroff><on_crash>preserve</on_crash></domain>",
+        )
+        .unwrap();
+        assert_eq!(reactions(&domain), [("SHUTDOWN", ["system_reset", "cont"].as_slice())]);
+    }
+}

@@ -1,0 +1,80 @@
+//! What a document may ask for and this driver cannot do, beyond what has no option of QEMU.
+//!
+//! Everything else that is modelled either reaches the command line or the monitor, is refused while the
+//! command line is built, or is the host's own work: limits of memory and processor time, pinning,
+//! security labels, copies of console output, optional media (`startupPolicy`), and who may use SCSI
+//! generic commands (`rawio`, `sgio`). What a processor model promises (`check`, `fallback`) is what QEMU
+//! itself makes of it.
+
+use hostler_sdk::domain::{Domain, DomainType, LifecycleAction};
+use hostler_sdk::{Error, ProblemExt, problem};
+
+use crate::machine;
+
+/// Refuses what cannot be done for any document of this kind.
+///
+/// # Errors
+/// `unsupported`, with what to write instead.
+pub(super) fn refuse(domain: &Domain) -> Result<(), Error> {
+    if !matches!(domain.kind, DomainType::Kvm | DomainType::Qemu) {
+        return Err(problem("qemu.domain-type", format!("QEMU does not run domains of type '{}'", domain.kind))
+            .hint("use <domain type='kvm'>, or type='qemu' where there is no KVM")
+            .unsupported());
+    }
+    if let Some(arch) = domain.os.arch.as_deref().filter(|arch| !machine::is_x86(arch)) {
+        return Err(problem("qemu.arch", format!("this driver runs x86 guests, not '{arch}'"))
+            .hint("use <type arch='x86_64'>")
+            .unsupported());
+    }
+    if domain.launch_security.is_some() {
+        return Err(problem("qemu.launch-security", "<launchSecurity> needs help of the processor that this driver does not ask for")
+            .hint("remove <launchSecurity>")
+            .unsupported());
+    }
+    refuse_actions(domain)
+}
+
+fn refuse_actions(domain: &Domain) -> Result<(), Error> {
+    use LifecycleAction::{CoredumpDestroy, CoredumpRestart, Destroy, RenameRestart, Restart};
+    let refused = |element: &str, action: LifecycleAction, hint: &str| {
+        problem("qemu.lifecycle-action", format!("<{element}>{action}</{element}> is not supported by this driver"))
+            .hint(hint)
+            .unsupported()
+    };
+    for (element, action) in [("on_poweroff", domain.on_poweroff), ("on_reboot", domain.on_reboot), ("on_crash", domain.on_crash)] {
+        if matches!(action, RenameRestart | CoredumpDestroy | CoredumpRestart) {
+            return Err(refused(element, action, "use destroy, restart or preserve"));
+        }
+    }
+    // Both arrive as the same event: QEMU can only be told to treat a reboot like switching off.
+    if domain.on_poweroff == Restart && domain.on_reboot == Destroy {
+        return Err(refused("on_reboot", Destroy, "a domain whose on_poweroff is 'restart' cannot end at a reboot"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn domain(kind: &str, more: &str) -> Domain {
+        Domain::parse(&format!(
+            "<domain type='{kind}'><name>n</name><memory>1024</memory><os><type>hvm</type></os>{more}</domain>"
+        ))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_refused_with_a_remedy() {
+        for (kind, more, code) in [
+            ("xen", "", "qemu.domain-type"),
+            ("qemu", "<on_crash>coredump-destroy</on_crash>", "qemu.lifecycle-action"),
+            ("qemu", "<on_poweroff>restart</on_poweroff><on_reboot>destroy</on_reboot>", "qemu.lifecycle-action"),
+        ] {
+            let Err(Error::Unsupported(problem)) = refuse(&domain(kind, more)) else { panic!("{kind} {more}") };
+            assert_eq!(problem.code, code);
+            assert!(!problem.hints.is_empty());
+        }
+        assert!(refuse(&domain("kvm", "<on_poweroff>restart</on_poweroff>")).is_ok());
+    }
+}

@@ -1,0 +1,89 @@
+//! Starting a domain.
+
+use hostler_sdk::domain::Domain as Document;
+use hostler_sdk::domain::LifecycleAction;
+use hostler_sdk::{Command, Domain, Error, Fact, Monitor, MonitorExt, Value, fact};
+
+use super::{monitor_state, plan};
+use crate::alias::{self, Aliases};
+
+/// Starts the hypervisor with its processors stopped, sets what only a monitor can set, and lets it go.
+///
+/// # Errors
+/// What the document asks for and cannot be had; what the host or the hypervisor answers. The host then
+/// undoes the launch.
+pub(crate) fn start(domain: &Domain, options: &[Fact]) -> Result<(), Error> {
+    let paused = options.iter().any(|option| option.key == "paused" && option.value == "yes");
+    let mut plan = plan::plan(domain)?;
+    if paused {
+        domain.put_state(monitor_state::STARTED_PAUSED)?;
+    }
+    plan.launch.submit(domain, &mut plan.resources)?;
+    let monitor = domain.monitor()?;
+    set_up(&plan.document, &monitor)?;
+    if paused {
+        domain.emit("started", &[fact("paused", "yes")]);
+        return Ok(());
+    }
+    monitor_state::run_and_wait(&monitor, "cont", "RESUME")?;
+    domain.emit("started", &[]);
+    Ok(())
+}
+
+/// Everything at once: the answers come in the same order.
+fn set_up(document: &Document, monitor: &Monitor) -> Result<(), Error> {
+    let commands = commands(document, &alias::assign(document));
+    if commands.is_empty() {
+        return Ok(());
+    }
+    monitor.run_all(&commands).into_iter().try_for_each(|answer| answer.map(drop))
+}
+
+/// What no option of the program says.
+fn commands(document: &Document, aliases: &Aliases) -> Vec<Command> {
+    let mut commands = Vec::new();
+    if document.on_reboot == LifecycleAction::Destroy {
+        commands.push(Command::new("set-action").with("reboot", "shutdown"));
+    }
+    for interface in document.devices.interfaces.iter().filter(|interface| interface.link_up == Some(false)) {
+        let name = aliases.get(interface.node).unwrap_or_default();
+        commands.push(Command::new("set_link").with("name", name).with("up", false));
+    }
+    if let Some(balloon) = document.devices.memballoon.as_ref().filter(|balloon| balloon.model != "none") {
+        if let Some(period) = balloon.stats_period_s.filter(|period| *period > 0) {
+            let name = aliases.get(balloon.node).unwrap_or_default();
+            commands.push(
+                Command::new("qom-set")
+                    .with("path", format!("/machine/peripheral/{name}"))
+                    .with("property", "guest-stats-polling-interval")
+                    .with("value", Value::from(period)),
+            );
+        }
+        if document.current_memory < document.memory {
+            commands.push(Command::new("balloon").with("value", document.current_memory.0));
+        }
+    }
+    commands
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_option_says_is_said_to_the_monitor() {
+        let document = Document::parse(
+            "<domain type='qemu'><name>n</name><memory unit='MiB'>64</memory><currentMemory unit='MiB'>32</currentMemory>\
+             <os><type>hvm</type></os><on_reboot>destroy</on_reboot><devices>\
+             <interface type='user'><mac address='52:54:00:00:00:01'/><link state='down'/></interface>\
+             <memballoon model='virtio'><stats period='5'/></memballoon></devices></domain>",
+        )
+        .unwrap();
+        let commands = commands(&document, &alias::assign(&document));
+        let names: Vec<_> = commands.iter().map(|command| command.name.as_str()).collect();
+        assert_eq!(names, ["set-action", "set_link", "qom-set", "balloon"]);
+        let argument = |index: usize, key: &str| commands[index].arguments.as_ref().unwrap().get(key).cloned();
+        assert_eq!(argument(1, "name"), Some(Value::from("net0")));
+        assert_eq!(argument(3, "value"), Some(Value::from(32_u64 << 20)));
+    }
+}
