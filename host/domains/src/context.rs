@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use hostler_launch::TemplateSet;
-use hostler_runtime::{DomainContext, Roots, StateAccess};
+use hostler_runtime::{DomainContext, Roots, RunDocument, StateAccess};
 use hostler_state::{Definition, RunDir, RunRecord, Uuid};
-use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::host::{Held, Host};
@@ -24,15 +23,6 @@ impl Subject {
     pub(crate) fn of(definition: &Definition) -> Self {
         Self { uuid: definition.uuid, name: definition.name.clone(), xml: definition.xml.clone() }
     }
-}
-
-/// The record of what a domain was started with.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct RunDocument {
-    /// The document.
-    pub(crate) xml: String,
-    /// The number of the run, from 1: unique among the domains that run.
-    pub(crate) numeric_id: u32,
 }
 
 impl Host {
@@ -71,14 +61,13 @@ impl Host {
         Ok(running.map_or_else(|| definition.xml.clone(), |running| running.xml))
     }
 
-    /// Writes down what a domain is about to be started with.
-    pub(crate) fn write_run_document(&self, definition: &Definition, run: &RunDir) -> Result<(), Error> {
+    /// A number for a run that begins: one more than any that runs has.
+    pub(crate) fn next_numeric_id(&self) -> Result<u32, Error> {
         let mut highest = 0;
-        for other in self.state().run_dirs()? {
-            highest = highest.max(self.run_document(&other)?.map_or(0, |document| document.numeric_id));
+        for run in self.state().run_dirs()? {
+            highest = highest.max(self.run_document(&run)?.map_or(0, |document| document.numeric_id));
         }
-        let document = RunDocument { xml: definition.xml.clone(), numeric_id: highest + 1 };
-        Ok(run.write(RunRecord::Document, &document)?)
+        Ok(highest.saturating_add(1))
     }
 
     /// What is running there; nothing when nothing is.

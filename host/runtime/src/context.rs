@@ -6,6 +6,8 @@ use std::sync::Arc;
 use hostler_launch::TemplateSet;
 use hostler_state::{Owner, StateDir, Uuid};
 
+use serde::{Deserialize, Serialize};
+
 use crate::roots::Roots;
 
 /// Whether the domain is to be worked with, or only shown.
@@ -13,10 +15,28 @@ use crate::roots::Roots;
 pub enum Purpose {
     /// Images are opened, a launch starts.
     Operate,
+    /// Images are opened and looked at, and a launch is recorded.
+    Examine,
     /// Nothing is opened; chains come from the document alone, and a launch is recorded.
     Describe,
     /// As [`Purpose::Describe`], to be held against what libvirt writes.
     Compare,
+}
+
+impl Purpose {
+    /// Whether images are opened.
+    pub(crate) fn opens_images(self) -> bool {
+        matches!(self, Self::Operate | Self::Examine)
+    }
+}
+
+/// The record in a run directory of what a domain was launched with. A later definition does not change it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunDocument {
+    /// The document.
+    pub xml: String,
+    /// The number of the run, from 1: unique among the domains that run.
+    pub numeric_id: u32,
 }
 
 /// The state directory, as far as this process may use it.

@@ -36,7 +36,7 @@ mod text;
 pub use cache::CacheOutcome;
 pub use chardev::console_aliases;
 pub use component::read_manifest;
-pub use context::{DomainContext, Purpose, StateAccess};
+pub use context::{DomainContext, Purpose, RunDocument, StateAccess};
 pub use description::{Description, RunState};
 pub use driver::Driver;
 pub use error::{Case, DriverIdentity, Problem, RuntimeError, RuntimeErrorKind};

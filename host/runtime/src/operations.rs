@@ -195,8 +195,8 @@ impl Driver {
                 .during(Operation::Show));
         }
         let purpose = match context.purpose {
-            Purpose::Operate | Purpose::Describe => Purpose::Describe,
-            Purpose::Compare => Purpose::Compare,
+            Purpose::Operate | Purpose::Examine => Purpose::Examine,
+            shown @ (Purpose::Describe | Purpose::Compare) => shown,
         };
         let context = DomainContext { purpose, ..context.clone() };
         let (shown, state) = self

@@ -3,8 +3,8 @@
 use std::os::unix::net::UnixStream;
 
 use hostler_domain::Domain;
-use hostler_domain::chardev::{CharBackend, Chardev};
 use hostler_launch::ShimClient;
+use hostler_runtime::console_aliases;
 use hostler_state::Definition;
 
 use crate::error::{Error, Kind};
@@ -34,7 +34,7 @@ impl Host {
             return Err(Error::new(Kind::Conflict, "domain.off", message)
                 .hint_command("start it", format!("hostler start {}", definition.name)));
         }
-        let consoles = consoles(&Domain::parse(&self.current_xml(&definition)?)?);
+        let consoles = console_aliases(&Domain::parse(&self.current_xml(&definition)?)?);
         let alias = match alias {
             Some(alias) if consoles.iter().any(|known| known == alias) => alias.to_owned(),
             Some(alias) => return Err(no_console(&definition, alias, &consoles)),
@@ -42,25 +42,6 @@ impl Host {
         };
         Ok(process::blocking(move || ShimClient::connect(&run)?.console(&alias, replay)).await??)
     }
-}
-
-/// The devices that a console can be attached to: those whose far end the host keeps, by alias.
-pub(crate) fn consoles(domain: &Domain) -> Vec<String> {
-    let devices = &domain.devices;
-    let kinds = [
-        ("serial", &devices.serials),
-        ("parallel", &devices.parallels),
-        ("channel", &devices.channels),
-        ("console", &devices.consoles),
-    ];
-    let kept = |(kind, all): (&'static str, &Vec<Chardev>)| {
-        let numbered = all
-            .iter()
-            .enumerate()
-            .filter(|(_, device)| matches!(device.source.backend, CharBackend::Pty { .. }));
-        numbered.map(|(index, _)| format!("{kind}{index}")).collect::<Vec<_>>()
-    };
-    kinds.into_iter().flat_map(kept).collect()
 }
 
 fn no_console(definition: &Definition, alias: &str, known: &[String]) -> Error {

@@ -18,10 +18,11 @@ pub enum NativeSource {
 }
 
 impl Host {
-    /// The launch that the driver would ask for, with real paths in place of descriptors. Opens no image and
-    /// changes nothing; backing files that the document does not declare are left out.
+    /// The launch that the driver would ask for, with real paths in place of descriptors. Images are looked at
+    /// as a start would; nothing is changed.
     ///
-    /// With `comparison`, it is written as libvirt would write it, to be held against libvirt's own.
+    /// With `comparison`, it is written as libvirt would write it, to be held against libvirt's own; then no
+    /// image is looked at, and what a document does not declare below one is left out.
     ///
     /// # Errors
     /// What `define` and `start` refuse in the document; [`Kind::Unsupported`] when the driver cannot show it.
@@ -44,7 +45,7 @@ impl Host {
             return Err(Error::new(Kind::Unsupported, "driver.no-native-config", message));
         }
         let context =
-            self.context_for(&subject, if comparison { Purpose::Compare } else { Purpose::Describe })?;
+            self.context_for(&subject, if comparison { Purpose::Compare } else { Purpose::Examine })?;
         let recorded = driver.show(&context).await?;
         let templates = self.templates()?;
         let template = templates.get(&recorded.plan.template)?;

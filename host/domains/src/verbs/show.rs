@@ -1,14 +1,13 @@
 //! `show`: everything about one domain.
 
 use hostler_domain::Domain;
-use hostler_runtime::Roots;
+use hostler_runtime::{Roots, console_aliases};
 
 use crate::chain;
 use crate::error::Error;
 use crate::host::Host;
 use crate::reference::DomainRef;
 use crate::summary::{DiskSummary, DomainDetails};
-use crate::verbs::console::consoles;
 
 impl Host {
     /// Everything about a domain. Its chains are resolved anew, from what is on the disk now; what cannot be
@@ -40,7 +39,7 @@ impl Host {
             generation: definition.generation,
             created_unix_ms: definition.created_unix_ms,
             disks,
-            consoles: consoles(&domain),
+            consoles: console_aliases(&domain),
             variable_store: store.exists().then_some(store),
             unmodelled: domain.unmodelled().iter().map(ToString::to_string).collect(),
             summary,

@@ -48,8 +48,6 @@ impl Host {
         let owner = self.owner()?;
         self.require_off(definition).await?;
         let intent = owner.journal().begin(verb::START, definition.uuid, "begun", Value::Null)?;
-        let run = owner.create_run_dir(definition.uuid)?;
-        self.write_run_document(definition, &run)?;
         let result = self.start_by_driver(definition, options).await;
         if result.is_err() {
             self.undo(definition).await?;
@@ -65,6 +63,7 @@ impl Host {
     ) -> Result<Started, Error> {
         let driver = self.drivers.by_name(&definition.driver)?;
         let mut context = self.context(definition, Purpose::Operate)?;
+        context.numeric_id = self.next_numeric_id()?;
         context.reset_nvram = options.reset_nvram;
         let facts = if options.paused { vec![("paused".to_owned(), "yes".to_owned())] } else { Vec::new() };
         driver.start(&context, &facts).await?;

@@ -18,6 +18,7 @@ use crate::bindings::wit::process::{Ending as WitEnding, Host, HostProcess, Laun
 use crate::bindings::wit::types::Error;
 use crate::bindings::wit::value::Handle as WitHandle;
 use crate::call::{CallState, ContractViolation};
+use crate::context::RunDocument;
 use crate::limits;
 use crate::operation::Operation;
 use crate::recorded::Recorded;
@@ -190,6 +191,8 @@ fn start(subject: &Subject, plan: &Plan, handles: Vec<Handle>, allowed: Duration
         }
         _ => state_failed(&error),
     })?;
+    let document = RunDocument { xml: context.xml.clone(), numeric_id: context.numeric_id };
+    run.write(RunRecord::Document, &document).map_err(|error| state_failed(&error))?;
     let launch = LaunchContext { shim: context.shim.clone(), domain_name: context.name.clone() };
     let deadline = allowed.saturating_sub(SHIM_MARGIN);
     match hostler_launch::launch(&run, &launch, checked, handles, deadline) {

@@ -85,10 +85,10 @@ impl CallState {
         let resolved = self
             .blocking("domain.disk", limits::CHAIN_DEADLINE, move |_| {
                 let disk = find(&subject, &wanted)?;
-                if subject.describes() {
-                    chain::describe(disk)
-                } else {
+                if subject.context.purpose.opens_images() {
                     chain::resolve(disk, &subject.context.roots)
+                } else {
+                    chain::describe(disk)
                 }
             })
             .await?;
