@@ -1,7 +1,10 @@
 //! What `/proc` says about processes: who is who, although numbers are used again.
 
+use std::fs::Metadata;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
@@ -37,6 +40,39 @@ pub(crate) fn open(identity: ProcessIdentity) -> io::Result<Option<OwnedFd>> {
     }
 }
 
+/// The processes that hold a lock taken with `flock` on this file. Those of other users, and of other process
+/// namespaces, are not seen. A file that does not exist is held by nobody.
+pub(crate) fn holders(lock: &Path) -> io::Result<Vec<ProcessIdentity>> {
+    let file = match std::fs::metadata(lock) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        found => found?,
+    };
+    let mut holders = Vec::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        // A process that ends while it is looked at holds nothing any more.
+        let Ok(identity) = identify(pid) else { continue };
+        if holds(pid, &file) {
+            holders.push(identity);
+        }
+    }
+    Ok(holders)
+}
+
+/// Whether a process has a descriptor of this very file, with a lock on it.
+fn holds(pid: u32, file: &Metadata) -> bool {
+    let Ok(descriptors) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+    descriptors.flatten().any(|descriptor| {
+        let same = std::fs::metadata(descriptor.path())
+            .is_ok_and(|found| (found.dev(), found.ino()) == (file.dev(), file.ino()));
+        let number = descriptor.file_name();
+        let locked =
+            |info: String| info.lines().any(|line| line.starts_with("lock:") && line.contains("FLOCK"));
+        same && std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", number.to_string_lossy()))
+            .is_ok_and(locked)
+    })
+}
+
 /// Field 22, counted behind the command's name, which may hold blanks and brackets itself.
 fn start_ticks(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(')')?;
@@ -52,6 +88,19 @@ mod tests {
         let stat = "7 (a ) S 1 (x) R 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 1 1";
         assert_eq!(start_ticks(stat), Some(4242));
         assert_eq!(start_ticks("7 x"), None);
+    }
+
+    #[test]
+    fn holder_of_a_lock_is_found_and_a_mere_reader_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        assert!(holders(&path).unwrap().is_empty());
+        let lock = hostler_state::RunLock::acquire(&path).unwrap();
+        let me = identify(std::process::id()).unwrap();
+        assert_eq!(holders(&path).unwrap(), [me]);
+        drop(lock);
+        let _reader = std::fs::File::open(&path).unwrap();
+        assert!(holders(&path).unwrap().is_empty());
     }
 
     #[test]

@@ -3,12 +3,11 @@
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use hostler_state::{RunDir, RunRecord};
+use hostler_state::RunDir;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Signal, pidfd_send_signal};
 
-use super::record::ProcessRecord;
 use crate::error::{ShimError, ShimErrorKind};
 use crate::process;
 
@@ -17,30 +16,37 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Time for a killed process to be gone, and for the run lock to be free after that.
 const GONE: Duration = Duration::from_secs(10);
 
-/// Ends the hypervisor of a shim that is gone: SIGTERM, SIGKILL after 5 s, and waits for its end.
+/// Ends what is left of a domain whose shim does not answer: SIGTERM, SIGKILL after 5 s, and waits for its end.
 ///
-/// Only the very process that the shim recorded is touched. Nothing to end is success.
+/// Only processes that hold this domain's run lock are touched: what they are is asked of the kernel, not of a
+/// record, so there is no moment at which a hypervisor is not known. Nothing to end is success.
 ///
 /// # Errors
-/// [`ShimErrorKind::NotOurs`] when the run lock is held and the recorded process is not who holds it;
-/// [`ShimErrorKind::TimedOut`] when it does not go; [`ShimErrorKind::Io`].
+/// [`ShimErrorKind::NotOurs`] when the run lock is held by a process that cannot be seen from here;
+/// [`ShimErrorKind::TimedOut`] when one does not go; [`ShimErrorKind::Io`].
 pub fn end_orphan(run: &RunDir) -> Result<(), ShimError> {
-    let record: Option<ProcessRecord> =
-        run.read(RunRecord::Process).map_err(|error| ShimError::io("read what was started", error))?;
-    let boot = process::boot_id().map_err(|error| ShimError::io("read the boot identifier", error))?;
-    let Some(record) = record.filter(|record| record.boot_id == boot) else { return released(run) };
-    let opened = process::open(record.program).map_err(|error| ShimError::io("open the process", error))?;
-    if let Some(pidfd) = opened {
-        signal(&pidfd, Signal::TERM)?;
-        if !gone(&pidfd, GRACE)? {
-            signal(&pidfd, Signal::KILL)?;
-            if !gone(&pidfd, GONE)? {
-                return Err(ShimError::new(ShimErrorKind::TimedOut, "the killed hypervisor does not go")
-                    .hint("it may wait for storage that does not answer"));
-            }
+    let holders = process::holders(&run.lock_path())
+        .map_err(|error| ShimError::io("look for who holds the run lock", error))?;
+    for holder in holders {
+        let opened = process::open(holder).map_err(|error| ShimError::io("open the process", error))?;
+        if let Some(pidfd) = opened {
+            end(&pidfd)?;
         }
     }
     released(run)
+}
+
+fn end(pidfd: &OwnedFd) -> Result<(), ShimError> {
+    signal(pidfd, Signal::TERM)?;
+    if gone(pidfd, GRACE)? {
+        return Ok(());
+    }
+    signal(pidfd, Signal::KILL)?;
+    if gone(pidfd, GONE)? {
+        return Ok(());
+    }
+    Err(ShimError::new(ShimErrorKind::TimedOut, "the killed hypervisor does not go")
+        .hint("it may wait for storage that does not answer"))
 }
 
 /// Whether the lock is free, which is what an ended domain means.
@@ -51,7 +57,7 @@ fn released(run: &RunDir) -> Result<(), ShimError> {
     }
     Err(ShimError::new(
         ShimErrorKind::NotOurs,
-        "the run lock is held by a process that was not recorded; it was left alone",
+        "the run lock is held by a process that cannot be seen from here; it was left alone",
     )
     .hint(format!("see who holds it: fuser -v '{}'", run.lock_path().display())))
 }
