@@ -8,7 +8,6 @@ mod failure;
 mod input;
 mod output;
 mod session;
-mod shell;
 
 use std::ffi::OsString;
 use std::io::ErrorKind;

@@ -158,3 +158,26 @@ impl std::error::Error for Error {
         self.source.as_deref().map(|source| source as _)
     }
 }
+
+/// A command about a domain that can be pasted, whatever the domain is called.
+pub(crate) fn command(verb: &str, domain: &str) -> String {
+    format!("hostler {verb} {}", hostler_image::shell_quote(domain))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pasted_command_gives_the_shell_nothing_to_do() {
+        assert_eq!(command("start", "web-1"), "hostler start web-1");
+        assert_eq!(command("destroy", "a; rm -rf $HOME"), "hostler destroy 'a; rm -rf $HOME'");
+    }
+
+    #[test]
+    fn fault_follows_from_kind() {
+        assert_eq!(Error::new(Kind::Driver, "driver.trap", "x").fault().word(), "driver");
+        assert!(Error::new(Kind::Busy, "state.busy", "x").retryable());
+        assert!(!Error::new(Kind::Denied, "image.loop", "x").retryable());
+    }
+}

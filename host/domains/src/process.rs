@@ -7,7 +7,7 @@ use hostler_launch::{Ending, ExitRecord, ShimClient, ShimErrorKind, ShimStatus, 
 use hostler_runtime::Driver;
 use hostler_state::{Definition, RunDir, RunRecord};
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, command};
 use crate::host::{Host, stopped};
 
 /// Whether the host holds the process of this driver's domains: the driver asked to start one.
@@ -44,7 +44,7 @@ pub(crate) async fn wait(host: &Host, definition: &Definition, wait: Duration) -
         .hint("its guest has been asked to switch off; it may be slow, or not listen")
         .hint_command(
             "end it now; what the guest has not written is lost",
-            format!("hostler destroy {}", definition.name),
+            command("destroy", &definition.name),
         ))
 }
 

@@ -33,6 +33,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn quoting_leaves_nothing_for_the_shell_to_expand() {
+        for (word, shown) in
+            [("", "''"), ("$HOME", "'$HOME'"), ("a b", "'a b'"), ("~", "'~'"), ("x=1", "x=1")]
+        {
+            assert_eq!(shell_quote(word), shown);
+        }
+    }
+
+    #[test]
     fn commands_can_be_pasted() {
         assert_eq!(
             rebase_command(Path::new("/srv/top.qcow2"), "base.img", Format::Raw),

@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Stop};
 use crate::output::Reply;
 use crate::session::Session;
-use crate::shell::quoted;
+use hostler_image::shell_quote as quoted;
 
 /// Join the terminal to a console of a domain
 ///

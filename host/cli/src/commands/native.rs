@@ -10,7 +10,7 @@ use crate::failure::Stop;
 use crate::input;
 use crate::output::{Block, Reply};
 use crate::session::Session;
-use crate::shell::quoted;
+use hostler_image::shell_quote as quoted;
 
 /// Show the command line of the hypervisor that would be run, without running it
 ///

@@ -30,8 +30,14 @@ impl Shutdown {
                 .progress(&format!("waiting for '{}' to switch itself off", self.target.reference()))
         });
         let summary = session.block_on(async {
-            let host = session.owner().await?;
-            Ok(host.shutdown(&self.target.reference(), self.wait.map(|wait| wait.0)).await?)
+            let asked = session.owner().await?.shutdown(&self.target.reference()).await?;
+            let Some(wait) = self.wait else { return Ok(asked) };
+            // The owner is gone by here: a guest that takes its time keeps nobody else from working. A transient
+            // domain may be forgotten meanwhile, but it is off then.
+            if !asked.state.is_active() {
+                return Ok(asked);
+            }
+            Ok(session.reader().await?.wait_off(&self.target.reference(), wait.0).await?)
         });
         drop(progress);
         view::changed(&summary?)

@@ -7,7 +7,7 @@ use hostler_launch::ShimClient;
 use hostler_runtime::console_aliases;
 use hostler_state::Definition;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, command};
 use crate::host::Host;
 use crate::process;
 use crate::reference::DomainRef;
@@ -32,7 +32,7 @@ impl Host {
         if !run.is_held()? {
             let message = format!("the domain '{}' is off, so it has no console", definition.name);
             return Err(Error::new(Kind::Conflict, "domain.off", message)
-                .hint_command("start it", format!("hostler start {}", definition.name)));
+                .hint_command("start it", command("start", &definition.name)));
         }
         let consoles = console_aliases(&Domain::parse(&self.current_xml(&definition)?)?);
         let alias = match alias {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use hostler_launch::accelerator;
 
-use crate::error::Error;
+use crate::error::{Error, command};
 use crate::host::Host;
 use crate::summary::{Finding, RunState, Status};
 
@@ -137,7 +137,10 @@ impl Host {
                             title: format!("domain {}", domain.name),
                             status: Status::Missing,
                             detail: domain.reason.unwrap_or_default(),
-                            remedy: Some(format!("end what is left of it: hostler destroy {}", domain.name)),
+                            remedy: Some(format!(
+                                "end what is left of it: {}",
+                                command("destroy", &domain.name)
+                            )),
                         },
                     ),
                 );

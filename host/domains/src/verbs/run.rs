@@ -1,6 +1,6 @@
 //! `run`: starts a transient domain, which is forgotten when it ends.
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, command};
 use crate::host::Host;
 use crate::summary::Started;
 use crate::verbs::StartOptions;
@@ -17,7 +17,7 @@ impl Host {
         if !prepared.created {
             let message = format!("a domain '{}' exists already", definition.name);
             return Err(Error::new(Kind::Exists, "domain.exists", message)
-                .hint_command("start that one", format!("hostler start {}", definition.name))
+                .hint_command("start that one", command("start", &definition.name))
                 .hint("or give the document another name and no <uuid>"));
         }
         // The record comes before the process, so that a process is never there without one.

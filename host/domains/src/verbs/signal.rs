@@ -6,7 +6,7 @@ use hostler_runtime::RuntimeError;
 use hostler_state::Definition;
 
 use crate::context::Purpose;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, command};
 use crate::host::Host;
 use crate::process;
 use crate::recovery;
@@ -17,19 +17,25 @@ use crate::summary::{DomainSummary, RunState};
 const DESTROY_WAIT: Duration = Duration::from_secs(10);
 
 impl Host {
-    /// Asks the guest to switch itself off. With `wait`, returns when its process has ended.
+    /// Asks the guest to switch itself off, and returns when it has been asked.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] when it does not run; [`Kind::TimedOut`] when it still runs after `wait`: the guest
-    /// has been asked all the same.
-    pub async fn shutdown(&self, wanted: &DomainRef, wait: Option<Duration>) -> Result<DomainSummary, Error> {
+    /// [`Kind::Conflict`] when it does not run, or what the driver answers.
+    pub async fn shutdown(&self, wanted: &DomainRef) -> Result<DomainSummary, Error> {
         let definition = self.active(wanted).await?;
         let driver = self.drivers.by_name(&definition.driver)?;
         driver.shutdown(&self.context(&definition, Purpose::Operate)?).await?;
-        if let Some(wait) = wait {
-            process::wait(self, &definition, wait).await?;
-        }
         self.after_end(&definition).await
+    }
+
+    /// Waits until nothing of the domain runs. Needs no owner: nobody is kept waiting by it.
+    ///
+    /// # Errors
+    /// [`Kind::TimedOut`] when it still runs after `wait`.
+    pub async fn wait_off(&self, wanted: &DomainRef, wait: Duration) -> Result<DomainSummary, Error> {
+        let definition = self.find(wanted)?;
+        process::wait(self, &definition, wait).await?;
+        self.summarise(&definition).await
     }
 
     /// Ends the domain now. A process that its driver cannot reach any more is ended by the host.
@@ -103,7 +109,7 @@ impl Host {
         }
         Err(Error::new(Kind::Conflict, "domain.off", format!("the domain '{}' is off", definition.name))
             .about("domain", &definition.name)
-            .hint_command("start it", format!("hostler start {}", definition.name)))
+            .hint_command("start it", command("start", &definition.name)))
     }
 
     /// How the domain stands after something that may have ended it. A transient one is forgotten then.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::chain;
 use crate::context::Purpose;
 use crate::drivers;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, command};
 use crate::host::Host;
 use crate::process;
 use crate::recovery::{self, verb};
@@ -85,7 +85,7 @@ impl Host {
         Err(match (summary.state, summary.reason) {
             (RunState::Quarantined, Some(reason)) => error.hint(reason).hint_command(
                 "end what is left of it; a guest that still runs is lost",
-                format!("hostler destroy {}", definition.name),
+                command("destroy", &definition.name),
             ),
             _ => error,
         })
