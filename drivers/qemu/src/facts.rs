@@ -36,11 +36,15 @@ impl Facts {
         if usable || self.comparison {
             return Ok(());
         }
-        let reason = self.kvm.as_deref().map_or("the host does not offer it", |no| no.trim_start_matches("no: "));
-        Err(problem("qemu.kvm-missing", format!("the domain asks for KVM, which cannot be used here: {reason}"))
-            .hint("make /dev/kvm usable: load the kvm module, allow nested virtualisation, check its permissions")
-            .hint("or emulate the processor, slowly: <domain type='qemu'>")
-            .unsupported())
+        let reason =
+            self.kvm.as_deref().map_or("the host does not offer it", |no| no.trim_start_matches("no: "));
+        Err(problem(
+            "qemu.kvm-missing",
+            format!("the domain asks for KVM, which cannot be used here: {reason}"),
+        )
+        .hint("make /dev/kvm usable: load the kvm module, allow nested virtualisation, check its permissions")
+        .hint("or emulate the processor, slowly: <domain type='qemu'>")
+        .unsupported())
     }
 }
 
@@ -51,7 +55,8 @@ mod tests {
 
     #[test]
     fn kvm_is_refused_with_the_hosts_reason_and_a_remedy() {
-        let facts = Facts::read(&[fact("accelerator.kvm", "no: /dev/kvm is missing"), fact("numeric-id", "7")], 0);
+        let facts =
+            Facts::read(&[fact("accelerator.kvm", "no: /dev/kvm is missing"), fact("numeric-id", "7")], 0);
         assert_eq!(facts.numeric_id, Some(7));
         let Err(Error::Unsupported(problem)) = facts.need_kvm() else { panic!("accepted") };
         assert_eq!(problem.code, "qemu.kvm-missing");

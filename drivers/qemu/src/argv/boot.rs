@@ -12,7 +12,11 @@ pub(super) fn boot(builder: &mut Builder<'_>) -> Result<(), Error> {
         value.set("menu", menu.enable);
         set_some(&mut value, "splash-time", menu.timeout_ms.filter(|_| menu.enable).map(u32::from));
     }
-    set_some(&mut value, "reboot-timeout", os.bios.as_ref().and_then(|bios| bios.reboot_timeout_ms).map(i64::from));
+    set_some(
+        &mut value,
+        "reboot-timeout",
+        os.bios.as_ref().and_then(|bios| bios.reboot_timeout_ms).map(i64::from),
+    );
     builder.option("boot", value.with("strict", true));
     Ok(())
 }

@@ -23,7 +23,8 @@ pub(crate) fn indexes(domain: &Domain, disks: &[&Disk]) -> BTreeMap<NodeId, u32>
 }
 
 fn first_of(domain: &Domain, disks: &[&Disk], class: BootDevice) -> Option<NodeId> {
-    let disk = |wanted: &[DiskDevice]| disks.iter().find(|disk| wanted.contains(&disk.device)).map(|disk| disk.node);
+    let disk =
+        |wanted: &[DiskDevice]| disks.iter().find(|disk| wanted.contains(&disk.device)).map(|disk| disk.node);
     match class {
         BootDevice::Hd => disk(&[DiskDevice::Disk, DiskDevice::Lun]),
         BootDevice::Cdrom => disk(&[DiskDevice::Cdrom]),

@@ -94,7 +94,9 @@ impl<'a> Builder<'a> {
 
     /// The problem of an element that this driver cannot run.
     pub(crate) fn unsupported(&self, node: NodeId, what: &str) -> Error {
-        self.at(node, "qemu.unsupported", what).hint("remove the element, or choose another model").unsupported()
+        self.at(node, "qemu.unsupported", what)
+            .hint("remove the element, or choose another model")
+            .unsupported()
     }
 
     /// The controller of this kind with this index.
@@ -106,9 +108,20 @@ impl<'a> Builder<'a> {
     ///
     /// # Errors
     /// There is none: the document was not completed.
-    pub(crate) fn controller_id(&self, kind: ControllerType, index: u32, user: NodeId) -> Result<&'a str, Error> {
+    pub(crate) fn controller_id(
+        &self,
+        kind: ControllerType,
+        index: u32,
+        user: NodeId,
+    ) -> Result<&'a str, Error> {
         let found = self.controller(kind, index);
-        let missing = || self.at(user, "qemu.controller", &format!("refers to {kind} controller {index}, which is not there"));
+        let missing = || {
+            self.at(
+                user,
+                "qemu.controller",
+                &format!("refers to {kind} controller {index}, which is not there"),
+            )
+        };
         self.id(found.ok_or_else(|| missing().invalid())?.node)
     }
 

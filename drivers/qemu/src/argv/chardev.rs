@@ -23,16 +23,23 @@ pub(super) struct Owner<'a> {
 ///
 /// # Errors
 /// A back end that neither the host nor QEMU can offer here.
-pub(super) fn add(builder: &mut Builder<'_>, owner: &Owner<'_>, source: &CharSource) -> Result<String, Error> {
+pub(super) fn add(
+    builder: &mut Builder<'_>,
+    owner: &Owner<'_>,
+    source: &CharSource,
+) -> Result<String, Error> {
     let id = format!("char{}", owner.alias);
     let value = Value::mapping();
     let value = match &source.backend {
-        CharBackend::SpiceVmc => value.with("backend", "spicevmc").with("id", id.as_str()).with("name", owner.spice_name),
+        CharBackend::SpiceVmc => {
+            value.with("backend", "spicevmc").with("id", id.as_str()).with("name", owner.spice_name)
+        }
         CharBackend::SpicePort { channel } => {
             value.with("backend", "spiceport").with("id", id.as_str()).with("name", channel.as_str())
         }
         CharBackend::QemuVdagent { clipboard, mouse } => {
-            let mut value = value.with("backend", "qemu-vdagent").with("id", id.as_str()).with("name", "vdagent");
+            let mut value =
+                value.with("backend", "qemu-vdagent").with("id", id.as_str()).with("name", "vdagent");
             set_some(&mut value, "clipboard", *clipboard);
             set_some(&mut value, "mouse", mouse.map(|mouse| mouse == ClipboardMouse::Client));
             value
@@ -80,5 +87,8 @@ fn refused(builder: &Builder<'_>, owner: &Owner<'_>, backend: &CharBackend) -> E
         CharBackend::Tcp { .. } => "tcp (with TLS)",
         _ => "this",
     };
-    builder.unsupported(owner.node, &format!("has a back end of type '{kind}', which this host does not offer to it"))
+    builder.unsupported(
+        owner.node,
+        &format!("has a back end of type '{kind}', which this host does not offer to it"),
+    )
 }

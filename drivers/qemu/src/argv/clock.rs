@@ -1,6 +1,8 @@
 //! `-rtc` and the timers of the machine.
 
-use hostler_sdk::domain::clock::{ClockAdjustment, ClockBasis, ClockOffset, TickPolicy, Timer, TimerName, TimerTrack};
+use hostler_sdk::domain::clock::{
+    ClockAdjustment, ClockBasis, ClockOffset, TickPolicy, Timer, TimerName, TimerTrack,
+};
 use hostler_sdk::{Error, ProblemExt, Value, problem};
 
 use super::builder::{Builder, set_some};
@@ -45,9 +47,12 @@ fn base(builder: &mut Builder<'_>) -> Result<String, Error> {
         ClockOffset::Absolute { start } => date(*start),
         ClockOffset::Localtime { adjustment: Some(ClockAdjustment::Seconds(_)) }
         | ClockOffset::Variable { basis: ClockBasis::Localtime, .. } => {
-            return Err(problem("qemu.clock-localtime", "an adjustment to local time needs the host's time zone, which drivers do not know")
-                .hint("adjust from UTC: <clock offset='variable' basis='utc' adjustment='…'/>")
-                .unsupported());
+            return Err(problem(
+                "qemu.clock-localtime",
+                "an adjustment to local time needs the host's time zone, which drivers do not know",
+            )
+            .hint("adjust from UTC: <clock offset='variable' basis='utc' adjustment='…'/>")
+            .unsupported());
         }
     })
 }

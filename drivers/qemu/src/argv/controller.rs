@@ -41,10 +41,13 @@ pub(super) fn controllers(builder: &mut Builder<'_>) -> Result<(), Error> {
 
 fn refuse_foreign(builder: &Builder<'_>) -> Result<(), Error> {
     let foreign = |controller: &&Controller| {
-        matches!(controller.kind, ControllerType::Xenbus | ControllerType::Nvme) || controller.pci.index.is_some()
+        matches!(controller.kind, ControllerType::Xenbus | ControllerType::Nvme)
+            || controller.pci.index.is_some()
     };
     match builder.domain.devices.controllers.iter().find(foreign) {
-        Some(controller) => Err(builder.unsupported(controller.node, "is of a type that QEMU does not have on x86")),
+        Some(controller) => {
+            Err(builder.unsupported(controller.node, "is of a type that QEMU does not have on x86"))
+        }
         None => Ok(()),
     }
 }
@@ -87,7 +90,10 @@ fn pci(builder: &Builder<'_>, controller: &Controller) -> Result<Value, Error> {
         ("pcie-root-port", None) => "pcie-root-port",
         ("pcie-switch-upstream-port", None) => "x3130-upstream",
         ("pcie-switch-downstream-port", None) => "xio3130-downstream",
-        _ => return Err(builder.unsupported(controller.node, &format!("of model '{model}' is not known to this driver"))),
+        _ => {
+            return Err(builder
+                .unsupported(controller.node, &format!("of model '{model}' is not known to this driver")));
+        }
     };
     let mut value = Value::mapping().with("driver", driver);
     match model {
@@ -132,7 +138,12 @@ fn usb(builder: &Builder<'_>, controller: &Controller) -> Result<Value, Error> {
         "pci-ohci" => "pci-ohci",
         "nec-xhci" => "nec-usb-xhci",
         "qemu-xhci" => "qemu-xhci",
-        _ => return Err(builder.unsupported(controller.node, &format!("of USB model '{model}' is not known to this driver"))),
+        _ => {
+            return Err(builder.unsupported(
+                controller.node,
+                &format!("of USB model '{model}' is not known to this driver"),
+            ));
+        }
     };
     let mut value = Value::mapping().with("driver", driver);
     if matches!(driver, "nec-usb-xhci" | "qemu-xhci") {
@@ -145,7 +156,12 @@ fn usb(builder: &Builder<'_>, controller: &Controller) -> Result<Value, Error> {
 }
 
 /// A companion is part of its master: it has no id of its own, unless it is alone.
-fn usb_companion(builder: &Builder<'_>, controller: &Controller, driver: &str, port: u32) -> Result<Value, Error> {
+fn usb_companion(
+    builder: &Builder<'_>,
+    controller: &Controller,
+    driver: &str,
+    port: u32,
+) -> Result<Value, Error> {
     let mut value = Value::mapping().with("driver", driver);
     let mut others = of_kind(builder, ControllerType::Usb).into_iter();
     let has_master = others.any(|other| other.index == controller.index && companion(other).is_none());
@@ -169,15 +185,23 @@ fn scsi(builder: &Builder<'_>, controller: &Controller) -> Result<Value, Error> 
         "vmpvscsi" => "pvscsi",
         "am53c974" => "am53c974",
         "dc390" => "dc-390",
-        "virtio-scsi" | "virtio-transitional" | "virtio-non-transitional" => return virtio_scsi(builder, controller),
-        _ => return Err(builder.unsupported(controller.node, &format!("of SCSI model '{model}' is not known to this driver"))),
+        "virtio-scsi" | "virtio-transitional" | "virtio-non-transitional" => {
+            return virtio_scsi(builder, controller);
+        }
+        _ => {
+            return Err(builder.unsupported(
+                controller.node,
+                &format!("of SCSI model '{model}' is not known to this driver"),
+            ));
+        }
     };
     device(builder, controller, plain)
 }
 
 fn virtio_scsi(builder: &Builder<'_>, controller: &Controller) -> Result<Value, Error> {
     let driver = &controller.driver;
-    let mut value = virtio::device("virtio-scsi", &controller.info, controller.model.as_deref(), &driver.virtio);
+    let mut value =
+        virtio::device("virtio-scsi", &controller.info, controller.model.as_deref(), &driver.virtio);
     set_some(&mut value, "iothread", driver.iothread.map(|id| format!("iothread{id}")));
     value.set("id", builder.id(controller.node)?);
     set_some(&mut value, "num_queues", driver.queues);

@@ -67,9 +67,12 @@ fn named(builder: &Builder<'_>, cpu: &Cpu) -> Result<Value, Error> {
 
 fn passthrough(builder: &Builder<'_>, cpu: &Cpu) -> Result<Value, Error> {
     if builder.domain.kind != DomainType::Kvm {
-        return Err(problem("qemu.cpu-passthrough", "a CPU mode 'host-passthrough' needs KVM, and the domain's type is 'qemu'")
-            .hint("use <cpu mode='maximum'/>, or <domain type='kvm'>")
-            .unsupported());
+        return Err(problem(
+            "qemu.cpu-passthrough",
+            "a CPU mode 'host-passthrough' needs KVM, and the domain's type is 'qemu'",
+        )
+        .hint("use <cpu mode='maximum'/>, or <domain type='kvm'>")
+        .unsupported());
     }
     // A guest whose state is expected to survive a migration has no use for features that do not.
     Ok(Value::mapping().with("model", "host").with("migratable", cpu.migratable.unwrap_or(true)))

@@ -1,10 +1,10 @@
 //! What the processor tells the guest about the hypervisor: timers, paravirtual features, enlightenments.
 
 use hostler_sdk::Value;
+use hostler_sdk::domain::Domain;
 use hostler_sdk::domain::clock::TimerName;
 use hostler_sdk::domain::features::{HyperV, HyperVMode, Kvm};
 use hostler_sdk::domain::panic::PanicModel;
-use hostler_sdk::domain::Domain;
 
 use super::builder::set_some;
 

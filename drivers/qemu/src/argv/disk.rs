@@ -29,8 +29,14 @@ fn one(builder: &mut Builder<'_>, disk: &Disk) -> Result<(), Error> {
     }
     if let Location::VhostUser { path, reconnect } = &disk.source.location {
         let chardev = format!("chr-vu-{}", builder.id(disk.node)?);
-        let delay = reconnect.as_ref().filter(|reconnect| reconnect.enabled).and_then(|reconnect| reconnect.timeout_s);
-        let socket = Value::mapping().with("backend", "socket").with("id", chardev.as_str()).with("path", path.as_str());
+        let delay = reconnect
+            .as_ref()
+            .filter(|reconnect| reconnect.enabled)
+            .and_then(|reconnect| reconnect.timeout_s);
+        let socket = Value::mapping()
+            .with("backend", "socket")
+            .with("id", chardev.as_str())
+            .with("path", path.as_str());
         builder.option("chardev", socket.with_some("reconnect", delay));
         let device = disk_device::vhost_user(builder, disk, &chardev)?;
         builder.device(disk.node, device);
@@ -48,7 +54,8 @@ fn chain(builder: &mut Builder<'_>, disk: &Disk) -> Result<Option<String>, Error
         return Ok(None);
     }
     let target = disk.target.as_str();
-    let (Some(layers), Some(number)) = (builder.inputs.chains.layers(target), builder.numbers.get(target)) else {
+    let (Some(layers), Some(number)) = (builder.inputs.chains.layers(target), builder.numbers.get(target))
+    else {
         let what = format!("'{target}' has an image that the host did not resolve");
         return Err(builder.at(disk.node, "qemu.chain-missing", &what).conflict());
     };
@@ -93,7 +100,8 @@ fn floppy_controller(builder: &mut Builder<'_>) {
     let Value::Mapping(entries) = boot else { return };
     if !builder.machine.has_builtin_fdc() && !floppies.is_empty() {
         let device = Value::mapping().with("driver", "isa-fdc");
-        builder.bare_device(entries.into_iter().fold(device, |device, (key, index)| device.with(&key, index)));
+        builder
+            .bare_device(entries.into_iter().fold(device, |device, (key, index)| device.with(&key, index)));
         return;
     }
     for (key, index) in entries {

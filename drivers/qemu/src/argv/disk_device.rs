@@ -2,7 +2,9 @@
 
 use hostler_sdk::domain::address::DriveAddress;
 use hostler_sdk::domain::controller::ControllerType;
-use hostler_sdk::domain::disk::{Disk, DiskBus, DiskDevice, ErrorPolicy, GeometryTranslation, ReadErrorPolicy};
+use hostler_sdk::domain::disk::{
+    Disk, DiskBus, DiskDevice, ErrorPolicy, GeometryTranslation, ReadErrorPolicy,
+};
 use hostler_sdk::{Error, Value};
 
 use super::builder::{Builder, set_some};
@@ -21,7 +23,10 @@ pub(super) fn device(builder: &Builder<'_>, disk: &Disk, drive: Option<&str>) ->
         DiskBus::Scsi => scsi(builder, disk)?,
         DiskBus::Usb => usb(builder, disk)?,
         DiskBus::Fdc => floppy(builder, disk)?,
-        other => return Err(builder.unsupported(disk.node, &format!("is on a bus '{other}', which this driver does not have"))),
+        other => {
+            return Err(builder
+                .unsupported(disk.node, &format!("is on a bus '{other}', which this driver does not have")));
+        }
     };
     set_some(&mut value, "share-rw", disk.shareable.then_some(true));
     set_some(&mut value, "drive", drive);
@@ -145,15 +150,22 @@ fn add_sizes(disk: &Disk, value: &mut Value) {
 fn add_names(builder: &Builder<'_>, disk: &Disk, value: &mut Value) -> Result<(), Error> {
     if let Some(wwn) = &disk.wwn {
         let digits = wwn.trim_start_matches("0x");
-        let number = u64::from_str_radix(digits, 16)
-            .map_err(|_| builder.unsupported(disk.node, &format!("has a world wide name '{wwn}' that is no number")))?;
+        let number = u64::from_str_radix(digits, 16).map_err(|_| {
+            builder.unsupported(disk.node, &format!("has a world wide name '{wwn}' that is no number"))
+        })?;
         value.set("wwn", number);
     }
     set_some(value, "rotation_rate", disk.rotation_rate.map(u32::from));
     set_some(value, "vendor", disk.vendor.as_deref());
     set_some(value, "product", disk.product.as_deref());
     let escaped = builder.inputs.facts.comparison;
-    set_some(value, "serial", disk.serial.as_deref().map(|serial| if escaped { comparison::serial(serial) } else { serial.to_owned() }));
+    set_some(
+        value,
+        "serial",
+        disk.serial
+            .as_deref()
+            .map(|serial| if escaped { comparison::serial(serial) } else { serial.to_owned() }),
+    );
     Ok(())
 }
 

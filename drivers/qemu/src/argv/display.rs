@@ -74,12 +74,17 @@ pub(super) fn render_node(builder: &Builder<'_>, named: Option<&str>) -> Option<
 ///
 /// # Errors
 /// There is no port left.
-pub(super) fn automatic_port(builder: &Builder<'_>, graphics: &Graphics, position: u16) -> Result<u16, Error> {
+pub(super) fn automatic_port(
+    builder: &Builder<'_>,
+    graphics: &Graphics,
+    position: u16,
+) -> Result<u16, Error> {
     let own = builder.inputs.facts.numeric_id.filter(|_| !builder.inputs.facts.comparison);
     let run = own.map_or(0, |id| id.saturating_sub(1));
     let offset = run % (AUTOMATIC_PORTS / PORTS_PER_DOMAIN) * PORTS_PER_DOMAIN + u32::from(position);
     u16::try_from(offset).ok().and_then(|offset| FIRST_PORT.checked_add(offset)).ok_or_else(|| {
-        builder.at(graphics.node, "qemu.graphics-port", "got no port: there are too many displays")
+        builder
+            .at(graphics.node, "qemu.graphics-port", "got no port: there are too many displays")
             .hint("name a port: <graphics port='…' autoport='no'>")
             .conflict()
     })

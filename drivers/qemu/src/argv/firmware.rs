@@ -27,7 +27,8 @@ pub(super) fn secure_flash(builder: &mut Builder<'_>) -> Result<(), Error> {
     let asked = builder.domain.os.loader.as_ref().and_then(|loader| loader.secure);
     let needed = builder.inputs.firmware.is_some_and(|firmware| firmware.is_flash && firmware.needs_smm);
     if asked.unwrap_or(needed) {
-        let secure = Value::mapping().with("driver", "cfi.pflash01").with("property", "secure").with("value", true);
+        let secure =
+            Value::mapping().with("driver", "cfi.pflash01").with("property", "secure").with("value", true);
         builder.option("global", secure);
     }
     Ok(())

@@ -1,8 +1,9 @@
 //! Devices of the host. A launch cannot have them yet: the host hands none to a driver.
 
-use hostler_sdk::domain::address::Address;
+use hostler_sdk::domain::address::{Address, PciAddress};
 use hostler_sdk::domain::controller::ControllerType;
 use hostler_sdk::domain::hostdev::{GuestReset, Hostdev, HostdevSource, UsbSource};
+use hostler_sdk::domain::interface::InterfaceSource;
 use hostler_sdk::{Error, Value};
 
 use super::builder::{Builder, set_some};
@@ -15,13 +16,24 @@ const SCSI_HOST_DESCRIPTOR: &str = "3";
 
 /// All devices of the host.
 pub(super) fn hostdevs(builder: &mut Builder<'_>) -> Result<(), Error> {
+    for interface in &builder.domain.devices.interfaces {
+        if let (true, InterfaceSource::Hostdev { address, .. }) =
+            (builder.inputs.facts.comparison, &interface.source)
+        {
+            let mut value = pci(address, builder.id(interface.node)?);
+            set_some(&mut value, "bootindex", builder.boot_index(interface.node, &interface.info));
+            builder.place(&mut value, interface.node, &interface.info)?;
+            builder.device(interface.node, value);
+        }
+    }
     for hostdev in &builder.domain.devices.hostdevs {
         // Taken from the host, but not plugged into this guest.
         if hostdev.info.address == Some(Address::Unassigned) {
             continue;
         }
         if !builder.inputs.facts.comparison {
-            return Err(builder.unsupported(hostdev.node, "is a device of the host, which drivers are not offered yet"));
+            return Err(builder
+                .unsupported(hostdev.node, "is a device of the host, which drivers are not offered yet"));
         }
         let value = device(builder, hostdev)?;
         builder.device(hostdev.node, value);
@@ -35,9 +47,7 @@ fn device(builder: &mut Builder<'_>, hostdev: &Hostdev) -> Result<Value, Error> 
     let mut value = Value::mapping();
     match &hostdev.source {
         HostdevSource::Pci { address } => {
-            let mut device = value.with("driver", "vfio-pci").with("host", address.to_string()).with("id", alias);
-            set_some(&mut device, "bootindex", boot);
-            value = device;
+            value = pci(address, alias).with_some("bootindex", boot);
         }
         HostdevSource::Usb(source) => value = usb(source).with("id", alias).with_some("bootindex", boot),
         HostdevSource::Mdev { uuid, display, ramfb, .. } => {
@@ -56,10 +66,17 @@ fn device(builder: &mut Builder<'_>, hostdev: &Hostdev) -> Result<Value, Error> 
             value.set("id", alias);
         }
         HostdevSource::Scsi { .. } | HostdevSource::Iscsi { .. } => return scsi(builder, hostdev, alias),
-        HostdevSource::Capability { .. } => return Err(builder.unsupported(hostdev.node, "is for containers")),
+        HostdevSource::Capability { .. } => {
+            return Err(builder.unsupported(hostdev.node, "is for containers"));
+        }
     }
     builder.place(&mut value, hostdev.node, &hostdev.info)?;
     Ok(value)
+}
+
+/// A function of a PCI device.
+fn pci(address: &PciAddress, alias: &str) -> Value {
+    Value::mapping().with("driver", "vfio-pci").with("host", address.to_string()).with("id", alias)
 }
 
 fn usb(source: &UsbSource) -> Value {
@@ -73,7 +90,11 @@ fn usb(source: &UsbSource) -> Value {
     }
     if let Some(reset) = source.guest_reset {
         value.set("guest-reset", reset != GuestReset::Off);
-        set_some(&mut value, "guest-resets-all", (reset != GuestReset::Off).then_some(reset == GuestReset::On));
+        set_some(
+            &mut value,
+            "guest-resets-all",
+            (reset != GuestReset::Off).then_some(reset == GuestReset::On),
+        );
     }
     value
 }

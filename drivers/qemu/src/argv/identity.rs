@@ -36,7 +36,9 @@ pub(super) fn generation_id(builder: &mut Builder<'_>) -> Result<(), Error> {
             None if builder.inputs.facts.comparison => super::comparison::GENERATED_ID.to_owned(),
             None => GENERATION_ID.to_owned(),
         };
-        builder.bare_device(Value::mapping().with("driver", "vmgenid").with("guid", value).with("id", "vmgenid0"));
+        builder.bare_device(
+            Value::mapping().with("driver", "vmgenid").with("guid", value).with("id", "vmgenid0"),
+        );
     }
     Ok(())
 }

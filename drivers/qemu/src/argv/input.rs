@@ -35,7 +35,9 @@ fn usb_driver(builder: &Builder<'_>, input: &Input) -> Result<&'static str, Erro
         InputType::Mouse => Ok("usb-mouse"),
         InputType::Tablet => Ok("usb-tablet"),
         InputType::Keyboard => Ok("usb-kbd"),
-        InputType::Passthrough | InputType::Evdev => Err(builder.unsupported(input.node, "of this type is not for USB")),
+        InputType::Passthrough | InputType::Evdev => {
+            Err(builder.unsupported(input.node, "of this type is not for USB"))
+        }
     }
 }
 

@@ -9,6 +9,9 @@ use super::{netdev, virtio};
 /// All interfaces, each after its back end.
 pub(super) fn interfaces(builder: &mut Builder<'_>) -> Result<(), Error> {
     for interface in &builder.domain.devices.interfaces {
+        if netdev::is_host_device(builder, interface) {
+            continue;
+        }
         let id = format!("host{}", builder.id(interface.node)?);
         let back_end = netdev::back_end(builder, interface, &id)?;
         builder.option("netdev", back_end);
@@ -71,7 +74,9 @@ fn add_offloads(value: &mut Value, offloads: &Offloads, prefix: &str, general: &
     if general.is_empty() {
         set_some(value, "gso", offloads.gso);
     }
-    for (name, state) in [("tso4", offloads.tso4), ("tso6", offloads.tso6), ("ecn", offloads.ecn), ("ufo", offloads.ufo)] {
+    for (name, state) in
+        [("tso4", offloads.tso4), ("tso6", offloads.tso6), ("ecn", offloads.ecn), ("ufo", offloads.ufo)]
+    {
         set_some(value, &format!("{prefix}{name}"), state);
     }
 }

@@ -24,7 +24,9 @@ pub(super) fn iommu(builder: &mut Builder<'_>) -> Result<(), Error> {
             builder.place(&mut value, iommu.node, &iommu.info)?;
             value
         }
-        IommuModel::Smmuv3 => return Err(builder.unsupported(iommu.node, "of model 'smmuv3' is for ARM machines")),
+        IommuModel::Smmuv3 => {
+            return Err(builder.unsupported(iommu.node, "of model 'smmuv3' is for ARM machines"));
+        }
     };
     builder.device(iommu.node, value);
     Ok(())

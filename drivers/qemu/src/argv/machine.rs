@@ -24,15 +24,26 @@ pub(super) fn machine(builder: &mut Builder<'_>) -> Result<(), Error> {
     set_some(&mut value, "nvdimm", has_nvdimm(builder).then_some(true));
     set_some(&mut value, "kernel_irqchip", irqchip(builder));
     set_some(&mut value, "i8042", features.ps2);
+    // Without a screen to draw on, the BIOS writes to the first serial port.
+    let serial_only = domain.os.bios.as_ref().and_then(|bios| bios.use_serial) == Some(true);
+    set_some(&mut value, "graphics", serial_only.then_some(false));
     if let Some(gic) = features.gic.as_ref().and_then(|gic| gic.version) {
         value.set("gic-version", if gic == GicVersion::Host { "host" } else { gic.as_str() });
     }
     set_some(&mut value, "pcspk-audiodev", super::sound::speaker_backend(builder)?);
     if let Some(firmware) = builder.inputs.firmware.filter(|firmware| firmware.is_flash) {
         value.set("pflash0", blockdev::flash_format_name(0));
-        set_some(&mut value, "pflash1", firmware.store_format.as_ref().map(|_| blockdev::flash_format_name(1)));
+        set_some(
+            &mut value,
+            "pflash1",
+            firmware.store_format.as_ref().map(|_| blockdev::flash_format_name(1)),
+        );
     }
-    set_some(&mut value, "memory-backend", memory_backend::whole_memory(builder).then_some(memory_backend::WHOLE_ID));
+    set_some(
+        &mut value,
+        "memory-backend",
+        memory_backend::whole_memory(builder).then_some(memory_backend::WHOLE_ID),
+    );
     builder.option("machine", value);
     Ok(())
 }
@@ -66,7 +77,8 @@ pub(super) fn accelerator(builder: &mut Builder<'_>) -> Result<(), Error> {
     let value = match &builder.domain.kind {
         DomainType::Kvm => {
             builder.inputs.facts.need_kvm()?;
-            let ring = features.kvm.as_ref().and_then(|kvm| kvm.dirty_ring.as_ref()).filter(|ring| ring.state);
+            let ring =
+                features.kvm.as_ref().and_then(|kvm| kvm.dirty_ring.as_ref()).filter(|ring| ring.state);
             let mut value = Value::mapping().with("accel", "kvm");
             set_some(&mut value, "dirty-ring-size", ring.and_then(|ring| ring.size));
             value

@@ -87,7 +87,8 @@ impl Backend {
     /// # Errors
     /// A set of host nodes that is none.
     pub(super) fn cell(builder: &Builder<'_>, cell: &NumaCell, id: &str) -> Result<Self, Error> {
-        let wish = Wish { cell: Some(cell.id), id, access: cell.access, discard: cell.discard, ..Wish::default() };
+        let wish =
+            Wish { cell: Some(cell.id), id, access: cell.access, discard: cell.discard, ..Wish::default() };
         Self::new(builder, &wish, cell.memory.mib().saturating_mul(1024 * 1024))
     }
 
@@ -100,7 +101,8 @@ impl Backend {
         let huge = huge_page(builder, wish);
         let access = wish.access.or(backing.access);
         let (source, always_shared) = source(builder, wish, huge, access);
-        let prealloc = backing.allocation == Some(MemoryAllocation::Immediate) || huge.is_some() || wish.path.is_some();
+        let prealloc =
+            backing.allocation == Some(MemoryAllocation::Immediate) || huge.is_some() || wish.path.is_some();
         Ok(Backend {
             shared: access.map(|access| access == MemoryAccess::Shared).or(always_shared),
             discard: wish.discard.unwrap_or(backing.discard) && matches!(source, Source::File(_)),
@@ -184,7 +186,9 @@ fn huge_page(builder: &Builder<'_>, wish: &Wish<'_>) -> Option<u64> {
         (None, []) => DEFAULT_HUGE_PAGE,
         (None, pages) => {
             let node = wish.cell.unwrap_or(0);
-            let meant = |set: &Option<String>| set.as_deref().is_some_and(|set| parse_set(set).is_some_and(|set| set.contains(&node)));
+            let meant = |set: &Option<String>| {
+                set.as_deref().is_some_and(|set| parse_set(set).is_some_and(|set| set.contains(&node)))
+            };
             let page = pages.iter().find(|page| meant(&page.nodeset));
             size(page.or_else(|| pages.iter().find(|page| page.nodeset.is_none()))?.size.0)
         }
@@ -197,7 +201,10 @@ fn host_nodes(builder: &Builder<'_>, wish: &Wish<'_>) -> Result<Option<(Vec<Valu
     let of_cell = tune.cells.iter().find(|node| Some(node.cell) == wish.cell);
     let all = tune.memory.as_ref();
     let mode = of_cell.map(|node| node.mode).or(all.map(|memory| memory.mode)).unwrap_or(NumaMode::Strict);
-    let set = wish.nodemask.or(of_cell.map(|node| node.nodeset.as_str())).or(all.and_then(|memory| memory.nodeset.as_deref()));
+    let set = wish
+        .nodemask
+        .or(of_cell.map(|node| node.nodeset.as_str()))
+        .or(all.and_then(|memory| memory.nodeset.as_deref()));
     let Some(set) = set else { return Ok(None) };
     let policy = match mode {
         NumaMode::Strict => "bind",
@@ -243,7 +250,8 @@ pub(super) fn initial(builder: &Builder<'_>) -> Bytes {
             Bytes::from_mib(cells.iter().fold(0, |sum: u64, cell| sum.saturating_add(cell.memory.mib())))
         }
         _ => {
-            let plugged = domain.devices.memories.iter().fold(0, |sum: u64, memory| sum.saturating_add(memory.size.0));
+            let plugged =
+                domain.devices.memories.iter().fold(0, |sum: u64, memory| sum.saturating_add(memory.size.0));
             Bytes(domain.memory.0.saturating_sub(plugged))
         }
     }
@@ -265,7 +273,9 @@ pub(super) fn legacy_cells(builder: &Builder<'_>) -> bool {
     if version.is_none_or(|version| version > (5, 0)) {
         return false;
     }
-    cells(builder).iter().all(|cell| Backend::cell(builder, cell, "").is_ok_and(|backend| !backend.is_needed()))
+    cells(builder)
+        .iter()
+        .all(|cell| Backend::cell(builder, cell, "").is_ok_and(|backend| !backend.is_needed()))
 }
 
 #[cfg(test)]

@@ -42,7 +42,11 @@ fn device(builder: &Builder<'_>, memory: &MemoryDevice, alias: &str, backend: &s
         MemoryModel::Nvdimm => "nvdimm",
         MemoryModel::VirtioPmem => "virtio-pmem-pci",
         MemoryModel::VirtioMem => "virtio-mem-pci",
-        MemoryModel::SgxEpc => return Err(builder.unsupported(memory.node, "of model 'sgx-epc' is not supported by this driver")),
+        MemoryModel::SgxEpc => {
+            return Err(
+                builder.unsupported(memory.node, "of model 'sgx-epc' is not supported by this driver")
+            );
+        }
     };
     let mut value = Value::mapping().with("driver", driver);
     set_some(&mut value, "node", memory.cell.filter(|_| memory.model != MemoryModel::VirtioPmem));

@@ -7,7 +7,8 @@ use super::builder::Builder;
 /// The monitor that the host speaks to.
 pub(super) fn monitor(builder: &mut Builder<'_>) -> Result<(), Error> {
     builder.option("chardev", Value::mapping().with("backend", Symbol::Monitor).with("id", "charmonitor"));
-    let monitor = Value::mapping().with("chardev", "charmonitor").with("id", "monitor").with("mode", "control");
+    let monitor =
+        Value::mapping().with("chardev", "charmonitor").with("id", "monitor").with("mode", "control");
     builder.option("mon", monitor);
     Ok(())
 }

@@ -19,7 +19,9 @@ pub(super) fn guest_forward(address: &str, port: u32, chardev: &str, id: &str) -
 pub(super) fn back_end(builder: &mut Builder<'_>, interface: &Interface, id: &str) -> Result<Value, Error> {
     let value = Value::mapping();
     match &interface.source {
-        InterfaceSource::User { .. } => Ok(add_addresses(value.with("type", "user"), &interface.ips).with("id", id)),
+        InterfaceSource::User { .. } => {
+            Ok(add_addresses(value.with("type", "user"), &interface.ips).with("id", id))
+        }
         InterfaceSource::VhostUser { path, server, reconnect } => {
             need_comparison(builder, interface, "vhostuser")?;
             let chardev = format!("char{}", builder.id(interface.node)?);
@@ -42,13 +44,21 @@ pub(super) fn back_end(builder: &mut Builder<'_>, interface: &Interface, id: &st
         | InterfaceSource::Direct { .. }
         | InterfaceSource::Ethernet => {
             need_comparison(builder, interface, kind(&interface.source))?;
-            Ok(comparison::tap(interface, builder.domain, id))
+            Ok(comparison::tap(interface, id))
         }
-        InterfaceSource::Hostdev { .. } | InterfaceSource::Null | InterfaceSource::Vds | InterfaceSource::Internal { .. } => {
+        InterfaceSource::Hostdev { .. }
+        | InterfaceSource::Null
+        | InterfaceSource::Vds
+        | InterfaceSource::Internal { .. } => {
             let what = format!("of type '{}' is not supported by this driver", kind(&interface.source));
             Err(builder.unsupported(interface.node, &what))
         }
     }
+}
+
+/// Whether an interface is a device of the host, which appears among those: only ever compared.
+pub(super) fn is_host_device(builder: &Builder<'_>, interface: &Interface) -> bool {
+    builder.inputs.facts.comparison && matches!(interface.source, InterfaceSource::Hostdev { .. })
 }
 
 /// The word that the document has for a kind of interface.
@@ -78,7 +88,10 @@ fn need_comparison(builder: &Builder<'_>, interface: &Interface, kind: &str) -> 
         return Ok(());
     }
     let what = format!("of type '{kind}' needs the host's network, which drivers are not offered yet");
-    Err(builder.at(interface.node, "qemu.interface-type", &what).hint("use <interface type='user'>").unsupported())
+    Err(builder
+        .at(interface.node, "qemu.interface-type", &what)
+        .hint("use <interface type='user'>")
+        .unsupported())
 }
 
 /// The networks of a user interface: the guest's own addresses say which.
@@ -95,7 +108,13 @@ fn add_addresses(mut value: Value, ips: &[GuestIp]) -> Value {
     value
 }
 
-fn socket(builder: &Builder<'_>, interface: &Interface, way: &str, ends: &SocketEnds, id: &str) -> Result<Value, Error> {
+fn socket(
+    builder: &Builder<'_>,
+    interface: &Interface,
+    way: &str,
+    ends: &SocketEnds,
+    id: &str,
+) -> Result<Value, Error> {
     need_comparison(builder, interface, kind(&interface.source))?;
     let address = ends.address.as_deref().unwrap_or_default();
     let mut value = Value::mapping().with("type", "socket").with(way, format!("{address}:{}", ends.port));

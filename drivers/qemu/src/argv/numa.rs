@@ -10,9 +10,12 @@ use super::memory_backend::{self, Backend};
 pub(super) fn numa(builder: &mut Builder<'_>) -> Result<(), Error> {
     let Some(cpu) = builder.domain.cpu.as_ref().filter(|cpu| !cpu.numa.is_empty()) else { return Ok(()) };
     if cpu.has_interconnects {
-        return Err(problem("qemu.numa-interconnects", "<interconnects> between NUMA nodes are not supported by this driver")
-            .hint("describe the nodes with <distances> only")
-            .unsupported());
+        return Err(problem(
+            "qemu.numa-interconnects",
+            "<interconnects> between NUMA nodes are not supported by this driver",
+        )
+        .hint("describe the nodes with <distances> only")
+        .unsupported());
     }
     let legacy = memory_backend::legacy_cells(builder);
     let mut cells: Vec<_> = cpu.numa.iter().collect();
@@ -33,7 +36,9 @@ fn add_distances(builder: &mut Builder<'_>, cells: &[&NumaCell]) {
     if cells.iter().all(|cell| cell.distances.is_empty()) {
         return;
     }
-    let said = |from: &NumaCell, to: &NumaCell| from.distances.iter().find(|(id, _)| *id == to.id).map(|(_, value)| *value);
+    let said = |from: &NumaCell, to: &NumaCell| {
+        from.distances.iter().find(|(id, _)| *id == to.id).map(|(_, value)| *value)
+    };
     for from in cells {
         for to in cells {
             let default = if from.id == to.id { LOCAL_DISTANCE } else { REMOTE_DISTANCE };
@@ -71,7 +76,9 @@ fn ranges(set: &str) -> Result<Vec<String>, Error> {
         return Ok(Vec::new());
     }
     let members = memory_backend::parse_set(set).ok_or_else(|| {
-        problem("qemu.cpuset", format!("'{set}' is no set of processors")).hint("write it like '0-3,^2,8'").invalid()
+        problem("qemu.cpuset", format!("'{set}' is no set of processors"))
+            .hint("write it like '0-3,^2,8'")
+            .invalid()
     })?;
     let mut runs: Vec<(u32, u32)> = Vec::new();
     for member in members {

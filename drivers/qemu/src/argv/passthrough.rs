@@ -12,12 +12,16 @@ pub(super) fn compatibility(builder: &mut Builder<'_>) -> Result<(), Error> {
         Some("reject") => ("hide", "reject"),
         Some("crash") => ("hide", "crash"),
         Some(other) => {
-            return Err(problem("qemu.deprecation", format!("unknown behaviour '{other}' in <qemu:deprecation>"))
-                .hint("use none, omit, reject or crash")
-                .invalid());
+            return Err(problem(
+                "qemu.deprecation",
+                format!("unknown behaviour '{other}' in <qemu:deprecation>"),
+            )
+            .hint("use none, omit, reject or crash")
+            .invalid());
         }
     };
-    builder.option("compat", Value::mapping().with("deprecated-output", output).with("deprecated-input", input));
+    builder
+        .option("compat", Value::mapping().with("deprecated-output", output).with("deprecated-input", input));
     Ok(())
 }
 
@@ -27,9 +31,12 @@ pub(super) fn arguments(builder: &mut Builder<'_>) -> Result<(), Error> {
     let mut arguments = builder.domain.qemu.arguments.iter().peekable();
     while let Some(argument) = arguments.next() {
         let Some(name) = argument.strip_prefix("--").or_else(|| argument.strip_prefix('-')) else {
-            return Err(problem("qemu.argument", format!("<qemu:arg value='{argument}'/> is no option, and follows none that takes a value"))
-                .hint("write the option in one <qemu:arg>, and its value in the next")
-                .invalid());
+            return Err(problem(
+                "qemu.argument",
+                format!("<qemu:arg value='{argument}'/> is no option, and follows none that takes a value"),
+            )
+            .hint("write the option in one <qemu:arg>, and its value in the next")
+            .invalid());
         };
         match arguments.next_if(|next| !next.starts_with('-')) {
             Some(value) => builder.option(name, parse_argument(name, value)),
@@ -43,7 +50,8 @@ pub(super) fn arguments(builder: &mut Builder<'_>) -> Result<(), Error> {
 }
 
 /// Options whose value is one text, and not keys and values.
-const TEXT_OPTIONS: &[&str] = &["k", "uuid", "bios", "kernel", "initrd", "append", "dtb", "vga", "watchdog-action", "incoming"];
+const TEXT_OPTIONS: &[&str] =
+    &["k", "uuid", "bios", "kernel", "initrd", "append", "dtb", "vga", "watchdog-action", "incoming"];
 
 /// An option's value as the document writes it: `first,key=value,…`, commas in values doubled.
 fn parse_argument(name: &str, text: &str) -> Value {

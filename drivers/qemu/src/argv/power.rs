@@ -24,7 +24,10 @@ pub(super) fn sleep_states(builder: &mut Builder<'_>) -> Result<(), Error> {
     let pm = builder.domain.pm;
     for (state, enabled) in [("s3", pm.suspend_to_mem), ("s4", pm.suspend_to_disk)] {
         if let Some(enabled) = enabled {
-            builder.option("global", Value::mapping().with(&format!("{device}.disable_{state}"), u32::from(!enabled)));
+            builder.option(
+                "global",
+                Value::mapping().with(&format!("{device}.disable_{state}"), u32::from(!enabled)),
+            );
         }
     }
     Ok(())

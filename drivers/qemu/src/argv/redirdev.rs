@@ -13,7 +13,8 @@ pub(super) fn redirdevs(builder: &mut Builder<'_>) -> Result<(), Error> {
         let alias = builder.id(redirdev.node)?;
         let owner = Owner { node: redirdev.node, alias, spice_name: "usbredir", hosted: false };
         let chardev = chardev::add(builder, &owner, &redirdev.source)?;
-        let mut value = Value::mapping().with("driver", "usb-redir").with("chardev", chardev).with("id", alias);
+        let mut value =
+            Value::mapping().with("driver", "usb-redir").with("chardev", chardev).with("id", alias);
         set_some(&mut value, "filter", filter.as_deref());
         set_some(&mut value, "bootindex", redirdev.info.boot_order);
         builder.place(&mut value, redirdev.node, &redirdev.info)?;

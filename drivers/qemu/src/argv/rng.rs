@@ -41,7 +41,8 @@ fn object(builder: &mut Builder<'_>, rng: &Rng, id: &str) -> Result<Value, Error
             value
         }
         RngBackend::Egd(source) => {
-            let owner = Owner { node: rng.node, alias: builder.id(rng.node)?, spice_name: "rng", hosted: false };
+            let owner =
+                Owner { node: rng.node, alias: builder.id(rng.node)?, spice_name: "rng", hosted: false };
             let chardev = chardev::add(builder, &owner, source)?;
             value.with("qom-type", "rng-egd").with("id", id).with("chardev", chardev)
         }

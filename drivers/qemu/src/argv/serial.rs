@@ -31,10 +31,8 @@ fn serial(builder: &Builder<'_>, port: &Chardev, chardev: &str) -> Result<Value,
         let what = target.model.as_deref().or(target.kind.as_deref()).unwrap_or_default();
         builder.unsupported(port.node, &format!("of type '{what}' is not known to this driver"))
     })?;
-    let mut value = Value::mapping()
-        .with("driver", driver)
-        .with("chardev", chardev)
-        .with("id", builder.id(port.node)?);
+    let mut value =
+        Value::mapping().with("driver", driver).with("chardev", chardev).with("id", builder.id(port.node)?);
     set_some(&mut value, "index", target.port.filter(|_| driver == "isa-serial"));
     builder.place(&mut value, port.node, &port.info)?;
     Ok(value)
@@ -71,14 +69,16 @@ pub(super) fn channels(builder: &mut Builder<'_>) -> Result<(), Error> {
         match channel.target.kind.as_deref() {
             Some("virtio") => {
                 let mut value = virtio_port(builder, channel, "virtserialport", &chardev)?;
-                let spice = matches!(channel.source.backend, hostler_sdk::domain::chardev::CharBackend::SpiceVmc);
+                let spice =
+                    matches!(channel.source.backend, hostler_sdk::domain::chardev::CharBackend::SpiceVmc);
                 let name = channel.target.name.as_deref().or(spice.then_some("com.redhat.spice.0"));
                 set_some(&mut value, "name", name);
                 builder.device(channel.node, value);
             }
             Some("guestfwd") => forward(builder, channel, &chardev)?,
             other => {
-                let what = format!("has a target of type '{}', which QEMU does not have", other.unwrap_or("none"));
+                let what =
+                    format!("has a target of type '{}', which QEMU does not have", other.unwrap_or("none"));
                 return Err(builder.unsupported(channel.node, &what));
             }
         }
@@ -116,7 +116,10 @@ pub(super) fn consoles(builder: &mut Builder<'_>) -> Result<(), Error> {
                 builder.device(console.node, value);
             }
             Some(other) => {
-                return Err(builder.unsupported(console.node, &format!("has a target of type '{other}', which QEMU does not have on x86")));
+                return Err(builder.unsupported(
+                    console.node,
+                    &format!("has a target of type '{other}', which QEMU does not have on x86"),
+                ));
             }
         }
     }

@@ -17,10 +17,16 @@ pub(super) fn shmems(builder: &mut Builder<'_>) -> Result<(), Error> {
             Some(ShmemModel::IvshmemPlain) => plain(builder, shmem, alias),
             Some(ShmemModel::IvshmemDoorbell) => doorbell(builder, shmem, alias),
             None | Some(ShmemModel::Ivshmem) => {
-                return Err(builder.unsupported(shmem.node, "is of the model 'ivshmem', which QEMU no longer has"));
+                return Err(
+                    builder.unsupported(shmem.node, "is of the model 'ivshmem', which QEMU no longer has")
+                );
             }
         };
-        set_some(&mut value, "master", shmem.role.map(|role| if role == ShmemRole::Master { "on" } else { "off" }));
+        set_some(
+            &mut value,
+            "master",
+            shmem.role.map(|role| if role == ShmemRole::Master { "on" } else { "off" }),
+        );
         builder.place(&mut value, shmem.node, &shmem.info)?;
         builder.device(shmem.node, value);
     }
@@ -43,8 +49,12 @@ fn doorbell(builder: &mut Builder<'_>, shmem: &Shmem, alias: &str) -> Value {
     let chardev = format!("char{alias}");
     let named = shmem.server.as_ref().and_then(|server| server.path.clone());
     let path = named.unwrap_or_else(|| format!("/var/lib/libvirt/shmem-{}-sock", shmem.name));
-    builder.option("chardev", Value::mapping().with("backend", "socket").with("id", chardev.as_str()).with("path", path));
-    let mut value = Value::mapping().with("driver", "ivshmem-doorbell").with("id", alias).with("chardev", chardev);
+    builder.option(
+        "chardev",
+        Value::mapping().with("backend", "socket").with("id", chardev.as_str()).with("path", path),
+    );
+    let mut value =
+        Value::mapping().with("driver", "ivshmem-doorbell").with("id", alias).with("chardev", chardev);
     set_some(&mut value, "vectors", shmem.msi.as_ref().and_then(|msi| msi.vectors));
     value.set("ioeventfd", shmem.msi.as_ref().and_then(|msi| msi.ioeventfd).unwrap_or(true));
     value

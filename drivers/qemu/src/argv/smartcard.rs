@@ -19,7 +19,8 @@ pub(super) fn smartcards(builder: &mut Builder<'_>) -> Result<(), Error> {
             Some(Address::Ccid { controller, .. }) => controller,
             _ => 0,
         };
-        value.set("bus", format!("{}.0", builder.controller_id(ControllerType::Ccid, controller, card.node)?));
+        value
+            .set("bus", format!("{}.0", builder.controller_id(ControllerType::Ccid, controller, card.node)?));
         builder.device(card.node, value);
     }
     Ok(())
@@ -38,7 +39,12 @@ fn source(builder: &mut Builder<'_>, card: &Smartcard) -> Result<Value, Error> {
             value
         }
         SmartcardSource::Passthrough(source) => {
-            let owner = Owner { node: card.node, alias: builder.id(card.node)?, spice_name: "smartcard", hosted: false };
+            let owner = Owner {
+                node: card.node,
+                alias: builder.id(card.node)?,
+                spice_name: "smartcard",
+                hosted: false,
+            };
             let chardev = chardev::add(builder, &owner, source)?;
             value.with("driver", "ccid-card-passthru").with("chardev", chardev)
         }

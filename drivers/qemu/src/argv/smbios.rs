@@ -22,7 +22,11 @@ pub(super) fn smbios(builder: &mut Builder<'_>) -> Result<(), Error> {
         Sysinfo::FwCfg(_) => None,
     });
     let tables = tables.ok_or_else(|| {
-        problem("qemu.smbios-sysinfo", "<smbios mode='sysinfo'/> needs <sysinfo type='smbios'>, which is missing").invalid()
+        problem(
+            "qemu.smbios-sysinfo",
+            "<smbios mode='sysinfo'/> needs <sysinfo type='smbios'>, which is missing",
+        )
+        .invalid()
     })?;
     add_tables(builder, tables);
     Ok(())
@@ -58,10 +62,13 @@ pub(super) fn fw_cfg(builder: &mut Builder<'_>) -> Result<(), Error> {
         let Sysinfo::FwCfg(entries) = info else { continue };
         for entry in entries {
             let value = Value::mapping().with("name", entry.name.as_str());
-            builder.option("fw_cfg", match &entry.value {
-                FwCfgValue::Text(text) => value.with("string", text.as_str()),
-                FwCfgValue::File(path) => value.with("file", path.as_str()),
-            });
+            builder.option(
+                "fw_cfg",
+                match &entry.value {
+                    FwCfgValue::Text(text) => value.with("string", text.as_str()),
+                    FwCfgValue::File(path) => value.with("file", path.as_str()),
+                },
+            );
         }
     }
     Ok(())

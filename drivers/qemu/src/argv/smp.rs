@@ -12,9 +12,12 @@ pub(super) fn smp(builder: &mut Builder<'_>) -> Result<(), Error> {
     let vcpus = &builder.domain.vcpus;
     let plugged = vcpus.each.iter().any(|vcpu| vcpu.enabled && vcpu.hotpluggable == Some(true));
     if plugged && !builder.inputs.facts.comparison {
-        return Err(problem("qemu.vcpu-hotplug", "processors that can be unplugged must be plugged in, which this driver does not do yet")
-            .hint("write hotpluggable='no' for every enabled <vcpu>")
-            .unsupported());
+        return Err(problem(
+            "qemu.vcpu-hotplug",
+            "processors that can be unplugged must be plugged in, which this driver does not do yet",
+        )
+        .hint("write hotpluggable='no' for every enabled <vcpu>")
+        .unsupported());
     }
     let listed = vcpus.each.iter().filter(|vcpu| vcpu.enabled && vcpu.hotpluggable != Some(true)).count();
     let enabled = u32::try_from(listed).ok().filter(|listed| *listed > 0);

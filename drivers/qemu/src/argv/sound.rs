@@ -21,7 +21,8 @@ pub(super) fn speaker_backend(builder: &Builder<'_>) -> Result<Option<String>, E
 /// `-audiodev`
 pub(super) fn audio_backends(builder: &mut Builder<'_>) -> Result<(), Error> {
     for audio in &builder.domain.devices.audios {
-        let mut value = Value::mapping().with("id", format!("audio{}", audio.id)).with("driver", driver(audio));
+        let mut value =
+            Value::mapping().with("id", format!("audio{}", audio.id)).with("driver", driver(audio));
         set_some(&mut value, "timer-period", audio.timer_period_us);
         set_some(&mut value, "path", audio.path.as_deref());
         set_some(&mut value, "server", audio.server_name.as_deref());
@@ -62,7 +63,11 @@ fn stream(kind: AudioType, stream: &AudioStream) -> Option<Value> {
     set_some(&mut value, "dev", stream.dev.as_deref());
     set_some(&mut value, "buffer-count", stream.buffer_count);
     set_some(&mut value, "try-poll", stream.try_poll);
-    set_some(&mut value, if kind == AudioType::Jack { "client-name" } else { "name" }, stream.name.as_deref());
+    set_some(
+        &mut value,
+        if kind == AudioType::Jack { "client-name" } else { "name" },
+        stream.name.as_deref(),
+    );
     set_some(&mut value, "server-name", stream.server_name.as_deref());
     set_some(&mut value, "client-name", stream.client_name.as_deref());
     set_some(&mut value, "connect-ports", stream.connect_ports.as_deref());
@@ -83,7 +88,10 @@ pub(super) fn sounds(builder: &mut Builder<'_>) -> Result<(), Error> {
             "usb" => "usb-audio",
             "ich6" => "intel-hda",
             "ich9" => "ich9-intel-hda",
-            other => return Err(builder.unsupported(sound.node, &format!("of model '{other}' is not known to this driver"))),
+            other => {
+                return Err(builder
+                    .unsupported(sound.node, &format!("of model '{other}' is not known to this driver")));
+            }
         };
         let mut value = Value::mapping().with("driver", driver).with("id", builder.id(sound.node)?);
         if !has_codecs {

@@ -8,7 +8,12 @@ use super::builder::{Builder, set_some};
 use super::{comparison, display, vnc};
 
 /// One SPICE server.
-pub(super) fn spice(builder: &mut Builder<'_>, graphics: &Graphics, spice: &Spice, position: u16) -> Result<(), Error> {
+pub(super) fn spice(
+    builder: &mut Builder<'_>,
+    graphics: &Graphics,
+    spice: &Spice,
+    position: u16,
+) -> Result<(), Error> {
     let mut value = Value::mapping();
     place(builder, graphics, spice, position, &mut value)?;
     if spice.tls_port.is_some() {
@@ -36,7 +41,13 @@ pub(super) fn spice(builder: &mut Builder<'_>, graphics: &Graphics, spice: &Spic
     Ok(())
 }
 
-fn place(builder: &Builder<'_>, graphics: &Graphics, spice: &Spice, position: u16, value: &mut Value) -> Result<(), Error> {
+fn place(
+    builder: &Builder<'_>,
+    graphics: &Graphics,
+    spice: &Spice,
+    position: u16,
+    value: &mut Value,
+) -> Result<(), Error> {
     let address = match graphics.listens.first() {
         Some(Listen::Socket(path)) => {
             value.set("unix", Value::Null);

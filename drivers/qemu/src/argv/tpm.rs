@@ -12,14 +12,20 @@ pub(super) fn tpms(builder: &mut Builder<'_>) -> Result<(), Error> {
         let driver = match tpm.model.as_deref() {
             None | Some("tpm-tis") => "tpm-tis",
             Some("tpm-crb") => "tpm-crb",
-            Some(other) => return Err(builder.unsupported(tpm.node, &format!("of model '{other}' is not for x86 machines"))),
+            Some(other) => {
+                return Err(
+                    builder.unsupported(tpm.node, &format!("of model '{other}' is not for x86 machines"))
+                );
+            }
         };
         refuse(builder, tpm)?;
         let alias = builder.id(tpm.node)?;
         let id = format!("tpm-{alias}");
         let back_end = match &tpm.backend {
             TpmBackend::Passthrough { .. } => comparison::tpm_passthrough(builder, alias, &id),
-            TpmBackend::Emulator { .. } | TpmBackend::External { .. } => comparison::tpm_emulator(builder, &tpm.backend, &id),
+            TpmBackend::Emulator { .. } | TpmBackend::External { .. } => {
+                comparison::tpm_emulator(builder, &tpm.backend, &id)
+            }
         };
         builder.option("tpmdev", back_end);
         let mut value = Value::mapping().with("driver", driver).with("tpmdev", id).with("id", alias);
@@ -35,7 +41,9 @@ fn refuse(builder: &Builder<'_>, tpm: &Tpm) -> Result<(), Error> {
     }
     let what = match tpm.backend {
         TpmBackend::Passthrough { .. } => "needs the host's module, which this host does not hand on",
-        TpmBackend::Emulator { .. } | TpmBackend::External { .. } => "needs swtpm, a helper that this host does not run",
+        TpmBackend::Emulator { .. } | TpmBackend::External { .. } => {
+            "needs swtpm, a helper that this host does not run"
+        }
     };
     Err(builder.unsupported(tpm.node, what))
 }

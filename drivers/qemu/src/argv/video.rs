@@ -68,7 +68,10 @@ fn driver(builder: &Builder<'_>, video: &Video, primary: bool) -> Result<Option<
         ("bochs", _) => "bochs-display".to_owned(),
         ("ramfb", _) => "ramfb".to_owned(),
         _ => {
-            let what = format!("of model '{model}' is not for QEMU{}", if primary { "" } else { " as a second card" });
+            let what = format!(
+                "of model '{model}' is not for QEMU{}",
+                if primary { "" } else { " as a second card" }
+            );
             return Err(builder.unsupported(video.node, &what));
         }
     };

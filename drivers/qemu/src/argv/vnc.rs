@@ -13,7 +13,12 @@ pub(super) const LOCAL: &str = "127.0.0.1";
 const FIRST_WEBSOCKET: u16 = 5700;
 
 /// One VNC server.
-pub(super) fn vnc(builder: &mut Builder<'_>, graphics: &Graphics, vnc: &Vnc, position: u16) -> Result<(), Error> {
+pub(super) fn vnc(
+    builder: &mut Builder<'_>,
+    graphics: &Graphics,
+    vnc: &Vnc,
+    position: u16,
+) -> Result<(), Error> {
     let mut value = Value::mapping().with("vnc", place(builder, graphics, vnc, position)?);
     if let Some(websocket) = vnc.websocket {
         value.set("websocket", u32::from(websocket.unwrap_or(FIRST_WEBSOCKET.saturating_add(position))));
@@ -22,7 +27,8 @@ pub(super) fn vnc(builder: &mut Builder<'_>, graphics: &Graphics, vnc: &Vnc, pos
     set_some(&mut value, "power-control", vnc.power_control);
     if vnc.passwd.is_some() {
         if !builder.inputs.facts.comparison {
-            return Err(builder.at(graphics.node, "qemu.vnc-password", "has a password, which drivers may not handle")
+            return Err(builder
+                .at(graphics.node, "qemu.vnc-password", "has a password, which drivers may not handle")
                 .hint("remove 'passwd' and listen on a socket: <listen type='socket'/>")
                 .unsupported());
         }
@@ -49,7 +55,12 @@ fn place(builder: &Builder<'_>, graphics: &Graphics, vnc: &Vnc, position: u16) -
         None => display::automatic_port(builder, graphics, position)?,
     };
     let number = port.checked_sub(display::FIRST_PORT).ok_or_else(|| {
-        builder.at(graphics.node, "qemu.vnc-port", &format!("wants port {port}; VNC servers start at {}", display::FIRST_PORT))
+        builder
+            .at(
+                graphics.node,
+                "qemu.vnc-port",
+                &format!("wants port {port}; VNC servers start at {}", display::FIRST_PORT),
+            )
             .hint("use a port from 5900 up, or autoport='yes'")
             .invalid()
     })?;

@@ -9,7 +9,9 @@ use super::{comparison, virtio};
 pub(super) fn vsock(builder: &mut Builder<'_>) -> Result<(), Error> {
     let Some(vsock) = &builder.domain.devices.vsock else { return Ok(()) };
     if !builder.inputs.facts.comparison {
-        return Err(builder.unsupported(vsock.node, "needs /dev/vhost-vsock, which this host does not hand on"));
+        return Err(
+            builder.unsupported(vsock.node, "needs /dev/vhost-vsock, which this host does not hand on")
+        );
     }
     let mut value = virtio::device("vhost-vsock", &vsock.info, vsock.model.as_deref(), &vsock.virtio)
         .with("id", builder.id(vsock.node)?)

@@ -13,7 +13,8 @@ pub(super) fn watchdogs(builder: &mut Builder<'_>) -> Result<(), Error> {
             let what = format!("of model '{}' is not known to this driver", watchdog.model);
             return Err(builder.unsupported(watchdog.node, &what));
         }
-        let mut value = Value::mapping().with("driver", watchdog.model.as_str()).with("id", builder.id(watchdog.node)?);
+        let mut value =
+            Value::mapping().with("driver", watchdog.model.as_str()).with("id", builder.id(watchdog.node)?);
         builder.place(&mut value, watchdog.node, &watchdog.info)?;
         builder.device(watchdog.node, value);
         action = Some(match watchdog.action {

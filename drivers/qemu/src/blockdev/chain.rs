@@ -4,10 +4,10 @@ use hostler_sdk::domain::disk::{Disk, DiskDevice};
 use hostler_sdk::domain::storage_source::{Backing as DeclaredBacking, StorageSource};
 use hostler_sdk::{Below, Error, Layer, ProblemExt, Value, problem};
 
+use super::Options;
 use super::format::{Backing, Format, layer_format};
 use super::protocol::Protocol;
 use super::secrets::secret_source;
-use super::Options;
 
 /// One thing that must be there before a disk can be plugged in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,7 +186,10 @@ mod tests {
         let disk = &domain.devices.disks[0];
         let layers = declared(disk);
         let nodes = Chain { disk, layers: &layers, number: 1, comparison }.nodes()?;
-        Ok(nodes.into_iter().filter_map(|node| if let Node::Block(node) = node { Some(node) } else { None }).collect())
+        Ok(nodes
+            .into_iter()
+            .filter_map(|node| if let Node::Block(node) = node { Some(node) } else { None })
+            .collect())
     }
 
     #[test]
@@ -207,7 +210,8 @@ mod tests {
     #[test]
     fn s1_protocol_nodes_are_auto_read_only_and_formats_say_read_only() {
         let nodes = blocks(CHAIN, false).unwrap();
-        let (formats, protocols): (Vec<_>, Vec<_>) = nodes.iter().partition(|node| node.get("file").is_some());
+        let (formats, protocols): (Vec<_>, Vec<_>) =
+            nodes.iter().partition(|node| node.get("file").is_some());
         assert_eq!((formats.len(), protocols.len()), (2, 2));
         for protocol in protocols {
             assert_eq!(protocol.get("auto-read-only"), Some(&Value::from(true)));

@@ -43,10 +43,8 @@ impl FlashImages {
 
 fn flash(unit: u8, properties: Value, format: &str, read_only: bool) -> Result<Vec<Value>, Error> {
     let storage = format!("libvirt-pflash{unit}-storage");
-    let protocol = properties
-        .with("node-name", storage.as_str())
-        .with("auto-read-only", true)
-        .with("discard", "unmap");
+    let protocol =
+        properties.with("node-name", storage.as_str()).with("auto-read-only", true).with("discard", "unmap");
     let format = Format {
         format,
         read_only,

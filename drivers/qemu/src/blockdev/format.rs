@@ -100,7 +100,10 @@ impl Format<'_> {
         }
         if let Some(format) = encrypted {
             let format = if format == "luks" { "luks" } else { "aes" };
-            node.set("encrypt", Value::mapping().with("format", format).with_some("key-secret", self.key.as_deref()));
+            node.set(
+                "encrypt",
+                Value::mapping().with("format", format).with_some("key-secret", self.key.as_deref()),
+            );
         }
         let cache = self.source.and_then(|source| source.metadata_cache).filter(|_| driver == "qcow2");
         set_some(node, "cache-size", cache.map(|size| size.0));
@@ -160,10 +163,27 @@ mod tests {
 
     #[test]
     fn s0_every_format_that_can_have_a_backing_says_what_is_below() {
-        for name in ["raw", "qcow2", "qcow", "qed", "vmdk", "vdi", "vpc", "vhdx", "parallels", "bochs", "cloop", "dmg"] {
+        for name in [
+            "raw",
+            "qcow2",
+            "qcow",
+            "qed",
+            "vmdk",
+            "vdi",
+            "vpc",
+            "vhdx",
+            "parallels",
+            "bochs",
+            "cloop",
+            "dmg",
+        ] {
             let node = format(name, Backing::Nothing).node("n").unwrap();
             let said = node.get("backing");
-            assert_eq!(said, can_have_backing(name).then_some(&Value::Null), "{name}: QEMU refuses it elsewhere");
+            assert_eq!(
+                said,
+                can_have_backing(name).then_some(&Value::Null),
+                "{name}: QEMU refuses it elsewhere"
+            );
         }
         let node = format("qcow2", Backing::Node("libvirt-2-format".to_owned())).node("n").unwrap();
         assert_eq!(node.get("backing"), Some(&Value::from("libvirt-2-format")));

@@ -7,14 +7,22 @@ use hostler_sdk::{Error, ProblemExt, Value, problem};
 ///
 /// # Errors
 /// A protocol or a combination that QEMU has no driver for.
-pub(crate) fn properties(source: &NetworkSource, auth: Option<&Auth>, secret: Option<&str>) -> Result<Value, Error> {
+pub(crate) fn properties(
+    source: &NetworkSource,
+    auth: Option<&Auth>,
+    secret: Option<&str>,
+) -> Result<Value, Error> {
     let node = Value::mapping();
     match source.protocol {
         Protocol::Nbd => nbd(source),
         Protocol::Rbd => Ok(rbd(source, auth, secret)),
         Protocol::Gluster => gluster(source),
-        Protocol::Iscsi => iscsi(source.name.as_deref(), &source.hosts, source.initiator_iqn.as_deref(), auth, secret),
-        Protocol::Http | Protocol::Https | Protocol::Ftp | Protocol::Ftps | Protocol::Tftp => url(source, auth, secret),
+        Protocol::Iscsi => {
+            iscsi(source.name.as_deref(), &source.hosts, source.initiator_iqn.as_deref(), auth, secret)
+        }
+        Protocol::Http | Protocol::Https | Protocol::Ftp | Protocol::Ftps | Protocol::Tftp => {
+            url(source, auth, secret)
+        }
         Protocol::Nfs => Ok(node
             .with("driver", "nfs")
             .with("server", Value::mapping().with("host", name(first(source)?)).with("type", "inet"))
@@ -68,7 +76,9 @@ fn with_port(host: &Host, otherwise: u16) -> Value {
 
 fn socket(host: &Host, otherwise: u16) -> Result<Value, Error> {
     match host.transport {
-        Transport::Unix => Ok(Value::mapping().with("type", "unix").with_some("path", host.socket.as_deref())),
+        Transport::Unix => {
+            Ok(Value::mapping().with("type", "unix").with_some("path", host.socket.as_deref()))
+        }
         Transport::Tcp => Ok(Value::mapping()
             .with("type", "inet")
             .with("host", name(host))
@@ -81,9 +91,12 @@ fn socket(host: &Host, otherwise: u16) -> Result<Value, Error> {
 
 fn nbd(source: &NetworkSource) -> Result<Value, Error> {
     if source.tls == Some(true) {
-        return Err(problem("qemu.source-tls", "encrypted NBD needs credentials that this host does not offer")
-            .hint("use <source tls='no'> over a trusted network")
-            .unsupported());
+        return Err(problem(
+            "qemu.source-tls",
+            "encrypted NBD needs credentials that this host does not offer",
+        )
+        .hint("use <source tls='no'> over a trusted network")
+        .unsupported());
     }
     Ok(Value::mapping()
         .with("driver", "nbd")
@@ -140,7 +153,8 @@ pub(crate) fn iscsi(
 ) -> Result<Value, Error> {
     let whole = target.unwrap_or_default();
     let (target, lun) = whole.split_once('/').unwrap_or((whole, "0"));
-    let invalid = |what: &str| problem("qemu.source-name", format!("iSCSI source '{whole}' {what}")).invalid();
+    let invalid =
+        |what: &str| problem("qemu.source-name", format!("iSCSI source '{whole}' {what}")).invalid();
     let lun: u32 = lun.parse().map_err(|_| invalid("names a logical unit that is no number"))?;
     let host = hosts.first().ok_or_else(|| invalid("has no host"))?;
     let address = if name(host).contains(':') { format!("[{}]", name(host)) } else { name(host).to_owned() };
@@ -157,8 +171,11 @@ pub(crate) fn iscsi(
 
 fn url(source: &NetworkSource, auth: Option<&Auth>, secret: Option<&str>) -> Result<Value, Error> {
     if !source.cookies.is_empty() {
-        return Err(problem("qemu.source-cookies", "cookies are secrets, which this host does not offer yet")
-            .unsupported());
+        return Err(problem(
+            "qemu.source-cookies",
+            "cookies are secrets, which this host does not offer yet",
+        )
+        .unsupported());
     }
     let host = first(source)?;
     let scheme = source.protocol.as_str();
@@ -184,8 +201,11 @@ fn url(source: &NetworkSource, auth: Option<&Auth>, secret: Option<&str>) -> Res
 /// NFS users are given by number; a leading `+` says so.
 fn identity(user: Option<&str>, source: &NetworkSource) -> Result<Option<u32>, Error> {
     user.map(|user| user.trim_start_matches('+').parse()).transpose().map_err(|_| {
-        problem("qemu.source-identity", format!("'{}' on {}: the user of an NFS source must be a number", image(source), source.protocol))
-            .hint("write <identity user='+1000' group='+1000'/>")
-            .unsupported()
+        problem(
+            "qemu.source-identity",
+            format!("'{}' on {}: the user of an NFS source must be a number", image(source), source.protocol),
+        )
+        .hint("write <identity user='+1000' group='+1000'/>")
+        .unsupported()
     })
 }

@@ -12,7 +12,9 @@ use crate::chains::Chains;
 pub(crate) fn in_order(disks: &[Disk]) -> Vec<&Disk> {
     let mut ordered: Vec<&Disk> = Vec::with_capacity(disks.len());
     for disk in disks {
-        let later = ordered.iter().position(|other| other.bus == disk.bus && other.target.index() > disk.target.index());
+        let later = ordered
+            .iter()
+            .position(|other| other.bus == disk.bus && other.target.index() > disk.target.index());
         let behind = ordered.iter().rposition(|other| other.bus == disk.bus).map(|last| last + 1);
         ordered.insert(later.or(behind).unwrap_or(ordered.len()), disk);
     }
@@ -27,7 +29,8 @@ pub(crate) fn has_nodes(disk: &Disk) -> bool {
 /// Whether a disk could have nodes, and so keeps a number for them: not one that another process serves,
 /// and not a memory card.
 fn has_number(disk: &Disk) -> bool {
-    disk.bus != DiskBus::Sd && !matches!(disk.source.location, Location::VhostUser { .. } | Location::VhostVdpa(_))
+    disk.bus != DiskBus::Sd
+        && !matches!(disk.source.location, Location::VhostUser { .. } | Location::VhostVdpa(_))
 }
 
 /// The number of each disk's active layer. Numbers grow from the last disk to the first and, within

@@ -38,7 +38,9 @@ impl Protocol<'_> {
                 let auth = self.source.and_then(|source| source.auth.as_ref());
                 network::properties(source, auth, self.secret.as_deref())
             }
-            (_, Some(Location::Volume { volume, mode, .. })) if self.comparison => Ok(comparison::volume(volume, *mode)),
+            (_, Some(Location::Volume { volume, mode, .. })) if self.comparison => {
+                Ok(comparison::volume(volume, *mode))
+            }
             (_, Some(Location::Nvme { address, namespace, .. })) => Ok(Value::mapping()
                 .with("driver", "nvme")
                 .with("device", address.to_string())
@@ -50,12 +52,17 @@ impl Protocol<'_> {
                 .with("rw", !self.layer.read_only)),
             ("file", _) => Ok(self.file("file")),
             ("block", location) => Ok(self.file(match location {
-                Some(Location::Block(path)) if self.comparison && comparison::is_cdrom_drive(path) => "host_cdrom",
+                Some(Location::Block(path)) if self.comparison && comparison::is_cdrom_drive(path) => {
+                    "host_cdrom"
+                }
                 _ => "host_device",
             })),
             (other, _) => Err(problem(
                 "qemu.layer-kind",
-                format!("layer {} of disk '{}' is held as '{other}', which this driver does not know", self.index, self.disk),
+                format!(
+                    "layer {} of disk '{}' is held as '{other}', which this driver does not know",
+                    self.index, self.disk
+                ),
             )
             .detail("disk", self.disk)
             .unsupported()),

@@ -3,7 +3,7 @@
 use hostler_sdk::domain::Domain as Document;
 use hostler_sdk::{Below, Domain, Error, Level, log};
 
-use super::{plan, refuse};
+use super::{plan, refuse, refuse_silent};
 use crate::argv::comparison;
 use crate::blockdev::{has_nodes, in_order};
 use crate::chains::{Chains, declared};
@@ -20,6 +20,9 @@ pub(crate) fn check(domain: &Domain) -> Result<String, Error> {
     let document = plan::document(domain)?;
     let facts = plan::facts(domain);
     refuse::refuse(&document)?;
+    if !facts.comparison {
+        refuse_silent::refuse(&document)?;
+    }
     try_out(&document, &facts)?;
     for thing in document.unmodelled() {
         log::write(Level::Info, &format!("kept, and of no effect: {thing}"), &[]);

@@ -9,6 +9,7 @@ mod query;
 mod reactions;
 mod reattach;
 mod refuse;
+mod refuse_silent;
 mod reset;
 mod resume;
 mod show;

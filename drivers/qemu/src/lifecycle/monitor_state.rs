@@ -77,9 +77,15 @@ pub(super) fn run_and_wait(monitor: &Monitor, command: &str, event: &str) -> Res
     monitor.run(command)?;
     match monitor.wait_event(&[event.to_owned()], cursor, PROCESSORS_TIMEOUT_MS)? {
         Some(_) => Ok(()),
-        None => Err(problem("qemu.event-missing", format!("'{command}' was accepted, but {event} did not follow within {} s", PROCESSORS_TIMEOUT_MS / 1000))
-            .hint("look at the domain's state before trying again")
-            .timed_out()),
+        None => Err(problem(
+            "qemu.event-missing",
+            format!(
+                "'{command}' was accepted, but {event} did not follow within {} s",
+                PROCESSORS_TIMEOUT_MS / 1000
+            ),
+        )
+        .hint("look at the domain's state before trying again")
+        .timed_out()),
     }
 }
 

@@ -6,7 +6,8 @@ use hostler_sdk::{Command, Domain, Error, Event, Fact, Level, MonitorExt, fact, 
 use super::reactions;
 
 /// Members of an event's data that are passed on, where they are there.
-const PASSED_ON: &[&str] = &["guest", "reason", "action", "device", "id", "operation", "tray-open", "node-name"];
+const PASSED_ON: &[&str] =
+    &["guest", "reason", "action", "device", "id", "operation", "tray-open", "node-name"];
 
 /// Most bytes of one of them.
 const FACT_BYTES: usize = 256;
@@ -20,7 +21,18 @@ pub(crate) fn on_event(domain: &Domain, event: &Event) -> Result<(), Error> {
         Some(kind) => domain.emit(kind, &facts(&event.data)),
         None => log::write(Level::Trace, &format!("ignored the event {}", event.name), &[]),
     }
-    react(domain, &event.name)
+    if is_answered(event) { react(domain, &event.name) } else { Ok(()) }
+}
+
+/// Whether the document says what follows: not when it was the host that ended the hypervisor.
+fn is_answered(event: &Event) -> bool {
+    match event.name.as_str() {
+        "SHUTDOWN" => {
+            let data: Option<serde_json::Value> = serde_json::from_str(&event.data).ok();
+            data.and_then(|data| data.get("guest")?.as_bool()) == Some(true)
+        }
+        name => name == "GUEST_PANICKED",
+    }
 }
 
 /// What an event is called outside. Events that an operation waits for are told by that operation.
@@ -40,11 +52,9 @@ fn kind(event: &str) -> Option<&'static str> {
 }
 
 fn react(domain: &Domain, event: &str) -> Result<(), Error> {
-    if !matches!(event, "SHUTDOWN" | "GUEST_PANICKED") {
-        return Ok(());
-    }
     let document = Document::parse(&domain.config())?;
-    let Some((_, commands)) = reactions::reactions(&document).into_iter().find(|(name, _)| *name == event) else {
+    let Some((_, commands)) = reactions::reactions(&document).into_iter().find(|(name, _)| *name == event)
+    else {
         return Ok(());
     };
     let commands: Vec<_> = commands.iter().map(|command| Command::new(command)).collect();
@@ -78,6 +88,17 @@ fn facts(data: &str) -> Vec<Fact> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_the_guest_did_is_answered() {
+        let event =
+            |name: &str, data: &str| Event { cursor: 1, name: name.to_owned(), data: data.to_owned() };
+        assert!(is_answered(&event("SHUTDOWN", "{\"guest\":true,\"reason\":\"guest-shutdown\"}")));
+        assert!(!is_answered(&event("SHUTDOWN", "{\"guest\":false,\"reason\":\"host-signal\"}")));
+        assert!(!is_answered(&event("SHUTDOWN", "nonsense")));
+        assert!(is_answered(&event("GUEST_PANICKED", "{}")));
+        assert!(!is_answered(&event("STOP", "{}")));
+    }
 
     #[test]
     fn only_short_known_facts_are_passed_on() {

@@ -3,7 +3,7 @@
 use hostler_sdk::domain::Domain as Document;
 use hostler_sdk::{Domain, Error, Launch, Resources, clock};
 
-use super::{reactions, refuse};
+use super::{reactions, refuse, refuse_silent};
 use crate::alias;
 use crate::argv::{self, Inputs, comparison};
 use crate::blockdev::{has_nodes, in_order};
@@ -46,6 +46,9 @@ pub(super) fn facts(domain: &Domain) -> Facts {
 pub(super) fn plan(domain: &Domain) -> Result<Plan, Error> {
     let (document, facts) = (document(domain)?, facts(domain));
     refuse::refuse(&document)?;
+    if !facts.comparison {
+        refuse_silent::refuse(&document)?;
+    }
     let chains = chains(domain, &document, &facts)?;
     let (firmware_facts, resources) = if facts.comparison {
         (comparison::firmware(&document), Resources::default())
@@ -55,8 +58,10 @@ pub(super) fn plan(domain: &Domain) -> Result<Plan, Error> {
     };
     let mut launch = launch(&document, &chains, firmware_facts.as_ref(), &facts)?;
     let owned = |commands: &[&str]| commands.iter().map(|command| (*command).to_owned()).collect();
-    launch.reactions =
-        reactions::reactions(&document).into_iter().map(|(event, commands)| (event.to_owned(), owned(commands))).collect();
+    launch.reactions = reactions::reactions(&document)
+        .into_iter()
+        .map(|(event, commands)| (event.to_owned(), owned(commands)))
+        .collect();
     Ok(Plan { document, launch, resources })
 }
 

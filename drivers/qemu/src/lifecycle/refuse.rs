@@ -17,9 +17,12 @@ use crate::machine;
 /// `unsupported`, with what to write instead.
 pub(super) fn refuse(domain: &Domain) -> Result<(), Error> {
     if !matches!(domain.kind, DomainType::Kvm | DomainType::Qemu) {
-        return Err(problem("qemu.domain-type", format!("QEMU does not run domains of type '{}'", domain.kind))
-            .hint("use <domain type='kvm'>, or type='qemu' where there is no KVM")
-            .unsupported());
+        return Err(problem(
+            "qemu.domain-type",
+            format!("QEMU does not run domains of type '{}'", domain.kind),
+        )
+        .hint("use <domain type='kvm'>, or type='qemu' where there is no KVM")
+        .unsupported());
     }
     if let Some(arch) = domain.os.arch.as_deref().filter(|arch| !machine::is_x86(arch)) {
         return Err(problem("qemu.arch", format!("this driver runs x86 guests, not '{arch}'"))
@@ -27,9 +30,12 @@ pub(super) fn refuse(domain: &Domain) -> Result<(), Error> {
             .unsupported());
     }
     if domain.launch_security.is_some() {
-        return Err(problem("qemu.launch-security", "<launchSecurity> needs help of the processor that this driver does not ask for")
-            .hint("remove <launchSecurity>")
-            .unsupported());
+        return Err(problem(
+            "qemu.launch-security",
+            "<launchSecurity> needs help of the processor that this driver does not ask for",
+        )
+        .hint("remove <launchSecurity>")
+        .unsupported());
     }
     refuse_actions(domain)
 }
@@ -37,18 +43,27 @@ pub(super) fn refuse(domain: &Domain) -> Result<(), Error> {
 fn refuse_actions(domain: &Domain) -> Result<(), Error> {
     use LifecycleAction::{CoredumpDestroy, CoredumpRestart, Destroy, RenameRestart, Restart};
     let refused = |element: &str, action: LifecycleAction, hint: &str| {
-        problem("qemu.lifecycle-action", format!("<{element}>{action}</{element}> is not supported by this driver"))
-            .hint(hint)
-            .unsupported()
+        problem(
+            "qemu.lifecycle-action",
+            format!("<{element}>{action}</{element}> is not supported by this driver"),
+        )
+        .hint(hint)
+        .unsupported()
     };
-    for (element, action) in [("on_poweroff", domain.on_poweroff), ("on_reboot", domain.on_reboot), ("on_crash", domain.on_crash)] {
+    for (element, action) in
+        [("on_poweroff", domain.on_poweroff), ("on_reboot", domain.on_reboot), ("on_crash", domain.on_crash)]
+    {
         if matches!(action, RenameRestart | CoredumpDestroy | CoredumpRestart) {
             return Err(refused(element, action, "use destroy, restart or preserve"));
         }
     }
     // Both arrive as the same event: QEMU can only be told to treat a reboot like switching off.
     if domain.on_poweroff == Restart && domain.on_reboot == Destroy {
-        return Err(refused("on_reboot", Destroy, "a domain whose on_poweroff is 'restart' cannot end at a reboot"));
+        return Err(refused(
+            "on_reboot",
+            Destroy,
+            "a domain whose on_poweroff is 'restart' cannot end at a reboot",
+        ));
     }
     Ok(())
 }
@@ -69,9 +84,15 @@ mod tests {
         for (kind, more, code) in [
             ("xen", "", "qemu.domain-type"),
             ("qemu", "<on_crash>coredump-destroy</on_crash>", "qemu.lifecycle-action"),
-            ("qemu", "<on_poweroff>restart</on_poweroff><on_reboot>destroy</on_reboot>", "qemu.lifecycle-action"),
+            (
+                "qemu",
+                "<on_poweroff>restart</on_poweroff><on_reboot>destroy</on_reboot>",
+                "qemu.lifecycle-action",
+            ),
         ] {
-            let Err(Error::Unsupported(problem)) = refuse(&domain(kind, more)) else { panic!("{kind} {more}") };
+            let Err(Error::Unsupported(problem)) = refuse(&domain(kind, more)) else {
+                panic!("{kind} {more}")
+            };
             assert_eq!(problem.code, code);
             assert!(!problem.hints.is_empty());
         }

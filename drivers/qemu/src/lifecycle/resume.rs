@@ -12,7 +12,12 @@ pub(crate) fn resume(domain: &Domain) -> Result<(), Error> {
     let monitor = domain.monitor()?;
     let state = monitor_state::ask(domain, &monitor)?;
     let resumable = [RunState::Paused, RunState::Starting, RunState::Sleeping];
-    monitor_state::expect(domain, state, &resumable, "a domain that crashed or was switched off needs 'reset'")?;
+    monitor_state::expect(
+        domain,
+        state,
+        &resumable,
+        "a domain that crashed or was switched off needs 'reset'",
+    )?;
     if state == RunState::Sleeping {
         monitor.run("system_wakeup")?;
     } else {

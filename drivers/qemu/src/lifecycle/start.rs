@@ -82,7 +82,8 @@ mod tests {
         let commands = commands(&document, &alias::assign(&document));
         let names: Vec<_> = commands.iter().map(|command| command.name.as_str()).collect();
         assert_eq!(names, ["set-action", "set_link", "qom-set", "balloon"]);
-        let argument = |index: usize, key: &str| commands[index].arguments.as_ref().unwrap().get(key).cloned();
+        let argument =
+            |index: usize, key: &str| commands[index].arguments.as_ref().unwrap().get(key).cloned();
         assert_eq!(argument(1, "name"), Some(Value::from("net0")));
         assert_eq!(argument(3, "value"), Some(Value::from(32_u64 << 20)));
     }

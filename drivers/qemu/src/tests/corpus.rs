@@ -1,5 +1,7 @@
 //! Recorded command lines that we may look at, and how many of them come out exactly.
 
+#![expect(clippy::print_stderr, reason = "a skipped set and the figures must be visible")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -50,24 +52,40 @@ fn judge(corpus: &Corpus<'_>) {
     let name = corpus.directory.replace('/', "-");
     let kept = std::env::var_os("HOSTLER_ACTUAL_DIR").map(PathBuf::from);
     let parent = kept.clone().unwrap_or_else(std::env::temp_dir);
-    let actual = parent.join(format!("hostler-{name}-{}", if kept.is_some() { 0 } else { std::process::id() }));
+    let actual =
+        parent.join(format!("hostler-{name}-{}", if kept.is_some() { 0 } else { std::process::id() }));
     fs::create_dir_all(&actual).unwrap();
     let failed = write_all(&directory, &actual);
     for (name, error) in &failed {
         eprintln!("not built: {name}: {error}");
     }
     let mut compare = Command::new("python3");
-    compare.current_dir(&directory).arg(tool).arg("--corpus").arg(&directory).arg("--actual-dir").arg(&actual);
-    let output = compare.args(["--json", "--details"]).args(corpus.options).output().expect("python3 is installed");
+    compare
+        .current_dir(&directory)
+        .arg(tool)
+        .arg("--corpus")
+        .arg(&directory)
+        .arg("--actual-dir")
+        .arg(&actual);
+    let output =
+        compare.args(["--json", "--details"]).args(corpus.options).output().expect("python3 is installed");
     if kept.is_some() {
         fs::write(parent.join(format!("{name}.json")), &output.stdout).unwrap();
     } else {
         fs::remove_dir_all(&actual).unwrap();
     }
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("the comparer reports in JSON");
+    let report: serde_json::Value =
+        serde_json::from_slice(&output.stdout).expect("the comparer reports in JSON");
     let (summary, floor) = (&report["summary"], corpus.exact_floor);
-    eprintln!("{name}: {} of {} exact, mean score {}", summary["exact"], summary["cases"], summary["mean_score"]);
-    assert!(summary["exact"].as_u64() >= Some(floor), "{name}: {} are exact; the floor is {floor}", summary["exact"]);
+    eprintln!(
+        "{name}: {} of {} exact, mean score {}",
+        summary["exact"], summary["cases"], summary["mean_score"]
+    );
+    assert!(
+        summary["exact"].as_u64() >= Some(floor),
+        "{name}: {} are exact; the floor is {floor}",
+        summary["exact"]
+    );
 }
 
 #[test]
@@ -88,7 +106,11 @@ const NEWER_LIBVIRT: &str = r#"{
 /// As [`judge`], for what a later libvirt wrote on another host: paths, descriptors and aliases of machine
 /// types differ, and the interfaces were rewritten.
 fn judge_newer(directory: &'static str, exact_floor: u64) {
-    let file = std::env::temp_dir().join(format!("hostler-{}-{}.json", directory.replace('/', "-"), std::process::id()));
+    let file = std::env::temp_dir().join(format!(
+        "hostler-{}-{}.json",
+        directory.replace('/', "-"),
+        std::process::id()
+    ));
     fs::write(&file, NEWER_LIBVIRT).unwrap();
     let path = file.display().to_string();
     judge(&Corpus { directory, options: &["--config", &path, "--loose-form"], exact_floor });

@@ -34,7 +34,13 @@ fn lines(arguments: &[String]) -> String {
     let mut text = String::new();
     for argument in arguments {
         let is_option = argument.starts_with('-') && !text.is_empty();
-        text.push_str(if text.is_empty() { "" } else if is_option { "\n" } else { " " });
+        text.push_str(if text.is_empty() {
+            ""
+        } else if is_option {
+            "\n"
+        } else {
+            " "
+        });
         text.push_str(argument);
     }
     text.push('\n');

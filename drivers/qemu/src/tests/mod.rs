@@ -29,7 +29,13 @@ impl Case {
             chains.insert(disk.target.as_str(), declared(disk));
         }
         let firmware = comparison::firmware(&domain);
-        let inputs = Inputs { domain: &domain, aliases: &aliases, chains: &chains, firmware: firmware.as_ref(), facts };
+        let inputs = Inputs {
+            domain: &domain,
+            aliases: &aliases,
+            chains: &chains,
+            firmware: firmware.as_ref(),
+            facts,
+        };
         let launch = argv::command_line(inputs)?;
         Ok(Case { domain, launch })
     }

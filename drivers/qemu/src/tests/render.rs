@@ -99,8 +99,10 @@ fn json(value: &Value, domain: &Domain) -> String {
             format!("[{}]", items.join(","))
         }
         Value::Mapping(entries) => {
-            let entries: Vec<_> =
-                entries.iter().map(|(key, value)| format!("{}:{}", quoted(key), json(value, domain))).collect();
+            let entries: Vec<_> = entries
+                .iter()
+                .map(|(key, value)| format!("{}:{}", quoted(key), json(value, domain)))
+                .collect();
             format!("{{{}}}", entries.join(","))
         }
     }

@@ -11,7 +11,12 @@ use crate::argv::builder::{Builder, set_some};
 const FILE_DESCRIPTOR: u32 = 1750;
 
 /// The back end of a device whose back end the host would keep.
-pub(in crate::argv) fn hosted_backend(builder: &mut Builder<'_>, source: &CharSource, id: &str, alias: &str) -> Value {
+pub(in crate::argv) fn hosted_backend(
+    builder: &mut Builder<'_>,
+    source: &CharSource,
+    id: &str,
+    alias: &str,
+) -> Value {
     let mut value = match &source.backend {
         CharBackend::File { append, .. } => {
             let path = add_descriptor(builder, FILE_DESCRIPTOR, &format!("{alias}-source"));
@@ -35,7 +40,9 @@ pub(in crate::argv) fn backend(backend: &CharBackend, id: &str, alias: &str) -> 
         CharBackend::Vc => named("vc"),
         CharBackend::Stdio => named("stdio"),
         CharBackend::Pty { .. } => named("pty"),
-        CharBackend::Dev { path } if alias.starts_with("parallel") => named("parport").with("path", path.as_str()),
+        CharBackend::Dev { path } if alias.starts_with("parallel") => {
+            named("parport").with("path", path.as_str())
+        }
         CharBackend::Dev { path } => named("tty").with("path", path.as_str()),
         CharBackend::File { path, .. } => named("file").with("path", path.as_str()),
         CharBackend::Pipe { path } => named("pipe").with("path", path.as_str()),
@@ -84,7 +91,12 @@ fn add_direction(value: &mut Value, listen: bool, reconnect: Option<&Reconnect>)
 }
 
 /// The socket of a network interface that another process serves.
-pub(in crate::argv) fn vhost_user_socket(id: &str, path: &str, server: bool, reconnect: Option<u32>) -> Value {
+pub(in crate::argv) fn vhost_user_socket(
+    id: &str,
+    path: &str,
+    server: bool,
+    reconnect: Option<u32>,
+) -> Value {
     let mut value = Value::mapping().with("backend", "socket").with("id", id);
     if server {
         value.set("fd", LISTENING_DESCRIPTOR);

@@ -1,8 +1,7 @@
 //! Devices that need something of the host which drivers are not offered.
 
-use hostler_sdk::domain::Domain;
 use hostler_sdk::domain::disk::Disk;
-use hostler_sdk::domain::interface::{Interface, InterfaceBackend};
+use hostler_sdk::domain::interface::Interface;
 use hostler_sdk::domain::storage_source::{Location, VolumeMode};
 use hostler_sdk::domain::tpm::TpmBackend;
 use hostler_sdk::domain::video::Video;
@@ -15,7 +14,11 @@ use crate::argv::builder::{Builder, set_some};
 const TPM_DESCRIPTOR: u32 = 1730;
 const TPM_CANCEL_DESCRIPTOR: u32 = 1731;
 const VDPA_DESCRIPTOR: u32 = 1732;
-const TAP_DESCRIPTOR: &str = "3";
+const TAP_DESCRIPTOR: u32 = 3;
+const VHOST_DESCRIPTOR: u32 = 44;
+
+/// The most queues that an interface can have.
+const MOST_QUEUES: u32 = 256;
 
 /// The socket of the emulator that libvirt's tests pretend to start.
 const TPM_SOCKET: &str = "/dev/test";
@@ -30,7 +33,10 @@ pub(in crate::argv) fn tpm_passthrough(builder: &mut Builder<'_>, alias: &str, i
 /// A module that a helper emulates.
 pub(in crate::argv) fn tpm_emulator(builder: &mut Builder<'_>, backend: &TpmBackend, id: &str) -> Value {
     let path = if let TpmBackend::External { path } = backend { path } else { TPM_SOCKET };
-    builder.option("chardev", Value::mapping().with("backend", "socket").with("id", "chrtpm").with("path", path));
+    builder.option(
+        "chardev",
+        Value::mapping().with("backend", "socket").with("id", "chrtpm").with("path", path),
+    );
     Value::mapping().with("type", "emulator").with("id", id).with("chardev", "chrtpm")
 }
 
@@ -41,18 +47,18 @@ pub(in crate::argv) fn vdpa(builder: &mut Builder<'_>, interface: &Interface, id
     Value::mapping().with("type", "vhost-vdpa").with("vhostdev", path).with("id", id)
 }
 
-/// A network device that the host made.
-pub(in crate::argv) fn tap(interface: &Interface, domain: &Domain, id: &str) -> Value {
-    let mut value = Value::mapping().with("type", "tap").with("fd", TAP_DESCRIPTOR);
-    let virtio = interface.model.as_deref().is_some_and(|model| model.starts_with("virtio"));
-    let wanted = match interface.driver.name {
-        Some(InterfaceBackend::Qemu) => false,
-        Some(InterfaceBackend::Vhost) => true,
-        _ => domain.kind == hostler_sdk::domain::DomainType::Kvm,
+/// A network device that the host made, and for virtio the kernel's own back end: one descriptor a queue.
+pub(in crate::argv) fn tap(interface: &Interface, id: &str) -> Value {
+    let queues = interface.driver.queues.unwrap_or(1).clamp(1, MOST_QUEUES);
+    let descriptors = |first: u32| {
+        let all: Vec<_> = (first..first.saturating_add(queues)).map(|fd| fd.to_string()).collect();
+        all.join(":")
     };
-    if virtio && wanted {
+    let mut value = Value::mapping().with("type", "tap");
+    value.set(if queues > 1 { "fds" } else { "fd" }, descriptors(TAP_DESCRIPTOR));
+    if interface.model.as_deref().is_some_and(|model| model.starts_with("virtio")) {
         value.set("vhost", true);
-        value.set("vhostfd", TAP_DESCRIPTOR);
+        value.set(if queues > 1 { "vhostfds" } else { "vhostfd" }, descriptors(VHOST_DESCRIPTOR));
     }
     set_some(&mut value, "sndbuf", interface.sndbuf);
     value.with("id", id)
@@ -67,7 +73,8 @@ pub(in crate::argv) fn vhost_user_gpu(builder: &mut Builder<'_>, video: &Video) 
         return Err(builder.unsupported(video.node, "is drawn by a helper that this host does not run"));
     }
     let id = format!("chr-vu-{}", builder.id(video.node)?);
-    let value = Value::mapping().with("backend", "socket").with("id", id.as_str()).with("fd", LISTENING_DESCRIPTOR);
+    let value =
+        Value::mapping().with("backend", "socket").with("id", id.as_str()).with("fd", LISTENING_DESCRIPTOR);
     builder.option("chardev", value);
     Ok(id)
 }
@@ -79,10 +86,18 @@ pub(in crate::argv) fn vhost_user_gpu(builder: &mut Builder<'_>, video: &Video) 
 pub(in crate::argv) fn sd_card(builder: &mut Builder<'_>, disk: &Disk) -> Result<(), Error> {
     let path = match &disk.source.location {
         Location::File(path) | Location::Block(path) if builder.inputs.facts.comparison => path,
-        _ => return Err(builder.unsupported(disk.node, "is a memory card, whose image QEMU would have to guess")),
+        _ => {
+            return Err(
+                builder.unsupported(disk.node, "is a memory card, whose image QEMU would have to guess")
+            );
+        }
     };
     let mut value = Value::mapping().with("file", path.as_str());
-    set_some(&mut value, "format", disk.source.format.as_deref().or(disk.driver.format.as_deref()).or(Some("raw")));
+    set_some(
+        &mut value,
+        "format",
+        disk.source.format.as_deref().or(disk.driver.format.as_deref()).or(Some("raw")),
+    );
     value.set("if", "sd");
     value.set("index", disk.target.index().unwrap_or(0));
     builder.option("drive", value);
@@ -100,14 +115,20 @@ pub(crate) fn volume(name: &str, mode: Option<VolumeMode>) -> Value {
             .with("target", "demo-target")
             .with("lun", unit.parse::<u32>().unwrap_or(0))
             .with("transport", "tcp"),
-        (Some(_), _) => node.with("driver", "host_device").with("filename", format!("/some/block/device/{name}")),
+        (Some(_), _) => {
+            node.with("driver", "host_device").with("filename", format!("/some/block/device/{name}"))
+        }
         (None, Some(("dir", name))) => node
             .with("driver", "vvfat")
             .with("dir", format!("/some/dir/device/{name}"))
             .with("floppy", false)
             .with("rw", false),
-        (None, Some(("block", name))) => node.with("driver", "host_device").with("filename", format!("/some/block/device/{name}")),
-        (None, Some((kind, name))) => node.with("driver", "file").with("filename", format!("/some/{kind}/device/{name}")),
+        (None, Some(("block", name))) => {
+            node.with("driver", "host_device").with("filename", format!("/some/block/device/{name}"))
+        }
+        (None, Some((kind, name))) => {
+            node.with("driver", "file").with("filename", format!("/some/{kind}/device/{name}"))
+        }
         (None, None) => node.with("driver", "file").with("filename", format!("/some/file/device/{name}")),
     }
 }

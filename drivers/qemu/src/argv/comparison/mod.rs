@@ -9,9 +9,11 @@ mod firmware;
 
 pub(super) use backend::{backend, hosted_backend, vhost_user_socket};
 pub(crate) use device::volume;
+pub(super) use device::{
+    scsi_generic_path, sd_card, tap, tpm_emulator, tpm_passthrough, vdpa, vhost_user_gpu,
+};
 pub(crate) use firmware::firmware;
 pub(super) use firmware::{code_path, flash_images};
-pub(super) use device::{scsi_generic_path, sd_card, tap, tpm_emulator, tpm_passthrough, vdpa, vhost_user_gpu};
 
 use hostler_sdk::domain::graphics::Graphics;
 use hostler_sdk::domain::{Domain, NodeId};
@@ -137,7 +139,8 @@ pub(super) fn secret(builder: &mut Builder<'_>, id: &str, user: NodeId) -> Resul
 /// Always, outside a comparison.
 pub(super) fn spice_tls(builder: &Builder<'_>, graphics: &Graphics, value: &mut Value) -> Result<(), Error> {
     if !builder.inputs.facts.comparison {
-        return Err(builder.unsupported(graphics.node, "has a port with TLS, for which this host offers no certificates"));
+        return Err(builder
+            .unsupported(graphics.node, "has a port with TLS, for which this host offers no certificates"));
     }
     value.set("x509-dir", "/etc/pki/libvirt-spice");
     Ok(())
