@@ -52,9 +52,8 @@ fn start_killed_at_any_step_leaves_a_domain_that_is_off_or_runs_and_is_listed() 
 fn start_killed_at(bench: &Workbench, calls: &str, count: u32) -> bool {
     let start = bench.command(&["start", "rom"]);
     let mut strace = Command::new("strace");
-    // Threads are followed, the shim (its own session, started early on) must not be killed with it: -f would
-    // count its calls too, so only the command's own are traced: --kill-on-exit is not asked for.
-    strace.args(["-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")]);
+    // All threads are followed; what they start is let go at its exec, for the shim is not to be killed here.
+    strace.args(["-f", "-b", "execve", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")]);
     strace.args(["-e", &format!("inject={calls}:signal=KILL:when={count}")]);
     strace.arg(start.get_program()).args(start.get_args());
     strace.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
