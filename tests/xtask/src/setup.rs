@@ -17,6 +17,8 @@ const PACKAGES: &[&str] = &[
     "seabios",         // BIOS firmware
     "binutils",        // as and ld for the ROM guest, objcopy for the UEFI one
     "e2fsprogs",       // mke2fs for the guests' ext4 disk
+    "strace",          // tests that kill a command at a chosen system call
+    "python3",         // the generators of the corpora beside the repository
 ];
 
 /// The peer that benchmarks measure against.
