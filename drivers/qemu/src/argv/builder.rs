@@ -9,7 +9,7 @@ use hostler_sdk::domain::disk::Disk;
 use hostler_sdk::domain::{Domain, NodeId};
 use hostler_sdk::{Error, Launch, ProblemExt, Value, problem};
 
-use super::{Inputs, boot_index, override_property};
+use super::{Inputs, boot_index, comparison, override_property};
 use crate::blockdev;
 use crate::machine::Machine;
 
@@ -53,6 +53,12 @@ impl<'a> Builder<'a> {
     /// Adds an option with a value.
     pub(crate) fn option(&mut self, name: &str, value: impl Into<Value>) {
         self.launch.option(name, value);
+    }
+
+    /// Adds a network back end.
+    pub(crate) fn netdev(&mut self, value: Value) {
+        let shown = if self.inputs.facts.comparison { comparison::netdev(&value) } else { value };
+        self.option("netdev", shown);
     }
 
     /// Adds a device as it is.

@@ -14,7 +14,7 @@ pub(super) fn interfaces(builder: &mut Builder<'_>) -> Result<(), Error> {
         }
         let id = format!("host{}", builder.id(interface.node)?);
         let back_end = netdev::back_end(builder, interface, &id)?;
-        builder.option("netdev", back_end);
+        builder.netdev(back_end);
         let device = device(builder, interface, &id)?;
         builder.device(interface.node, device);
     }

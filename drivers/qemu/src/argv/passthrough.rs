@@ -3,6 +3,7 @@
 use hostler_sdk::{Error, ProblemExt, Value, problem};
 
 use super::builder::Builder;
+use super::comparison;
 
 /// `-compat`: what QEMU does about deprecated commands.
 pub(super) fn compatibility(builder: &mut Builder<'_>) -> Result<(), Error> {
@@ -39,6 +40,9 @@ pub(super) fn arguments(builder: &mut Builder<'_>) -> Result<(), Error> {
             .invalid());
         };
         match arguments.next_if(|next| !next.starts_with('-')) {
+            Some(value) if builder.inputs.facts.comparison && comparison::keeps_text(name) => {
+                builder.option(name, value.as_str());
+            }
             Some(value) => builder.option(name, parse_argument(name, value)),
             None => builder.launch.flag(name),
         }
@@ -53,24 +57,48 @@ pub(super) fn arguments(builder: &mut Builder<'_>) -> Result<(), Error> {
 const TEXT_OPTIONS: &[&str] =
     &["k", "uuid", "bios", "kernel", "initrd", "append", "dtb", "vga", "watchdog-action", "incoming"];
 
-/// An option's value as the document writes it: `first,key=value,…`, commas in values doubled.
+/// An option's value as the document writes it: JSON, or `first,key=value,…` with commas in values doubled.
+/// What is neither, for an option whose first word has no key that we know, stays text.
 fn parse_argument(name: &str, text: &str) -> Value {
-    if TEXT_OPTIONS.contains(&name) || text.starts_with('{') {
+    if TEXT_OPTIONS.contains(&name) {
         return Value::from(text);
     }
+    if let Ok(json @ serde_json::Value::Object(_)) = serde_json::from_str(text) {
+        return from_json(json);
+    }
+    let implied = implied_key(name);
     let mut value = Value::mapping();
     for (position, part) in split_at_single_commas(text).into_iter().enumerate() {
-        match part.split_once('=') {
-            Some((key, part)) => value.set(key, part),
-            None if position == 0 => value.set(implied_key(name), part.as_str()),
-            None => value.set(&part, true),
+        match (part.split_once('='), implied) {
+            (Some((key, part)), _) => value.set(key, part),
+            (None, Some(implied)) if position == 0 => value.set(implied, part.as_str()),
+            (None, None) if position == 0 => return Value::from(text),
+            (None, _) => value.set(&part, true),
         }
     }
     value
 }
 
-fn implied_key(option: &str) -> &'static str {
-    match option {
+/// The parser limits how deep this goes.
+fn from_json(json: serde_json::Value) -> Value {
+    match json {
+        serde_json::Value::Null => Value::Null,
+        serde_json::Value::Bool(on) => Value::Boolean(on),
+        serde_json::Value::Number(number) => match number.as_i64() {
+            Some(number) => Value::Integer(number),
+            None => Value::Text(number.to_string()),
+        },
+        serde_json::Value::String(text) => Value::Text(text),
+        serde_json::Value::Array(items) => Value::Sequence(items.into_iter().map(from_json).collect()),
+        serde_json::Value::Object(members) => {
+            Value::Mapping(members.into_iter().map(|(key, member)| (key, from_json(member))).collect())
+        }
+    }
+}
+
+/// The key of an option's first word.
+fn implied_key(option: &str) -> Option<&'static str> {
+    Some(match option {
         "device" => "driver",
         "object" => "qom-type",
         "chardev" => "backend",
@@ -81,8 +109,8 @@ fn implied_key(option: &str) -> &'static str {
         "accel" => "accel",
         "fw_cfg" => "name",
         "fsdev" => "fsdriver",
-        _ => "value",
-    }
+        _ => return None,
+    })
 }
 
 fn split_at_single_commas(text: &str) -> Vec<String> {
@@ -108,5 +136,9 @@ mod tests {
         let expected = Value::mapping().with("driver", "isa-applesmc").with("osk", "a,b").with("on", true);
         assert_eq!(value, expected);
         assert_eq!(parse_argument("append", "a=b,c"), Value::from("a=b,c"));
+        assert_eq!(parse_argument("unknown", "word"), Value::from("word"));
+        let json = parse_argument("device", r#"{"driver":"x","on":true,"list":[1,null]}"#);
+        let list = vec![Value::Integer(1), Value::Null];
+        assert_eq!(json, Value::mapping().with("driver", "x").with("on", true).with("list", list));
     }
 }

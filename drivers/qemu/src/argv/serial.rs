@@ -91,7 +91,7 @@ fn forward(builder: &mut Builder<'_>, channel: &Chardev, chardev: &str) -> Resul
     let address = channel.target.address.as_deref().unwrap_or_default();
     let port = channel.target.port.unwrap_or(0);
     let value = netdev::guest_forward(address, port, chardev, builder.id(channel.node)?);
-    builder.option("netdev", value);
+    builder.netdev(value);
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Writes a launch as a command line, the way that libvirt 8.5 does: only for comparing. What starts a
+//! Writes a launch as a command line, with the syntaxes of the host's template: only for comparing. What starts a
 //! guest is written by the host.
 
 use hostler_sdk::domain::Domain;
@@ -7,7 +7,7 @@ use hostler_sdk::domain::storage_source::{Backing, Location, StorageSource};
 use hostler_sdk::{BootFile, Launch, Symbol, Value};
 
 /// Options that are written as JSON.
-const JSON: &[&str] = &["device", "object", "blockdev", "audiodev", "compat"];
+const JSON: &[&str] = &["device", "object", "blockdev", "netdev", "audiodev", "compat"];
 
 /// Options whose first key is not written, and that key.
 const IMPLIED: &[(&str, &str)] = &[
@@ -18,15 +18,12 @@ const IMPLIED: &[(&str, &str)] = &[
     ("smp", "cpus"),
     ("numa", "type"),
     ("chardev", "backend"),
-    ("netdev", "type"),
     ("display", "type"),
     ("sandbox", "enable"),
     ("vnc", "vnc"),
     ("fsdev", "fsdriver"),
     ("tpmdev", "type"),
     ("fw_cfg", "name"),
-    ("device", "driver"),
-    ("unknown", "value"),
 ];
 
 /// The arguments after the program's name.
@@ -57,24 +54,14 @@ fn keyed(name: &str, entries: &[(String, Value)], domain: &Domain) -> String {
             parts.push("socket,fd=1729,server=on,wait=off".to_owned());
             continue;
         }
-        for value in repeated(value) {
-            let text = text(value, domain).replace(',', ",,");
-            parts.push(match value {
-                Value::Null => key.clone(),
-                _ if implied == Some(key.as_str()) => text,
-                _ => format!("{key}={text}"),
-            });
-        }
+        let text = text(value, domain).replace(',', ",,");
+        parts.push(match value {
+            Value::Null => key.clone(),
+            _ if implied == Some(key.as_str()) => text,
+            _ => format!("{key}={text}"),
+        });
     }
     parts.join(",")
-}
-
-/// The forwardings of a user network are a list in JSON, and a repeated key here.
-fn repeated(value: &Value) -> Vec<&Value> {
-    match value {
-        Value::Sequence(items) => items.iter().map(|item| item.get("str").unwrap_or(item)).collect(),
-        one => vec![one],
-    }
 }
 
 fn text(value: &Value, domain: &Domain) -> String {

@@ -6,6 +6,7 @@
 mod backend;
 mod device;
 mod firmware;
+mod syntax;
 
 pub(super) use backend::{backend, hosted_backend, vhost_user_socket};
 pub(crate) use device::volume;
@@ -14,6 +15,7 @@ pub(super) use device::{
 };
 pub(crate) use firmware::firmware;
 pub(super) use firmware::{code_path, flash_images};
+pub(super) use syntax::{keeps_text, netdev};
 
 use hostler_sdk::domain::graphics::Graphics;
 use hostler_sdk::domain::{Domain, NodeId};
