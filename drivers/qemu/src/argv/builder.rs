@@ -90,7 +90,9 @@ impl<'a> Builder<'a> {
 
     /// A problem with one element of the document.
     pub(crate) fn at(&self, node: NodeId, code: &str, what: &str) -> hostler_sdk::Problem {
-        let document = self.domain.document();
+        // What completion added stands nowhere in the author's text.
+        let written = !self.inputs.author.name(node).is_empty();
+        let document = if written { self.inputs.author } else { self.domain.document() };
         let (position, path) = (document.position(node), document.path(node));
         problem(code, format!("<{}> {what}", document.name(node)))
             .detail("line", position.line.to_string())

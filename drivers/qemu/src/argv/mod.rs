@@ -50,8 +50,8 @@ mod vnc;
 mod vsock;
 mod watchdog;
 
-use hostler_sdk::domain::Domain;
 use hostler_sdk::domain::qemu::{PropertyOverride, PropertyValue};
+use hostler_sdk::domain::{Document, Domain};
 use hostler_sdk::{Error, Launch, Value};
 
 use crate::alias::Aliases;
@@ -67,6 +67,8 @@ pub(crate) const TEMPLATE: &str = "qemu-system-x86_64";
 pub(crate) struct Inputs<'a> {
     /// The completed document.
     pub(crate) domain: &'a Domain,
+    /// The document as its author wrote it.
+    pub(crate) author: &'a Document,
     /// The ids of its devices.
     pub(crate) aliases: &'a Aliases,
     /// The layers of its disks.

@@ -3,7 +3,7 @@
 use hostler_sdk::domain::Domain as Document;
 use hostler_sdk::{Below, Domain, Error, Level, log};
 
-use super::{plan, refuse, refuse_silent};
+use super::plan::{self, Completed};
 use crate::argv::comparison;
 use crate::blockdev::{has_nodes, in_order};
 use crate::chains::{Chains, declared};
@@ -17,24 +17,21 @@ use crate::facts::Facts;
 /// # Errors
 /// What is wrong, or cannot be had, with line, column, element and remedy.
 pub(crate) fn check(domain: &Domain) -> Result<String, Error> {
-    let document = plan::document(domain)?;
     let facts = plan::facts(domain);
-    refuse::refuse(&document)?;
-    if !facts.comparison {
-        refuse_silent::refuse(&document)?;
-    }
-    try_out(&document, &facts)?;
+    let completed = plan::document(domain, &facts)?;
+    try_out(&completed, &facts)?;
+    let document = completed.domain;
     for thing in document.unmodelled() {
         log::write(Level::Info, &format!("kept, and of no effect: {thing}"), &[]);
     }
     Ok(document.to_xml())
 }
 
-fn try_out(document: &Document, facts: &Facts) -> Result<(), Error> {
+fn try_out(completed: &Completed, facts: &Facts) -> Result<(), Error> {
     // Whether KVM works is decided where the domain is started, and may change before that.
     let facts = Facts { kvm: Some("yes".to_owned()), ..facts.clone() };
-    let firmware = comparison::firmware(document);
-    plan::launch(document, &assumed(document), firmware.as_ref(), &facts).map(drop)
+    let firmware = comparison::firmware(&completed.domain);
+    plan::launch(completed, &assumed(&completed.domain), firmware.as_ref(), &facts).map(drop)
 }
 
 /// Chains as the document declares them; where it does not end one, nothing is assumed to follow.
@@ -62,8 +59,10 @@ mod tests {
             "<domain type='qemu'><name>n</name><memory>65536</memory><os><type arch='x86_64' machine='pc'>hvm</type></os>\
              <devices>{devices}</devices></domain>"
         );
-        let document = complete::complete(Document::parse(&xml).unwrap(), |bytes| bytes.fill(0x5a)).unwrap();
-        try_out(&document, &Facts::default()).expect_err("it was accepted")
+        let written = Document::parse(&xml).unwrap();
+        let author = written.document().clone();
+        let domain = complete::complete(written, |bytes| bytes.fill(0x5a)).unwrap();
+        try_out(&Completed { domain, author }, &Facts::default()).expect_err("it was accepted")
     }
 
     #[test]
@@ -79,7 +78,8 @@ mod tests {
             let Error::Unsupported(problem) = refused(devices) else { panic!("{devices}") };
             assert!(problem.code.starts_with("qemu."), "{}", problem.code);
             assert!(!problem.hints.is_empty(), "{devices}");
-            assert!(problem.details.iter().any(|fact| fact.key == "line"), "{devices}");
+            let line = problem.details.iter().find(|fact| fact.key == "line");
+            assert_eq!(line.unwrap().value, "1", "{devices}: the author's line");
         }
     }
 }

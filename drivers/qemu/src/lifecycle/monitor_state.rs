@@ -68,25 +68,23 @@ fn word(state: RunState) -> &'static str {
     }
 }
 
-/// Sends a command and waits for the event that tells of its effect.
+/// Sends a command and waits for the event that tells of its effect: the first of these. Says which.
 ///
 /// # Errors
-/// What the monitor answers; `timed-out` when the event does not come.
-pub(super) fn run_and_wait(monitor: &Monitor, command: &str, event: &str) -> Result<(), Error> {
+/// What the monitor answers; `timed-out` when no such event comes.
+pub(super) fn run_and_wait(monitor: &Monitor, command: &str, events: &[&str]) -> Result<String, Error> {
     let cursor = monitor.cursor();
     monitor.run(command)?;
-    match monitor.wait_event(&[event.to_owned()], cursor, PROCESSORS_TIMEOUT_MS)? {
-        Some(_) => Ok(()),
-        None => Err(problem(
-            "qemu.event-missing",
-            format!(
-                "'{command}' was accepted, but {event} did not follow within {} s",
-                PROCESSORS_TIMEOUT_MS / 1000
-            ),
-        )
-        .hint("look at the domain's state before trying again")
-        .timed_out()),
+    let names: Vec<String> = events.iter().map(|event| (*event).to_owned()).collect();
+    if let Some(event) = monitor.wait_event(&names, cursor, PROCESSORS_TIMEOUT_MS)? {
+        return Ok(event.name);
     }
+    let seconds = PROCESSORS_TIMEOUT_MS / 1000;
+    let message =
+        format!("'{command}' was accepted, but no {} followed within {seconds} s", events.join(" or "));
+    Err(problem("qemu.event-missing", message)
+        .hint("look at the domain's state before trying again")
+        .timed_out())
 }
 
 #[cfg(test)]

@@ -28,8 +28,11 @@ pub(crate) fn on_event(domain: &Domain, event: &Event) -> Result<(), Error> {
 fn is_answered(event: &Event) -> bool {
     match event.name.as_str() {
         "SHUTDOWN" => {
-            let data: Option<serde_json::Value> = serde_json::from_str(&event.data).ok();
-            data.and_then(|data| data.get("guest")?.as_bool()) == Some(true)
+            let data: serde_json::Value = serde_json::from_str(&event.data).unwrap_or_default();
+            let reason = data.get("reason").and_then(serde_json::Value::as_str);
+            // A reset by the host is the document's business too, where a reboot ends the domain.
+            data.get("guest").and_then(serde_json::Value::as_bool) == Some(true)
+                || reason == Some("host-qmp-system-reset")
         }
         name => name == "GUEST_PANICKED",
     }
@@ -96,6 +99,8 @@ mod tests {
         assert!(is_answered(&event("SHUTDOWN", "{\"guest\":true,\"reason\":\"guest-shutdown\"}")));
         assert!(!is_answered(&event("SHUTDOWN", "{\"guest\":false,\"reason\":\"host-signal\"}")));
         assert!(!is_answered(&event("SHUTDOWN", "nonsense")));
+        let reset = "{\"guest\":false,\"reason\":\"host-qmp-system-reset\"}";
+        assert!(is_answered(&event("SHUTDOWN", reset)));
         assert!(is_answered(&event("GUEST_PANICKED", "{}")));
         assert!(!is_answered(&event("STOP", "{}")));
     }

@@ -1,6 +1,6 @@
 //! From a domain's handle to the launch that it means.
 
-use hostler_sdk::domain::Domain as Document;
+use hostler_sdk::domain::{Document as Text, Domain as Document};
 use hostler_sdk::{Domain, Error, Launch, Resources, clock};
 
 use super::{reactions, refuse, refuse_silent};
@@ -21,16 +21,30 @@ pub(super) struct Plan {
     pub(super) resources: Resources,
 }
 
+/// A document, completed.
+pub(super) struct Completed {
+    /// What follows from it.
+    pub(super) domain: Document,
+    /// As its author wrote it: what is wrong is shown where it stands there.
+    pub(super) author: Text,
+}
+
 /// The domain's document, completed. Completing a completed one gives it back.
 ///
 /// # Errors
-/// What is wrong with the document, with its place.
-pub(super) fn document(domain: &Domain) -> Result<Document, Error> {
+/// What is wrong with the document, or cannot be done, with its place.
+pub(super) fn document(domain: &Domain, facts: &Facts) -> Result<Completed, Error> {
     let random = |buffer: &mut [u8]| {
         let length = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
         buffer.iter_mut().zip(clock::random(length)).for_each(|(byte, random)| *byte = random);
     };
-    complete::complete(Document::parse(&domain.config())?, random)
+    let written = Document::parse(&domain.config())?;
+    refuse::refuse(&written)?;
+    if !facts.comparison {
+        refuse_silent::refuse(&written)?;
+    }
+    let author = written.document().clone();
+    Ok(Completed { domain: complete::complete(written, random)?, author })
 }
 
 /// What the host says about itself and this run.
@@ -44,25 +58,23 @@ pub(super) fn facts(domain: &Domain) -> Facts {
 /// What the document asks for and cannot be had; what the host says about its disks and firmware,
 /// unchanged.
 pub(super) fn plan(domain: &Domain) -> Result<Plan, Error> {
-    let (document, facts) = (document(domain)?, facts(domain));
-    refuse::refuse(&document)?;
-    if !facts.comparison {
-        refuse_silent::refuse(&document)?;
-    }
-    let chains = chains(domain, &document, &facts)?;
+    let facts = facts(domain);
+    let completed = document(domain, &facts)?;
+    let document = &completed.domain;
+    let chains = chains(domain, document, &facts)?;
     let (firmware_facts, resources) = if facts.comparison {
-        (comparison::firmware(&document), Resources::default())
+        (comparison::firmware(document), Resources::default())
     } else {
         let firmware = domain.firmware()?;
         (firmware.as_ref().map(FirmwareFacts::from), Resources::default().with_firmware(firmware))
     };
-    let mut launch = launch(&document, &chains, firmware_facts.as_ref(), &facts)?;
+    let mut launch = launch(&completed, &chains, firmware_facts.as_ref(), &facts)?;
     let owned = |commands: &[&str]| commands.iter().map(|command| (*command).to_owned()).collect();
-    launch.reactions = reactions::reactions(&document)
+    launch.reactions = reactions::reactions(document)
         .into_iter()
         .map(|(event, commands)| (event.to_owned(), owned(commands)))
         .collect();
-    Ok(Plan { document, launch, resources })
+    Ok(Plan { document: completed.domain, launch, resources })
 }
 
 /// The launch, from data alone.
@@ -70,13 +82,14 @@ pub(super) fn plan(domain: &Domain) -> Result<Plan, Error> {
 /// # Errors
 /// What the document asks for and cannot be had.
 pub(super) fn launch(
-    document: &Document,
+    completed: &Completed,
     chains: &Chains,
     firmware: Option<&FirmwareFacts>,
     facts: &Facts,
 ) -> Result<Launch, Error> {
-    let aliases = alias::assign(document);
-    argv::command_line(Inputs { domain: document, aliases: &aliases, chains, firmware, facts })
+    let Completed { domain, author } = completed;
+    let aliases = alias::assign(domain);
+    argv::command_line(Inputs { domain, author, aliases: &aliases, chains, firmware, facts })
 }
 
 /// The layers of all disks: as the host resolved them, or as declared when they are only compared.

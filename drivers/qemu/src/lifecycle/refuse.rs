@@ -57,6 +57,9 @@ fn refuse_actions(domain: &Domain) -> Result<(), Error> {
             return Err(refused(element, action, "use destroy, restart or preserve"));
         }
     }
+    if domain.on_reboot == LifecycleAction::Preserve {
+        return Err(refused("on_reboot", domain.on_reboot, "use restart, or destroy"));
+    }
     // Both arrive as the same event: QEMU can only be told to treat a reboot like switching off.
     if domain.on_poweroff == Restart && domain.on_reboot == Destroy {
         return Err(refused(

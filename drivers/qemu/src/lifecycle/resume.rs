@@ -21,7 +21,7 @@ pub(crate) fn resume(domain: &Domain) -> Result<(), Error> {
     if state == RunState::Sleeping {
         monitor.run("system_wakeup")?;
     } else {
-        monitor_state::run_and_wait(&monitor, "cont", "RESUME")?;
+        monitor_state::run_and_wait(&monitor, "cont", &["RESUME"])?;
     }
     domain.emit("resumed", &[]);
     Ok(())

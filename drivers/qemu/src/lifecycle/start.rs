@@ -25,7 +25,7 @@ pub(crate) fn start(domain: &Domain, options: &[Fact]) -> Result<(), Error> {
         domain.emit("started", &[fact("paused", "yes")]);
         return Ok(());
     }
-    monitor_state::run_and_wait(&monitor, "cont", "RESUME")?;
+    monitor_state::run_and_wait(&monitor, "cont", &["RESUME"])?;
     domain.emit("started", &[]);
     Ok(())
 }

@@ -12,7 +12,7 @@ pub(crate) fn suspend(domain: &Domain) -> Result<(), Error> {
     let monitor = domain.monitor()?;
     let state = monitor_state::ask(domain, &monitor)?;
     monitor_state::expect(domain, state, &[RunState::Running], "only a running domain can be suspended")?;
-    monitor_state::run_and_wait(&monitor, "stop", "STOP")?;
+    monitor_state::run_and_wait(&monitor, "stop", &["STOP"])?;
     domain.emit("suspended", &[]);
     Ok(())
 }

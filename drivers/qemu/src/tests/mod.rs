@@ -22,7 +22,9 @@ struct Case {
 impl Case {
     /// Completes a document and builds its launch, with images as the document declares them.
     fn of(xml: &str, facts: &Facts) -> Result<Self, Error> {
-        let domain = complete::complete(Domain::parse(xml)?, |bytes| bytes.fill(0x5a))?;
+        let written = Domain::parse(xml)?;
+        let author = written.document().clone();
+        let domain = complete::complete(written, |bytes| bytes.fill(0x5a))?;
         let aliases = alias::assign(&domain);
         let mut chains = Chains::default();
         for disk in domain.devices.disks.iter().filter(|disk| has_nodes(disk)) {
@@ -31,6 +33,7 @@ impl Case {
         let firmware = comparison::firmware(&domain);
         let inputs = Inputs {
             domain: &domain,
+            author: &author,
             aliases: &aliases,
             chains: &chains,
             firmware: firmware.as_ref(),
