@@ -13,7 +13,7 @@ pub(super) fn flash(builder: &mut Builder<'_>) -> Result<(), Error> {
     // Code that the host chose is shared between domains, so only a document can make it writable.
     let read_only = loader.is_none_or(|loader| loader.path.is_none() || loader.readonly == Some(true));
     let images = match builder.inputs.facts.comparison {
-        true => comparison::flash_images(builder.domain)?,
+        true => comparison::flash_images(builder)?,
         false => FlashImages::opened(),
     };
     for node in blockdev::flash_nodes(firmware, read_only, images)? {

@@ -44,6 +44,7 @@ pub(super) struct Backend {
     size: u64,
     align: Option<u64>,
     pmem: bool,
+    on_demand: bool,
     host_nodes: Option<(Vec<Value>, &'static str)>,
 }
 
@@ -68,6 +69,8 @@ pub(super) struct Wish<'a> {
     pub(super) align: Option<u64>,
     /// Whether it is persistent memory.
     pub(super) pmem: bool,
+    /// Whether the guest gets it bit by bit: then the host reserves none, and the device fills it.
+    pub(super) on_demand: bool,
 }
 
 impl Backend {
@@ -112,9 +115,15 @@ impl Backend {
             size,
             align: wish.align,
             pmem: wish.pmem,
+            on_demand: wish.on_demand,
             host_nodes: host_nodes(builder, wish)?,
             source,
         })
+    }
+
+    /// Whether the device has to fill the memory that the guest gets.
+    pub(super) fn is_filled_by_device(&self) -> bool {
+        self.on_demand && self.prealloc
     }
 
     /// Whether `-numa …,mem=` could not say the same.
@@ -141,8 +150,12 @@ impl Backend {
         set_some(&mut value, "share", self.shared);
         set_some(&mut value, "discard-data", self.discard.then_some(true));
         set_some(&mut value, "x-use-canonical-path-for-ramblock-id", self.keep_name.then_some(false));
-        set_some(&mut value, "prealloc", self.prealloc.then_some(true));
-        set_some(&mut value, "prealloc-threads", self.prealloc_threads);
+        if self.on_demand {
+            value.set("reserve", false);
+        } else {
+            set_some(&mut value, "prealloc", self.prealloc.then_some(true));
+            set_some(&mut value, "prealloc-threads", self.prealloc_threads);
+        }
         value.set("size", self.size);
         set_some(&mut value, "align", self.align);
         set_some(&mut value, "pmem", self.pmem.then_some(true));

@@ -26,10 +26,13 @@ pub(super) fn devices(builder: &mut Builder<'_>) -> Result<(), Error> {
             nodemask: memory.nodemask.as_deref(),
             align: memory.align_size.map(|size| size.0),
             pmem: memory.pmem,
+            on_demand: memory.model == MemoryModel::VirtioMem,
         };
         let size = memory.size.0.div_ceil(MODULE_UNIT).saturating_mul(MODULE_UNIT);
-        let object = Backend::new(builder, &wish, size)?.object(&id);
-        let device = device(builder, memory, alias, &id)?;
+        let backend = Backend::new(builder, &wish, size)?;
+        let filled = backend.is_filled_by_device().then_some(true);
+        let object = backend.object(&id);
+        let device = device(builder, memory, alias, &id)?.with_some("prealloc", filled);
         builder.option("object", object);
         builder.device(memory.node, device);
     }

@@ -81,6 +81,7 @@ impl Chain<'_> {
             source,
             options: Options::of(self.disk),
             secret: secrets.server,
+            key: secrets.key.clone(),
             comparison: self.comparison,
             floppy: self.disk.device == DiskDevice::Floppy,
         };

@@ -26,12 +26,12 @@ pub(crate) fn properties(
         Protocol::Nfs => Ok(node
             .with("driver", "nfs")
             .with("server", Value::mapping().with("host", name(first(source)?)).with("type", "inet"))
-            .with("path", rooted(source))
+            .with("path", image(source))
             .with_some("user", identity(source.nfs_user.as_deref(), source)?)
             .with_some("group", identity(source.nfs_group.as_deref(), source)?)),
         Protocol::Ssh => Ok(node
             .with("driver", "ssh")
-            .with("path", rooted(source))
+            .with("path", image(source))
             .with("server", with_port(first(source)?, 22))
             .with("host-key-check", Value::mapping().with("mode", "none"))),
         Protocol::Sheepdog => Ok(node

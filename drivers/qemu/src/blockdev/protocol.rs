@@ -1,6 +1,6 @@
 //! Protocol nodes: where the bytes of an image come from.
 
-use hostler_sdk::domain::storage_source::{Location, StorageSource};
+use hostler_sdk::domain::storage_source::{EncryptionEngine, Location, StorageSource};
 use hostler_sdk::{Error, Layer, ProblemExt, Symbol, Value, problem};
 
 use super::{Options, network};
@@ -20,6 +20,8 @@ pub(crate) struct Protocol<'a> {
     pub(crate) options: Options,
     /// The id of the object that holds the password, for sources that need one.
     pub(crate) secret: Option<String>,
+    /// The id of the object that holds the content's key.
+    pub(crate) key: Option<String>,
     /// Whether this is only compared.
     pub(crate) comparison: bool,
     /// Whether the drive is a floppy drive.
@@ -36,7 +38,8 @@ impl Protocol<'_> {
         match (self.layer.kind.as_str(), location) {
             (_, Some(Location::Network(source))) => {
                 let auth = self.source.and_then(|source| source.auth.as_ref());
-                network::properties(source, auth, self.secret.as_deref())
+                let node = network::properties(source, auth, self.secret.as_deref())?;
+                Ok(node.with_some("encrypt", self.client_encryption()))
             }
             (_, Some(Location::Volume { volume, mode, .. })) if self.comparison => {
                 Ok(comparison::volume(volume, *mode))
@@ -67,6 +70,17 @@ impl Protocol<'_> {
             .detail("disk", self.disk)
             .unsupported()),
         }
+    }
+
+    /// How the server's client decrypts, where it does and not QEMU.
+    fn client_encryption(&self) -> Option<Value> {
+        let encryption = self.source?.encryption.as_ref()?;
+        let by_client = encryption.engine == Some(EncryptionEngine::Librbd);
+        by_client.then(|| {
+            Value::mapping()
+                .with("format", encryption.format.as_str())
+                .with_some("key-secret", self.key.as_deref())
+        })
     }
 
     fn file(&self, driver: &str) -> Value {

@@ -1,6 +1,6 @@
 //! Which layers need a password or a key.
 
-use hostler_sdk::domain::storage_source::{EncryptionEngine, Location, StorageSource};
+use hostler_sdk::domain::storage_source::{Location, StorageSource};
 
 /// The ids of the secrets of one layer: for its server, and for its content.
 pub(crate) struct SecretIds {
@@ -17,7 +17,7 @@ pub(crate) fn secret_source(source: Option<&StorageSource>, number: u32) -> Secr
     let auth = own.and_then(|source| source.auth.as_ref());
     let encryption = source
         .and_then(|source| source.encryption.as_ref())
-        .filter(|encryption| encryption.engine != Some(EncryptionEngine::Librbd));
+        .filter(|encryption| !encryption.secrets.is_empty());
     SecretIds {
         server: auth.map(|_| format!("libvirt-{number}-storage-auth-secret0")),
         key: encryption.map(|_| format!("libvirt-{number}-format-encryption-secret0")),

@@ -5,6 +5,7 @@ use hostler_sdk::domain::os::{Firmware, LoaderType};
 use hostler_sdk::domain::storage_source::Location;
 use hostler_sdk::{Error, Value};
 
+use crate::argv::builder::Builder;
 use crate::blockdev::{self, FlashImages};
 use crate::chains::FirmwareFacts;
 
@@ -46,15 +47,24 @@ pub(in crate::argv) fn code_path(domain: &Domain) -> String {
     named.unwrap_or_else(|| chosen.to_owned())
 }
 
+/// The id of the secret of a variable store on a server.
+const STORE_SECRET: &str = "libvirt-pflash1-storage-auth-secret0";
+
 /// Where both flash devices come from; a store may be on a server, which no launch of ours can have.
 ///
 /// # Errors
 /// A server that QEMU has no driver for.
-pub(in crate::argv) fn flash_images(domain: &Domain) -> Result<FlashImages, Error> {
+pub(in crate::argv) fn flash_images(builder: &mut Builder<'_>) -> Result<FlashImages, Error> {
+    let domain = builder.domain;
     let local = |path: String| Value::mapping().with("driver", "file").with("filename", path);
     let source = domain.os.nvram.as_ref().and_then(|store| store.source.as_ref());
     let store = match source.map(|source| (&source.location, source.auth.as_ref())) {
-        Some((Location::Network(network), auth)) => blockdev::network_properties(network, auth, None)?,
+        Some((Location::Network(network), auth)) => {
+            if auth.is_some() {
+                super::secret(builder, STORE_SECRET, domain.document().root())?;
+            }
+            blockdev::network_properties(network, auth, Some(STORE_SECRET))?
+        }
         Some((Location::File(path) | Location::Block(path), _)) => local(path.clone()),
         _ => local(format!("/var/lib/libvirt/qemu/nvram/{}_VARS.fd", domain.name)),
     };
