@@ -149,11 +149,16 @@ fn file(text: &str, whole: &str) -> Parsed {
 /// `file:NAME`, and `file:///NAME`; what follows is a name as it stands.
 fn file_prefix(text: &str) -> Parsed {
     let name = text.strip_prefix("file:").unwrap_or(text);
-    if name.starts_with("//") && !name.starts_with("///") {
+    if names_a_host(text) {
         let why = Unsupported::Protocol("file".to_owned());
         return Parsed::Unsupported { why, redacted: redact(text) };
     }
     file(name, text)
+}
+
+/// Whether it is a `file:` reference to another host, which no hypervisor can follow.
+fn names_a_host(text: &str) -> bool {
+    text.strip_prefix("file://").is_some_and(|rest| !rest.starts_with('/'))
 }
 
 fn protocol(text: &str, prefix: &str) -> Parsed {
@@ -173,17 +178,31 @@ fn protocol(text: &str, prefix: &str) -> Parsed {
 }
 
 /// A reference as it may be shown and logged: no user, password, query, option or `json:` member, no control
-/// characters, at most 256 characters.
+/// characters (they are escaped), and nothing behind its first 256 characters. Names of files are shown whole.
 #[must_use]
 pub fn redact(text: &str) -> String {
-    let Some(prefix) = prefix(text).filter(|prefix| *prefix != "file") else { return printable(text) };
-    let Some((scheme, rest)) = text.split_once("://").filter(|_| prefix != "json") else {
-        return format!("{}:…", printable(prefix));
+    let Some(prefix) = prefix(text).filter(|prefix| *prefix != "file" || names_a_host(text)) else {
+        return printable(text);
     };
-    // A password may contain "/" and "?", so whatever stands before the last "@" is hidden as well.
-    let after_user = rest.rsplit('@').next().unwrap_or("");
-    let visible = after_user.split(['?', '#']).next().unwrap_or("");
-    printable(&format!("{scheme}://{visible}"))
+    // Only directly behind the prefix does "://" begin an authority; anywhere else it is part of an option.
+    let authority = text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix("://"));
+    let visible = authority.filter(|_| prefix != "json").and_then(without_secrets);
+    visible.map_or_else(
+        || format!("{}:…", printable(prefix)),
+        |visible| printable(&format!("{prefix}://{visible}")),
+    )
+}
+
+/// Host and path of what follows `scheme://`; nothing when it cannot be told where its secrets end.
+fn without_secrets(rest: &str) -> Option<&str> {
+    let query = rest.find(['?', '#']).unwrap_or(rest.len());
+    match rest.rfind('@') {
+        // The mark may belong to the query, or the password may have a "?" in it.
+        Some(at) if at > query => None,
+        // A password may contain "/", so whatever stands before the last "@" is hidden as well.
+        Some(at) => rest.get(at + 1..query),
+        None => rest.get(..query),
+    }
 }
 
 /// Untrusted text made safe for a terminal or a log line, and short.
@@ -256,6 +275,23 @@ mod tests {
         assert_eq!(shown, "https://host/disk");
         assert_eq!(redact("rbd:pool/image:id=admin:key=hunter2"), "rbd:…");
         assert!(!redact("https://user:hunt/er2@host/x").contains("hunt"));
+    }
+
+    #[test]
+    fn credentials_are_hidden_where_it_is_not_clear_where_they_end() {
+        for text in [
+            "file://user:hunter2@host/x",
+            "rbd:pool/x:key=hunter2:conf=http://host",
+            "JSON:{\"password\":\"hunter2\",\"url\":\"http://host\"}",
+            "https://host/x?mail=a@b&token=hunter2",
+            "https://user:a?hunter2@host/x",
+            "https://host/x#a@hunter2",
+        ] {
+            assert!(!redact(text).contains("hunter2"), "{text} is shown as {}", redact(text));
+            assert!(!format!("{:?}", parse_reference(text)).contains("hunter2"), "{text}");
+        }
+        assert_eq!(redact("file:///srv/a?b@c"), "file:///srv/a?b@c");
+        assert_eq!(redact("https://user:x@host/x?y#z"), "https://host/x");
     }
 
     #[test]
