@@ -17,7 +17,7 @@ pub(crate) const FILE_MAX_BYTES: u64 = PAYLOAD_MAX_BYTES + HEADER_MAX_BYTES as u
 /// The bytes of a record file that carries `payload`.
 #[must_use]
 pub fn encode(payload: &[u8]) -> Vec<u8> {
-    let described = format!("{MAGIC} {VERSION} {}", payload.len());
+    let described = description(payload);
     let sum = checksum(described.as_bytes(), payload);
     let mut bytes = format!("{described} {sum}\n").into_bytes();
     bytes.extend_from_slice(payload);
@@ -37,19 +37,24 @@ pub fn decode(mut bytes: Vec<u8>) -> Result<Vec<u8>, Kind> {
     if checksum(described.as_bytes(), payload) != sum {
         return Err(Kind::Corrupt);
     }
-    let mut words = described.split(' ');
-    let (magic, version, length) = (words.next(), words.next(), words.next());
-    if magic != Some(MAGIC) || words.next().is_some() {
-        return Err(Kind::Corrupt);
-    }
-    if version.and_then(|text| text.parse().ok()).is_none_or(|version: u32| version != VERSION) {
-        return Err(Kind::TooNew);
-    }
-    if length.and_then(|text| text.parse().ok()) != Some(payload.len()) {
-        return Err(Kind::Corrupt);
+    // Compared as text: a number that is only spelt otherwise was not written by `encode`.
+    if described != description(payload) {
+        return Err(if is_newer(described) { Kind::TooNew } else { Kind::Corrupt });
     }
     bytes.drain(..=end);
     Ok(bytes)
+}
+
+/// The header without its checksum.
+fn description(payload: &[u8]) -> String {
+    format!("{MAGIC} {VERSION} {}", payload.len())
+}
+
+/// Whether a header is of a later version, whatever that puts behind its number.
+fn is_newer(described: &str) -> bool {
+    let mut words = described.split(' ');
+    words.next() == Some(MAGIC)
+        && words.next().and_then(|text| text.parse().ok()).is_some_and(|version: u32| version > VERSION)
 }
 
 /// Covers the header as well, so that a flipped digit there is damage and not another version or length.
@@ -73,7 +78,10 @@ mod tests {
 
     #[test]
     fn right_checksum_with_wrong_length_or_magic_is_corrupt() {
-        for described in ["hostler-record 1 4", "other 1 3", "hostler-record 1 3 3"] {
+        let spelt_otherwise = ["hostler-record 01 3", "hostler-record +1 3", "hostler-record 1 03"];
+        for described in
+            ["hostler-record 1 4", "other 1 3", "hostler-record 1 3 3"].into_iter().chain(spelt_otherwise)
+        {
             let sum = checksum(described.as_bytes(), b"abc");
             assert_eq!(decode(format!("{described} {sum}\nabc").into_bytes()), Err(Kind::Corrupt));
         }
