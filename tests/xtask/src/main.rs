@@ -9,6 +9,7 @@ mod check;
 mod components;
 mod corpus;
 mod demo;
+mod fuzz;
 mod guest;
 mod setup;
 mod shell;
@@ -33,6 +34,7 @@ usage: cargo xtask VERB [ARGUMENTS]
   corpus argv [DIR]      translate a corpus of domains and compare (--verbose, --diff NAME|all,
                          --hostler BIN --drivers DIR, --compare DIR)
   bench [NAME]           benchmarks, each beside a peer or the limit
+  fuzz [TARGET]          hostile input, 60 s over all targets (--seconds N); needs a nightly compiler
   wit-check              the rules of the contract in wit/
 ";
 
@@ -58,6 +60,7 @@ fn run(verb: &str, args: Args) -> anyhow::Result<()> {
         "check" => check::run(args),
         "bless" => bless::run(args),
         "bench" => bench::run(args),
+        "fuzz" => fuzz::run(args),
         "wit-check" => wit_check::run(args),
         "corpus" => corpus::run(args),
         "help" | "--help" | "-h" => {

@@ -1,0 +1,12 @@
+//! What must hold whatever comes in. Each file is one part of the product.
+
+pub mod command_line;
+pub mod descriptor;
+pub mod grant;
+pub mod header;
+pub mod opener;
+pub mod qmp;
+pub mod reference;
+pub mod shown;
+pub mod store;
+pub mod xml;
