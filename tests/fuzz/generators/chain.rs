@@ -162,3 +162,25 @@ fn request(case: &ChainCase) -> ChainRequest {
     request.limits = Limits { depth, ..Limits::default() };
     request
 }
+
+#[cfg(test)]
+mod tests {
+    use hostler_image::{ErrorKind, MAX_DEPTH};
+
+    use super::{ChainCase, Place, prepare};
+    use crate::oracles::opener::check;
+
+    fn ladder(ladder: u8) -> ChainCase {
+        let top = (Place::Ladder(0), Some(true), None);
+        let (files, twin, below, depth) = (Vec::new(), None, Vec::new(), 0);
+        ChainCase { files, ladder, twin, top, below, stop_below: false, read_only: false, policy: 1, depth }
+    }
+
+    #[test]
+    fn ladders_reach_the_deepest_chain_and_one_more() {
+        for (steps, whole) in [(199, true), (200, false)] {
+            let outcome = check(prepare(&ladder(steps)));
+            assert_eq!(outcome, if whole { Ok(MAX_DEPTH) } else { Err(ErrorKind::TooDeep) });
+        }
+    }
+}

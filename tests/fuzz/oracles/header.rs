@@ -97,3 +97,20 @@ fn says_what_stands_there(header: &Header, image: &Sparse) {
         assert!((1..=MAX_REFERENCE_BYTES).contains(&name.len()) && !name.contains('\0'));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hostler_image::Format;
+
+    use super::{check, inspect};
+    use crate::generators::qcow2::image;
+
+    #[test]
+    fn generated_images_are_sound() {
+        let whole = image(Some("base"), Some("raw"), None);
+        check(&whole.bytes);
+        assert_eq!(inspect(Format::Qcow2, &whole).unwrap().backing.unwrap().name, "base");
+        let data = image(None, None, Some("data"));
+        assert_eq!(inspect(Format::Qcow2, &data).unwrap().data_file.unwrap().name, "data");
+    }
+}

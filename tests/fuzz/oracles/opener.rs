@@ -5,8 +5,8 @@ use std::io;
 use std::path::{Component, Path};
 
 use hostler_image::{
-    Access, Below, Chain, ChainRequest, Format, Identity, OpenFailure, OpenRequest, Opened, Opener,
-    READ_BUDGET, ReferencePolicy, Role, Tail, Via, resolve_chain,
+    Access, Below, Chain, ChainRequest, ErrorKind, Format, Identity, OpenFailure, OpenRequest, Opened,
+    Opener, READ_BUDGET, ReferencePolicy, Role, Tail, Via, resolve_chain,
 };
 
 use super::shown;
@@ -21,18 +21,27 @@ struct Watched {
     read: HashMap<String, u64>,
 }
 
-/// Asserts what holds of any request over any files.
+/// Asserts what holds of any request over any files; returns the number of layers or why there are none.
+///
+/// # Errors
+/// What the walk refused.
 ///
 /// # Panics
 /// When a promise is broken.
-pub fn check(case: Prepared) {
+pub fn check(case: Prepared) -> Result<usize, ErrorKind> {
     let Prepared { request, files } = case;
     let mut opener = Watched { request: request.clone(), files, opens: 0, read: HashMap::new() };
     let outcome = resolve_chain(&mut opener, request.clone());
     assert!(opener.opens <= 2 * request.limits.depth + 1, "{} files are opened", opener.opens);
     match outcome {
-        Ok(chain) => complete(&chain, &request, &opener),
-        Err(error) => shown::safe(&error),
+        Ok(chain) => {
+            complete(&chain, &request, &opener);
+            Ok(chain.layers.len())
+        }
+        Err(error) => {
+            shown::safe(&error);
+            Err(error.kind())
+        }
     }
 }
 

@@ -95,3 +95,21 @@ fn levels(json: &serde_json::Value) -> usize {
         _ => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hostler_launch::LINE_MAX_BYTES;
+
+    use super::run;
+
+    #[test]
+    fn the_longest_line_is_the_same_in_pieces_and_one_byte_more_is_refused_in_both() {
+        for (over, said) in [(0, "LONG"), (1, "TooLong")] {
+            let start = r#"{"event": "LONG"}"#;
+            let line = format!("{start}{}\n", " ".repeat(LINE_MAX_BYTES + over - start.len()));
+            let whole = run([line.as_bytes()].into_iter(), 0);
+            assert!(whole.len() == 1 && whole[0].contains(said), "{whole:?}");
+            assert_eq!(run(line.as_bytes().chunks(65_537), 0), whole);
+        }
+    }
+}

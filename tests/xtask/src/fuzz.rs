@@ -46,6 +46,10 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
     let chosen = chosen(targets(&directory)?, target)?;
     ensure()?;
     let build = workspace::target_dir()?.join("fuzz");
+    shell::step("generators and oracles");
+    let mut tests = Command::new(workspace::cargo());
+    let tests = tests.current_dir(&directory).args(["test", "--lib", "--target-dir"]).arg(&build);
+    shell::read(tests.env("CARGO_TERM_COLOR", "never"))?;
     for target in &chosen {
         shell::step(format!("building {target}"));
         shell::read(cargo_fuzz(&directory, "build", target, &build).env("CARGO_TERM_COLOR", "never"))?;
