@@ -29,10 +29,7 @@ hostler_sdk::driver! {
 
 impl About for Qemu {
     fn describe() -> Description {
-        Description {
-            title: "QEMU and KVM".to_owned(),
-            facts: vec![fact("architectures", "x86_64 i686")],
-        }
+        Description { title: "QEMU and KVM".to_owned(), facts: vec![fact("architectures", "x86_64 i686")] }
     }
 }
 
@@ -74,7 +71,8 @@ impl Lifecycle for Qemu {
     }
 
     fn on_event(domain: &Domain, event: Event) -> Result<(), Error> {
-        lifecycle::on_event(domain, &event)
+        lifecycle::on_event(domain, &event);
+        Ok(())
     }
 
     fn recovery_complete() {

@@ -109,9 +109,10 @@ pub(crate) fn is_x86(arch: &str) -> bool {
     matches!(arch, "x86_64" | "i686")
 }
 
-/// The processor that QEMU gives a guest of this architecture when the document names none.
-pub(crate) fn default_cpu_model(arch: &str) -> &'static str {
-    if arch == "i686" { "qemu32" } else { "qemu64" }
+/// The processor that a QEMU program gives a guest when the document names none. The program decides, not the
+/// guest's architecture: 32-bit guests on the usual program have its usual processor.
+pub(crate) fn default_cpu_model(emulator: Option<&str>) -> &'static str {
+    if emulator.is_some_and(|program| program.ends_with("-i386")) { "qemu32" } else { "qemu64" }
 }
 
 #[cfg(test)]

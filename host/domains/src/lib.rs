@@ -3,6 +3,7 @@
 //! [`Host`] is the library under the command line, and will be the one under the daemon. It is opened
 //! as the one owner of a state directory, to change things, or as one of many readers.
 
+mod catch_up;
 mod chain;
 mod config;
 mod context;

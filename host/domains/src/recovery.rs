@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hostler_state::{Definition, Intent};
 
+use crate::catch_up;
 use crate::context::Purpose;
 use crate::error::Error;
 use crate::host::Host;
@@ -21,7 +22,7 @@ pub(crate) mod verb {
     pub(crate) const UNDEFINE: &str = "undefine";
 }
 
-/// Settles the journal, then removes transient domains whose process has ended.
+/// Settles the journal, removes transient domains whose process has ended, and tells drivers what they missed.
 ///
 /// # Errors
 /// What keeps the state directory from being settled; the intent stays for the next owner.
@@ -38,7 +39,8 @@ pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
         }
         host.owner()?.journal().finish(&intent)?;
     }
-    forget_ended_transients(host)
+    forget_ended_transients(host)?;
+    catch_up::with_events(host).await
 }
 
 /// A start that was not acknowledged: kept if its guest has begun, undone if it has not.

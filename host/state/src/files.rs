@@ -222,6 +222,21 @@ impl Files {
         Ok(())
     }
 
+    /// Removes records of one directory that keep no older generation, in whatever order a power cut likes;
+    /// durable when this returns. Those that are not there are fine.
+    pub(crate) fn remove_all(&self, paths: &[PathBuf]) -> Result<(), StateError> {
+        let mut last_removed = None;
+        for path in paths {
+            self.writable(path)?;
+            match self.disk.remove_file(path) {
+                Ok(()) => last_removed = Some(path),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(StateError::io(path, "remove the record", error)),
+            }
+        }
+        last_removed.map_or(Ok(()), |path| self.sync_parent(path))
+    }
+
     /// Makes a directory and its entry durable; an existing one is fine. Returns whether it is new.
     pub(crate) fn ensure_directory(&self, path: &Path) -> Result<bool, StateError> {
         self.writable(path)?;

@@ -26,6 +26,8 @@ pub enum RunRecord {
     Process,
     /// `exit.json`: how it ended, written by the shim as its last act.
     Exit,
+    /// `seen.json`: up to where the hypervisor's events have been passed to the driver, by whoever owned last.
+    Seen,
     /// `document.json`: the domain XML it was started with, which a later definition does not change.
     Document,
 }
@@ -113,6 +115,7 @@ impl RunDir {
             RunRecord::Process => "process.json",
             RunRecord::Exit => "exit.json",
             RunRecord::Document => "document.json",
+            RunRecord::Seen => "seen.json",
         })
     }
 
@@ -177,9 +180,14 @@ impl Owner {
         let run = self.run_dir(domain);
         if !self.files.ensure_directory(run.path())? {
             let lock = run.acquire()?;
-            for record in [RunRecord::Process, RunRecord::Exit, RunRecord::Launch, RunRecord::Document] {
-                self.files.remove(&run.record_path(record))?;
-            }
+            let stale = [
+                RunRecord::Process,
+                RunRecord::Exit,
+                RunRecord::Launch,
+                RunRecord::Document,
+                RunRecord::Seen,
+            ];
+            self.files.remove_all(&stale.map(|record| run.record_path(record)))?;
             drop(lock);
         }
         Ok(run)

@@ -12,7 +12,7 @@ pub struct Launch {
     pub options: Vec<(String, Option<Value>)>,
     /// Variables for the program's environment.
     pub environment: Vec<(String, String)>,
-    /// On this event, these commands, when nobody is attached.
+    /// On this event the host sends these commands by itself.
     pub reactions: Vec<(String, Vec<String>)>,
 }
 

@@ -1,6 +1,6 @@
 //! What a driver author depends on: bindings, typed domain, errors, the main macro.
 //!
-//! A driver is a crate of type `cdylib` with one type that implements [`Lifecycle`] and [`About`],
+//! A driver is a library crate, built as a `cdylib` for `wasm32-unknown-unknown`, with one type that implements [`Lifecycle`] and [`About`],
 //! and one call of [`driver!`]. Everything it can do hangs off the [`Domain`] handle it is given.
 //!
 //! ```ignore

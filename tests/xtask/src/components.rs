@@ -62,10 +62,9 @@ fn build(wanted: &[String]) -> Result<()> {
     sources.retain(|source| wanted.is_empty() || wanted.iter().any(|name| source.is_called(name)));
     shell::step(format!("building {} components", sources.len()));
     let build_dir = workspace::target_dir()?.join("components-build");
-    compile(&sources, &build_dir)?;
     let mut failures = Vec::new();
     for source in &sources {
-        if let Err(error) = finish(source, &build_dir) {
+        if let Err(error) = compile(source, &build_dir).and_then(|()| finish(source, &build_dir)) {
             failures.push(format!("component {}: {error:#}", source.package.name));
         }
     }
@@ -116,16 +115,18 @@ pub(crate) fn target_is_installed() -> bool {
     libdir.is_ok_and(|path| Path::new(path.trim()).is_dir())
 }
 
-/// One cargo run for all, in a directory of its own: the outer cargo may hold the lock of the usual one.
-fn compile(sources: &[Source], build_dir: &Path) -> Result<()> {
+/// In a directory of its own: the outer cargo may hold the lock of the usual one.
+///
+/// The crate type is given here, one package at a time, and not in the manifests: a driver's tests run natively,
+/// and native linkers do not take the names of a component's exports.
+fn compile(source: &Source, build_dir: &Path) -> Result<()> {
     let mut cargo = Command::new(workspace::cargo());
     cargo
         .current_dir(workspace::root()?)
-        .args(["build", "--lib", "--profile", PROFILE, "--target", TARGET, "--target-dir"])
-        .arg(build_dir);
-    for source in sources {
-        cargo.args(["-p", &source.package.name]);
-    }
+        .args(["rustc", "--lib", "--crate-type", "cdylib", "--profile", PROFILE, "--target", TARGET])
+        .arg("--target-dir")
+        .arg(build_dir)
+        .args(["-p", &source.package.name]);
     for setting in HOST_SETTINGS {
         cargo.env_remove(setting);
     }
@@ -134,9 +135,8 @@ fn compile(sources: &[Source], build_dir: &Path) -> Result<()> {
 
 /// Encodes, checks and writes one component, and says what came out.
 fn finish(source: &Source, build_dir: &Path) -> Result<()> {
-    let library =
-        source.package.targets.iter().find(|target| target.crate_types.contains(&CrateType::CDyLib));
-    let library = library.context("the package has no library of crate type cdylib")?;
+    let library = source.package.targets.iter().find(|target| target.crate_types.contains(&CrateType::Lib));
+    let library = library.context("the package has no library")?;
     let file = build_dir.join(TARGET).join(PROFILE).join(format!("{}.wasm", library.name.replace('-', "_")));
     let core = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let component = encode::component(&core)?;

@@ -13,7 +13,7 @@ pub(super) fn cpu(builder: &mut Builder<'_>) -> Result<(), Error> {
     let domain = builder.domain;
     let mut value = match &domain.cpu {
         Some(cpu) if names_model(cpu) => named(builder, cpu)?,
-        _ => Value::mapping().with("model", default_cpu_model(program_arch(builder))),
+        _ => Value::mapping().with("model", default_cpu_model(domain.devices.emulator.as_deref())),
     };
     cpu_features::add(domain, &mut value);
     if let Some(cpu) = &domain.cpu {
@@ -22,12 +22,6 @@ pub(super) fn cpu(builder: &mut Builder<'_>) -> Result<(), Error> {
     }
     builder.option("cpu", value);
     Ok(())
-}
-
-/// What the program is built for: a guest of 32 bits on the usual program has the usual processor.
-fn program_arch(builder: &Builder<'_>) -> &'static str {
-    let program = builder.domain.devices.emulator.as_deref().unwrap_or_default();
-    if program.ends_with("-i386") { "i686" } else { "x86_64" }
 }
 
 /// An element without mode and model only says how processors are arranged.

@@ -11,13 +11,13 @@ const DEFAULT_ARCH: &str = "x86_64";
 
 /// Fills what the document leaves open about the machine itself.
 pub(super) fn settle(draft: &mut Draft) -> Result<(), Error> {
-    let arch = machine(draft)?;
+    machine(draft)?;
     current_memory(draft)?;
-    cpu(draft, &arch)
+    cpu(draft)
 }
 
-/// Settles architecture and machine type; gives the architecture.
-fn machine(draft: &mut Draft) -> Result<String, Error> {
+/// Settles architecture and machine type.
+fn machine(draft: &mut Draft) -> Result<(), Error> {
     let os = draft.need_child(draft.root(), "os")?;
     let kind = draft.need_child(os, "type")?;
     draft.fill(kind, "arch", DEFAULT_ARCH)?;
@@ -41,7 +41,7 @@ fn machine(draft: &mut Draft) -> Result<String, Error> {
             .hint("use machine='q35' or machine='pc'")
             .unsupported());
     }
-    Ok(arch)
+    Ok(())
 }
 
 /// Without another word the balloon leaves the guest all of its memory.
@@ -59,8 +59,11 @@ fn current_memory(draft: &mut Draft) -> Result<(), Error> {
 }
 
 /// The processor that the machine would have anyway is written down, so that another QEMU keeps it.
-fn cpu(draft: &mut Draft, arch: &str) -> Result<(), Error> {
-    let model = Fragment::new("model").attribute("fallback", "forbid").text(default_cpu_model(arch));
+fn cpu(draft: &mut Draft) -> Result<(), Error> {
+    let emulator = draft.child(draft.root(), "devices").and_then(|devices| draft.child(devices, "emulator"));
+    let emulator = emulator.map(|node| draft.document().text(node).trim().to_owned());
+    let emulator = emulator.as_deref();
+    let model = Fragment::new("model").attribute("fallback", "forbid").text(default_cpu_model(emulator));
     let Some(cpu) = draft.child(draft.root(), "cpu") else {
         let cpu = Fragment::new("cpu")
             .attribute("mode", "custom")

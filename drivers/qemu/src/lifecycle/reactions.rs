@@ -2,8 +2,7 @@
 
 use hostler_sdk::domain::{Domain, LifecycleAction};
 
-/// Events, and the commands that answer them: what the host's shim does by itself when nobody is attached,
-/// and what the driver does when it is.
+/// Events, and the commands that answer them: what the host's shim does by itself, whoever is attached.
 pub(super) fn reactions(domain: &Domain) -> Vec<(&'static str, &'static [&'static str])> {
     let mut reactions = Vec::new();
     for (event, action) in [("SHUTDOWN", domain.on_poweroff), ("GUEST_PANICKED", domain.on_crash)] {

@@ -105,12 +105,19 @@ fn interfaces_get_a_model_and_an_address_of_their_own() {
 fn a_topology_alone_keeps_the_processor_of_the_machine() {
     let cpu = "<cpu><topology sockets='1' cores='1' threads='1'/></cpu>";
     let xml = domain("pc", "").replace("<devices>", &format!("{cpu}<devices>"));
-    let completed = completed(&xml.replace("x86_64", "i686"));
-    assert_eq!(
-        child(&completed, "cpu"),
-        "<cpu mode='custom' match='exact' check='none'><model fallback='forbid'>qemu32</model>\
-         <topology sockets='1' cores='1' threads='1'/></cpu>"
-    );
+    for (emulator, model) in
+        [("/usr/bin/qemu-system-i386", "qemu32"), ("/usr/bin/qemu-system-x86_64", "qemu64")]
+    {
+        let given = format!("<devices><emulator>{emulator}</emulator>");
+        let completed = completed(&xml.replace("x86_64", "i686").replace("<devices>", &given));
+        assert_eq!(
+            child(&completed, "cpu"),
+            format!(
+                "<cpu mode='custom' match='exact' check='none'><model fallback='forbid'>{model}</model>\
+                 <topology sockets='1' cores='1' threads='1'/></cpu>"
+            )
+        );
+    }
 }
 
 #[test]
