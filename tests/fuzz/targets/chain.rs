@@ -5,4 +5,6 @@ use hostler_fuzz::generators::chain::{ChainCase, prepare};
 use hostler_fuzz::oracles::opener;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|case: ChainCase| drop(opener::check(prepare(&case))));
+fuzz_target!(|case: ChainCase| {
+    let _layers_or_refusal = opener::check(prepare(&case));
+});
