@@ -37,7 +37,11 @@ impl DomainType {
             "qemu" => Ok(Self::Qemu),
             _ if word.len() <= MAX_TYPE_BYTES && word.bytes().all(fine) => Ok(Self::Other(word.to_owned())),
             _ => Err(root
-                .fault(Some("type"), XmlErrorKind::InvalidValue, "the type of a domain is no word of a-z, 0-9 and '-'".to_owned())
+                .fault(
+                    Some("type"),
+                    XmlErrorKind::InvalidValue,
+                    "the type of a domain is no word of a-z, 0-9 and '-'".to_owned(),
+                )
                 .hint("use type='kvm', or type='qemu' where there is no KVM")),
         }
     }
@@ -54,7 +58,9 @@ mod tests {
     use crate::{Domain, DomainType};
 
     fn typed(word: &str) -> Result<DomainType, String> {
-        let xml = format!("<domain type='{word}'><name>a</name><memory>1</memory><os><type>hvm</type></os></domain>");
+        let xml = format!(
+            "<domain type='{word}'><name>a</name><memory>1</memory><os><type>hvm</type></os></domain>"
+        );
         Domain::parse(&xml).map(|domain| domain.kind).map_err(|error| error.to_string())
     }
 

@@ -3,6 +3,15 @@
 //! Each test has a state directory of its own and waits for events, never for a time.
 //! `cargo xtask test` builds everything that these need; without it they say what is missing.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "everything here is a test: what does not hold fails it, and what is skipped is said"
+)]
+
 mod faults;
 mod firmware;
 mod image;

@@ -1,5 +1,7 @@
 //! Completion gives every device the place that libvirt gave it.
 
+#![expect(clippy::print_stderr, reason = "a skipped set and the figures must be visible")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -47,27 +49,27 @@ fn score(set: &str) -> Option<Score> {
         let domain = match Domain::parse(&xml) {
             Ok(domain) => domain,
             Err(error) => {
-                println!("{name}: {error}");
+                eprintln!("{name}: {error}");
                 continue;
             }
         };
         let domain = match complete(domain, |bytes| bytes.fill(0x5a)) {
             Ok(domain) => domain,
             Err(error) => {
-                println!("{name}: {error:?}");
+                eprintln!("{name}: {error:?}");
                 continue;
             }
         };
         let report = Machine::new(domain).compare(&argv(&case));
         for difference in &report.differences {
-            println!("{name}: {}: wanted {}, found {}", difference.id, difference.wanted, difference.found);
+            eprintln!("{name}: {}: wanted {}, found {}", difference.id, difference.wanted, difference.found);
         }
         score.devices += report.compared;
         score.matched += report.matched;
         score.whole += usize::from(report.differences.is_empty());
     }
     let Score { devices, matched, cases, whole } = score;
-    println!("{set}: addresses matched {matched} of {devices} devices, {whole} of {cases} cases whole");
+    eprintln!("{set}: addresses matched {matched} of {devices} devices, {whole} of {cases} cases whole");
     (cases > 0).then_some(score)
 }
 
@@ -112,14 +114,14 @@ fn what_libvirt_refuses_for_its_places_is_refused() {
         let xml = fs::read_to_string(case.join("domain.xml")).unwrap();
         let outcome = Domain::parse(&xml).map_err(hostler_sdk::Error::from);
         match outcome.and_then(|domain| complete(domain, |bytes| bytes.fill(0x5a))) {
-            Ok(_) => println!("{}: accepted; libvirt: {}", case.display(), expected["error"]),
+            Ok(_) => eprintln!("{}: accepted; libvirt: {}", case.display(), expected["error"]),
             Err(error) => {
-                println!("{}: {error:?}; libvirt: {}", case.display(), expected["error"]);
+                eprintln!("{}: {error:?}; libvirt: {}", case.display(), expected["error"]);
                 refused += 1;
             }
         }
     }
-    println!("xml_errors: {refused} of {wrong} refused");
+    eprintln!("xml_errors: {refused} of {wrong} refused");
     assert!(refused >= wrong.saturating_sub(1), "{refused} of {wrong}");
 }
 
