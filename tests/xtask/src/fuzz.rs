@@ -57,11 +57,15 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
     let each = share(seconds, chosen.len());
     let mut failed = Vec::new();
     for target in &chosen {
-        shell::step(format!("{target} for {each} s"));
         let found = build.join("corpus").join(target);
         fs::create_dir_all(&found).with_context(|| format!("cannot make {}", found.display()))?;
-        if let Err(error) = shell::run(&mut one_run(&directory, target, &build, &found, each)) {
-            eprintln!("{error:#}");
+        let mut command = one_run(&directory, target, &build, &found, each);
+        let output = command.output().with_context(|| format!("cannot run {}", shell::words(&command)))?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        if output.status.success() {
+            println!("{target}: {} inputs in {each} s", executed(&said));
+        } else {
+            eprintln!("{said}");
             failed.push(target.as_str());
         }
     }
@@ -112,6 +116,12 @@ fn targets(directory: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// How many inputs a run tried, by its closing figures.
+fn executed(said: &str) -> &str {
+    let figure = said.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+    figure.map_or("no", str::trim)
+}
+
 fn chosen(targets: Vec<String>, only: Option<String>) -> Result<Vec<String>> {
     match only {
         None => Ok(targets),
@@ -147,7 +157,7 @@ fn present(words: &[&str]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{chosen, present, share, targets};
+    use super::{chosen, executed, present, share, targets};
     use crate::workspace;
 
     #[test]
@@ -166,6 +176,12 @@ mod tests {
         assert_eq!(chosen(all(), Some("b".to_owned())).unwrap(), ["b"]);
         assert!(chosen(all(), Some("c".to_owned())).unwrap_err().to_string().contains("there are a, b"));
         assert_eq!([share(60, 10), share(3, 10), share(9, 0)], [6, 1, 9]);
+    }
+
+    #[test]
+    fn the_closing_figures_are_read() {
+        assert_eq!(executed("INFO: x\nstat::number_of_executed_units: 42\n"), "42");
+        assert_eq!(executed("nothing"), "no");
     }
 
     #[test]
