@@ -30,10 +30,12 @@ impl From<StateError> for Error {
 
 impl From<XmlError> for Error {
     fn from(error: XmlError) -> Self {
-        let converted = Self::new(Kind::Invalid, error.code(), error.message.clone())
+        let mut converted = Self::new(Kind::Invalid, error.code(), error.message.clone())
             .about("line", error.position.line.to_string())
-            .about("column", error.position.column.to_string())
-            .about("element", &error.path);
+            .about("column", error.position.column.to_string());
+        if !error.path.is_empty() {
+            converted = converted.about("element", &error.path);
+        }
         hinted(converted, &error.hints)
     }
 }

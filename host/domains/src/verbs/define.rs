@@ -28,24 +28,19 @@ impl Host {
 
     /// Everything `define` does before it stores.
     pub(crate) async fn prepare(&self, xml: &str, persistent: bool) -> Result<Prepared, Error> {
-        let mut domain = Domain::parse(xml)?;
+        let domain = Domain::parse(xml)?;
         let older = self.older(&domain)?;
         let uuid = match (&domain.uuid, &older) {
             (Some(uuid), _) => Uuid::from_bytes(*uuid.as_bytes()),
             (None, Some(older)) => older.uuid,
             (None, None) => Uuid::new_v4(),
         };
-        if domain.uuid.is_none()
-            && let Some(chosen) = DomainUuid::from_bytes(uuid.into_bytes())
-        {
-            domain.set_uuid(&chosen)?;
-        }
         let driver = self.drivers.for_type(domain.kind.as_str())?;
         let name = domain.name.as_str().to_owned();
-        let subject = Subject { uuid, name: name.clone(), xml: domain.to_xml() };
+        // The driver sees the document as it was written, so that what it finds wrong is on the user's lines.
+        let subject = Subject { uuid, name: name.clone(), xml: xml.to_owned() };
         let completed = driver.check(&self.context_for(&subject, Purpose::Describe)?).await?;
-        let checked =
-            Domain::parse(&completed).map_err(|error| damaged(&driver.manifest().name, error.into()))?;
+        let checked = accepted(&driver.manifest().name, &domain, uuid, &completed)?;
         let now = unix_ms();
         Ok(Prepared {
             created: older.is_none(),
@@ -53,7 +48,7 @@ impl Host {
             definition: Definition {
                 uuid,
                 name,
-                xml: completed,
+                xml: checked.to_xml(),
                 driver: driver.manifest().name.clone(),
                 persistent: persistent || older.as_ref().is_some_and(|older| older.persistent),
                 generation: older.as_ref().map_or(1, |older| older.generation + 1),
@@ -95,10 +90,24 @@ fn exists(message: String, hint: &str) -> Error {
     Error::new(Kind::Exists, "domain.exists", message).hint(hint)
 }
 
-/// The driver's completed document goes through the same parser as the user's: a driver is not trusted.
-fn damaged(driver: &str, source: Error) -> Error {
-    let message = format!("the driver '{driver}' answered with a document that cannot be read");
-    Error::new(Kind::Driver, "driver.document", message).caused_by(source)
+/// The driver's completed document goes through the same parser as the user's, and must still be about the same
+/// domain: a driver is not trusted. The identifier is the host's to write.
+fn accepted(driver: &str, given: &Domain, uuid: Uuid, completed: &str) -> Result<Domain, Error> {
+    let wrong = |what: &str| {
+        let message = format!("the driver '{driver}' answered with a document that {what}");
+        Error::new(Kind::Driver, "driver.document", message)
+    };
+    let mut domain = Domain::parse(completed).map_err(|error| wrong("cannot be read").caused_by(error))?;
+    if (&domain.name, &domain.kind) != (&given.name, &given.kind)
+        || (given.uuid.is_some() && domain.uuid != given.uuid)
+    {
+        return Err(wrong("is about another domain"));
+    }
+    if let Some(chosen) = DomainUuid::from_bytes(uuid.into_bytes()).filter(|_| given.uuid.is_none()) {
+        domain.set_uuid(&chosen)?;
+        domain.refresh()?;
+    }
+    Ok(domain)
 }
 
 fn warnings(domain: &Domain) -> Vec<Warning> {
@@ -107,4 +116,35 @@ fn warnings(domain: &Domain) -> Vec<Warning> {
         .iter()
         .map(|item| Warning { message: format!("{item} is kept and not acted on by this version") })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIVEN: &str = "<domain type='test'>\n  <name>a</name>\n  <memory>1024</memory>\n  \
+                         <os><type>hvm</type></os>\n</domain>";
+
+    fn answer(completed: &str) -> Result<Domain, Error> {
+        accepted("test", &Domain::parse(GIVEN).unwrap(), Uuid::from_u128(7), completed)
+    }
+
+    #[test]
+    fn completed_document_gets_the_identifier() {
+        let domain = answer(GIVEN).unwrap();
+        assert!(
+            domain.to_xml().contains("<uuid>00000000-0000-0000-0000-000000000007</uuid>"),
+            "{}",
+            domain.to_xml()
+        );
+    }
+
+    #[test]
+    fn driver_that_answers_about_another_domain_is_at_fault() {
+        for other in [GIVEN.replace(">a<", ">b<"), GIVEN.replace("'test'", "'kvm'"), "no document".to_owned()]
+        {
+            let error = answer(&other).unwrap_err();
+            assert_eq!((error.kind, error.code()), (Kind::Driver, "driver.document"), "{other}");
+        }
+    }
 }
