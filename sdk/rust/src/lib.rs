@@ -3,11 +3,48 @@
 //! A driver is a library crate, built as a `cdylib` for `wasm32-unknown-unknown`, with one type that implements [`Lifecycle`] and [`About`],
 //! and one call of [`driver!`]. Everything it can do hangs off the [`Domain`] handle it is given.
 //!
-//! ```ignore
+//! ```no_run
+//! use hostler_sdk::{About, Description, Domain, Error, Event, Fact, Lifecycle, ProblemExt, RunState, problem};
+//!
 //! struct Sleepy;
-//! impl hostler_sdk::About for Sleepy { /* what it is, for people */ }
-//! impl hostler_sdk::Lifecycle for Sleepy { /* check, start, … */ }
+//!
 //! hostler_sdk::driver! { Sleepy, name: "sleepy", types: ["sleepy"], grants: [] }
+//!
+//! impl About for Sleepy {
+//!     fn describe() -> Description {
+//!         Description { title: "a hypervisor that only sleeps".to_owned(), facts: Vec::new() }
+//!     }
+//! }
+//!
+//! impl Lifecycle for Sleepy {
+//!     fn check(domain: &Domain) -> Result<String, Error> {
+//!         let document = hostler_sdk::domain::Domain::parse(&domain.config())?;
+//!         if document.vcpus.maximum > 1 {
+//!             return Err(problem("sleepy.vcpus", "one processor is enough for sleeping")
+//!                 .hint("write <vcpu>1</vcpu>")
+//!                 .unsupported());
+//!         }
+//!         Ok(domain.config())
+//!     }
+//!     fn start(domain: &Domain, _options: Vec<Fact>) -> Result<(), Error> {
+//!         domain.put_state(b"asleep")
+//!     }
+//!     fn query(domain: &Domain) -> Result<RunState, Error> {
+//!         Ok(if domain.state()?.is_empty() { RunState::Off } else { RunState::Sleeping })
+//!     }
+//!     fn destroy(domain: &Domain) -> Result<(), Error> {
+//!         domain.put_state(b"")
+//!     }
+//!     # fn shutdown(domain: &Domain) -> Result<(), Error> { Self::destroy(domain) }
+//!     # fn suspend(_: &Domain) -> Result<(), Error> { Ok(()) }
+//!     # fn resume(_: &Domain) -> Result<(), Error> { Ok(()) }
+//!     # fn reset(_: &Domain) -> Result<(), Error> { Ok(()) }
+//!     # fn reattach(domain: &Domain) -> Result<RunState, Error> { Self::query(domain) }
+//!     # fn on_event(_: &Domain, _: Event) -> Result<(), Error> { Ok(()) }
+//!     # fn recovery_complete() {}
+//!     // and shutdown, suspend, resume, reset, reattach, on_event, recovery_complete
+//! }
+//! # fn main() {}
 //! ```
 //! `drivers/test` is the shortest complete example.
 

@@ -17,7 +17,7 @@ pub const fn copy<const N: usize>(text: &str) -> [u8; N] {
 /// `types` are the values of `domain/@type` that the driver takes. `grants` are capabilities, written `interface` or `interface:scope`; what is not asked for cannot
 /// be granted. `abilities` names the optional interfaces that the type implements as well.
 ///
-/// ```ignore
+/// ```text
 /// hostler_sdk::driver! {
 ///     Qemu, name: "qemu", types: ["kvm", "qemu"], grants: ["process:qemu-system-x86_64", "qmp"],
 ///     abilities: [native_config],
