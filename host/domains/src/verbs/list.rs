@@ -27,18 +27,19 @@ impl Host {
 
     /// The line about one domain.
     pub(crate) async fn summarise(&self, definition: &Definition) -> Result<DomainSummary, Error> {
-        let size = hostler_domain::Domain::parse(&definition.xml).ok();
+        let document = hostler_domain::Domain::parse(&definition.xml);
         let mut summary = DomainSummary {
             name: definition.name.clone(),
             uuid: definition.uuid,
             state: RunState::Off,
-            reason: None,
+            // Stored by another version, perhaps: it is listed all the same, and never dropped.
+            reason: document.as_ref().err().map(|error| format!("its document cannot be read: {error}")),
             persistent: definition.persistent,
             driver: definition.driver.clone(),
             pid: None,
             started_unix_ms: None,
-            memory_bytes: size.as_ref().map_or(0, |domain| domain.memory.0),
-            vcpus: size.as_ref().map_or(0, |domain| domain.vcpus.maximum),
+            memory_bytes: document.as_ref().map_or(0, |domain| domain.memory.0),
+            vcpus: document.as_ref().map_or(0, |domain| domain.vcpus.maximum),
         };
         self.look(definition, &mut summary).await?;
         Ok(summary)
@@ -49,7 +50,7 @@ impl Host {
         let run = self.state().run_dir(definition.uuid);
         let held = run.is_held()?;
         if !held && !self.runs_without_process(definition)? {
-            summary.reason = process::last_ending(&run);
+            summary.reason = summary.reason.take().or_else(|| process::last_ending(&run));
             return Ok(());
         }
         if held {
