@@ -1,5 +1,9 @@
 //! The life cycle, on the in-memory hypervisor and on a real one whose guest is a ROM.
 
+use std::time::Duration;
+
+use hostler_launch::ShimClient;
+
 use crate::workbench::{Workbench, kvm_answers, rom_domain};
 
 const TEST_DOMAIN: &str = "<domain type='test'>
@@ -156,4 +160,26 @@ fn device_addresses_are_the_same_at_every_start() {
     }
     bench.define(&defined);
     assert_eq!(bench.ok(&["xml", "rom", "--stored"]), defined, "defining what was stored changes nothing");
+}
+
+#[test]
+fn guest_that_switches_itself_off_begins_anew_where_its_document_says_so() {
+    let bench = Workbench::new();
+    let xml = rom_domain("rom", "qemu");
+    bench.define(&xml.replace("<devices>", "<on_poweroff>restart</on_poweroff>\n  <devices>"));
+    bench.ok(&["start", "rom"]);
+    console_shows(&bench, "hostler-rom: ready");
+    let shim = ShimClient::connect(&bench.run_dir("rom")).unwrap();
+    let before = shim.cursor().unwrap();
+    bench.ok(&["shutdown", "rom"]);
+    let reset = shim.wait_event(&["RESET".to_owned()], before, Duration::from_secs(60)).unwrap();
+    assert!(reset.is_some(), "the shim has started it anew, and nobody was attached");
+    assert_eq!(bench.state_of("rom").as_deref(), Some("running"));
+
+    assert!(!bench.ok(&["events"]).contains("guest-shut-down"), "nobody has told the driver yet");
+    bench.ok(&["suspend", "rom"]);
+    let told = bench.ok(&["events"]);
+    assert_eq!(told.matches("guest-shut-down").count(), 1, "the next owner has, once: {told}");
+    bench.ok(&["resume", "rom"]);
+    assert_eq!(bench.ok(&["events"]).matches("guest-shut-down").count(), 1);
 }
