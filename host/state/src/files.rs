@@ -155,15 +155,25 @@ impl Files {
 
     /// Replaces the record by `payload`; when this returns, the new content survives a power cut.
     pub(crate) fn replace(&self, path: &Path, payload: &[u8], keep: Keep) -> Result<(), StateError> {
-        if payload.len() as u64 > record::PAYLOAD_MAX_BYTES {
-            let detail = format!(
-                "document of {} bytes exceeds the limit of {} bytes",
-                payload.len(),
-                record::PAYLOAD_MAX_BYTES
-            );
-            return Err(StateError::new(Kind::TooLarge, path, detail));
-        }
+        check_size(path, payload)?;
         self.replace_with(path, &record::encode(payload), || self.make_room(path, keep))
+    }
+
+    /// Replaces a record that tells of live processes: whole to every reader, and there after any of them is
+    /// killed. A power cut may take it, for it takes the processes too; so nothing is synced.
+    pub(crate) fn replace_volatile(&self, path: &Path, payload: &[u8]) -> Result<(), StateError> {
+        check_size(path, payload)?;
+        self.writable(path)?;
+        let temporary = self.temporary_of(path);
+        let failed = |error| StateError::io(&temporary, "write the record", error);
+        let written =
+            self.disk.create_new(&temporary).and_then(|mut draft| draft.write_all(&record::encode(payload)));
+        let done = written.map_err(failed).and_then(|()| self.rename(&temporary, path));
+        if done.is_err() {
+            // Only tidiness: the next owner sweeps temporaries, and their names are never read.
+            self.disk.remove_file(&temporary).ok();
+        }
+        done
     }
 
     /// Replaces a file that is no record (it must stay readable by every version) with the same recipe.
@@ -310,6 +320,18 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+fn check_size(path: &Path, payload: &[u8]) -> Result<(), StateError> {
+    if payload.len() as u64 <= record::PAYLOAD_MAX_BYTES {
+        return Ok(());
+    }
+    let (found, limit) = (payload.len(), record::PAYLOAD_MAX_BYTES);
+    Err(StateError::new(
+        Kind::TooLarge,
+        path,
+        format!("document of {found} bytes exceeds the limit of {limit} bytes"),
+    ))
 }
 
 #[cfg(test)]

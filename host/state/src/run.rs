@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::disk::RealDisk;
 use crate::error::{Kind, StateError};
-use crate::files::{Files, Keep};
+use crate::files::Files;
 use crate::lock::RunLock;
 use crate::owner::Owner;
 
@@ -143,7 +143,8 @@ impl RunDir {
         RunLock::acquire(&self.lock_path())
     }
 
-    /// Writes a record; durable when this returns.
+    /// Writes a record; every reader sees the old one or the new one. Not synced: after a power cut none of the
+    /// processes lives that it tells of.
     ///
     /// # Errors
     /// [`Kind::TooLarge`], [`Kind::Full`], [`Kind::Io`] or [`Kind::ReadOnly`]: then the old one stands.
@@ -151,7 +152,7 @@ impl RunDir {
         let path = self.record_path(record);
         let payload = serde_json::to_vec(value)
             .map_err(|error| StateError::io(&path, "encode the record", error.into()))?;
-        self.files.replace(&path, &payload, Keep::OnlyCurrent)
+        self.files.replace_volatile(&path, &payload)
     }
 
     /// Reads a record, or nothing when it was not written.
