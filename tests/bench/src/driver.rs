@@ -15,10 +15,18 @@ use crate::figures::median;
 use crate::place::Place;
 
 /// Calls in one round: a single one is too short to be timed.
-const CALLS: u32 = 200;
+const CALLS: u32 = 50;
 /// A domain that the test driver knows.
 const DOCUMENT: &str = "<domain type='test'><name>bench</name><memory>1024</memory><vcpu>1</vcpu>\
                         <os><type>hvm</type></os></domain>";
+
+/// A machine for the QEMU driver, with a device of each everyday kind.
+const MACHINE: &str = "<domain type='qemu'><name>bench</name><memory unit='MiB'>256</memory><vcpu>2</vcpu>\
+                       <os><type arch='x86_64' machine='q35'>hvm</type></os><features><acpi/></features><devices>\
+                       <disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='/nonexistent'/>\
+                       <target dev='vda' bus='virtio'/></disk><interface type='user'><model type='virtio'/></interface>\
+                       <serial type='pty'/><rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>\
+                       </devices></domain>";
 
 /// Runs the benchmark.
 pub(crate) fn run(place: &Place, rounds: usize) -> Result<()> {
@@ -85,6 +93,14 @@ fn calls(component: &Path, rounds: usize) -> Result<()> {
     })?;
     row("instance, check a document, drop", rounds, || {
         many(|| tokio.block_on(async { driver.check(&context).await.map(drop) }).map_err(Into::into))
+    })?;
+    let qemu = load(&component.with_file_name("qemu.wasm"), place.path())?;
+    let context = DomainContext { xml: MACHINE.to_owned(), ..context };
+    row("qemu: instance, complete a machine, drop", rounds, || {
+        many(|| tokio.block_on(async { qemu.check(&context).await.map(drop) }).map_err(Into::into))
+    })?;
+    row("qemu: instance, show its launch, drop", rounds, || {
+        many(|| tokio.block_on(async { qemu.show(&context).await.map(drop) }).map_err(Into::into))
     })
 }
 
