@@ -27,7 +27,7 @@ fn start_killed_at_any_step_leaves_a_domain_that_is_off_or_runs_and_is_listed() 
     let mut interrupted = 0;
     for (calls, counts) in KILL_AT {
         for count in *counts {
-            interrupted += u32::from(!start_killed_at(&bench, calls, *count));
+            interrupted += u32::from(!killed_at(&bench, &["start", "rom"], calls, *count));
             let state = bench.state_of("rom").expect("the definition is there");
             assert!(["off", "running", "starting"].contains(&state.as_str()), "{calls} {count}: {state}");
             // The next owner settles what was left; then it can be started, or ended, like any other.
@@ -48,9 +48,30 @@ fn start_killed_at_any_step_leaves_a_domain_that_is_off_or_runs_and_is_listed() 
     );
 }
 
-/// Runs `start` under strace, which kills it at its `count`th call of these. Whether it ended well before that.
-fn start_killed_at(bench: &Workbench, calls: &str, count: u32) -> bool {
-    let start = bench.command(&["start", "rom"]);
+#[test]
+fn run_killed_at_any_step_leaves_a_guest_that_is_listed_or_nothing() {
+    let bench = Workbench::new();
+    let file = bench.write("run.xml", &rom_domain("passing", "qemu"));
+    let mut interrupted = 0;
+    for (calls, counts) in KILL_AT {
+        for count in *counts {
+            interrupted += u32::from(!killed_at(&bench, &["run", file.to_str().unwrap()], calls, *count));
+            if bench.state_of("passing").is_some() {
+                bench.run(&["destroy", "passing"]);
+            } else {
+                // Any owner settles; this one has nothing else to do.
+                bench.run(&["destroy", "nobody"]);
+            }
+            assert_eq!(bench.state_of("passing"), None, "{calls} {count}");
+            assert!(bench.processes().is_empty(), "{calls} {count}: {:?}", bench.processes());
+        }
+    }
+    assert!(interrupted > 10, "only {interrupted} runs were interrupted: the list no longer fits the steps");
+}
+
+/// Runs the command under strace, which kills it at its `count`th call of these. Whether it ended well before.
+fn killed_at(bench: &Workbench, arguments: &[&str], calls: &str, count: u32) -> bool {
+    let start = bench.command(arguments);
     let mut strace = Command::new("strace");
     // All threads are followed; what they start is let go at its exec, for the shim is not to be killed here.
     strace.args(["-f", "-b", "execve", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")]);
