@@ -112,9 +112,9 @@ impl fmt::Display for Note {
         match self {
             Self::FormatAssumed => f.write_str("the active layer has no declared format and is used as raw"),
             Self::ReferenceDiffers { layer, recorded, declared } => {
-                let recorded = recorded.as_deref().map_or("nothing".to_owned(), |name| format!("\"{name}\""));
+                let recorded = recorded.as_deref().map_or("nothing".to_owned(), |name| format!("'{name}'"));
                 let declared =
-                    declared.as_ref().map_or("nothing".to_owned(), |path| format!("\"{}\"", path.display()));
+                    declared.as_ref().map_or("nothing".to_owned(), |path| format!("'{}'", path.display()));
                 write!(f, "layer {layer} records {recorded} below it, {declared} is declared and used")
             }
             Self::FormatDiffers { layer, recorded, declared } => {

@@ -194,13 +194,11 @@ impl fmt::Display for ImageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Context { message, layer, path, reference, offset, .. } = &*self.context;
         match (layer, path) {
-            (Some(layer), Some(path)) => {
-                write!(f, "image \"{}\" (layer {layer}): {message}", path.display())?
-            }
+            (Some(layer), Some(path)) => write!(f, "image '{}' (layer {layer}): {message}", path.display())?,
             _ => f.write_str(message)?,
         }
         if let Some(reference) = reference {
-            write!(f, ", reference \"{reference}\"")?;
+            write!(f, ", reference '{reference}'")?;
         }
         if let Some(offset) = offset {
             write!(f, ", at byte {offset}")?;
@@ -228,7 +226,7 @@ mod tests {
             .caused_by(std::io::Error::other("hidden"));
         assert_eq!(
             error.to_string(),
-            "image \"/srv/base.qcow2\" (layer 2): cluster bits are 40, allowed are 9 to 21, reference \"x\", at byte 20"
+            "image '/srv/base.qcow2' (layer 2): cluster bits are 40, allowed are 9 to 21, reference 'x', at byte 20"
         );
         assert_eq!(error.source().unwrap().to_string(), "hidden");
         assert_eq!(error.code(), "image.malformed");

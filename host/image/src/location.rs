@@ -23,7 +23,7 @@ impl ImagePath {
         if path.is_absolute() && path.file_name().is_some() && !climbs && !nul {
             return Ok(Self(path));
         }
-        let message = format!("\"{}\" is not an absolute path of a file without \"..\"", path.display());
+        let message = format!("'{}' is not an absolute path of a file without '..'", path.display());
         Err(ImageError::new(ErrorKind::InvalidRequest, message).hint("give the full path of the image"))
     }
 

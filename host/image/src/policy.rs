@@ -65,7 +65,7 @@ impl ReferencePolicy {
         if self.same_directory {
             allowed.push("files in its own directory".to_owned());
         }
-        allowed.extend(self.roots.iter().map(|root| format!("files under \"{}\"", root.display())));
+        allowed.extend(self.roots.iter().map(|root| format!("files under '{}'", root.display())));
         allowed.join(", ")
     }
 }
@@ -117,6 +117,6 @@ mod tests {
         assert_eq!(judge(&policy, "/x/a", "/srv/images/sub/b").unwrap().relative, Path::new("sub/b"));
         assert_eq!(judge(&policy, "/x/a", "/srv/images-secret/b"), None);
         assert_eq!(judge(&ReferencePolicy::declared_only().with_root("srv"), "/x/a", "/srv/b"), None);
-        assert!(policy.describe().ends_with("files under \"/srv/images\""));
+        assert!(policy.describe().ends_with("files under '/srv/images'"));
     }
 }

@@ -95,9 +95,9 @@ impl Unsupported {
                 "is a json: description, and only names of files are supported in an image".to_owned()
             }
             Self::Protocol(name) => {
-                format!("uses the protocol \"{name}\", and only names of files are supported in an image")
+                format!("uses the protocol '{name}', and only names of files are supported in an image")
             }
-            Self::Credentials(name) => format!("carries credentials for \"{name}\" inside the image"),
+            Self::Credentials(name) => format!("carries credentials for '{name}' inside the image"),
         }
     }
 }
@@ -166,7 +166,7 @@ fn protocol(text: &str, prefix: &str) -> Parsed {
     let redacted = redact(text);
     if !PROTOCOLS.contains(&scheme) {
         let why = format!(
-            "\"{}\" is not a known protocol; a file of that name is written \"./NAME\"",
+            "'{}' is not a known protocol; a file of that name is written './NAME'",
             printable(prefix)
         );
         return Parsed::Malformed { why, redacted };

@@ -123,6 +123,6 @@ pub(crate) fn parse(format: Format, image: &Windows) -> Result<Header, Halt> {
 /// The refusal of a format that this version cannot use in a chain.
 pub(crate) fn unsupported(format: Format) -> ImageError {
     let usable: Vec<_> = Format::all().filter(|format| format.is_parsed()).map(Format::xml_name).collect();
-    ImageError::new(ErrorKind::FormatUnsupported, format!("format \"{format}\" cannot be used in a chain"))
+    ImageError::new(ErrorKind::FormatUnsupported, format!("format '{format}' cannot be used in a chain"))
         .hint(format!("convert the image to one of: {}", usable.join(", ")))
 }

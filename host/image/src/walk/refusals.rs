@@ -42,8 +42,8 @@ impl Target {
 
     fn what(&self) -> String {
         match (&self.wanted, &self.named) {
-            (Wanted::DataFile, _) => format!("its data file \"{}\"", self.path),
-            (_, Some(_)) => format!("the image below, \"{}\",", self.path),
+            (Wanted::DataFile, _) => format!("its data file '{}'", self.path),
+            (_, Some(_)) => format!("the image below, '{}',", self.path),
             (_, None) => "the file".to_owned(),
         }
     }
@@ -55,7 +55,7 @@ pub(super) fn out_of_turn() -> ImageError {
 
 pub(super) fn too_deep(limit: usize) -> ImageError {
     ImageError::new(ErrorKind::TooDeep, format!("the chain goes below it, but already has {limit} layers, the limit"))
-        .hint("shorten the chain: merge layers with block commit, or with \"qemu-img commit\" while the domain is off")
+        .hint("shorten the chain: merge layers with block commit, or with 'qemu-img commit' while the domain is off")
 }
 
 pub(super) fn declared_without_format(index: usize, layer: &DeclaredLayer) -> ImageError {
@@ -68,17 +68,15 @@ pub(super) fn declared_without_format(index: usize, layer: &DeclaredLayer) -> Im
 }
 
 pub(super) fn cannot_stand_on(naming: &Naming<'_>, declared: &DeclaredLayer) -> ImageError {
-    let message = format!(
-        "\"{}\" is declared below it, but {} images have nothing below",
-        declared.path, naming.format
-    );
+    let message =
+        format!("'{}' is declared below it, but {} images have nothing below", declared.path, naming.format);
     naming.blame(
         ImageError::new(ErrorKind::InvalidRequest, message).hint("correct the format or the <backingStore>"),
     )
 }
 
 pub(super) fn no_data_file(naming: &Naming<'_>, path: &ImagePath) -> ImageError {
-    let message = format!("the data file \"{path}\" is declared, but the image keeps its data in itself");
+    let message = format!("the data file '{path}' is declared, but the image keeps its data in itself");
     naming.blame(ImageError::new(ErrorKind::InvalidRequest, message).hint("remove the <dataStore> element"))
 }
 
@@ -93,7 +91,7 @@ pub(super) fn malformed_reference(naming: &Naming<'_>, why: &str, shown: String)
     let message = format!("the name of another file in it cannot be used: {why}");
     naming
         .blame(ImageError::new(ErrorKind::ReferenceMalformed, message).about(shown))
-        .hint("declare what is below in <backingStore> of the domain, or repair the reference with \"qemu-img rebase -u\"")
+        .hint("declare what is below in <backingStore> of the domain, or repair the reference with 'qemu-img rebase -u'")
 }
 
 pub(super) fn denied(
@@ -103,7 +101,7 @@ pub(super) fn denied(
     policy: &ReferencePolicy,
     wanted: &Wanted,
 ) -> ImageError {
-    let message = format!("it names \"{path}\", which the reference policy does not allow");
+    let message = format!("it names '{path}', which the reference policy does not allow");
     let element = if matches!(wanted, Wanted::DataFile) { "<dataStore>" } else { "<backingStore>" };
     naming
         .blame(ImageError::new(ErrorKind::ReferenceDenied, message).about(shown))
@@ -117,10 +115,10 @@ pub(super) fn not_an_image(target: &Target, kind: FileKind) -> ImageError {
 }
 
 pub(super) fn looped(target: &Target, layer: usize) -> ImageError {
-    let message = format!("\"{}\" is in the chain already, as layer {layer}", target.path);
-    target.blame(ImageError::new(ErrorKind::Loop, message)).hint(
-        "one of the layers records the wrong file; point it to the right one with \"qemu-img rebase -u\"",
-    )
+    let message = format!("'{}' is in the chain already, as layer {layer}", target.path);
+    target
+        .blame(ImageError::new(ErrorKind::Loop, message))
+        .hint("one of the layers records the wrong file; point it to the right one with 'qemu-img rebase -u'")
 }
 
 pub(super) fn not_read(target: &Target, error: io::Error) -> ImageError {
@@ -165,7 +163,7 @@ pub(super) fn format_gap(target: &Target, content: Option<Option<Format>>) -> Im
     let (kind, message) = match &target.wanted {
         Wanted::Advice { recorded: Some(name) } => (
             ErrorKind::FormatUnknown,
-            format!("it records \"{name}\" as the format of the image below, which is none"),
+            format!("it records '{name}' as the format of the image below, which is none"),
         ),
         _ => (
             ErrorKind::FormatMissing,
@@ -177,9 +175,9 @@ pub(super) fn format_gap(target: &Target, content: Option<Option<Format>>) -> Im
     let format = content.map(|recognised| recognised.unwrap_or(Format::Raw));
     let text = match format {
         Some(format) => {
-            format!("\"{}\" looks like {format}; if you know that this is right, record it", target.path)
+            format!("'{}' looks like {format}; if you know that this is right, record it", target.path)
         }
-        None => format!("\"{}\" could not be looked at; if it is raw, record that", target.path),
+        None => format!("'{}' could not be looked at; if it is raw, record that", target.path),
     };
     error
         .hint_command(text, rebase_command(path.as_path(), reference, format.unwrap_or(Format::Raw)))

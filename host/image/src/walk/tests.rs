@@ -187,7 +187,7 @@ fn a_missing_layer_names_who_wants_it() {
     assert_eq!((error.code(), error.layer(), error.reference()), ("image.missing", Some(0), Some("gone")));
     assert_eq!(error.hints()[0].command.as_deref(), Some("qemu-img rebase -u -F raw -b NEW_PATH /d/top"));
     let error = Memory::default().resolve(request("/d/top")).unwrap_err();
-    assert_eq!(error.to_string(), "image \"/d/top\" (layer 0): the file does not exist");
+    assert_eq!(error.to_string(), "image '/d/top' (layer 0): the file does not exist");
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn nothing_declared_below_means_nothing() {
     terminated.tail = Tail::Nothing;
     let chain = memory.resolve(terminated).unwrap();
     assert_eq!((chain.layers[0].below, memory.asked.len()), (Below::Nothing, 1));
-    assert_eq!(chain.notes[0].to_string(), "layer 0 records \"base\" below it, nothing is declared and used");
+    assert_eq!(chain.notes[0].to_string(), "layer 0 records 'base' below it, nothing is declared and used");
 }
 
 #[test]

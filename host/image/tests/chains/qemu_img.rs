@@ -180,6 +180,6 @@ fn only_the_active_layer_is_opened_when_nothing_is_declared_below() {
     assert_eq!((chain.layers.len(), disk.opened.len()), (1, 1));
     assert_eq!(
         chain.notes[0].to_string(),
-        "layer 0 records \"/etc/shadow\" below it, nothing is declared and used"
+        "layer 0 records '/etc/shadow' below it, nothing is declared and used"
     );
 }
