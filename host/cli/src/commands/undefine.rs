@@ -8,9 +8,10 @@ use crate::failure::Stop;
 use crate::output::{Block, Reply};
 use crate::session::Session;
 
-/// Remove the definition of a domain that is off
+/// Remove the definition of a domain
 ///
-/// Disk images are never touched. The UEFI variable store goes with the definition unless --keep-nvram is given.
+/// A domain that runs goes on, and is forgotten when it ends. Disk images are never touched. The UEFI
+/// variable store goes with the definition unless --keep-nvram is given.
 #[derive(Debug, Args)]
 pub(crate) struct Undefine {
     #[command(flatten)]
