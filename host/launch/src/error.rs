@@ -122,7 +122,7 @@ impl fmt::Display for LaunchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         if !self.option.is_empty() {
-            write!(f, " at \"{}\"", self.option)?;
+            write!(f, " at '{}'", self.option)?;
         }
         if !self.rule.is_empty() {
             write!(f, ": {}", self.rule)?;

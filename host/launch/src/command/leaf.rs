@@ -70,7 +70,7 @@ impl<'a> Leaves<'a> {
             return Ok(Some(first.chain(pairs.iter().cloned()).collect()));
         }
         let Some(EndpointRule { launch, show }) = self.template.data.endpoints.get(name) else {
-            let message = format!("the template does not say how an endpoint of kind \"{name}\" is written");
+            let message = format!("the template does not say how an endpoint of kind '{name}' is written");
             return Err(LaunchError::new(LaunchErrorKind::PlanInvalid, message));
         };
         let pairs = if self.grants.is_some() { launch } else { show };

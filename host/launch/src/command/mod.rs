@@ -68,7 +68,7 @@ pub(crate) fn command_line(
         argv.extend(value);
     }
     if let Some(text) = argv.iter().find(|text| text.contains('\0')) {
-        let message = format!("an argument has a NUL in it: \"{}\"", text.escape_debug());
+        let message = format!("an argument has a NUL in it: '{}'", text.escape_debug());
         return Err(LaunchError::new(LaunchErrorKind::PlanInvalid, message));
     }
     let fixed = template.data.environment.fixed.iter().map(|(name, value)| (name.clone(), value.clone()));

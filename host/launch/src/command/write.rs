@@ -68,7 +68,7 @@ pub(crate) fn write_json(
 }
 
 fn twice(key: &str) -> LaunchError {
-    let message = format!("member \"{}\" is there more than once", key.escape_debug());
+    let message = format!("member '{}' is there more than once", key.escape_debug());
     LaunchError::new(LaunchErrorKind::PlanInvalid, message)
 }
 

@@ -267,7 +267,7 @@ impl Server {
             }
             Incoming::Answer { tag: Owner::Reaction(command), result } => {
                 if let Err(Refusal { text, .. }) = result {
-                    self.note(&format!("reaction \"{command}\" was refused: {text}"));
+                    self.note(&format!("reaction '{command}' was refused: {text}"));
                 }
             }
             Incoming::Event { name, data } => self.event(name, data.as_deref()),

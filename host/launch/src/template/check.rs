@@ -53,7 +53,7 @@ impl Checked {
 /// contradicts itself or exceeds a limit.
 pub fn check(plan: &Plan, handles: &[Handle], template: &Arc<Template>) -> Result<Checked, LaunchError> {
     if plan.template != template.name() {
-        let message = format!("the plan is for another template than \"{}\"", template.name());
+        let message = format!("the plan is for another template than '{}'", template.name());
         return Err(LaunchError::new(LaunchErrorKind::PlanInvalid, message));
     }
     measure(plan)?;
@@ -242,11 +242,11 @@ fn check_handles(handles: &[Handle]) -> Result<(), LaunchError> {
             Handle::Endpoint(spec) => {
                 check_name("endpoint", &spec.alias)?;
                 if spec.alias.contains('.') {
-                    let message = format!("endpoint name \"{}\" has a \".\" in it", spec.alias);
+                    let message = format!("endpoint name '{}' has a '.' in it", spec.alias);
                     return Err(LaunchError::new(LaunchErrorKind::PlanInvalid, message));
                 }
                 if let EndpointKind::Other { backend, .. } = &spec.kind {
-                    let rule = format!("character devices of kind \"{backend}\" cannot be started yet");
+                    let rule = format!("character devices of kind '{backend}' cannot be started yet");
                     return Err(LaunchError::denied(&spec.alias, rule)
                         .hint("use one of pty, null, file, unix, tcp, udp"));
                 }
@@ -264,9 +264,8 @@ fn check_name(what: &str, name: &str) -> Result<(), LaunchError> {
         return Ok(());
     }
     let shown: String = name.chars().take(NAME_MAX_BYTES).flat_map(char::escape_debug).collect();
-    let message = format!(
-        "{what} name \"{shown}\" is not 1 to {NAME_MAX_BYTES} letters, digits, \"-\", \"_\" or \".\""
-    );
+    let message =
+        format!("{what} name '{shown}' is not 1 to {NAME_MAX_BYTES} letters, digits, '-', '_' or '.'");
     Err(LaunchError::new(LaunchErrorKind::PlanInvalid, message))
 }
 

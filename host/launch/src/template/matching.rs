@@ -38,7 +38,7 @@ impl Surroundings<'_> {
         match (shape, value) {
             (Shape::Ref(name), _) => match self.shapes.get(name) {
                 Some(shape) => self.fits_at(value, shape, place, depth + 1),
-                None => refuse(format!("the template has no shape \"{name}\"")),
+                None => refuse(format!("the template has no shape '{name}'")),
             },
             (Shape::Any(shapes), _) => self.fits_any(value, shapes, place, depth),
             (Shape::Text(rule), Value::Text(text)) => rule.broken_by(text).map_or(Ok(()), refuse),
@@ -134,7 +134,7 @@ fn chosen<'a>(pairs: &[(String, Value)], rule: &'a MapRule) -> Result<Option<&'a
     let case = choice.cases.iter().find(|case| case.values.iter().any(|allowed| allowed == text));
     case.map(Some).ok_or_else(|| {
         let shown: String = text.chars().take(64).flat_map(char::escape_debug).collect();
-        (choice.key.as_str(), format!("\"{shown}\" is not among those that are allowed"))
+        (choice.key.as_str(), format!("'{shown}' is not among those that are allowed"))
     })
 }
 

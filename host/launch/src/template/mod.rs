@@ -41,19 +41,19 @@ impl Template {
     /// [`LaunchErrorKind::TemplateInvalid`] saying what is wrong and where.
     pub fn parse(text: &str, origin: &str) -> Result<Self, LaunchError> {
         let invalid = |what: String| {
-            LaunchError::new(LaunchErrorKind::TemplateInvalid, format!("template \"{origin}\": {what}"))
+            LaunchError::new(LaunchErrorKind::TemplateInvalid, format!("template '{origin}': {what}"))
                 .hint("compare it with the shipped host/launch/templates/qemu-system-x86_64.json")
         };
         let data: TemplateData = serde_json::from_str(text).map_err(|error| invalid(error.to_string()))?;
         if data.programs.iter().any(|path| !path.is_absolute()) || data.programs.is_empty() {
-            return Err(invalid("\"programs\" must be absolute paths, at least one".into()));
+            return Err(invalid("'programs' must be absolute paths, at least one".into()));
         }
         let mut references = Vec::new();
         let options = data.options.values().filter_map(|option| option.shape.as_ref());
         let shapes = options.chain(data.shapes.values()).chain(data.commands.typed.values());
         shapes.for_each(|shape| shape.references(&mut references));
         match references.into_iter().find(|name| !data.shapes.contains_key(*name)) {
-            Some(missing) => Err(invalid(format!("shape \"{missing}\" is referred to and not there"))),
+            Some(missing) => Err(invalid(format!("shape '{missing}' is referred to and not there"))),
             None => Ok(Self { data }),
         }
     }
@@ -74,7 +74,7 @@ impl Template {
             let candidates: Vec<_> = self.data.programs.iter().map(|path| path.display().to_string()).collect();
             LaunchError::new(
                 LaunchErrorKind::ProgramMissing,
-                format!("no program for template \"{}\"; looked at {}", self.name(), candidates.join(", ")),
+                format!("no program for template '{}'; looked at {}", self.name(), candidates.join(", ")),
             )
             .hint("install the hypervisor (Debian: apt install qemu-system-x86), or name it in a template of yours")
         })
@@ -125,7 +125,7 @@ impl TemplateSet {
     pub fn get(&self, name: &str) -> Result<&Arc<Template>, LaunchError> {
         self.templates.iter().find(|template| template.name() == name).ok_or_else(|| {
             let known: Vec<_> = self.templates.iter().map(|template| template.name()).collect();
-            let message = format!("no template is called \"{}\"", name.escape_debug());
+            let message = format!("no template is called '{}'", name.escape_debug());
             LaunchError::new(LaunchErrorKind::TemplateUnknown, message)
                 .hint(format!("known templates: {}", known.join(", ")))
         })
@@ -167,7 +167,7 @@ fn read(path: &Path) -> Result<String, LaunchError> {
 fn unreadable(path: &Path, error: std::io::Error) -> LaunchError {
     LaunchError::new(
         LaunchErrorKind::TemplateInvalid,
-        format!("cannot read templates at \"{}\"", path.display()),
+        format!("cannot read templates at '{}'", path.display()),
     )
     .caused_by(error)
 }
@@ -207,7 +207,7 @@ mod tests {
     fn unknown_members_and_dangling_shapes_are_refused() {
         let text = BUILTIN[0].1;
         let dangling = text.replacen("\"ref\": \"node\"", "\"ref\": \"gone\"", 1);
-        assert!(Template::parse(&dangling, "x").unwrap_err().to_string().contains("\"gone\""));
+        assert!(Template::parse(&dangling, "x").unwrap_err().to_string().contains("'gone'"));
         let misspelt = text.replacen("\"single\": true", "\"singel\": true", 1);
         assert!(Template::parse(&misspelt, "x").unwrap_err().to_string().contains("singel"));
         let relative = text.replacen("/usr/bin/qemu-system-x86_64", "qemu", 1);

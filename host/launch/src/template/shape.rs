@@ -158,14 +158,14 @@ impl TextRule {
             return Some(format!("it must begin with one of {}", quoted(&self.starts)));
         }
         match &self.contains {
-            Some(part) if !text.contains(part.as_str()) => Some(format!("it must contain \"{part}\"")),
+            Some(part) if !text.contains(part.as_str()) => Some(format!("it must contain '{part}'")),
             _ => None,
         }
     }
 }
 
 fn quoted(words: &[String]) -> String {
-    words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
+    words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(", ")
 }
 
 impl Shape {
@@ -193,7 +193,7 @@ impl Shape {
             Self::Any(shapes) => shapes.iter().map(Self::wanted).collect::<Vec<_>>().join(" or "),
             Self::List(_) => "a sequence".into(),
             Self::Map(_) => "a mapping".into(),
-            Self::Ref(name) => format!("\"{name}\""),
+            Self::Ref(name) => format!("'{name}'"),
         }
     }
 }
