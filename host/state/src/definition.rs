@@ -170,7 +170,7 @@ fn check_name(name: &str, path: &Path) -> Result<(), StateError> {
         return Ok(());
     };
     let shown: String = name.chars().take(64).flat_map(char::escape_debug).collect();
-    Err(StateError::new(Kind::InvalidName, path, format!("domain name \"{shown}\" {problem}"))
+    Err(StateError::new(Kind::InvalidName, path, format!("domain name '{shown}' {problem}"))
         .hint("choose a name of 1 to 255 bytes without slashes and control characters"))
 }
 

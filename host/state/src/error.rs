@@ -101,7 +101,7 @@ impl StateError {
 
 impl fmt::Display for StateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (\"{}\")", self.detail, self.path.display())
+        write!(f, "{} ('{}')", self.detail, self.path.display())
     }
 }
 
@@ -141,7 +141,7 @@ mod tests {
         let cause = io::Error::from(io::ErrorKind::StorageFull);
         let error = StateError::io(Path::new("/s/definition"), "write the record", cause);
         assert_eq!(error.kind, Kind::Full);
-        assert_eq!(error.to_string(), "cannot write the record (\"/s/definition\")");
+        assert_eq!(error.to_string(), "cannot write the record ('/s/definition')");
         assert!(error.source().is_some());
         assert_eq!(error.hints.len(), 1);
     }

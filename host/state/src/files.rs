@@ -123,7 +123,7 @@ impl Files {
             StateError::new(Kind::Corrupt, path, "record is damaged and has no valid previous generation");
         match &self.corrupt {
             Some(corrupt) => error.hint(format!(
-                "the damaged file was set aside in \"{}\": restore the record from a backup, or make it anew",
+                "the damaged file was set aside in '{}': restore the record from a backup, or make it anew",
                 corrupt.display()
             )),
             None => error.hint("restore the record from a backup, or make it anew"),

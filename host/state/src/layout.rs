@@ -157,7 +157,7 @@ impl StateDir {
             )
             .hint("run the hostler that wrote it, or another state directory")),
             _ => Err(StateError::new(Kind::Corrupt, &path, "the format version cannot be read").hint(
-                format!("if nothing else is damaged, write \"{FORMAT_VERSION}\" and a line feed into it"),
+                format!("if nothing else is damaged, write '{FORMAT_VERSION}' and a line feed into it"),
             )),
         }
     }

@@ -196,7 +196,7 @@ fn busy(path: &Path, file: &mut File) -> StateError {
     let limit = u64::try_from(HOLDER_MAX_BYTES * 2).unwrap_or(u64::MAX);
     let read = file.take(limit).read_to_string(&mut text);
     let holder = match (read, text.split_once(' ')) {
-        (Ok(_), Some((pid, command))) => format!("process {pid} (\"{command}\")"),
+        (Ok(_), Some((pid, command))) => format!("process {pid} ('{command}')"),
         _ => "another process".to_owned(),
     };
     StateError::new(Kind::Busy, path, format!("the state directory is in use by {holder}"))
@@ -237,7 +237,7 @@ mod tests {
         let first = open(root.path()).unwrap();
         let error = open(root.path()).unwrap_err();
         assert_eq!(error.kind, Kind::Busy);
-        assert!(error.to_string().contains(&format!("process {} (\"", std::process::id())), "{error}");
+        assert!(error.to_string().contains(&format!("process {} ('", std::process::id())), "{error}");
         StateDir::open_reader(root.path()).unwrap();
         drop(first);
         open(root.path()).unwrap();

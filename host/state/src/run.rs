@@ -100,7 +100,7 @@ impl RunDir {
         if console.is_empty() || console.len() > CONSOLE_NAME_MAX_BYTES || !console.bytes().all(fine) {
             let shown: String =
                 console.chars().take(CONSOLE_NAME_MAX_BYTES).flat_map(char::escape_debug).collect();
-            let detail = format!("console name \"{shown}\" is not 1 to 64 letters, digits, \"-\" or \"_\"");
+            let detail = format!("console name '{shown}' is not 1 to 64 letters, digits, '-' or '_'");
             return Err(StateError::new(Kind::InvalidName, &self.path, detail)
                 .hint("name the console by its alias, for example serial0"));
         }
