@@ -93,17 +93,17 @@ impl Grant {
         let capability = Capability::ALL
             .into_iter()
             .find(|known| known.name() == name)
-            .ok_or_else(|| format!("\"{}\" is no capability; there are {}", shown(name), all_names()))?;
+            .ok_or_else(|| format!("'{}' is no capability; there are {}", shown(name), all_names()))?;
         match (capability.has_scope(), scope) {
-            (true, None) => Err(format!("\"{name}\" needs a scope, as in \"{name}:NAME\"")),
-            (false, Some(_)) => Err(format!("\"{name}\" has no scope: write \"{name}\" alone")),
+            (true, None) => Err(format!("'{name}' needs a scope, as in '{name}:NAME'")),
+            (false, Some(_)) => Err(format!("'{name}' has no scope: write '{name}' alone")),
             (_, scope) => {
                 let scope = scope.unwrap_or_default();
                 let fixed = if wildcard { scope.strip_suffix('*').unwrap_or(scope) } else { scope };
                 let empty = capability.has_scope() && scope.is_empty();
                 if empty || scope.len() > SCOPE_MAX_BYTES || !fixed.bytes().all(is_scope_byte) {
-                    let rule = "1 to 128 letters, digits, \"-\", \"_\" or \".\"";
-                    return Err(format!("the scope \"{}\" of \"{name}\" is not {rule}", shown(scope)));
+                    let rule = "1 to 128 letters, digits, '-', '_' or '.'";
+                    return Err(format!("the scope '{}' of '{name}' is not {rule}", shown(scope)));
                 }
                 Ok(Self { capability, scope: scope.to_owned() })
             }
@@ -161,8 +161,8 @@ mod tests {
             ("", "no capability"),
             ("process", "needs a scope"),
             ("process:", "scope"),
-            ("process:/bin/sh", "scope \"/bin/sh\""),
-            ("process:qemu-*", "scope \"qemu-*\""),
+            ("process:/bin/sh", "scope '/bin/sh'"),
+            ("process:qemu-*", "scope 'qemu-*'"),
             ("qmp:all", "has no scope"),
             (long.as_str(), "1 to 128"),
             ("\u{1b}[2J", "\\u{1b}"),

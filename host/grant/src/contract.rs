@@ -46,7 +46,7 @@ fn check(needed: &str, offered: &str) -> Result<(), GrantError> {
     let (Some(need), Some(offer)) = (Version::parse(needed), Version::parse(offered)) else {
         return Err(GrantError::new(
             Kind::ManifestInvalid,
-            format!("contract version \"{}\" is not three numbers, like \"{offered}\"", shown(needed)),
+            format!("contract version '{}' is not three numbers, like '{offered}'", shown(needed)),
             "rebuild the driver with a released SDK",
         ));
     };

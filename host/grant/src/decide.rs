@@ -85,11 +85,8 @@ fn check_pin(manifest: &Manifest, digest: &str, policy: &Policy) -> Result<(), G
     match policy.drivers.get(name).and_then(|entry| entry.digest.as_deref()) {
         Some(pinned) if pinned != digest => Err(GrantError::new(
             Kind::DigestMismatch,
-            format!(
-                "driver \"{name}\" {} has the digest {digest}, the policy pins {pinned}",
-                manifest.version
-            ),
-            format!("install the pinned build, or set drivers.{name}.digest in the policy to \"{digest}\""),
+            format!("driver '{name}' {} has the digest {digest}, the policy pins {pinned}", manifest.version),
+            format!("install the pinned build, or set drivers.{name}.digest in the policy to '{digest}'"),
         )),
         _ => Ok(()),
     }
@@ -99,13 +96,13 @@ fn denied_by_policy(grant: &Grant, manifest: &Manifest, policy: &Policy) -> Deni
     let name = &manifest.name;
     let (reason, remedy) = if policy.drivers.contains_key(name) {
         (
-            format!("the policy's entry for driver \"{name}\" does not allow \"{grant}\""),
-            format!("add \"{grant}\" to drivers.{name}.allow in the policy"),
+            format!("the policy's entry for driver '{name}' does not allow '{grant}'"),
+            format!("add '{grant}' to drivers.{name}.allow in the policy"),
         )
     } else {
         (
-            format!("the policy does not name driver \"{name}\", and its default does not allow \"{grant}\""),
-            format!("add drivers.{name} to the policy, with \"{grant}\" in its allow list"),
+            format!("the policy does not name driver '{name}', and its default does not allow '{grant}'"),
+            format!("add drivers.{name} to the policy, with '{grant}' in its allow list"),
         )
     };
     Denied { grant: grant.clone(), by: Denier::Policy, reason, remedy }
@@ -116,8 +113,8 @@ fn denied_by_tenant(grant: &Grant, manifest: &Manifest, tenant: &Tenant) -> Deni
     Denied {
         grant: grant.clone(),
         by: Denier::Tenant,
-        reason: format!("tenant \"{tenant}\" may not use \"{grant}\" through driver \"{}\"", manifest.name),
-        remedy: format!("add \"{grant}\" to the allow list of tenant \"{tenant}\""),
+        reason: format!("tenant '{tenant}' may not use '{grant}' through driver '{}'", manifest.name),
+        remedy: format!("add '{grant}' to the allow list of tenant '{tenant}'"),
     }
 }
 
@@ -144,10 +141,7 @@ impl Granted {
                 let wanted = Grant { capability, scope: shown(scope) };
                 GrantError::new(
                     Kind::Denied,
-                    format!(
-                        "driver \"{}\" uses \"{wanted}\" without asking for it in its manifest",
-                        self.driver
-                    ),
+                    format!("driver '{}' uses '{wanted}' without asking for it in its manifest", self.driver),
                     "this is for the driver's author: add it to the grants in hostler_sdk::driver!",
                 )
             }
@@ -216,7 +210,7 @@ mod tests {
             decide(&manifest, r#"{"drivers":{"qemu":{"allow":["qmp"]}}}"#, r#"{"name":"t"}"#).unwrap();
         let [denied] = granted.denied.as_slice() else { panic!("{granted:?}") };
         assert_eq!((denied.by, denied.grant.to_string().as_str()), (Denier::Policy, QEMU));
-        assert_eq!(denied.remedy, format!("add \"{QEMU}\" to drivers.qemu.allow in the policy"));
+        assert_eq!(denied.remedy, format!("add '{QEMU}' to drivers.qemu.allow in the policy"));
         let error = granted.require(Capability::Process, "qemu-system-x86_64").unwrap_err();
         assert_eq!(
             (error.to_string(), error.hints[0].as_str()),
@@ -229,7 +223,7 @@ mod tests {
         let policy = r#"{"default":{"allow":["storage"]},"drivers":{"qemu":{"allow":["*"]}}}"#;
         let granted = decide(&manifest("other", &["storage", "qmp"]), policy, r#"{"name":"t"}"#).unwrap();
         assert_eq!(granted.granted.len(), 1);
-        assert!(granted.denied[0].reason.contains("does not name driver \"other\""));
+        assert!(granted.denied[0].reason.contains("does not name driver 'other'"));
     }
 
     #[test]
@@ -245,7 +239,7 @@ mod tests {
         let granted =
             decide(&manifest("q", &["storage", "qmp"]), r#"{"default":{"allow":["*"]}}"#, tenant).unwrap();
         assert_eq!((granted.granted.len(), granted.denied[0].by), (1, Denier::Tenant));
-        assert_eq!(granted.denied[0].remedy, "add \"qmp\" to the allow list of tenant \"blue\"");
+        assert_eq!(granted.denied[0].remedy, "add 'qmp' to the allow list of tenant 'blue'");
     }
 
     #[test]

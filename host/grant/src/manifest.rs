@@ -107,7 +107,7 @@ fn check_word(field: &str, text: &str, fine: impl Fn(&str) -> bool) -> Result<()
         return Ok(());
     }
     Err(invalid(format!(
-        "manifest field \"{field}\" has the value \"{}\", which is empty, too long or has characters that are not allowed",
+        "manifest field '{field}' has the value '{}', which is empty, too long or has characters that are not allowed",
         shown(text)
     )))
 }
@@ -117,7 +117,7 @@ fn check_length<T>(field: &str, list: &[T]) -> Result<(), GrantError> {
         return Ok(());
     }
     let found = list.len();
-    Err(invalid(format!("manifest field \"{field}\" has {found} entries; the limit is {LIST_MAX_ENTRIES}")))
+    Err(invalid(format!("manifest field '{field}' has {found} entries; the limit is {LIST_MAX_ENTRIES}")))
 }
 
 fn check_list(field: &str, list: &[String], fine: impl Fn(&str) -> bool) -> Result<(), GrantError> {
@@ -129,9 +129,7 @@ fn check_list(field: &str, list: &[String], fine: impl Fn(&str) -> bool) -> Resu
 fn check_distinct<T: Eq + Hash + ToString>(field: &str, list: &[T]) -> Result<(), GrantError> {
     let mut seen = HashSet::new();
     match list.iter().find(|entry| !seen.insert(*entry)) {
-        Some(twice) => {
-            Err(invalid(format!("manifest field \"{field}\" names \"{}\" twice", twice.to_string())))
-        }
+        Some(twice) => Err(invalid(format!("manifest field '{field}' names '{}' twice", twice.to_string()))),
         None => Ok(()),
     }
 }
@@ -180,16 +178,16 @@ mod tests {
     #[test]
     fn wrong_fields_are_named() {
         for (from, to, expected) in [
-            ("\"qemu\",\"version", "\"Qemu\",\"version", "\"name\" has the value \"Qemu\""),
-            ("\"qemu\",\"version", "\"\",\"version", "\"name\""),
-            ("\"0.1.0\",\"contract", "\"1 beta\",\"contract", "\"version\""),
+            ("\"qemu\",\"version", "\"Qemu\",\"version", "'name' has the value 'Qemu'"),
+            ("\"qemu\",\"version", "\"\",\"version", "'name'"),
+            ("\"0.1.0\",\"contract", "\"1 beta\",\"contract", "'version'"),
             ("[\"kvm\",\"tcg\"]", "[]", "no domain type"),
-            ("\"tcg\"", "\"T C G\"", "\"domain-types\""),
-            ("[\"qemu\"]", "[\"qemu:\"]", "\"uri-schemes\""),
-            ("[\"qemu\"]", "[\"a\",\"a\"]", "names \"a\" twice"),
-            ("\"qmp\"", "\"storage\"", "names \"storage\" twice"),
-            ("\"qmp\"", "\"monitor\"", "\"monitor\" is no capability"),
-            ("\"native-config\"", "\"Native\"", "\"abilities\""),
+            ("\"tcg\"", "\"T C G\"", "'domain-types'"),
+            ("[\"qemu\"]", "[\"qemu:\"]", "'uri-schemes'"),
+            ("[\"qemu\"]", "[\"a\",\"a\"]", "names 'a' twice"),
+            ("\"qmp\"", "\"storage\"", "names 'storage' twice"),
+            ("\"qmp\"", "\"monitor\"", "'monitor' is no capability"),
+            ("\"native-config\"", "\"Native\"", "'abilities'"),
             ("\"grants\"", "\"name\"", "cannot be read"),
             ("}", "", "cannot be read"),
         ] {

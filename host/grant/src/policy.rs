@@ -76,7 +76,7 @@ impl Policy {
                 return Err(GrantError::new(
                     Kind::PolicyInvalid,
                     format!(
-                        "policy of driver \"{}\": the digest is not \"sha256:\" and 64 hexadecimal digits",
+                        "policy of driver '{}': the digest is not 'sha256:' and 64 hexadecimal digits",
                         shown(name)
                     ),
                     "copy the digest from `hostler driver list -o json`",
@@ -166,7 +166,7 @@ mod tests {
         for (text, expected) in [
             (r#"{"drivers":{"q":{"alow":[]}}}"#, "unknown field `alow`"),
             (r#"{"drivers":{"q":{}}}"#, "missing field `allow`"),
-            (r#"{"drivers":{"q":{"allow":["qpm"]}}}"#, "\"qpm\" is no capability"),
+            (r#"{"drivers":{"q":{"allow":["qpm"]}}}"#, "'qpm' is no capability"),
             ("{\n  x", "line 2 column 3"),
             (r#"{"drivers":{"q":{"allow":[],"digest":"sha256:12"}}}"#, "64 hexadecimal digits"),
         ] {
