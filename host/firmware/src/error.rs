@@ -139,11 +139,11 @@ impl FirmwareError {
 impl fmt::Display for FirmwareError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.context.path {
-            Some(path) => write!(f, "\"{}\": {}", path.display(), self.context.message)?,
+            Some(path) => write!(f, "'{}': {}", path.display(), self.context.message)?,
             None => f.write_str(&self.context.message)?,
         }
         for PassedOver { descriptor, reason } in &self.context.passed_over {
-            write!(f, "; \"{}\" {reason}", descriptor.display())?;
+            write!(f, "; '{}' {reason}", descriptor.display())?;
         }
         Ok(())
     }

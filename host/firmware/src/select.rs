@@ -121,7 +121,7 @@ pub fn select(descriptors: &[Descriptor], request: &FirmwareRequest) -> Result<S
 
 fn no_match(passed_over: Vec<PassedOver>, request: &FirmwareRequest) -> FirmwareError {
     let message = format!(
-        "no firmware on this host fits machine \"{}\" ({}); {} descriptors were looked at",
+        "no firmware on this host fits machine '{}' ({}); {} descriptors were looked at",
         request.machine,
         request.architecture,
         passed_over.len()
@@ -148,7 +148,7 @@ fn consider(descriptor: &Descriptor, request: &FirmwareRequest) -> Result<Progra
     };
     match &request.loader {
         Some(loader) if loader != code => {
-            Err(format!("has the code \"{}\", but \"{}\" is asked for", code.display(), loader.display()))
+            Err(format!("has the code '{}', but '{}' is asked for", code.display(), loader.display()))
         }
         _ => Ok(program),
     }

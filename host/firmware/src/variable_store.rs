@@ -110,7 +110,7 @@ impl VariableStore {
             if !last_good.is_file() {
                 return error;
             }
-            error.hint(format!("or restore the copy of the last clean stop, \"{}\"", last_good.display()))
+            error.hint(format!("or restore the copy of the last clean stop, '{}'", last_good.display()))
         })
     }
 

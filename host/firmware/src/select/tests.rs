@@ -74,7 +74,7 @@ fn a_refusal_says_why_each_descriptor_was_passed_over() {
             "does not protect its variables by SMM, as secure='yes' asks"
         ]
     );
-    assert!(error.to_string().contains("\"/d/40.json\" is not for machine pc"), "{error}");
+    assert!(error.to_string().contains("'/d/40.json' is not for machine pc"), "{error}");
     for request in [
         FirmwareRequest { acpi_s4: true, ..efi("q35") },
         FirmwareRequest { stateless: true, ..efi("q35") },
