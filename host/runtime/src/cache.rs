@@ -191,7 +191,7 @@ fn make_private(directory: &Path) -> Result<(), RuntimeError> {
 }
 
 fn unusable(directory: &Path, why: &str) -> RuntimeError {
-    let message = format!("the cache of compiled drivers \"{}\" {why}", directory.display());
+    let message = format!("the cache of compiled drivers '{}' {why}", directory.display());
     RuntimeError::new(RuntimeErrorKind::Cache, message)
 }
 

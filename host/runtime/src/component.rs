@@ -90,12 +90,12 @@ pub fn read_manifest(path: &Path) -> Result<Manifest, RuntimeError> {
 
 fn manifest(path: &Path, component: &[u8]) -> Result<Manifest, RuntimeError> {
     let section = section::find(component, MANIFEST_SECTION).map_err(|why| {
-        load(format!("\"{}\": {why}", path.display()))
+        load(format!("'{}': {why}", path.display()))
             .hint("build drivers with hostler_sdk::driver! and `cargo xtask components`")
     })?;
     Manifest::parse(section).map_err(|error| {
         let refused = contract::refused(error);
-        let message = format!("\"{}\": {}", path.display(), refused.message());
+        let message = format!("'{}': {}", path.display(), refused.message());
         refused.with_message(message)
     })
 }
@@ -106,18 +106,18 @@ fn load(message: impl Into<String>) -> RuntimeError {
 
 /// Reads a regular file of at most [`limits::COMPONENT_BYTES`].
 fn read(path: &Path) -> Result<Vec<u8>, RuntimeError> {
-    let failed = |error| load(format!("cannot read the driver \"{}\"", path.display())).caused_by(error);
+    let failed = |error| load(format!("cannot read the driver '{}'", path.display())).caused_by(error);
     // A FIFO under this name must not block.
     let file = OpenOptions::new().read(true).custom_flags(nonblocking()).open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if !metadata.is_file() {
-        return Err(load(format!("the driver \"{}\" is not a file", path.display())));
+        return Err(load(format!("the driver '{}' is not a file", path.display())));
     }
     let mut bytes = Vec::new();
     file.take(limits::COMPONENT_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > limits::COMPONENT_BYTES {
         let limit = limits::COMPONENT_BYTES >> 20;
-        return Err(load(format!("the driver \"{}\" is larger than {limit} MiB", path.display())));
+        return Err(load(format!("the driver '{}' is larger than {limit} MiB", path.display())));
     }
     Ok(bytes)
 }

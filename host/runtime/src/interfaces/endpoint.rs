@@ -159,7 +159,7 @@ fn prepare(subject: &Subject, alias: &str, kind: &mut EndpointKind) -> Result<()
 
 /// What the driver is told when a file of the document cannot be opened.
 pub(crate) fn unopened(path: &Path, error: &io::Error) -> Error {
-    let message = format!("cannot open \"{}\": {error}", path.display());
+    let message = format!("cannot open '{}': {error}", path.display());
     let problem = |code| answer::problem(code, message.clone()).detail("path", path.display().to_string());
     match error.kind() {
         io::ErrorKind::NotFound => Error::NotFound(problem("file.missing")),
