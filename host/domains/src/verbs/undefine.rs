@@ -32,14 +32,14 @@ impl Host {
         let owner = self.owner()?;
         let mut answer =
             Undefined { name: definition.name.clone(), uuid: definition.uuid, kept_variable_store: None };
+        if options.keep_nvram {
+            answer.kept_variable_store = self.keep_store(definition.uuid, &definition.name)?;
+        }
         if self.summarise(&definition).await?.state != RunState::Off {
             definition.persistent = false;
             definition.generation += 1;
             owner.put_definition(&definition)?;
         } else {
-            if options.keep_nvram {
-                answer.kept_variable_store = self.keep_store(definition.uuid, &definition.name)?;
-            }
             let intent = owner.journal().begin(verb::UNDEFINE, definition.uuid, "begun", Value::Null)?;
             remove(self, definition.uuid)?;
             owner.journal().finish(&intent)?;
@@ -48,7 +48,8 @@ impl Host {
         Ok(answer)
     }
 
-    /// Links the store to a place of its own, so that it is there before the definition goes.
+    /// Links the store to a place of its own, so that it is there before the definition goes. It is the same file:
+    /// what a guest that still runs writes to it is kept too.
     fn keep_store(&self, uuid: Uuid, name: &str) -> Result<Option<PathBuf>, Error> {
         let store = self.state().variable_store_path(uuid);
         if !store.exists() {
@@ -58,7 +59,9 @@ impl Host {
         let kept = directory.join(format!("{name}-{uuid}.fd"));
         link(&store, &directory, &kept).map_err(|error| {
             let message = format!("cannot keep the variable store as '{}'", kept.display());
-            Error::new(Kind::Host, "nvram.keep", message).caused_by(error)
+            Error::new(Kind::Host, "nvram.keep", message)
+                .caused_by(error)
+                .hint("if one is kept there already, move it away first")
         })?;
         Ok(Some(kept))
     }

@@ -61,6 +61,18 @@ fn linux_boots_through_uefi_from_its_disk() {
 }
 
 #[test]
+fn variable_store_of_a_running_guest_is_kept_when_that_is_asked_for() {
+    let bench = Workbench::new();
+    bench.define(&uefi_domain(&bench));
+    bench.ok(&["start", "uefi", "--paused"]);
+    let kept = bench.json(&["undefine", "uefi", "--keep-nvram"]);
+    let kept = kept["kept_variable_store"].as_str().unwrap().to_owned();
+    bench.ok(&["destroy", "uefi"]);
+    assert_eq!(bench.state_of("uefi"), None);
+    assert!(std::fs::metadata(kept).unwrap().len() > 0);
+}
+
+#[test]
 fn s0_flash_nodes_have_nothing_below_in_a_real_qemu() {
     let bench = Workbench::new();
     bench.define(&uefi_domain(&bench));
