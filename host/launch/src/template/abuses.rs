@@ -206,6 +206,16 @@ fn abuses_of_devices() -> Vec<(&'static str, Json, &'static str)> {
             json!({"type": "user", "id": "u", "guestfwd": [{"str": "tcp:10.0.2.1:1-cmd:sh"}]}),
             "guestfwd",
         ),
+        (
+            "netdev",
+            json!({"type": "user", "id": "u", "guestfwd": [{"str": "tcp:10.0.2.1:1-file:x-chardev:y"}]}),
+            "guestfwd",
+        ),
+        (
+            "netdev",
+            json!({"type": "user", "id": "u", "guestfwd": "tcp:10.0.2.1:1-cmd:x-chardev:y"}),
+            "guestfwd",
+        ),
         ("netdev", json!({"type": "socket", "id": "s", "connect": "h:1"}), "type"),
         (
             "object",
@@ -227,6 +237,9 @@ fn abuses_of_devices() -> Vec<(&'static str, Json, &'static str)> {
         ("device", json!({"driver": "virtio-net-pci", "a=b,c": 1}), "a=b,c"),
         ("global", json!({"virtio-net-pci.romfile": "/etc/shadow"}), "romfile"),
         ("global", json!({"driver": "virtio-net-pci", "property": "romfile", "value": "/x"}), "global"),
+        ("global", json!({"ICH9-LPC.romfile": "vmlinuz"}), "romfile"),
+        ("global", json!({"PIIX4_PM.romfile": "vmlinuz"}), "romfile"),
+        ("global", json!({"mch.romfile": "vmlinuz"}), "romfile"),
         ("machine", json!({"type": "q35", "dumpdtb": "/etc/x"}), "dumpdtb"),
         ("machine", json!({"type": "q35,firmware=/etc/x"}), "type"),
         ("bios", json!("/etc/shadow"), "bios"),

@@ -44,6 +44,8 @@ pub(crate) struct TextRule {
     pub(crate) starts: Vec<String>,
     /// Has this in it.
     pub(crate) contains: Option<String>,
+    /// Only these characters stand before the first of what it contains.
+    pub(crate) before: Option<CharSet>,
     /// Fewest bytes.
     #[serde(default = "one")]
     pub(crate) min: usize,
@@ -157,10 +159,12 @@ impl TextRule {
         if !self.starts.is_empty() && !self.starts.iter().any(|start| text.starts_with(start.as_str())) {
             return Some(format!("it must begin with one of {}", quoted(&self.starts)));
         }
-        match &self.contains {
-            Some(part) if !text.contains(part.as_str()) => Some(format!("it must contain '{part}'")),
-            _ => None,
-        }
+        let part = self.contains.as_deref()?;
+        let Some((before, _)) = text.split_once(part) else {
+            return Some(format!("it must contain '{part}'"));
+        };
+        let chars = self.before.as_ref().filter(|chars| !before.chars().all(|letter| chars.has(letter)))?;
+        Some(format!("it must only have the characters {} before '{part}'", chars.text))
     }
 }
 
@@ -226,6 +230,11 @@ mod tests {
         .unwrap();
         assert_eq!(rule.broken_by("a:c"), None);
         for text in ["a:b", "b:c", "abc", "a:A", "a:bcdef", ""] {
+            assert!(rule.broken_by(text).is_some(), "{text}");
+        }
+        let rule: TextRule = serde_json::from_str(r#"{"contains":"-x:","before":"a-z"}"#).unwrap();
+        assert_eq!((rule.broken_by("ab-x:c-d-x:e"), rule.broken_by("-x:")), (None, None));
+        for text in ["a-b-x:c", "ab", "A-x:b"] {
             assert!(rule.broken_by(text).is_some(), "{text}");
         }
     }
