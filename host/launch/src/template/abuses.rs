@@ -162,6 +162,7 @@ fn abuses_of_storage_and_control() -> Vec<(&'static str, Json, &'static str)> {
         ("blockdev", json!({"driver": "qcow2", "file": "x"}), "backing"),
         ("blockdev", json!({"driver": "qcow2", "file": "x", "backing": "/etc/shadow"}), "backing"),
         ("blockdev", json!({"driver": "qed", "file": "x"}), "backing"),
+        ("blockdev", json!({"driver": "vmdk", "file": "x", "backing": null}), "driver"),
         ("blockdev", json!({"driver": "raw", "file": "x", "force-share": true}), "force-share"),
         ("drive", json!("file=/etc/shadow,format=raw"), "drive"),
         ("chardev", json!({"backend": "file", "id": "c", "path": "/root/.ssh/authorized_keys"}), "chardev"),
