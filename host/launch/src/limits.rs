@@ -36,6 +36,9 @@ pub const CLIENTS_MAX: usize = 32;
 pub const MESSAGE_FDS_MAX: usize = 16;
 /// Commands of one client waiting for their answers.
 pub const COMMANDS_MAX: usize = 256;
+/// Commands without an answer, of clients and reactions together, at which a reaction is left out: twice what all
+/// clients can have under way.
+pub const REACTIONS_STOP_AT: usize = 2 * CLIENTS_MAX * COMMANDS_MAX;
 /// Time for calls to the shim itself, which never wait for the hypervisor.
 pub const SHIM_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest alias or socket name, in bytes.

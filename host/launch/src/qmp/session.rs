@@ -108,6 +108,12 @@ impl<T> Session<T> {
         Ok(line)
     }
 
+    /// How many commands are under way.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.pending.len()
+    }
+
     /// Gives up all commands under way: their marks.
     pub fn abandon(&mut self) -> Vec<T> {
         self.pending.drain().map(|(_, tag)| tag).collect()

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use super::outbox::Outbox;
 use super::wire::receive_some;
+use crate::limits::REACTIONS_STOP_AT;
 use crate::qmp::session::{Breach, Incoming, Session};
 
 /// Whose command an answer belongs to.
@@ -43,6 +44,11 @@ impl Monitor {
 
     pub(crate) fn ready(&self) -> bool {
         self.session.ready()
+    }
+
+    /// Whether so many commands wait for an answer that nothing may be added unasked.
+    pub(crate) fn overloaded(&self) -> bool {
+        self.session.waiting() >= REACTIONS_STOP_AT
     }
 
     /// Reads once; `true` when something came.

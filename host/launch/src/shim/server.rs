@@ -289,6 +289,10 @@ impl Server {
         }
         self.ring.push(name, data, Instant::now());
         for command in commands {
+            if self.monitor.as_ref().is_some_and(Monitor::overloaded) {
+                // A storm of events, or reactions that feed each other: memory must not grow with it.
+                return self.note("the hypervisor answers too slowly, so a reaction was left out");
+            }
             let owner = Owner::Reaction(command.clone());
             let sent = self.monitor.as_mut().map(|monitor| monitor.send(&command, None, Vec::new(), owner));
             if let Some(Err(broken)) = sent {

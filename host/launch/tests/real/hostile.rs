@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_launch::{
-    Ending, Handle, LaunchError, LaunchErrorKind, OptionEntry, Plan, QmpErrorKind, ShimClient, ShimErrorKind,
-    Template, Value, check, launch,
+    Ending, Handle, LaunchError, LaunchErrorKind, OptionEntry, Plan, QmpErrorKind, Reaction, ShimClient,
+    ShimErrorKind, Template, Value, check, launch,
 };
 
 use crate::support::{Domain, PATIENCE, context, shim_pid, status_line};
@@ -18,7 +18,8 @@ const SHELL: &str = r#"{
   "options": {
     "c": {"syntax": "text", "shape": {"text": {"max": 4096}}},
     "-": {"syntax": "keyed", "shape": {"map": {"keys": {"m": {"handle": ["monitor"]}}}}}
-  }
+  },
+  "commands": {"pass": ["cont"]}
 }"#;
 
 const GREET: &str =
@@ -30,7 +31,8 @@ fn start(domain: &mut Domain, script: &str, monitor: bool) -> Result<ShimClient,
     if monitor {
         options.push(OptionEntry::new("-", Value::mapping([("m", Value::Handle(0))])));
     }
-    let plan = Plan { template: "shell".into(), options, environment: vec![], reactions: vec![] };
+    let reactions = vec![Reaction { event: "E".into(), commands: vec!["cont".into()] }];
+    let plan = Plan { template: "shell".into(), options, environment: vec![], reactions };
     let template = Arc::new(Template::parse(SHELL, "test").unwrap());
     let handles = if monitor { vec![Handle::Monitor] } else { vec![] };
     let checked = check(&plan, &handles, &template).unwrap();
@@ -79,6 +81,7 @@ fn deep_answer_closes_the_monitor_and_the_program_goes_on() {
     assert_eq!(client.end(false, PATIENCE).unwrap(), Ending::Killed(9));
 }
 
+/// Each event asks for a reaction, and nothing reads those.
 #[test]
 fn flood_of_events_leaves_the_shim_small_and_answering() {
     let mut domain = Domain::new("none");
