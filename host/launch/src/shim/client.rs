@@ -218,7 +218,7 @@ impl ShimClient {
     }
 
     fn open(&self) -> Result<Wire, ShimError> {
-        Wire::connect(&self.directory, SOCKET_NAME).map_err(|error| self.absent(error))
+        Wire::connect(&self.directory, SOCKET_NAME, SHIM_TIMEOUT).map_err(|error| self.absent(error))
     }
 
     fn send(
@@ -239,8 +239,15 @@ impl ShimClient {
         response_of(&line)
     }
 
-    /// Why nobody can be connected to: the run lock tells what lives.
+    /// Why nobody can be connected to: the run lock tells what lives. Any other failure than that nobody listens
+    /// says nothing about the shim, and must not make an orphan of a guest in good order.
     fn absent(&self, error: io::Error) -> ShimError {
+        if error.kind() == io::ErrorKind::TimedOut {
+            return ShimError::new(ShimErrorKind::TimedOut, "the shim took no connection in time");
+        }
+        if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) {
+            return ShimError::io("connect to the shim", error);
+        }
         match RunLock::is_held(&self.lock) {
             Ok(true) => ShimError::new(
                 ShimErrorKind::Orphaned,

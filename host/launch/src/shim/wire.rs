@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recvmsg, sendmsg,
@@ -46,6 +47,19 @@ pub(crate) fn address_in(directory: &OwnedFd, name: &str) -> io::Result<SocketAd
     Ok(SocketAddrUnix::new(format!("/proc/self/fd/{}/{name}", directory.as_raw_fd()))?)
 }
 
+/// Connects, for at most `timeout`: a listener whose queue is full makes one wait without end.
+pub(crate) fn connect_within(address: &SocketAddrUnix, timeout: Duration) -> io::Result<OwnedFd> {
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    // A timeout of zero would be none.
+    set_socket_timeout(&socket, Timeout::Send, Some(timeout.max(Duration::from_millis(1))))?;
+    connect(&socket, address).map_err(|error| match error {
+        Errno::AGAIN => io::ErrorKind::TimedOut.into(),
+        other => io::Error::from(other),
+    })?;
+    set_socket_timeout(&socket, Timeout::Send, None)?;
+    Ok(socket)
+}
+
 /// Opens a directory only to name things below it.
 pub(crate) fn open_directory(path: &Path) -> io::Result<OwnedFd> {
     Ok(open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
@@ -53,12 +67,9 @@ pub(crate) fn open_directory(path: &Path) -> io::Result<OwnedFd> {
 
 impl Wire {
     /// Connects to the socket `name` in `directory`.
-    pub(crate) fn connect(directory: &Path, name: &str) -> io::Result<Self> {
+    pub(crate) fn connect(directory: &Path, name: &str, timeout: Duration) -> io::Result<Self> {
         let directory = open_directory(directory)?;
-        let address = address_in(&directory, name)?;
-        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-        connect(&socket, &address)?;
-        Ok(Self::over(socket))
+        Ok(Self::over(connect_within(&address_in(&directory, name)?, timeout)?))
     }
 
     /// Over a socket that is connected already.

@@ -22,6 +22,19 @@ fn stopped_reason(domain: &Domain) -> String {
 }
 
 #[test]
+fn shim_that_cannot_be_reached_by_this_process_is_not_taken_for_dead() {
+    let mut domain = Domain::new("none");
+    let client = domain.start();
+    let (socket, aside) = (domain.run.socket_path(), domain.path("aside"));
+    std::fs::rename(&socket, &aside).unwrap();
+    std::os::unix::fs::symlink(&socket, &socket).unwrap();
+    let error = ShimClient::connect(&domain.run).unwrap_err();
+    assert_eq!(error.kind, ShimErrorKind::Io, "an orphan would be ended: {error}");
+    std::fs::rename(&aside, &socket).unwrap();
+    assert_eq!(client.end(false, PATIENCE).unwrap(), Ending::Killed(9));
+}
+
+#[test]
 fn graceful_end_is_destroyed_and_frees_the_lock() {
     let mut domain = Domain::new("none");
     let client = domain.start();
