@@ -2,17 +2,19 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, ToSocketAddrs as _};
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags, fcntl_getfl, open};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socketpair};
 
 use crate::error::{LaunchError, LaunchErrorKind};
 use crate::handle::{EndpointKind, EndpointSpec, Handle};
+use crate::shim::wire::connect_within;
 
 /// The descriptors of one launch.
 #[derive(Debug, Default)]
@@ -25,14 +27,19 @@ pub(crate) struct Opened {
     pub(crate) consoles: Vec<(String, OwnedFd)>,
 }
 
-/// Opens what the handles need that the plan names; the others are not for the program.
-pub(crate) fn open_all(handles: &[Handle], named: &HashSet<usize>) -> Result<Opened, LaunchError> {
+/// Opens what the handles need that the plan names; the others are not for the program. What waits for somebody
+/// else waits until `until` at most.
+pub(crate) fn open_all(
+    handles: &[Handle],
+    named: &HashSet<usize>,
+    until: Instant,
+) -> Result<Opened, LaunchError> {
     let mut opened = Opened::default();
     for (index, handle) in handles.iter().enumerate() {
         let fds = match handle {
             _ if !named.contains(&index) => Vec::new(),
             Handle::Descriptor { .. } => of_descriptor(handle)?,
-            Handle::Endpoint(spec) => of_endpoint(spec, &mut opened)?,
+            Handle::Endpoint(spec) => of_endpoint(spec, &mut opened, until)?,
             Handle::Monitor => {
                 let (ours, theirs) =
                     pair().map_err(|error| LaunchError::io("make the control connection", error))?;
@@ -71,10 +78,19 @@ pub(crate) fn of_descriptor(handle: &Handle) -> Result<Vec<OwnedFd>, LaunchError
     Ok(fds)
 }
 
-fn of_endpoint(spec: &EndpointSpec, opened: &mut Opened) -> Result<Vec<OwnedFd>, LaunchError> {
+fn of_endpoint(
+    spec: &EndpointSpec,
+    opened: &mut Opened,
+    until: Instant,
+) -> Result<Vec<OwnedFd>, LaunchError> {
     let failed = |error: io::Error| {
-        LaunchError::io(format!("open the far end of a character device ({})", spec.kind.name()), error)
-            .at(spec.alias.as_str())
+        let late = error.kind() == io::ErrorKind::TimedOut;
+        let what = format!("open the far end of a character device ({})", spec.kind.name());
+        let mut failed = LaunchError::io(what, error).at(spec.alias.as_str());
+        if late {
+            failed.kind = LaunchErrorKind::TimedOut;
+        }
+        failed
     };
     let fd: OwnedFd = match &spec.kind {
         EndpointKind::Pty => {
@@ -88,16 +104,35 @@ fn of_endpoint(spec: &EndpointSpec, opened: &mut Opened) -> Result<Vec<OwnedFd>,
             return Err(LaunchError::new(LaunchErrorKind::PlanInvalid, message).at(spec.alias.as_str()));
         }
         EndpointKind::Unix { path, listen: true, .. } => listen_unix(path).map_err(failed)?.into(),
-        EndpointKind::Unix { path, .. } => UnixStream::connect(path).map_err(failed)?.into(),
+        EndpointKind::Unix { path, .. } => SocketAddrUnix::new(path.as_path())
+            .map_err(io::Error::from)
+            .and_then(|address| connect_within(&address, left(until)))
+            .map_err(failed)?,
         EndpointKind::Tcp { host, service, listen: true, .. } => {
             TcpListener::bind(address(host, service)).map_err(failed)?.into()
         }
         EndpointKind::Tcp { host, service, .. } => {
-            TcpStream::connect(address(host, service)).map_err(failed)?.into()
+            connect_tcp(&address(host, service), until).map_err(failed)?.into()
         }
         EndpointKind::Null | EndpointKind::Udp { .. } | EndpointKind::Other { .. } => return Ok(Vec::new()),
     };
     Ok(vec![fd])
+}
+
+fn left(until: Instant) -> Duration {
+    until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+}
+
+/// Connects to the first of the host's addresses that answers.
+fn connect_tcp(address: &str, until: Instant) -> io::Result<TcpStream> {
+    let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in address.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, left(until)) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
 }
 
 fn write_only(fd: &OwnedFd, alias: &str) -> Result<OwnedFd, LaunchError> {

@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hostler_state::{RunDir, RunRecord};
 use serde::Serialize;
@@ -58,14 +58,16 @@ pub fn launch(
     handles: Vec<Handle>,
     deadline: Duration,
 ) -> Result<ShimClient, LaunchError> {
+    let until = after(deadline);
     refuse_running(run)?;
     let sockets = sockets_directory(run, &handles)?;
-    let opened = grant::open_all(&handles, &checked.named())?;
+    let opened = grant::open_all(&handles, &checked.named(), until)?;
     let grants = number(&opened, sockets)?;
     let CommandLine { env, argv } = command_line(&checked.plan, &handles, &checked.template, Some(&grants))?;
     let record = LaunchRecord { hash: checked.hash(), plan: &checked.plan, argv: &argv, env: &env };
     run.write(RunRecord::Launch, &record)
         .map_err(|error| LaunchError::io("write the frozen launch down", error))?;
+    let left = time_left(until)?;
     let request = StartRequest {
         run: run.path().to_owned(),
         domain_name: context.domain_name.clone(),
@@ -76,14 +78,24 @@ pub fn launch(
         consoles: opened.consoles.iter().map(|(alias, _)| alias.clone()).collect(),
         reactions: checked.plan.reactions.clone(),
         plan_hash: checked.hash().to_owned(),
-        deadline_ms: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),
+        deadline_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
     };
-    let answer = start_shim(run, &context.shim, &request, &opened, deadline)?;
+    let answer = start_shim(run, &context.shim, &request, &opened, left)?;
     drop(opened);
     match answer {
         StartAnswer::Ready => Ok(ShimClient::of(run)),
         StartAnswer::Failed { kind, message, tail } => Err(start_error(kind, message, &tail)),
     }
+}
+
+/// The time for the shim. A start that is late must not happen at all: whoever asked was told that it failed.
+fn time_left(until: Instant) -> Result<Duration, LaunchError> {
+    let left = until.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        let message = "the time was over before the hypervisor could be started";
+        return Err(LaunchError::new(LaunchErrorKind::TimedOut, message));
+    }
+    Ok(left)
 }
 
 fn refuse_running(run: &RunDir) -> Result<(), LaunchError> {

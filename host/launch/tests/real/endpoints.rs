@@ -3,8 +3,9 @@
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
-use hostler_launch::{EndpointKind, EndpointSpec, Handle, Value};
+use hostler_launch::{EndpointKind, EndpointSpec, Handle, LaunchErrorKind, Value};
 
 use crate::support::{Domain, PATIENCE};
 
@@ -50,6 +51,26 @@ fn inotify(path: &std::path::Path) -> std::fs::File {
     let watch = init(CreateFlags::CLOEXEC).unwrap();
     add_watch(&watch, path, WatchFlags::MODIFY).unwrap();
     watch.into()
+}
+
+/// A listener that takes nobody, with its queue full: who connects now waits.
+fn full_listener(path: &std::path::Path) -> (OwnedFd, UnixStream) {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
+    let listener = socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+    bind(&listener, &SocketAddrUnix::new(path).unwrap()).unwrap();
+    listen(&listener, 0).unwrap();
+    (listener, UnixStream::connect(path).unwrap())
+}
+
+#[test]
+fn far_end_that_takes_no_connection_ends_the_start_in_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("full.sock");
+    let _full = full_listener(&path);
+    let mut domain = domain_logging_to(EndpointKind::Unix { path, listen: false, reconnect: None });
+    let error = domain.try_start_within(Duration::from_millis(50)).unwrap_err();
+    assert_eq!((error.kind, error.option.as_str()), (LaunchErrorKind::TimedOut, "serial0"), "{error}");
+    assert!(!domain.run.is_held().unwrap());
 }
 
 #[test]

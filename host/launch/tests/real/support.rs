@@ -75,8 +75,12 @@ impl Domain {
     }
 
     pub(crate) fn try_start(&mut self) -> Result<ShimClient, LaunchError> {
+        self.try_start_within(PATIENCE)
+    }
+
+    pub(crate) fn try_start_within(&mut self, deadline: Duration) -> Result<ShimClient, LaunchError> {
         let checked = check(&self.plan, &self.handles, &qemu())?;
-        launch(&self.run, &context(), checked, std::mem::take(&mut self.handles), PATIENCE)
+        launch(&self.run, &context(), checked, std::mem::take(&mut self.handles), deadline)
     }
 }
 
