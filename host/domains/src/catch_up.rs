@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hostler_launch::{QmpEvent, ShimClient, ShimErrorKind};
-use hostler_state::{Definition, RunRecord};
+use hostler_state::{Definition, RunDir, RunRecord};
 use serde::{Deserialize, Serialize};
 
 use crate::context::Purpose;
@@ -27,26 +27,38 @@ struct News {
 }
 
 /// Passes on the events since the last owner. A driver one of whose domains has news is offered all its running
-/// domains first. A domain that cannot be asked is passed over: `list` shows why.
+/// domains first. A domain that cannot be asked is passed over: `list` shows why. Nor does a damaged record or a
+/// full disk keep anybody from switching domains off: what could not be passed on is passed on later.
 ///
 /// # Errors
-/// When the state directory cannot be read or written.
+/// When the state directory cannot be read.
 pub(crate) async fn with_events(host: &Host) -> Result<(), Error> {
     let mut by_driver: BTreeMap<String, Vec<News>> = BTreeMap::new();
     for run in host.state().run_dirs()? {
-        if run.is_held()?
-            && let Some(definition) = host.state().definition_by_uuid(run.domain())?
-            && let Some(news) = news(host, definition).await?
-        {
-            by_driver.entry(news.definition.driver.clone()).or_default().push(news);
+        match news_of(host, &run).await {
+            Ok(Some(news)) => by_driver.entry(news.definition.driver.clone()).or_default().push(news),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(domain = %run.domain(), %error, "its events cannot be looked up"),
         }
     }
     for (driver, news) in by_driver {
-        if news.iter().any(|news| news.events.as_ref().is_none_or(|events| !events.is_empty())) {
-            tell(host, &driver, news).await?;
+        if news.iter().any(|news| news.events.as_ref().is_none_or(|events| !events.is_empty()))
+            && let Err(error) = tell(host, &driver, news).await
+        {
+            tracing::warn!(driver, %error, "its domains' events could not be passed on");
         }
     }
     Ok(())
+}
+
+async fn news_of(host: &Host, run: &RunDir) -> Result<Option<News>, Error> {
+    if !run.is_held()? {
+        return Ok(None);
+    }
+    match host.state().definition_by_uuid(run.domain())? {
+        Some(definition) => news(host, definition).await,
+        None => Ok(None),
+    }
 }
 
 async fn news(host: &Host, definition: Definition) -> Result<Option<News>, Error> {
@@ -86,7 +98,9 @@ async fn tell(host: &Host, driver: &str, news: Vec<News>) -> Result<(), Error> {
         }
     }
     for told in &news {
-        pass_on(host, &driver, told).await?;
+        if let Err(error) = pass_on(host, &driver, told).await {
+            tracing::warn!(domain = told.definition.name, %error, "how far it was told cannot be noted");
+        }
     }
     if let Err(error) = driver.recovery_complete().await {
         tracing::warn!(%error, "the driver could not finish taking over");

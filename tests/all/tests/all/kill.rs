@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use hostler_launch::{ShimClient, end_orphan};
+use hostler_state::RunRecord;
 
 use crate::workbench::{Workbench, rom_domain};
 
@@ -136,4 +137,18 @@ fn killed_hypervisor_is_seen_and_told() {
     assert!(list["domains"][0]["reason"].as_str().unwrap().contains("signal 9"), "{list}");
     assert!(bench.ok(&["-o", "json", "events"]).contains("crashed"));
     bench.ok(&["start", "rom"]);
+}
+
+#[test]
+fn notes_that_cannot_be_written_keep_nobody_from_ending_a_guest() {
+    let bench = Workbench::new();
+    bench.define(&rom_domain("rom", "qemu"));
+    bench.ok(&["start", "rom"]);
+    // A directory in the record's place: it can be neither read nor replaced.
+    let note = bench.run_dir("rom").record_path(RunRecord::Seen);
+    std::fs::create_dir(&note).unwrap();
+    std::fs::write(note.join("full"), b"").unwrap();
+    bench.ok(&["suspend", "rom"]);
+    bench.ok(&["destroy", "rom"]);
+    assert_eq!(bench.state_of("rom").as_deref(), Some("off"));
 }
