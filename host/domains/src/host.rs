@@ -102,13 +102,11 @@ impl Host {
     /// [`Kind::NotFound`] with the nearest names.
     pub(crate) fn find(&self, wanted: &DomainRef) -> Result<Definition, Error> {
         let text = wanted.text();
-        if let Ok(uuid) = Uuid::parse_str(text)
-            && let Some(definition) = self.state().definition_by_uuid(uuid)?
-        {
-            return Ok(definition);
-        }
-        let definitions = self.state().definitions()?;
-        if let Some(found) = definitions.iter().find(|definition| definition.name == text) {
+        let uuid = Uuid::parse_str(text).ok();
+        let definitions = self.definitions()?;
+        let named = || definitions.iter().find(|definition| definition.name == text);
+        let found = definitions.iter().find(|definition| Some(definition.uuid) == uuid).or_else(named);
+        if let Some(found) = found {
             return Ok(found.clone());
         }
         let error = Error::new(Kind::NotFound, "domain.not-found", format!("no domain is called '{text}'"))

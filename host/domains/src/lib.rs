@@ -11,6 +11,7 @@ mod conversion;
 mod drivers;
 mod error;
 mod host;
+mod lost;
 mod process;
 mod recovery;
 mod reference;

@@ -22,7 +22,7 @@ pub(crate) mod verb {
     pub(crate) const UNDEFINE: &str = "undefine";
 }
 
-/// Settles the journal, removes transient domains whose process has ended, and tells drivers what they missed.
+/// Settles the journal, keeps what runs without a definition, removes transient domains whose process has ended, and tells drivers what they missed.
 ///
 /// # Errors
 /// What keeps the state directory from being settled; the intent stays for the next owner.
@@ -39,6 +39,7 @@ pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
         }
         host.owner()?.journal().finish(&intent)?;
     }
+    host.keep_lost()?;
     forget_ended_transients(host)?;
     catch_up::with_events(host).await
 }

@@ -15,7 +15,7 @@ impl Host {
     /// [`crate::Kind::Host`] when the state directory cannot be read.
     pub async fn list(&self) -> Result<Vec<DomainSummary>, Error> {
         let mut summaries = Vec::new();
-        for definition in self.state().definitions()? {
+        for definition in self.definitions()? {
             let summary = self.summarise(&definition).await?;
             // Its process has ended and the next owner will forget it: it is gone already.
             if definition.persistent || summary.state.is_active() {

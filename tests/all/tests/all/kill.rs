@@ -140,6 +140,24 @@ fn killed_hypervisor_is_seen_and_told() {
 }
 
 #[test]
+fn damaged_definition_of_a_running_guest_does_not_hide_it() {
+    let bench = Workbench::new();
+    bench.define(&rom_domain("rom", "qemu"));
+    bench.ok(&["start", "rom"]);
+    let domain = bench.run_dir("rom").domain().to_string();
+    let record = bench.state_root().join("domains").join(&domain).join("definition");
+    std::fs::write(record, b"damaged").unwrap();
+    assert_eq!(bench.state_of("rom").as_deref(), Some("running"));
+    assert_eq!(bench.json(&["show", &domain])["state"], "running");
+    let again = bench.run(&["start", "rom"]);
+    assert_eq!(again.status, 5, "{}", again.stderr);
+    bench.ok(&["destroy", "rom"]);
+    assert_eq!(bench.state_of("rom").as_deref(), Some("off"), "what ran is what is defined now");
+    assert!(!bench.run_dir("rom").is_held().unwrap());
+    bench.ok(&["start", "rom"]);
+}
+
+#[test]
 fn notes_that_cannot_be_written_keep_nobody_from_ending_a_guest() {
     let bench = Workbench::new();
     bench.define(&rom_domain("rom", "qemu"));
