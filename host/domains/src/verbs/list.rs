@@ -1,12 +1,19 @@
 //! `list`: what the domains are doing, asked of whoever runs them.
 
-use hostler_state::Definition;
+use std::time::{Duration, Instant};
+
+use hostler_state::{Definition, RunDir};
 
 use crate::context::Purpose;
 use crate::error::Error;
 use crate::host::Host;
 use crate::process;
 use crate::summary::{DomainSummary, RunState};
+
+/// How long a domain that cannot be reached may be on its way up or down before it counts as quarantined.
+const SETTLE_WAIT: Duration = Duration::from_millis(500);
+/// How often such a domain is looked at again.
+const SETTLE_STEP: Duration = Duration::from_millis(20);
 
 impl Host {
     /// Every domain, sorted by name. One that cannot be looked into is in the list, with the reason.
@@ -45,13 +52,35 @@ impl Host {
         Ok(summary)
     }
 
-    /// Finds out what it is doing. The run lock says whether a process lives; the driver says what it does.
+    /// Finds out what it is doing. Between two questions it may begin or end, so a domain that cannot be reached
+    /// is looked at again until it is off, or answers, or has had its time.
     async fn look(&self, definition: &Definition, summary: &mut DomainSummary) -> Result<(), Error> {
         let run = self.state().run_dir(definition.uuid);
+        let deadline = Instant::now() + SETTLE_WAIT;
+        while let Err(error) = self.look_once(definition, &run, summary).await? {
+            if Instant::now() >= deadline {
+                quarantine(summary, &error);
+                break;
+            }
+            let run = self.state().run_dir(definition.uuid);
+            process::blocking(move || run.wait_released(SETTLE_STEP)).await??;
+        }
+        Ok(())
+    }
+
+    /// One look: the run lock says whether a process lives, the driver says what it does. Inside is why a process
+    /// that lives cannot be reached.
+    async fn look_once(
+        &self,
+        definition: &Definition,
+        run: &RunDir,
+        summary: &mut DomainSummary,
+    ) -> Result<Result<(), Error>, Error> {
         let held = run.is_held()?;
+        (summary.pid, summary.started_unix_ms) = (None, None);
         if !held && !self.runs_without_process(definition)? {
-            summary.reason = summary.reason.take().or_else(|| process::last_ending(&run));
-            return Ok(());
+            summary.reason = summary.reason.take().or_else(|| process::last_ending(run));
+            return Ok(Ok(()));
         }
         if held {
             match process::status(self, definition).await {
@@ -59,18 +88,12 @@ impl Host {
                     summary.pid = Some(status.pid);
                     summary.started_unix_ms = Some(status.started_unix_ms);
                 }
-                Err(error) => {
-                    quarantine(summary, &error);
-                    return Ok(());
-                }
+                Err(error) => return Ok(Err(error)),
             }
         }
-        match self.query(definition).await {
-            Ok(RunState::Off) if held => summary.state = RunState::Starting,
-            Ok(state) => summary.state = state,
-            Err(error) => quarantine(summary, &error),
-        }
-        Ok(())
+        Ok(self.query(definition).await.map(|state| {
+            summary.state = if held && state == RunState::Off { RunState::Starting } else { state };
+        }))
     }
 
     async fn query(&self, definition: &Definition) -> Result<RunState, Error> {

@@ -21,6 +21,9 @@ const KILL_AT: &[(&str, &[u32])] = &[
     ("unlink,unlinkat", &[1, 2]),
 ];
 
+/// How often a domain is started and ended under the eyes of a reader: about one look in ten met it half gone.
+const ROUNDS: usize = 15;
+
 #[test]
 fn start_killed_at_any_step_leaves_a_domain_that_is_off_or_runs_and_is_listed() {
     let bench = Workbench::new();
@@ -155,6 +158,31 @@ fn damaged_definition_of_a_running_guest_does_not_hide_it() {
     assert_eq!(bench.state_of("rom").as_deref(), Some("off"), "what ran is what is defined now");
     assert!(!bench.run_dir("rom").is_held().unwrap());
     bench.ok(&["start", "rom"]);
+}
+
+#[test]
+fn readers_never_take_a_domain_on_its_way_up_or_down_for_quarantined() {
+    let bench = Workbench::new();
+    bench.define(&rom_domain("rom", "qemu"));
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let looks = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut looks = Vec::new();
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                looks.push(bench.json(&["list", "--all"])["domains"][0].clone());
+            }
+            looks
+        });
+        for _ in 0..ROUNDS {
+            let (started, ended) = (bench.run(&["start", "rom"]), bench.run(&["destroy", "rom"]));
+            assert_eq!((started.status, ended.status), (0, 0), "{}{}", started.stderr, ended.stderr);
+        }
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        reader.join().unwrap()
+    });
+    assert!(looks.len() > ROUNDS, "only {} looks", looks.len());
+    let wrong: Vec<_> = looks.iter().filter(|domain| domain["state"] == "quarantined").collect();
+    assert!(wrong.is_empty(), "{} of {} looks: {wrong:?}", wrong.len(), looks.len());
 }
 
 #[test]
