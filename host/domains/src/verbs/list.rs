@@ -34,7 +34,9 @@ impl Host {
 
     /// The line about one domain.
     pub(crate) async fn summarise(&self, definition: &Definition) -> Result<DomainSummary, Error> {
-        let document = hostler_domain::Domain::parse(&definition.xml);
+        // What cannot be read of a run is told by the look below; the domain is listed all the same.
+        let xml = self.current_xml(definition).unwrap_or_else(|_| definition.xml.clone());
+        let document = hostler_domain::Domain::parse(&xml);
         let mut summary = DomainSummary {
             name: definition.name.clone(),
             uuid: definition.uuid,

@@ -10,7 +10,7 @@ use crate::reference::DomainRef;
 use crate::summary::{DiskSummary, DomainDetails};
 
 impl Host {
-    /// Everything about a domain. Its chains are resolved anew, from what is on the disk now; what cannot be
+    /// Everything about a domain: of one that runs, as it was started. Its chains are resolved anew, from what is on the disk now; what cannot be
     /// resolved is told in place.
     ///
     /// # Errors
@@ -18,7 +18,7 @@ impl Host {
     pub async fn show(&self, wanted: &DomainRef) -> Result<DomainDetails, Error> {
         let definition = self.find(wanted)?;
         let summary = self.summarise(&definition).await?;
-        let domain = Domain::parse(&definition.xml)?;
+        let domain = Domain::parse(&self.current_xml(&definition)?)?;
         let roots = Roots::of_operator(self.config.image_roots.clone());
         let disks = domain
             .devices

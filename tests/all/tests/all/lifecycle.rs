@@ -132,6 +132,10 @@ fn redefining_a_running_domain_takes_effect_at_its_next_start() {
     bench.define(&stored.replace("<memory unit='MiB'>32</memory>", "<memory unit='MiB'>48</memory>"));
     assert_eq!(bench.ok(&["xml", "rom"]), before, "the running one is as it was started");
     assert!(bench.ok(&["xml", "rom", "--stored"]).contains(">48<"));
+    for verb in [&["show", "rom"][..], &["list"]] {
+        let told = bench.json(verb).to_string();
+        assert!(told.contains("33554432"), "not the memory it runs with: {told}");
+    }
     bench.ok(&["destroy", "rom"]);
     assert!(bench.ok(&["xml", "rom"]).contains(">48<"));
 }
