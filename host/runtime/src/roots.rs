@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use hostler_image::ReferencePolicy;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
@@ -59,9 +59,11 @@ impl Roots {
         self.directories.iter().fold(own, ReferencePolicy::with_root)
     }
 
-    /// Whether a path that the document names lies where the domain may use files.
+    /// Whether a path that the document names lies where the domain may use files. Judged by the path alone, so
+    /// one with `..` in it lies nowhere.
     pub(crate) fn covers(&self, path: &Path) -> bool {
-        self.declared_anywhere || self.directories.iter().any(|root| below(path, root).is_some())
+        let up = path.components().any(|part| part == Component::ParentDir);
+        self.declared_anywhere || (!up && self.directories.iter().any(|root| below(path, root).is_some()))
     }
 
     /// Opens a file that the document names.
@@ -190,6 +192,7 @@ mod tests {
         assert_eq!(std::fs::read(tree.path().join("in/a")).unwrap(), b"a", "appended to");
         roots.open_output(&tree.path().join("in/a"), false).unwrap();
         assert!(std::fs::read(tree.path().join("in/a")).unwrap().is_empty());
+        assert!(roots.covers(&tree.path().join("in/new")) && !roots.covers(&tree.path().join("in/../new")));
         assert!(
             !roots.covers(&tree.path().join("secret")) && Roots::of_operator(vec![]).covers(Path::new("/x"))
         );
