@@ -13,8 +13,9 @@ use hostler_launch::EndpointKind;
 /// name, so it stands for that one.
 pub(crate) fn find<'a>(devices: &'a Devices, alias: &str) -> Option<&'a Chardev> {
     let digits = alias.find(|character: char| character.is_ascii_digit())?;
-    let (kind, position) = alias.split_at_checked(digits)?;
-    let position: usize = position.parse().ok()?;
+    let (kind, digits) = alias.split_at_checked(digits)?;
+    // "serial00" would be a second far end, and a second log, of the same device.
+    let position: usize = digits.parse().ok().filter(|position: &usize| position.to_string() == digits)?;
     match kind {
         "serial" => devices.serials.get(position).or_else(|| serial_console(devices, position)),
         "parallel" => devices.parallels.get(position),
@@ -171,6 +172,17 @@ mod tests {
             "<domain type='kvm'><name>a</name><memory>1</memory><os><type>hvm</type></os><devices>{devices}</devices></domain>"
         );
         console_aliases(&Document::parse(&xml).unwrap())
+    }
+
+    #[test]
+    fn device_has_one_alias() {
+        let xml = "<domain type='kvm'><name>a</name><memory>1</memory><os><type>hvm</type></os>\
+                   <devices><serial type='pty'/></devices></domain>";
+        let document = Document::parse(xml).unwrap();
+        assert!(find(&document.devices, "serial0").is_some());
+        for other in ["serial00", "serial1", "serial", "serial0x", "Serial0", "0"] {
+            assert!(find(&document.devices, other).is_none(), "{other}");
+        }
     }
 
     #[test]
