@@ -1,6 +1,7 @@
 //! `hostler shutdown`: asks the guest to switch itself off.
 
 use clap::Args;
+use hostler_domains::{DomainRef, DomainSummary, Error, Kind, RunState};
 
 use super::{Target, view};
 use crate::definition::{Seconds, seconds};
@@ -32,14 +33,41 @@ impl Shutdown {
         let summary = session.block_on(async {
             let asked = session.owner().await?.shutdown(&self.target.reference()).await?;
             let Some(wait) = self.wait else { return Ok(asked) };
-            // The owner is gone by here: a guest that takes its time keeps nobody else from working. A transient
-            // domain may be forgotten meanwhile, but it is off then.
+            // The owner is gone by here: a guest that takes its time keeps nobody else from working.
             if !asked.state.is_active() {
                 return Ok(asked);
             }
-            Ok(session.reader().await?.wait_off(&self.target.reference(), wait.0).await?)
+            // By its identifier: its name may be another's by now.
+            let same = DomainRef::new(asked.uuid.to_string());
+            let waited = session.reader().await?.wait_off(&same, wait.0).await;
+            Ok(settled(asked, waited)?)
         });
         drop(progress);
         view::changed(&summary?)
+    }
+}
+
+/// How the domain stands after the wait. A transient one that another command has forgotten meanwhile is off.
+fn settled(asked: DomainSummary, waited: Result<DomainSummary, Error>) -> Result<DomainSummary, Error> {
+    match waited {
+        Err(error) if error.kind == Kind::NotFound => {
+            Ok(DomainSummary { state: RunState::Off, pid: None, started_unix_ms: None, ..asked })
+        }
+        waited => waited,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::view::samples;
+
+    #[test]
+    fn domain_that_was_forgotten_meanwhile_is_off() {
+        let failed =
+            |kind| settled(samples::summary("web", RunState::Running), Err(Error::new(kind, "x", "y")));
+        let off = failed(Kind::NotFound).unwrap();
+        assert_eq!((off.state, off.pid), (RunState::Off, None));
+        assert_eq!(failed(Kind::TimedOut).unwrap_err().kind, Kind::TimedOut);
     }
 }
