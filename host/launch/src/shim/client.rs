@@ -16,7 +16,7 @@ use super::protocol::{Call, Failure, FailureCode, Request, Response, StatusAnswe
 use super::record::{Ending, ExitRecord};
 use super::wire::{Wire, after};
 use crate::error::{QmpError, QmpErrorKind, ShimError, ShimErrorKind};
-use crate::limits::{COMMANDS_MAX, MESSAGE_FDS_MAX, SHIM_TIMEOUT};
+use crate::limits::{ANSWERS_MAX_BYTES, COMMANDS_MAX, MESSAGE_FDS_MAX, SHIM_TIMEOUT};
 use crate::qmp::QmpEvent;
 
 /// The name of a shim's socket in its run directory.
@@ -96,7 +96,8 @@ impl ShimClient {
     /// not keep back those after it.
     ///
     /// # Errors
-    /// When the shim cannot be asked; the hypervisor's refusals are inside.
+    /// When the shim cannot be asked, or the answers are too much together ([`ANSWERS_MAX_BYTES`]): the commands may
+    /// have been carried out all the same. The hypervisor's refusals are inside.
     pub fn execute_all(
         &self,
         commands: Vec<(String, Option<Value>)>,
@@ -113,8 +114,11 @@ impl ShimClient {
             self.send(&mut wire, index as u64, execute_call(command, arguments.as_ref())?, &[], deadline)?;
             results.push(None);
         }
+        let mut room = ANSWERS_MAX_BYTES;
         for _ in 0..commands.len() {
-            let response = self.receive(&mut wire, deadline)?;
+            let line = wire.receive(deadline).map_err(|error| self.failed(error))?;
+            room = room.checked_sub(line.len()).ok_or_else(too_much)?;
+            let response = response_of(&line)?;
             let slot = usize::try_from(response.id).ok().and_then(|index| results.get_mut(index));
             *slot.ok_or_else(|| broken("an answer to a call that was not made"))? =
                 Some(command_result(response));
@@ -306,6 +310,11 @@ fn value_of<T: DeserializeOwned>(response: Response) -> Result<T, ShimError> {
 fn broken(what: &str) -> ShimError {
     ShimError::new(ShimErrorKind::Protocol, format!("the shim sent {what}"))
         .hint("the shim may be of another version of hostler; restart the domain when convenient")
+}
+
+fn too_much() -> ShimError {
+    let message = format!("the answers have more than {} MiB together", ANSWERS_MAX_BYTES >> 20);
+    ShimError::new(ShimErrorKind::Protocol, message).hint("send fewer commands at once")
 }
 
 fn milliseconds(time: Duration) -> u64 {

@@ -97,3 +97,14 @@ fn client_that_breaks_the_protocol_only_hurts_itself() {
         std::os::unix::net::UnixStream::connect(domain.run.socket_path()).unwrap().write(b"{\"id\":1");
     assert!(client.execute("query-status", None, &[], PATIENCE).is_ok());
 }
+
+/// An answer of more than 100 KB each: together more than a driver could take.
+#[test]
+fn answers_of_many_commands_are_bounded_together() {
+    let mut domain = Domain::new("none");
+    let client = domain.start();
+    let many = vec![("query-qmp-schema".to_owned(), None); 256];
+    let error = client.execute_all(many, PATIENCE).unwrap_err();
+    assert!(error.to_string().contains("together"), "{error}");
+    assert!(client.execute("query-status", None, &[], PATIENCE).is_ok());
+}
