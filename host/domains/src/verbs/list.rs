@@ -34,9 +34,7 @@ impl Host {
 
     /// The line about one domain.
     pub(crate) async fn summarise(&self, definition: &Definition) -> Result<DomainSummary, Error> {
-        // What cannot be read of a run is told by the look below; the domain is listed all the same.
-        let xml = self.current_xml(definition).unwrap_or_else(|_| definition.xml.clone());
-        let document = hostler_domain::Domain::parse(&xml);
+        let document = hostler_domain::Domain::parse(&self.shown_xml(definition));
         let mut summary = DomainSummary {
             name: definition.name.clone(),
             uuid: definition.uuid,
@@ -52,6 +50,12 @@ impl Host {
         };
         self.look(definition, &mut summary).await?;
         Ok(summary)
+    }
+
+    /// The document to show a domain by. What cannot be read of a run is told where its state is asked for; the
+    /// domain is shown all the same, by what is stored.
+    pub(crate) fn shown_xml(&self, definition: &Definition) -> String {
+        self.current_xml(definition).unwrap_or_else(|_| definition.xml.clone())
     }
 
     /// Finds out what it is doing. Between two questions it may begin or end, so a domain that cannot be reached

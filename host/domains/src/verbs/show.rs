@@ -18,7 +18,7 @@ impl Host {
     pub async fn show(&self, wanted: &DomainRef) -> Result<DomainDetails, Error> {
         let definition = self.find(wanted)?;
         let summary = self.summarise(&definition).await?;
-        let domain = Domain::parse(&self.current_xml(&definition)?)?;
+        let domain = Domain::parse(&self.shown_xml(&definition))?;
         let roots = Roots::of_operator(self.config.image_roots.clone());
         let disks = domain
             .devices

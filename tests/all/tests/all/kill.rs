@@ -198,3 +198,17 @@ fn notes_that_cannot_be_written_keep_nobody_from_ending_a_guest() {
     bench.ok(&["destroy", "rom"]);
     assert_eq!(bench.state_of("rom").as_deref(), Some("off"));
 }
+
+#[test]
+fn damaged_document_of_a_run_is_told_and_the_guest_can_be_ended() {
+    let bench = Workbench::new();
+    bench.define(&rom_domain("rom", "qemu"));
+    bench.ok(&["start", "rom"]);
+    std::fs::write(bench.run_dir("rom").record_path(RunRecord::Document), b"damaged").unwrap();
+    let shown = bench.json(&["show", "rom"]);
+    assert_eq!(shown["state"], "quarantined", "{shown}");
+    assert!(shown["reason"].as_str().unwrap().contains("document.json"), "{shown}");
+    bench.define(&rom_domain("other", "qemu"));
+    bench.ok(&["destroy", "rom"]);
+    assert_eq!(bench.state_of("rom").as_deref(), Some("off"));
+}
