@@ -62,9 +62,10 @@ impl Host {
     /// is looked at again until it is off, or answers, or has had its time.
     async fn look(&self, definition: &Definition, summary: &mut DomainSummary) -> Result<(), Error> {
         let run = self.state().run_dir(definition.uuid);
-        let deadline = Instant::now() + SETTLE_WAIT;
+        // From the first failure, which may itself have waited long for an answer that never came.
+        let mut deadline = None;
         while let Err(error) = self.look_once(definition, &run, summary).await? {
-            if Instant::now() >= deadline {
+            if Instant::now() >= *deadline.get_or_insert_with(|| Instant::now() + SETTLE_WAIT) {
                 quarantine(summary, &error);
                 break;
             }
