@@ -187,3 +187,13 @@ fn guest_that_switches_itself_off_begins_anew_where_its_document_says_so() {
     bench.ok(&["resume", "rom"]);
     assert_eq!(bench.ok(&["events"]).matches("guest-shut-down").count(), 1);
 }
+
+#[test]
+fn domain_may_be_called_what_its_user_likes() {
+    let bench = Workbench::new();
+    let name = "größer, 名前; $(x) 'y'";
+    bench.define(&rom_domain(name, "qemu"));
+    bench.ok(&["start", name]);
+    assert_eq!(bench.state_of(name).as_deref(), Some("running"));
+    bench.ok(&["destroy", name]);
+}
