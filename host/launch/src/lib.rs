@@ -22,6 +22,7 @@ pub use error::{LaunchError, LaunchErrorKind, QmpError, QmpErrorKind, ShimError,
 pub use handle::{EndpointKind, EndpointSpec, Handle, Role};
 pub use limits::*;
 pub use plan::{OptionEntry, Plan, Reaction};
+pub use process::holder_of_removed;
 pub use qmp::QmpEvent;
 pub use qmp::arguments::{RenderedArguments, render_arguments};
 pub use shim::client::{ShimClient, ShimStatus};

@@ -4,7 +4,7 @@ use std::fs::Metadata;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
@@ -59,6 +59,29 @@ pub(crate) fn holders(lock: &Path) -> io::Result<Vec<ProcessIdentity>> {
     Ok(holders)
 }
 
+/// A process that has this lock file open although the file was removed: what is left of a domain whose run
+/// directory somebody deleted. Looks at every process, which takes milliseconds.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub fn holder_of_removed(lock: &Path) -> io::Result<Option<u32>> {
+    let wanted = PathBuf::from(format!("{} (deleted)", lock.display()));
+    for entry in std::fs::read_dir("/proc")? {
+        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        // A process that ends while it is looked at, or another user's, has nothing of ours open.
+        let Ok(descriptors) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { continue };
+        if descriptors
+            .flatten()
+            .any(|entry| std::fs::read_link(entry.path()).is_ok_and(|path| path == wanted))
+        {
+            return Ok(Some(pid));
+        }
+    }
+    Ok(None)
+}
+
 /// Whether a process has a descriptor of this very file, with a lock on it.
 fn holds(pid: u32, file: &Metadata) -> bool {
     let Ok(descriptors) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
@@ -101,6 +124,18 @@ mod tests {
         drop(lock);
         let _reader = std::fs::File::open(&path).unwrap();
         assert!(holders(&path).unwrap().is_empty());
+    }
+
+    #[test]
+    fn removed_lock_is_found_with_whoever_has_it_open() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let lock = hostler_state::RunLock::acquire(&path).unwrap();
+        assert_eq!(holder_of_removed(&path).unwrap(), None);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(holder_of_removed(&path).unwrap(), Some(std::process::id()));
+        drop(lock);
+        assert_eq!(holder_of_removed(&path).unwrap(), None);
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Host {
     async fn require_off(&self, definition: &Definition) -> Result<(), Error> {
         let summary = self.summarise(definition).await?;
         if summary.state == RunState::Off {
-            return Ok(());
+            return self.require_no_lost_run(definition).await;
         }
         let message = format!("the domain '{}' is {}", definition.name, summary.state.word());
         let error = Error::new(Kind::Conflict, "domain.active", message).about("domain", &definition.name);
@@ -89,6 +89,26 @@ impl Host {
             ),
             _ => error,
         })
+    }
+
+    /// Refuses a domain whose run directory somebody removed while it ran: its lock went with it, so nothing else
+    /// tells that it runs. Asked only where there is no run directory, for it means looking at every process.
+    async fn require_no_lost_run(&self, definition: &Definition) -> Result<(), Error> {
+        let run = self.state().run_dir(definition.uuid);
+        if run.path().exists() {
+            return Ok(());
+        }
+        let failed =
+            |error| Error::new(Kind::Host, "host.processes", "cannot look at the processes").caused_by(error);
+        let lock = run.lock_path();
+        let holder =
+            process::blocking(move || hostler_launch::holder_of_removed(&lock)).await?.map_err(failed)?;
+        let Some(pid) = holder else { return Ok(()) };
+        let message =
+            format!("process {pid} of '{}' runs, and its run directory was removed", definition.name);
+        Err(Error::new(Kind::Conflict, "domain.run-lost", message)
+            .about("domain", &definition.name)
+            .hint_command("end it; what its guest has not written is lost", format!("kill {pid}")))
     }
 
     /// Ends whatever a failed start has launched.

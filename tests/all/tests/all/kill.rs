@@ -212,3 +212,18 @@ fn damaged_document_of_a_run_is_told_and_the_guest_can_be_ended() {
     bench.ok(&["destroy", "rom"]);
     assert_eq!(bench.state_of("rom").as_deref(), Some("off"));
 }
+
+#[test]
+fn domain_whose_run_directory_was_removed_is_not_started_twice() {
+    let bench = Workbench::new();
+    bench.define(&rom_domain("rom", "qemu"));
+    bench.ok(&["start", "rom"]);
+    let run = bench.run_dir("rom");
+    let pid = ShimClient::connect(&run).unwrap().status().unwrap().pid;
+    std::fs::remove_dir_all(run.path()).unwrap();
+    let again = bench.run(&["start", "rom"]);
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    assert_eq!(again.status, 5, "{}", again.stderr);
+    assert!(again.stderr.contains("domain.run-lost") && again.stderr.contains("kill "), "{}", again.stderr);
+}
