@@ -65,12 +65,10 @@ async fn news(host: &Host, definition: Definition) -> Result<Option<News>, Error
     let run = host.state().run_dir(definition.uuid);
     let asked = process::blocking(move || {
         let seen = run.read::<Seen>(RunRecord::Seen)?.unwrap_or_default();
-        let told = ShimClient::connect(&run).and_then(|shim| {
-            let cursor = shim.cursor()?;
-            match shim.events_since(seen.cursor) {
-                Err(error) if error.kind == ShimErrorKind::EventsLost => Ok((cursor, None)),
-                events => Ok((cursor, Some(events?))),
-            }
+        let shim = ShimClient::of(&run);
+        let told = shim.cursor().and_then(|cursor| match shim.events_since(seen.cursor) {
+            Err(error) if error.kind == ShimErrorKind::EventsLost => Ok((cursor, None)),
+            events => Ok((cursor, Some(events?))),
         });
         Ok::<_, Error>(told)
     });

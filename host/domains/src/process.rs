@@ -21,7 +21,7 @@ pub(crate) fn is_ours(driver: &Driver) -> bool {
 /// [`Kind::Host`] when the shim is gone or silent: the domain is quarantined.
 pub(crate) async fn status(host: &Host, definition: &Definition) -> Result<ShimStatus, Error> {
     let run = host.state().run_dir(definition.uuid);
-    Ok(blocking(move || ShimClient::connect(&run)?.status()).await??)
+    Ok(blocking(move || ShimClient::of(&run).status()).await??)
 }
 
 /// Waits for the process's end.
@@ -48,7 +48,7 @@ pub(crate) async fn wait(host: &Host, definition: &Definition, wait: Duration) -
         ))
 }
 
-/// Ends the process, through its shim or, where that is gone, by what the run directory says of it.
+/// Ends the process, through its shim or, where that is gone, as whoever holds the run lock.
 ///
 /// # Errors
 /// [`Kind::Host`] when it cannot be identified or will not end.

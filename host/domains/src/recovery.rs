@@ -22,7 +22,8 @@ pub(crate) mod verb {
     pub(crate) const UNDEFINE: &str = "undefine";
 }
 
-/// Settles the journal, keeps what runs without a definition, removes transient domains whose process has ended, and tells drivers what they missed.
+/// Settles the journal, keeps what runs without a definition, removes transient domains whose process has ended,
+/// and tells drivers what they missed.
 ///
 /// # Errors
 /// What keeps the state directory from being settled; the intent stays for the next owner.

@@ -54,8 +54,10 @@ impl ShimClient {
         Ok(client)
     }
 
-    /// For a shim that is known to be there.
-    pub(crate) fn of(run: &RunDir) -> Self {
+    /// A client that has not asked anything yet: for a caller whose first call tells as well as
+    /// [`ShimClient::connect`] whether anybody answers.
+    #[must_use]
+    pub fn of(run: &RunDir) -> Self {
         Self { directory: run.path().to_owned(), lock: run.lock_path() }
     }
 
