@@ -20,13 +20,20 @@ pub struct Inspection {
     format: Format,
     windows: Windows,
     pending: Option<ByteRange>,
+    facts_only: bool,
 }
 
 impl Inspection {
     /// Starts on an image of `length` bytes that is declared to be of `format`.
     #[must_use]
     pub fn new(format: Format, length: u64) -> Self {
-        Self { format, windows: Windows::new(length), pending: None }
+        Self { format, windows: Windows::new(length), pending: None, facts_only: false }
+    }
+
+    /// Reports what a sound header says even where the image may not be used, for listings.
+    #[must_use]
+    pub fn facts_only(self) -> Self {
+        Self { facts_only: true, ..self }
     }
 
     /// Parses as far as the bytes at hand allow.
@@ -38,7 +45,8 @@ impl Inspection {
             return Ok(Progress::Need(range));
         }
         match formats::parse(self.format, &self.windows) {
-            Ok(header) => Ok(Progress::Done(header)),
+            Ok(header) if self.facts_only => Ok(Progress::Done(header)),
+            Ok(header) => formats::usable(&header).map(|()| Progress::Done(header)),
             Err(Halt::Fault(error)) => Err(error),
             Err(Halt::Need(range)) => {
                 self.windows.charge(range)?;
@@ -72,6 +80,8 @@ impl Inspection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::Encryption;
+    use crate::sample::{self, Sample};
 
     #[test]
     fn a_raw_image_is_data_and_needs_no_byte() {
@@ -88,6 +98,15 @@ mod tests {
         assert!(matches!(inspection.advance(), Ok(Progress::Need(_))));
         assert_eq!(inspection.supply(vec![0; 3]).unwrap_err().kind(), ErrorKind::Truncated);
         assert_eq!(inspection.supply(vec![]).unwrap_err().kind(), ErrorKind::InvalidRequest);
+    }
+
+    #[test]
+    fn what_may_not_be_used_is_refused_but_its_facts_can_be_had() {
+        let image = Sample::new().with32(32, 1).bytes;
+        let inspection = Inspection::new(Format::Qcow2, image.len() as u64);
+        assert_eq!(sample::drive(inspection, &image).0.unwrap_err().kind(), ErrorKind::Unsupported);
+        let inspection = Inspection::new(Format::Qcow2, image.len() as u64).facts_only();
+        assert_eq!(sample::drive(inspection, &image).0.unwrap().encryption, Some(Encryption::Aes));
     }
 
     #[test]

@@ -1,4 +1,30 @@
-//! Small qcow2 images built byte by byte, for tests.
+//! Small images built byte by byte, and how to inspect what is held in memory. For tests.
+
+use crate::error::ImageError;
+use crate::format::Format;
+use crate::formats::Header;
+use crate::inspection::{Inspection, Progress};
+
+/// Inspects an image held in memory; also returns how many bytes were asked for.
+pub(crate) fn inspect(format: Format, bytes: &[u8]) -> (Result<Header, ImageError>, u64) {
+    drive(Inspection::new(format, bytes.len() as u64), bytes)
+}
+
+/// The same for an inspection that was begun in another way.
+pub(crate) fn drive(mut inspection: Inspection, bytes: &[u8]) -> (Result<Header, ImageError>, u64) {
+    let mut asked = 0;
+    loop {
+        match inspection.advance() {
+            Err(error) => return (Err(error), asked),
+            Ok(Progress::Done(header)) => return (Ok(header), asked),
+            Ok(Progress::Need(range)) => {
+                asked += range.length as u64;
+                let from = usize::try_from(range.offset).unwrap();
+                inspection.supply(bytes[from..from + range.length].to_vec()).unwrap();
+            }
+        }
+    }
+}
 
 /// A v3 image of 64 KiB clusters with everything in its place; tests overwrite what they want to break.
 pub(crate) struct Sample {

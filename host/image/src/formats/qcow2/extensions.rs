@@ -1,9 +1,8 @@
 //! Header extensions: a bounded walk that keeps the three that matter and skips the rest.
 
 use super::fields::Fields;
-use super::text;
 use crate::format::Format;
-use crate::formats::{MAX_REFERENCE_BYTES, RecordedFormat};
+use crate::formats::{MAX_REFERENCE_BYTES, RecordedFormat, text};
 use crate::reference::printable;
 use crate::windows::{Halt, Windows, malformed};
 

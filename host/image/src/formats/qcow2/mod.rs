@@ -7,12 +7,11 @@ mod tables;
 mod tests;
 
 use super::{
-    BackingRecord, DataFileRecord, Encryption, Features, Header, MAX_REFERENCE_BYTES, RecordedFormat,
+    BackingRecord, DataFileRecord, Encryption, Features, Header, MAX_REFERENCE_BYTES, RecordedFormat, text,
 };
-use crate::error::{ErrorKind, ImageError};
 use crate::windows::{Halt, Windows, malformed};
 use extensions::Extensions;
-use fields::{CRYPT_LUKS, Fields};
+use fields::{CRYPT_AES, CRYPT_LUKS, Fields};
 
 const OFFSET_BACKING_NAME: u64 = 8;
 
@@ -24,11 +23,15 @@ pub(super) fn parse(image: &Windows) -> Result<Header, Halt> {
     let extensions = Extensions::read(image, &fields)?;
     check_agreement(&fields, &extensions)?;
     Ok(Header {
-        virtual_size: fields.size,
         cluster_size: Some(fields.cluster_size()),
+        compat: Some(if fields.version == 2 { "0.10" } else { "1.1" }),
         backing: backing(image, &fields, &extensions)?,
         data_file: extensions.data_file.map(|name| DataFileRecord { name, raw: fields.raw_data_file() }),
-        encryption: (fields.crypt_method == CRYPT_LUKS).then_some(Encryption::Luks),
+        encryption: match fields.crypt_method {
+            CRYPT_AES => Some(Encryption::Aes),
+            CRYPT_LUKS => Some(Encryption::Luks),
+            _ => None,
+        },
         features: Features {
             version: fields.version,
             dirty: fields.dirty(),
@@ -38,7 +41,9 @@ pub(super) fn parse(image: &Windows) -> Result<Header, Halt> {
             bitmaps: extensions.bitmaps,
             internal_snapshots: fields.snapshots,
             compression: fields.compression()?,
+            bits: fields.bits,
         },
+        ..Header::of_size(fields.size)
     })
 }
 
@@ -103,17 +108,4 @@ fn backing(image: &Windows, fields: &Fields, extensions: &Extensions) -> Result<
     let name = text(image.bytes(fields.backing_offset, length)?, fields.backing_offset, "backing name")?;
     let format = extensions.backing_format.clone().unwrap_or(RecordedFormat::Absent);
     Ok(Some(BackingRecord { name, format }))
-}
-
-/// A name in a header: UTF-8 without NUL, so that no two readers see different names in it.
-fn text(bytes: &[u8], offset: u64, what: &str) -> Result<String, Halt> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if text.contains('\0') => Err(malformed(offset, format!("the {what} contains a NUL byte"))),
-        Ok(text) => Ok(text.to_owned()),
-        Err(_) => Err(malformed(offset, format!("the {what} is not valid UTF-8"))),
-    }
-}
-
-fn unsupported(offset: u64, message: impl Into<String>) -> Halt {
-    ImageError::new(ErrorKind::Unsupported, message).at(offset).into()
 }

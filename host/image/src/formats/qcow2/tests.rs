@@ -4,26 +4,13 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::error::{ErrorKind, ImageError};
 use crate::format::Format;
-use crate::inspection::{Inspection, Progress};
-use crate::sample::{CLUSTER, HEADER_LENGTH, Sample};
+use crate::sample::{self, CLUSTER, HEADER_LENGTH, Sample};
 use crate::windows::READ_BUDGET;
 
-/// Inspects an image held in memory; also returns how many bytes were asked for.
 fn inspect(bytes: &[u8]) -> (Result<Header, ImageError>, u64) {
-    let mut inspection = Inspection::new(Format::Qcow2, bytes.len() as u64);
-    let mut asked = 0;
-    loop {
-        match inspection.advance() {
-            Err(error) => return (Err(error), asked),
-            Ok(Progress::Done(header)) => return (Ok(header), asked),
-            Ok(Progress::Need(range)) => {
-                asked += range.length as u64;
-                let from = usize::try_from(range.offset).unwrap();
-                inspection.supply(bytes[from..from + range.length].to_vec()).unwrap();
-            }
-        }
-    }
+    sample::inspect(Format::Qcow2, bytes)
 }
 
 fn header(sample: &Sample) -> Header {
@@ -63,7 +50,10 @@ fn the_recorded_format_is_known_unknown_or_absent() {
 #[test]
 fn features_are_reported() {
     let sample = Sample::new().with64(72, 0b1_0011).with64(80, 1).with32(100, 112);
-    let features = header(&sample).features;
+    let header_of = header(&sample);
+    assert_eq!(header_of.compat, Some("1.1"));
+    let features = header_of.features;
+    assert_eq!((features.bits.incompatible, features.bits.compatible), (0b1_0011, 1));
     assert!(features.dirty && features.corrupt && features.extended_l2 && features.lazy_refcounts);
     let zstd = Sample::new().with64(72, 8).with32(100, 112).with32(104, 0x0100_0000);
     assert_eq!(header(&zstd).features.compression, crate::formats::Compression::Zstd);
