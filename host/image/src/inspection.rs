@@ -17,17 +17,34 @@ pub enum Progress {
 /// A parser of one header. It asks for at most [`crate::READ_BUDGET`] bytes, and for none of a raw image.
 #[derive(Debug)]
 pub struct Inspection {
-    format: Format,
+    parse: Parse,
     windows: Windows,
     pending: Option<ByteRange>,
     facts_only: bool,
+}
+
+/// What the image is declared to be.
+#[derive(Debug, Clone, Copy)]
+enum Parse {
+    Image(Format),
+    Luks,
 }
 
 impl Inspection {
     /// Starts on an image of `length` bytes that is declared to be of `format`.
     #[must_use]
     pub fn new(format: Format, length: u64) -> Self {
-        Self { format, windows: Windows::new(length), pending: None, facts_only: false }
+        Self::of(Parse::Image(format), length)
+    }
+
+    /// Starts on a raw image whose content is declared to be a LUKS container.
+    #[must_use]
+    pub fn luks(length: u64) -> Self {
+        Self::of(Parse::Luks, length)
+    }
+
+    fn of(parse: Parse, length: u64) -> Self {
+        Self { parse, windows: Windows::new(length), pending: None, facts_only: false }
     }
 
     /// Reports what a sound header says even where the image may not be used, for listings.
@@ -44,9 +61,13 @@ impl Inspection {
         if let Some(range) = self.pending {
             return Ok(Progress::Need(range));
         }
-        match formats::parse(self.format, &self.windows) {
+        let (format, parsed) = match self.parse {
+            Parse::Image(format) => (format, formats::parse(format, &self.windows)),
+            Parse::Luks => (Format::Raw, formats::parse_luks(&self.windows)),
+        };
+        match parsed {
             Ok(header) if self.facts_only => Ok(Progress::Done(header)),
-            Ok(header) => formats::usable(&header).map(|()| Progress::Done(header)),
+            Ok(header) => formats::usable(format, &header).map(|()| Progress::Done(header)),
             Err(Halt::Fault(error)) => Err(error),
             Err(Halt::Need(range)) => {
                 self.windows.charge(range)?;

@@ -31,7 +31,7 @@ pub use error::{ErrorKind, Hint, ImageError};
 pub use format::Format;
 pub use formats::{
     BackingRecord, Compression, DataFileRecord, Encryption, ExtentRecord, FeatureBits, Features, Header,
-    MAX_REFERENCE_BYTES, RecordedFormat,
+    Luks, MAX_REFERENCE_BYTES, RecordedFormat,
 };
 pub use inspection::{Inspection, Progress};
 pub use location::ImagePath;

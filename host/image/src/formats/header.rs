@@ -108,23 +108,38 @@ impl fmt::Debug for ExtentRecord {
 }
 
 /// How an image is encrypted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Encryption {
     /// The built-in AES of qcow and early qcow2, which is broken; such an image is shown, never used.
     Aes,
     /// LUKS, around a raw disk or inside a qcow2 image.
-    Luks,
+    Luks(Luks),
 }
 
 impl Encryption {
     /// The word for it in documents and answers.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Aes => "aes",
-            Self::Luks => "luks",
+            Self::Luks(_) => "luks",
         }
     }
+}
+
+/// What a LUKS header says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Luks {
+    /// Version of the header: 1 or 2.
+    pub version: u16,
+    /// Where the encrypted disk starts, in bytes from the start of the container.
+    pub payload_offset: u64,
+    /// Cipher with its mode, as `aes-xts-plain64`.
+    pub cipher: String,
+    /// Bits of the key of the disk.
+    pub key_bits: u32,
+    /// How many key slots can open it.
+    pub active_slots: u32,
 }
 
 /// Algorithm of compressed clusters.

@@ -5,8 +5,12 @@
 //! these facts may be *used* is decided afterwards, in one place ([`usable`]), so that a listing can show what
 //! a start refuses.
 
+mod cow;
 mod header;
+mod luks;
+mod qcow;
 mod qcow2;
+mod qed;
 mod raw;
 
 use crate::error::{ErrorKind, ImageError};
@@ -15,25 +19,42 @@ use crate::windows::{Halt, Windows, malformed};
 
 pub use header::{
     BackingRecord, Compression, DataFileRecord, Encryption, ExtentRecord, FeatureBits, Features, Header,
-    MAX_REFERENCE_BYTES, RecordedFormat,
+    Luks, MAX_REFERENCE_BYTES, RecordedFormat,
 };
 
 /// Parses the header of an image that is declared to be of `format`.
 pub(crate) fn parse(format: Format, image: &Windows) -> Result<Header, Halt> {
     match format {
         Format::Raw => Ok(raw::parse(image)),
+        Format::Cow => cow::parse(image),
+        Format::Qcow => qcow::parse(image),
         Format::Qcow2 => qcow2::parse(image),
+        Format::Qed => qed::parse(image),
         _ => Err(unsupported(format).into()),
     }
 }
 
+/// Parses a raw image whose content is declared to be a LUKS container.
+pub(crate) fn parse_luks(image: &Windows) -> Result<Header, Halt> {
+    luks::parse(image)
+}
+
 /// The rules for using an image, whatever shows it: its format and its header are sound, but can a
 /// hypervisor be given it?
-pub(crate) fn usable(header: &Header) -> Result<(), ImageError> {
+pub(crate) fn usable(format: Format, header: &Header) -> Result<(), ImageError> {
+    if !format.is_parsed() {
+        return Err(unsupported(format));
+    }
     if header.encryption == Some(Encryption::Aes) {
         let message = "it is encrypted with the legacy AES of qcow, which is broken and not supported";
         return Err(ImageError::new(ErrorKind::Unsupported, message)
             .hint("decrypt it with 'qemu-img convert', or convert it to LUKS"));
+    }
+    if let Some(Encryption::Luks(Luks { version: 2, .. })) = header.encryption {
+        let message = "it is encrypted with LUKS version 2, and QEMU reads version 1 only";
+        return Err(ImageError::new(ErrorKind::Unsupported, message).hint(
+            "convert the container with 'cryptsetup convert --type luks1', or copy the disk into a new one",
+        ));
     }
     if let Some(extent) = header.extents.first() {
         let message = format!(
