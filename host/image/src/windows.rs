@@ -75,6 +75,16 @@ impl Windows {
         self.find(offset, length).ok_or_else(|| Halt::Need(self.request(offset, length, end)))
     }
 
+    /// The bytes at `offset` like [`Windows::bytes`], or nothing when the budget does not reach that far.
+    pub(crate) fn affordable(&self, offset: u64, length: u64) -> Result<Option<&[u8]>, Halt> {
+        let size = usize::try_from(length).unwrap_or(usize::MAX);
+        let held = self.find(offset, size).is_some();
+        if held || self.asked.saturating_add(length) <= READ_BUDGET {
+            return self.bytes(offset, size).map(Some);
+        }
+        Ok(None)
+    }
+
     pub(crate) fn u8(&self, offset: u64) -> Result<u8, Halt> {
         Ok(self.array::<1>(offset)?[0])
     }

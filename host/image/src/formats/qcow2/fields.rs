@@ -14,6 +14,7 @@ const OFFSET_REFCOUNT_ORDER: u64 = 96;
 const OFFSET_HEADER_LENGTH: u64 = 100;
 const OFFSET_COMPRESSION: u64 = 104;
 
+const LATER_VERSIONS: std::ops::RangeInclusive<u32> = 4..=255;
 const V2_HEADER_LENGTH: u32 = 72;
 const V3_HEADER_LENGTH: u32 = 104;
 /// Version 2 has 16-bit reference counts throughout.
@@ -66,10 +67,10 @@ impl Fields {
         }
         let version = image.u32_be(OFFSET_VERSION)?;
         if !(2..=3).contains(&version) {
-            return Err(unsupported(
-                OFFSET_VERSION,
-                format!("qcow2 version {version} is not supported, 2 and 3 are"),
-            ));
+            let message = format!("qcow2 version {version} is not supported, 2 and 3 are");
+            // A small number may be a version to come; version 1 is another format, and the rest is none.
+            let refusal = if LATER_VERSIONS.contains(&version) { unsupported } else { malformed };
+            return Err(refusal(OFFSET_VERSION, message));
         }
         let mut fields = Self::read_v2(image, version)?;
         if version == 3 {
@@ -129,16 +130,10 @@ impl Fields {
         if self.header_length < shortest || !length.is_multiple_of(8) || length > self.cluster_size() {
             return Err(malformed(OFFSET_HEADER_LENGTH, format!("the header length is {length} bytes")));
         }
-        self.check_features()?;
-        self.check_encryption()
+        self.check_features()
     }
 
     fn check_features(&self) -> Result<(), Halt> {
-        let unknown = self.bits.incompatible & !INCOMPATIBLE_KNOWN;
-        if unknown != 0 {
-            let message = format!("incompatible feature bit {} is not known", unknown.trailing_zeros());
-            return Err(unsupported(OFFSET_INCOMPATIBLE, message));
-        }
         if self.extended_l2() && self.cluster_bits < EXTENDED_L2_MIN_CLUSTER_BITS {
             return Err(malformed(OFFSET_CLUSTER_BITS, "subclusters need clusters of at least 16 KiB"));
         }
@@ -152,14 +147,21 @@ impl Fields {
                 "an external data file and compression exclude each other",
             ));
         }
-        self.compression().map(|_| ())
+        Ok(())
     }
 
-    fn check_encryption(&self) -> Result<(), Halt> {
-        match self.crypt_method {
-            CRYPT_NONE | CRYPT_AES | CRYPT_LUKS => Ok(()),
-            other => Err(unsupported(OFFSET_CRYPT, format!("encryption method {other} is not known"))),
+    /// Whether everything that a reader must know to read this image is known here.
+    pub(super) fn check_support(&self) -> Result<(), Halt> {
+        let unknown = self.bits.incompatible & !INCOMPATIBLE_KNOWN;
+        if unknown != 0 {
+            let message = format!("incompatible feature bit {} is not known", unknown.trailing_zeros());
+            return Err(unsupported(OFFSET_INCOMPATIBLE, message));
         }
+        if !matches!(self.crypt_method, CRYPT_NONE | CRYPT_AES | CRYPT_LUKS) {
+            let message = format!("encryption method {} is not known", self.crypt_method);
+            return Err(unsupported(OFFSET_CRYPT, message));
+        }
+        self.compression().map(|_| ())
     }
 
     pub(super) fn compression(&self) -> Result<Compression, Halt> {

@@ -69,20 +69,33 @@ fn a_data_file_needs_its_bit_and_its_name() {
     assert_eq!(refusal(&Sample::new().with64(88, 2)).0, ErrorKind::Malformed);
 }
 
+/// An image whose clusters are encrypted by the container behind its tables.
+fn encrypted() -> Sample {
+    let container = sample::luks1().0;
+    let pointer = [4 * CLUSTER as u64, container.len() as u64].map(u64::to_be_bytes).concat();
+    let mut image = Sample::new().with32(32, 2).extension(0x0537_BE77, &pointer);
+    image.bytes.extend(container);
+    image
+}
+
 #[test]
 fn luks_needs_its_header() {
     assert_eq!(refusal(&Sample::new().with32(32, 2)).0, ErrorKind::Malformed);
-    let mut pointer = [0; 16];
-    pointer[6] = 1; // byte 65536
-    pointer[14] = 1; // 256 bytes
-    let luks = Sample::new().with32(32, 2).extension(0x0537_BE77, &pointer);
-    assert_eq!(header(&luks).encryption, Some(Encryption::Luks));
+    match header(&encrypted()).encryption {
+        Some(Encryption::Luks(luks)) => assert_eq!((luks.version, luks.active_slots), (1, 1)),
+        other => panic!("{other:?}"),
+    }
+    let mut broken = encrypted();
+    broken.put(4 * CLUSTER + 208, &[0; 4]);
+    assert!(refusal(&broken).1.contains("key slot"), "{:?}", refusal(&broken));
+    let beyond = encrypted().with64(HEADER_LENGTH + 8, 1 << 40);
+    assert_eq!(refusal(&beyond).0, ErrorKind::Malformed);
     assert_eq!(refusal(&Sample::new().with32(32, 1)).0, ErrorKind::Unsupported);
 }
 
 #[test]
 fn every_field_is_checked() {
-    let malformed: [(&str, Sample); 17] = [
+    let malformed = [
         ("magic", Sample::new().with32(0, 0)),
         ("cluster bits too small", Sample::new().with32(20, 8)),
         ("cluster bits shift out", Sample::new().with32(20, 80)),
@@ -99,6 +112,9 @@ fn every_field_is_checked() {
         ("header length", Sample::new().with32(100, 103)),
         ("header length over cluster", Sample::new().with32(100, 65_544)),
         ("snapshots", Sample::new().with32(60, 65_537)),
+        ("version of another format", Sample::new().with32(4, 1)),
+        ("no version at all", Sample::new().with32(4, u32::MAX)),
+        ("broken and unknown", Sample::new().with64(72, u64::MAX)),
         ("bitmaps without extension", Sample::new().with64(88, 1)),
     ];
     for (what, sample) in malformed {
@@ -106,7 +122,11 @@ fn every_field_is_checked() {
     }
     let beyond = Sample::new().with64(40, 1 << 32);
     assert_eq!(refusal(&beyond).0, ErrorKind::Truncated);
-    for (what, sample) in [("version", Sample::new().with32(4, 4)), ("bit 5", Sample::new().with64(72, 32))] {
+    for (what, sample) in [
+        ("version", Sample::new().with32(4, 4)),
+        ("bit 5", Sample::new().with64(72, 32)),
+        ("crypt", Sample::new().with32(32, 3)),
+    ] {
         assert_eq!(refusal(&sample).0, ErrorKind::Unsupported, "{what}");
     }
 }
