@@ -1,3 +1,5 @@
+//! What reading and writing references promises.
+
 use hostler_domain::storage_source::{Host, NetworkSource, Protocol, Slice};
 use proptest::prelude::*;
 
