@@ -23,6 +23,7 @@ mod repair;
 mod request;
 #[cfg(test)]
 mod sample;
+mod source;
 mod walk;
 mod windows;
 
@@ -41,5 +42,9 @@ pub use recognise::{RECOGNISE_BYTES, recognise};
 pub use reference::{Parsed, Reference, Unsupported, parse_reference, redact};
 pub use repair::{rebase_command, shell_quote};
 pub use request::{ChainRequest, DeclaredLayer, Limits, MAX_DEPTH, MAX_VIRTUAL_SIZE, Tail};
+pub use source::{
+    BackingSource, Json, Profile, SourceReading, SshOptions, WriteFault, read_source, reference_text,
+    target_properties,
+};
 pub use walk::{Access, FileKind, Identity, OpenRequest, Opened, Role, Step, Via, Walk};
 pub use windows::{ByteRange, READ_BUDGET};

@@ -117,12 +117,12 @@ pub fn parse_reference(text: &str) -> Parsed {
 }
 
 /// The part before a `:` that comes before any `/`: what makes QEMU see a protocol.
-fn prefix(text: &str) -> Option<&str> {
+pub(crate) fn prefix(text: &str) -> Option<&str> {
     let (prefix, _) = text.split_once(':')?;
     (!prefix.contains('/')).then_some(prefix)
 }
 
-fn unreadable(text: &str) -> Option<String> {
+pub(crate) fn unreadable(text: &str) -> Option<String> {
     if text.is_empty() {
         return Some("it is empty".to_owned());
     }

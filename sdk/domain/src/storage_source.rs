@@ -8,6 +8,7 @@ use crate::units::Bytes;
 
 mod access;
 mod network;
+mod write;
 
 pub use access::{
     Auth, Encryption, EncryptionEngine, EncryptionSecret, Reservations, SecretReference, Slice,

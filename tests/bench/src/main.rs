@@ -9,6 +9,7 @@ mod footprint;
 mod place;
 mod qmp;
 mod start;
+mod storage;
 
 use anyhow::{Result, bail};
 use std::env;
@@ -23,6 +24,7 @@ usage: cargo xtask bench [NAME] [--rounds N]
   start       hostler start beside the same command line run bare, and beside virsh start
   driver      loading a driver, cold and cached; one call in an instance of its own
   footprint   sizes of components and programs, peak memory of the command line
+  storage     resolving a chain beside qemu-img and beside bare reads
   all         everything (the default)
 ";
 
@@ -57,10 +59,12 @@ fn run(words: &[String]) -> Result<()> {
         "start" => start::run(&place, rounds),
         "driver" => driver::run(&place, rounds),
         "footprint" => footprint::run(&place, rounds),
+        "storage" => storage::run(&place, rounds),
         "all" => {
             start::run(&place, rounds)?;
             driver::run(&place, rounds)?;
-            footprint::run(&place, rounds)
+            footprint::run(&place, rounds)?;
+            storage::run(&place, rounds)
         }
         other => bail!("there is no benchmark {other}; see cargo xtask bench --help"),
     }

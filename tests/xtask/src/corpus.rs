@@ -1,4 +1,6 @@
-//! `cargo xtask corpus argv [DIR]`: how much of a corpus of domains becomes the command line expected for it.
+//! `cargo xtask corpus KIND [DIR]`: how much of a recorded corpus comes out as expected.
+//!
+//! `argv`: domains and their command lines. `storage`: references, sources and chains.
 
 mod cases;
 mod compare;
@@ -8,6 +10,7 @@ mod option;
 mod pairing;
 mod report;
 mod similarity;
+mod storage;
 mod tokens;
 mod translate;
 
@@ -27,8 +30,13 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
     let diff = args.option("--diff")?;
     let compare = args.option("--compare")?;
     let [kind, directory] = args.positional()?;
-    if kind.as_deref() != Some("argv") {
-        bail!("the only corpus is `argv`: cargo xtask corpus argv [DIR]");
+    let kind = kind.filter(|kind| ["argv", "storage"].contains(&kind.as_str()));
+    let Some(kind) = kind else {
+        bail!("the corpora are `argv` and `storage`: cargo xtask corpus argv [DIR]")
+    };
+    if kind == "storage" {
+        let beside = || workspace::root().map(|root| root.join("../shared/corpus"));
+        return storage::run(&directory.map_or_else(beside, |given| Ok(PathBuf::from(given)))?, verbose);
     }
     let directory = match directory {
         Some(directory) => PathBuf::from(directory),

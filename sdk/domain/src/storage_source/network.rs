@@ -75,6 +75,18 @@ pub struct Cookie {
 }
 
 impl Host {
+    /// A server by its name or address; no port means the protocol's own.
+    #[must_use]
+    pub fn tcp(name: impl Into<String>, port: Option<u16>) -> Self {
+        Self { transport: Transport::Tcp, name: Some(name.into()), port, socket: None }
+    }
+
+    /// A server behind a socket of this host.
+    #[must_use]
+    pub fn unix(socket: impl Into<String>) -> Self {
+        Self { transport: Transport::Unix, name: None, port: None, socket: Some(socket.into()) }
+    }
+
     pub(crate) fn read(host: Element<'_>) -> Result<Self, XmlError> {
         let transport = host.keyword("transport")?.unwrap_or(Transport::Tcp);
         let read = Self {
@@ -96,7 +108,51 @@ impl Host {
     }
 }
 
+impl Protocol {
+    /// The port that servers of this protocol listen on; none where there is no such port.
+    #[must_use]
+    pub fn default_port(self) -> Option<u16> {
+        match self {
+            Self::Http => Some(80),
+            Self::Https => Some(443),
+            Self::Ftp => Some(21),
+            Self::Ftps => Some(990),
+            Self::Tftp => Some(69),
+            Self::Nbd => Some(10809),
+            Self::Iscsi => Some(3260),
+            Self::Gluster => Some(24007),
+            Self::Ssh => Some(22),
+            Self::Sheepdog => Some(7000),
+            Self::Vxhs => Some(9999),
+            Self::Rbd | Self::Nfs => None,
+        }
+    }
+}
+
 impl NetworkSource {
+    /// A source of this protocol of which nothing else is known.
+    #[must_use]
+    pub fn new(protocol: Protocol) -> Self {
+        Self {
+            protocol,
+            name: None,
+            query: None,
+            tls: None,
+            tls_hostname: None,
+            hosts: Vec::new(),
+            snapshot: None,
+            config_file: None,
+            initiator_iqn: None,
+            ssl_verify: None,
+            cookies: Vec::new(),
+            readahead_bytes: None,
+            timeout_s: None,
+            reconnect_delay_s: None,
+            nfs_user: None,
+            nfs_group: None,
+        }
+    }
+
     pub(super) fn read(source: Element<'_>) -> Result<Self, XmlError> {
         let protocol = source.need_keyword("protocol")?;
         let name = source.filled("name");

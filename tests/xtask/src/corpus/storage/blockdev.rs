@@ -1,0 +1,127 @@
+//! Sources of documents, as block drivers are told of them and as images record them.
+
+use super::Outcome;
+use super::records::{plain_xml, read, same};
+use anyhow::Result;
+use hostler_domain::Domain;
+use hostler_domain::storage_source::StorageSource;
+use hostler_image::{
+    BackingSource, Profile, SourceReading, SshOptions, read_source, reference_text, target_properties,
+};
+use serde::Deserialize;
+use serde_json::Value;
+use std::path::Path;
+
+#[derive(Deserialize)]
+struct RoundTrip {
+    name: String,
+    r#type: String,
+    source_xml: String,
+}
+
+/// A source, described in JSON and read again, is the same source.
+pub(super) fn round_trips(directory: &Path) -> Result<Vec<Outcome>> {
+    let cases: Vec<RoundTrip> = read(&directory.join("blockdev/xml-json-xml.jsonl"))?;
+    Ok(cases.into_iter().map(|case| (case.name.clone(), round_trip(&case))).collect())
+}
+
+fn round_trip(case: &RoundTrip) -> Result<(), String> {
+    let disk = format!("<disk type='{}'>{}<target dev='vda'/></disk>", case.r#type, case.source_xml);
+    let sources = sources(&disk)?;
+    let source = sources.first().ok_or("the disk has no source")?;
+    let described = target_properties(&backing(source)).map_err(|fault| fault.to_string())?;
+    match read_source(&format!("json:{{\"file\":{}}}", described.to_text()), Profile::Compatible) {
+        SourceReading::Usable(found) => same(&plain_xml(&found.to_xml()), &plain_xml(&case.source_xml)),
+        other => Err(format!("{} is read as {other:?}", described.to_text())),
+    }
+}
+
+#[derive(Deserialize)]
+struct Description {
+    name: String,
+    input: String,
+    expect_storage_props: Value,
+}
+
+/// A description as older programs wrote it, and the members of today that it stands for.
+pub(super) fn descriptions(directory: &Path) -> Result<Vec<Outcome>> {
+    let cases: Vec<Description> = read(&directory.join("blockdev/json2json.jsonl"))?;
+    Ok(cases.into_iter().map(|case| (case.name.clone(), description(&case))).collect())
+}
+
+fn description(case: &Description) -> Result<(), String> {
+    let SourceReading::Usable(source) = read_source(&case.input, Profile::Compatible) else {
+        return Err("cannot be read".to_owned());
+    };
+    let mut expected = case.expect_storage_props.clone();
+    if let Some(members) = expected.as_object_mut() {
+        // How a node is opened is said where nodes are made, not by the source.
+        members.remove("auto-read-only");
+        members.remove("discard");
+    }
+    same(&properties(&source)?, &expected)
+}
+
+#[derive(Deserialize)]
+struct DiskCase {
+    name: String,
+    disk_xml: String,
+    images: Option<Vec<Image>>,
+}
+
+#[derive(Deserialize)]
+struct Image {
+    target_only_props: Value,
+    backing_string: Recorded,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Recorded {
+    String(String),
+    Json(Value),
+}
+
+/// What images would record about each layer of a disk.
+pub(super) fn targets(directory: &Path) -> Result<Vec<Outcome>> {
+    let cases: Vec<DiskCase> = read(&directory.join("blockdev/xml2json.jsonl"))?;
+    let described = cases.into_iter().filter_map(|case| Some((case.name, case.disk_xml, case.images?)));
+    Ok(described.map(|(name, xml, images)| (name, target(&xml, &images))).collect())
+}
+
+fn target(disk: &str, images: &[Image]) -> Result<(), String> {
+    let sources = sources(disk)?;
+    same(&sources.len(), &images.len())?;
+    for (source, image) in sources.iter().zip(images) {
+        let source = backing(source);
+        same(&properties(&source)?, &image.target_only_props)?;
+        let text = reference_text(&source).map_err(|fault| fault.to_string())?;
+        match &image.backing_string {
+            Recorded::String(expected) => same(&text, expected)?,
+            Recorded::Json(expected) => {
+                let tree = text.strip_prefix("json:").and_then(|text| serde_json::from_str(text).ok());
+                same(&tree.unwrap_or(Value::String(text)), expected)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn properties(source: &BackingSource) -> Result<Value, String> {
+    let text = target_properties(source).map_err(|fault| fault.to_string())?.to_text();
+    serde_json::from_str(&text).map_err(|error| error.to_string())
+}
+
+/// The layers of a disk as the document names them.
+fn sources(disk: &str) -> Result<Vec<StorageSource>, String> {
+    let xml = format!(
+        "<domain type='kvm'><name>corpus</name><memory>1</memory><os><type>hvm</type></os><devices>{disk}</devices></domain>"
+    );
+    let domain = Domain::parse(&xml).map_err(|error| error.to_string())?;
+    let disk = domain.devices.disks.first().ok_or("it has no disk")?;
+    Ok(disk.source.layers().cloned().collect())
+}
+
+fn backing(source: &StorageSource) -> BackingSource {
+    BackingSource { location: source.location.clone(), slice: source.slice, ssh: SshOptions::default() }
+}
