@@ -11,7 +11,7 @@ pub enum Progress {
     /// Read these bytes and hand them to [`Inspection::supply`].
     Need(ByteRange),
     /// The header is understood and sound.
-    Done(Header),
+    Done(Box<Header>),
 }
 
 /// A parser of one header. It asks for at most [`crate::READ_BUDGET`] bytes, and for none of a raw image.
@@ -21,6 +21,7 @@ pub struct Inspection {
     windows: Windows,
     pending: Option<ByteRange>,
     facts_only: bool,
+    screened: bool,
 }
 
 /// What the image is declared to be.
@@ -44,13 +45,20 @@ impl Inspection {
     }
 
     fn of(parse: Parse, length: u64) -> Self {
-        Self { parse, windows: Windows::new(length), pending: None, facts_only: false }
+        Self { parse, windows: Windows::new(length), pending: None, facts_only: false, screened: false }
     }
 
     /// Reports what a sound header says even where the image may not be used, for listings.
     #[must_use]
     pub fn facts_only(self) -> Self {
         Self { facts_only: true, ..self }
+    }
+
+    /// Looks behind the header as well: whether tables point into one another or out of the image, as far as
+    /// the read budget reaches. For images from elsewhere, before anybody opens them; a start does not need it.
+    #[must_use]
+    pub fn screened(self) -> Self {
+        Self { screened: true, ..self }
     }
 
     /// Parses as far as the bytes at hand allow.
@@ -65,9 +73,13 @@ impl Inspection {
             Parse::Image(format) => (format, formats::parse(format, &self.windows)),
             Parse::Luks => (Format::Raw, formats::parse_luks(&self.windows)),
         };
+        let parsed = match parsed {
+            Ok(header) if self.screened => formats::screen(format, &self.windows).map(|()| header),
+            other => other,
+        };
         match parsed {
-            Ok(header) if self.facts_only => Ok(Progress::Done(header)),
-            Ok(header) => formats::usable(format, &header).map(|()| Progress::Done(header)),
+            Ok(header) if self.facts_only => Ok(Progress::Done(Box::new(header))),
+            Ok(header) => formats::usable(format, &header).map(|()| Progress::Done(Box::new(header))),
             Err(Halt::Fault(error)) => Err(error),
             Err(Halt::Need(range)) => {
                 self.windows.charge(range)?;

@@ -16,7 +16,7 @@ pub(crate) fn drive(mut inspection: Inspection, bytes: &[u8]) -> (Result<Header,
     loop {
         match inspection.advance() {
             Err(error) => return (Err(error), asked),
-            Ok(Progress::Done(header)) => return (Ok(header), asked),
+            Ok(Progress::Done(header)) => return (Ok(*header), asked),
             Ok(Progress::Need(range)) => {
                 asked += range.length as u64;
                 let from = usize::try_from(range.offset).unwrap();

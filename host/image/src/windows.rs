@@ -93,10 +93,6 @@ impl Windows {
         self.array(offset).map(u16::from_be_bytes)
     }
 
-    pub(crate) fn u16_le(&self, offset: u64) -> Result<u16, Halt> {
-        self.array(offset).map(u16::from_le_bytes)
-    }
-
     pub(crate) fn u32_be(&self, offset: u64) -> Result<u32, Halt> {
         self.array(offset).map(u32::from_be_bytes)
     }
@@ -111,15 +107,6 @@ impl Windows {
 
     pub(crate) fn u64_le(&self, offset: u64) -> Result<u64, Halt> {
         self.array(offset).map(u64::from_le_bytes)
-    }
-
-    /// Where a structure starts that takes the last `length` bytes of the image.
-    pub(crate) fn before_end(&self, length: u64) -> Result<u64, Halt> {
-        self.length.checked_sub(length).ok_or_else(|| {
-            let message =
-                format!("{length} bytes wanted at its end, but the image has {} bytes", self.length);
-            ImageError::new(ErrorKind::Truncated, message).into()
-        })
     }
 
     /// Charges a request to the budget.
@@ -185,17 +172,13 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_read_in_either_order_and_from_the_end() {
+    fn numbers_are_read_in_either_order() {
         let mut windows = Windows::new(8);
         windows.admit(0, vec![1, 2, 3, 4, 5, 6, 7, 8]);
-        assert_eq!((windows.u16_be(0).unwrap(), windows.u16_le(0).unwrap()), (0x0102, 0x0201));
+        assert_eq!(windows.u16_be(0).unwrap(), 0x0102);
         assert_eq!(
             (windows.u32_le(0).unwrap(), windows.u64_le(0).unwrap()),
             (0x0403_0201, 0x0807_0605_0403_0201)
-        );
-        assert_eq!(windows.u32_be(windows.before_end(4).unwrap()).unwrap(), 0x0506_0708);
-        assert!(
-            matches!(windows.before_end(9), Err(Halt::Fault(error)) if error.kind() == ErrorKind::Truncated)
         );
     }
 

@@ -36,7 +36,6 @@ pub(super) fn parse(image: &Windows) -> Result<Header, Halt> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::error::ErrorKind;
     use crate::format::Format;
     use crate::sample::{self, Bytes};

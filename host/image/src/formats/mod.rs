@@ -34,6 +34,14 @@ pub(crate) fn parse(format: Format, image: &Windows) -> Result<Header, Halt> {
     }
 }
 
+/// Looks behind the header of an image that was found sound, for formats whose tables can be crafted.
+pub(crate) fn screen(format: Format, image: &Windows) -> Result<(), Halt> {
+    match format {
+        Format::Qcow2 => qcow2::screen(image),
+        _ => Ok(()),
+    }
+}
+
 /// Parses a raw image whose content is declared to be a LUKS container.
 pub(crate) fn parse_luks(image: &Windows) -> Result<Header, Halt> {
     luks::parse(image)
