@@ -95,10 +95,10 @@ impl Format {
         matches!(self, Self::Cow | Self::Qcow | Self::Qcow2 | Self::Qed | Self::Vmdk)
     }
 
-    /// Whether this version reads the header of the format, so that it may be part of a chain.
+    /// Whether an image of this format may be part of a chain: its header is read, and hypervisors open it.
     #[must_use]
     pub fn is_parsed(self) -> bool {
-        matches!(self, Self::Raw | Self::Qcow2)
+        matches!(self, Self::Raw | Self::Qcow | Self::Qcow2 | Self::Qed)
     }
 }
 

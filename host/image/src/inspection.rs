@@ -11,22 +11,54 @@ pub enum Progress {
     /// Read these bytes and hand them to [`Inspection::supply`].
     Need(ByteRange),
     /// The header is understood and sound.
-    Done(Header),
+    Done(Box<Header>),
 }
 
 /// A parser of one header. It asks for at most [`crate::READ_BUDGET`] bytes, and for none of a raw image.
 #[derive(Debug)]
 pub struct Inspection {
-    format: Format,
+    parse: Parse,
     windows: Windows,
     pending: Option<ByteRange>,
+    facts_only: bool,
+    screened: bool,
+}
+
+/// What the image is declared to be.
+#[derive(Debug, Clone, Copy)]
+enum Parse {
+    Image(Format),
+    Luks,
 }
 
 impl Inspection {
     /// Starts on an image of `length` bytes that is declared to be of `format`.
     #[must_use]
     pub fn new(format: Format, length: u64) -> Self {
-        Self { format, windows: Windows::new(length), pending: None }
+        Self::of(Parse::Image(format), length)
+    }
+
+    /// Starts on a raw image whose content is declared to be a LUKS container.
+    #[must_use]
+    pub fn luks(length: u64) -> Self {
+        Self::of(Parse::Luks, length)
+    }
+
+    fn of(parse: Parse, length: u64) -> Self {
+        Self { parse, windows: Windows::new(length), pending: None, facts_only: false, screened: false }
+    }
+
+    /// Reports what a sound header says even where the image may not be used, for listings.
+    #[must_use]
+    pub fn facts_only(self) -> Self {
+        Self { facts_only: true, ..self }
+    }
+
+    /// Looks behind the header as well: whether tables point into one another or out of the image, as far as
+    /// the read budget reaches. For images from elsewhere, before anybody opens them; a start does not need it.
+    #[must_use]
+    pub fn screened(self) -> Self {
+        Self { screened: true, ..self }
     }
 
     /// Parses as far as the bytes at hand allow.
@@ -37,8 +69,17 @@ impl Inspection {
         if let Some(range) = self.pending {
             return Ok(Progress::Need(range));
         }
-        match formats::parse(self.format, &self.windows) {
-            Ok(header) => Ok(Progress::Done(header)),
+        let (format, parsed) = match self.parse {
+            Parse::Image(format) => (format, formats::parse(format, &self.windows)),
+            Parse::Luks => (Format::Raw, formats::parse_luks(&self.windows)),
+        };
+        let parsed = match parsed {
+            Ok(header) if self.screened => formats::screen(format, &self.windows).map(|()| header),
+            other => other,
+        };
+        match parsed {
+            Ok(header) if self.facts_only => Ok(Progress::Done(Box::new(header))),
+            Ok(header) => formats::usable(format, &header).map(|()| Progress::Done(Box::new(header))),
             Err(Halt::Fault(error)) => Err(error),
             Err(Halt::Need(range)) => {
                 self.windows.charge(range)?;
@@ -72,6 +113,8 @@ impl Inspection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::Encryption;
+    use crate::sample::{self, Sample};
 
     #[test]
     fn a_raw_image_is_data_and_needs_no_byte() {
@@ -88,6 +131,15 @@ mod tests {
         assert!(matches!(inspection.advance(), Ok(Progress::Need(_))));
         assert_eq!(inspection.supply(vec![0; 3]).unwrap_err().kind(), ErrorKind::Truncated);
         assert_eq!(inspection.supply(vec![]).unwrap_err().kind(), ErrorKind::InvalidRequest);
+    }
+
+    #[test]
+    fn what_may_not_be_used_is_refused_but_its_facts_can_be_had() {
+        let image = Sample::new().with32(32, 1).bytes;
+        let inspection = Inspection::new(Format::Qcow2, image.len() as u64);
+        assert_eq!(sample::drive(inspection, &image).0.unwrap_err().kind(), ErrorKind::Unsupported);
+        let inspection = Inspection::new(Format::Qcow2, image.len() as u64).facts_only();
+        assert_eq!(sample::drive(inspection, &image).0.unwrap().encryption, Some(Encryption::Aes));
     }
 
     #[test]

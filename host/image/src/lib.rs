@@ -31,8 +31,8 @@ pub use chain::{Below, Chain, DataFile, FormatOrigin, Layer, Note};
 pub use error::{ErrorKind, Hint, ImageError};
 pub use format::Format;
 pub use formats::{
-    BackingRecord, Compression, DataFileRecord, Encryption, Features, Header, MAX_REFERENCE_BYTES,
-    RecordedFormat,
+    BackingRecord, Compression, DataFileRecord, Encryption, ExtentRecord, FeatureBits, Features, Header,
+    Luks, MAX_REFERENCE_BYTES, RecordedFormat,
 };
 pub use inspection::{Inspection, Progress};
 pub use location::ImagePath;

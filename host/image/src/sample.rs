@@ -1,4 +1,89 @@
-//! Small qcow2 images built byte by byte, for tests.
+//! Small images built byte by byte, and how to inspect what is held in memory. For tests.
+
+use crate::error::ImageError;
+use crate::format::Format;
+use crate::formats::Header;
+use crate::inspection::{Inspection, Progress};
+
+/// Inspects an image held in memory; also returns how many bytes were asked for.
+pub(crate) fn inspect(format: Format, bytes: &[u8]) -> (Result<Header, ImageError>, u64) {
+    drive(Inspection::new(format, bytes.len() as u64), bytes)
+}
+
+/// The same for an inspection that was begun in another way.
+pub(crate) fn drive(mut inspection: Inspection, bytes: &[u8]) -> (Result<Header, ImageError>, u64) {
+    let mut asked = 0;
+    loop {
+        match inspection.advance() {
+            Err(error) => return (Err(error), asked),
+            Ok(Progress::Done(header)) => return (Ok(*header), asked),
+            Ok(Progress::Need(range)) => {
+                asked += range.length as u64;
+                let from = usize::try_from(range.offset).unwrap();
+                inspection.supply(bytes[from..from + range.length].to_vec()).unwrap();
+            }
+        }
+    }
+}
+
+/// What a header says, even where the image may not be used.
+pub(crate) fn facts(format: Format, image: &Bytes) -> Result<Header, ImageError> {
+    drive(Inspection::new(format, image.0.len() as u64).facts_only(), &image.0).0
+}
+
+/// An image as bytes, overwritten piece by piece.
+#[derive(Clone)]
+pub(crate) struct Bytes(pub(crate) Vec<u8>);
+
+impl Bytes {
+    pub(crate) fn zeros(length: usize) -> Self {
+        Self(vec![0; length])
+    }
+
+    pub(crate) fn put(mut self, offset: usize, bytes: &[u8]) -> Self {
+        self.0[offset..offset + bytes.len()].copy_from_slice(bytes);
+        self
+    }
+
+    pub(crate) fn be32(self, offset: usize, value: u32) -> Self {
+        self.put(offset, &value.to_be_bytes())
+    }
+
+    pub(crate) fn be64(self, offset: usize, value: u64) -> Self {
+        self.put(offset, &value.to_be_bytes())
+    }
+
+    pub(crate) fn le32(self, offset: usize, value: u32) -> Self {
+        self.put(offset, &value.to_le_bytes())
+    }
+
+    pub(crate) fn le64(self, offset: usize, value: u64) -> Self {
+        self.put(offset, &value.to_le_bytes())
+    }
+}
+
+pub(crate) const LUKS_PAYLOAD_SECTORS: u32 = 4096;
+pub(crate) const LUKS_DISK_BYTES: usize = 4096;
+
+/// A LUKS container of version 1 with one slot in use and room for eight.
+pub(crate) fn luks1() -> Bytes {
+    let mut image = Bytes::zeros(LUKS_PAYLOAD_SECTORS as usize * 512 + LUKS_DISK_BYTES)
+        .put(0, b"LUKS\xba\xbe\0\x01")
+        .put(8, b"aes")
+        .put(40, b"xts-plain64")
+        .put(72, b"sha256")
+        .be32(104, LUKS_PAYLOAD_SECTORS)
+        .be32(108, 64)
+        .be32(164, 2000);
+    for index in 0..8 {
+        let slot = 208 + index * 48;
+        let (state, iterations) = if index == 0 { (0x00AC_71F3, 2000) } else { (0xDEAD, 0) };
+        let sector = 8 + 504 * u32::try_from(index).unwrap();
+        image =
+            image.be32(slot, state).be32(slot + 4, iterations).be32(slot + 40, sector).be32(slot + 44, 4000);
+    }
+    image
+}
 
 /// A v3 image of 64 KiB clusters with everything in its place; tests overwrite what they want to break.
 pub(crate) struct Sample {

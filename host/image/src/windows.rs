@@ -37,6 +37,11 @@ pub(crate) fn malformed(offset: u64, message: impl Into<String>) -> Halt {
     Halt::Fault(ImageError::new(ErrorKind::Malformed, message).at(offset))
 }
 
+/// Builds the refusal of a header that is sound, but asks for what is not supported.
+pub(crate) fn unsupported(offset: u64, message: impl Into<String>) -> Halt {
+    Halt::Fault(ImageError::new(ErrorKind::Unsupported, message).at(offset))
+}
+
 /// What is held of an image of known length. Parsers see the image only through this.
 #[derive(Debug)]
 pub(crate) struct Windows {
@@ -56,6 +61,8 @@ impl Windows {
     }
 
     /// The bytes at `offset`, or the request for them, or the refusal when the image ends before.
+    ///
+    /// Beyond the first page a request is exact, so ask for a whole structure before reading its fields.
     pub(crate) fn bytes(&self, offset: u64, length: usize) -> Result<&[u8], Halt> {
         let span = u64::try_from(length).unwrap_or(u64::MAX);
         let Some(end) = offset.checked_add(span).filter(|end| *end <= self.length) else {
@@ -68,16 +75,38 @@ impl Windows {
         self.find(offset, length).ok_or_else(|| Halt::Need(self.request(offset, length, end)))
     }
 
+    /// The bytes at `offset` like [`Windows::bytes`], or nothing when the budget does not reach that far.
+    pub(crate) fn affordable(&self, offset: u64, length: u64) -> Result<Option<&[u8]>, Halt> {
+        let size = usize::try_from(length).unwrap_or(usize::MAX);
+        let held = self.find(offset, size).is_some();
+        if held || self.asked.saturating_add(length) <= READ_BUDGET {
+            return self.bytes(offset, size).map(Some);
+        }
+        Ok(None)
+    }
+
     pub(crate) fn u8(&self, offset: u64) -> Result<u8, Halt> {
         Ok(self.array::<1>(offset)?[0])
+    }
+
+    pub(crate) fn u16_be(&self, offset: u64) -> Result<u16, Halt> {
+        self.array(offset).map(u16::from_be_bytes)
     }
 
     pub(crate) fn u32_be(&self, offset: u64) -> Result<u32, Halt> {
         self.array(offset).map(u32::from_be_bytes)
     }
 
+    pub(crate) fn u32_le(&self, offset: u64) -> Result<u32, Halt> {
+        self.array(offset).map(u32::from_le_bytes)
+    }
+
     pub(crate) fn u64_be(&self, offset: u64) -> Result<u64, Halt> {
         self.array(offset).map(u64::from_be_bytes)
+    }
+
+    pub(crate) fn u64_le(&self, offset: u64) -> Result<u64, Halt> {
+        self.array(offset).map(u64::from_le_bytes)
     }
 
     /// Charges a request to the budget.
@@ -140,6 +169,17 @@ mod tests {
         assert_eq!(windows.u32_be(0).unwrap(), 7);
         assert!(matches!(windows.u64_be(1), Err(Halt::Fault(error)) if error.kind() == ErrorKind::Truncated));
         assert!(matches!(windows.u64_be(u64::MAX), Err(Halt::Fault(_))));
+    }
+
+    #[test]
+    fn numbers_are_read_in_either_order() {
+        let mut windows = Windows::new(8);
+        windows.admit(0, vec![1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(windows.u16_be(0).unwrap(), 0x0102);
+        assert_eq!(
+            (windows.u32_le(0).unwrap(), windows.u64_le(0).unwrap()),
+            (0x0403_0201, 0x0807_0605_0403_0201)
+        );
     }
 
     #[test]

@@ -62,7 +62,7 @@ fn inspect(format: Format, image: &Sparse) -> Result<Header, ImageError> {
     let mut total = 0_u64;
     for _ in 0..STEPS_MAX {
         let range = match inspection.advance()? {
-            Progress::Done(header) => return Ok(header),
+            Progress::Done(header) => return Ok(*header),
             Progress::Need(range) => range,
         };
         assert_ne!(format, Format::Raw, "the content of a raw image is the guest's");

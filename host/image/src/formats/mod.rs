@@ -1,123 +1,79 @@
-//! What a header says, and the parser of each format.
+//! The parser of each format, and what they share.
+//!
+//! A parser gets the image as [`Windows`] and answers with a [`Header`] of facts, or halts: because it needs
+//! bytes, or because the header is malformed, truncated or beyond what is supported. Whether an image with
+//! these facts may be *used* is decided afterwards, in one place ([`usable`]), so that a listing can show what
+//! a start refuses.
 
+mod cow;
+mod header;
+mod luks;
+mod qcow;
 mod qcow2;
+mod qed;
 mod raw;
-
-use std::fmt;
 
 use crate::error::{ErrorKind, ImageError};
 use crate::format::Format;
-use crate::reference::redact;
-use crate::windows::{Halt, Windows};
+use crate::windows::{Halt, Windows, malformed};
 
-/// Longest name of another file that a header may carry, in bytes (QEMU's own limit).
-pub const MAX_REFERENCE_BYTES: usize = 1023;
-
-/// What a header says about its image. Nothing in it has been acted on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Header {
-    /// Size of the disk that a guest sees, in bytes.
-    pub virtual_size: u64,
-    /// Unit of allocation in bytes, for formats that have one.
-    pub cluster_size: Option<u64>,
-    /// The file that the image says it stands on.
-    pub backing: Option<BackingRecord>,
-    /// The file that the image says its data lies in.
-    pub data_file: Option<DataFileRecord>,
-    /// How the image is encrypted, if it is.
-    pub encryption: Option<Encryption>,
-    /// Marks and features.
-    pub features: Features,
-}
-
-/// A backing reference as recorded. `Debug` shows it without its secrets, because it ends up in logs.
-#[derive(Clone, PartialEq, Eq)]
-pub struct BackingRecord {
-    /// The string, UTF-8 without NUL; otherwise unchecked.
-    pub name: String,
-    /// The format recorded beside it.
-    pub format: RecordedFormat,
-}
-
-/// The format that a header records for the image below.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RecordedFormat {
-    /// None.
-    Absent,
-    /// The name of an image format.
-    Known(Format),
-    /// A name that is not an image format, stripped of control characters.
-    Unknown(String),
-}
-
-impl fmt::Debug for BackingRecord {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, format } = self;
-        f.debug_struct("BackingRecord").field("name", &redact(name)).field("format", format).finish()
-    }
-}
-
-/// An external data file as recorded. `Debug` shows it without its secrets.
-#[derive(Clone, PartialEq, Eq)]
-pub struct DataFileRecord {
-    /// The string, UTF-8 without NUL; otherwise unchecked.
-    pub name: String,
-    /// Whether the data file can be read as a raw image without the metadata.
-    pub raw: bool,
-}
-
-impl fmt::Debug for DataFileRecord {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, raw } = self;
-        f.debug_struct("DataFileRecord").field("name", &redact(name)).field("raw", raw).finish()
-    }
-}
-
-/// How an image is encrypted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Encryption {
-    /// LUKS inside a qcow2 image.
-    Luks,
-}
-
-/// Algorithm of compressed clusters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Compression {
-    /// Deflate, the default.
-    #[default]
-    Zlib,
-    /// Zstandard.
-    Zstd,
-}
-
-/// Marks and features of an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Features {
-    /// Version of the format's header, 0 for formats without one.
-    pub version: u32,
-    /// It was not closed cleanly; the next writer repairs it first.
-    pub dirty: bool,
-    /// It was found to be inconsistent; it must not be written.
-    pub corrupt: bool,
-    /// Reference counts may lag behind (`lazy_refcounts=on`).
-    pub lazy_refcounts: bool,
-    /// Subclusters (`extended_l2=on`).
-    pub extended_l2: bool,
-    /// It carries persistent dirty bitmaps.
-    pub bitmaps: bool,
-    /// Number of internal snapshots.
-    pub internal_snapshots: u32,
-    /// Algorithm of compressed clusters.
-    pub compression: Compression,
-}
+pub use header::{
+    BackingRecord, Compression, DataFileRecord, Encryption, ExtentRecord, FeatureBits, Features, Header,
+    Luks, MAX_REFERENCE_BYTES, RecordedFormat,
+};
 
 /// Parses the header of an image that is declared to be of `format`.
 pub(crate) fn parse(format: Format, image: &Windows) -> Result<Header, Halt> {
     match format {
         Format::Raw => Ok(raw::parse(image)),
+        Format::Cow => cow::parse(image),
+        Format::Qcow => qcow::parse(image),
         Format::Qcow2 => qcow2::parse(image),
+        Format::Qed => qed::parse(image),
         _ => Err(unsupported(format).into()),
     }
+}
+
+/// Looks behind the header of an image that was found sound, for formats whose tables can be crafted.
+pub(crate) fn screen(format: Format, image: &Windows) -> Result<(), Halt> {
+    match format {
+        Format::Qcow2 => qcow2::screen(image),
+        _ => Ok(()),
+    }
+}
+
+/// Parses a raw image whose content is declared to be a LUKS container.
+pub(crate) fn parse_luks(image: &Windows) -> Result<Header, Halt> {
+    luks::parse(image)
+}
+
+/// The rules for using an image, whatever shows it: its format and its header are sound, but can a
+/// hypervisor be given it?
+pub(crate) fn usable(format: Format, header: &Header) -> Result<(), ImageError> {
+    if !format.is_parsed() {
+        return Err(unsupported(format));
+    }
+    if header.encryption == Some(Encryption::Aes) {
+        let message = "it is encrypted with the legacy AES of qcow, which is broken and not supported";
+        return Err(ImageError::new(ErrorKind::Unsupported, message)
+            .hint("decrypt it with 'qemu-img convert', or convert it to LUKS"));
+    }
+    if let Some(Encryption::Luks(Luks { version: 2, .. })) = header.encryption {
+        let message = "it is encrypted with LUKS version 2, and QEMU reads version 1 only";
+        return Err(ImageError::new(ErrorKind::Unsupported, message).hint(
+            "convert the container with 'cryptsetup convert --type luks1', or copy the disk into a new one",
+        ));
+    }
+    if let Some(extent) = header.extents.first() {
+        let message = format!(
+            "it keeps pieces of the disk in {} other files, which QEMU opens by name",
+            header.extents.len()
+        );
+        return Err(ImageError::new(ErrorKind::ReferenceUnsupported, message)
+            .about(crate::reference::redact(&extent.name))
+            .hint("convert the image to one file with 'qemu-img convert'"));
+    }
+    Ok(())
 }
 
 /// The refusal of a format that this version cannot use in a chain.
@@ -125,4 +81,20 @@ pub(crate) fn unsupported(format: Format) -> ImageError {
     let usable: Vec<_> = Format::all().filter(|format| format.is_parsed()).map(Format::xml_name).collect();
     ImageError::new(ErrorKind::FormatUnsupported, format!("format '{format}' cannot be used in a chain"))
         .hint(format!("convert the image to one of: {}", usable.join(", ")))
+}
+
+/// The refusal of an image that is not of the format it is declared to be.
+fn not_of_format(format: &str, offset: u64) -> Halt {
+    let message = format!("it is declared to be {format}, but is not: the magic is missing");
+    let error = ImageError::new(ErrorKind::Malformed, message);
+    error.at(offset).hint("declare the format that it really has").into()
+}
+
+/// A name in a header: UTF-8 without NUL, so that no two readers see different names in it.
+fn text(bytes: &[u8], offset: u64, what: &str) -> Result<String, Halt> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.contains('\0') => Err(malformed(offset, format!("the {what} contains a NUL byte"))),
+        Ok(text) => Ok(text.to_owned()),
+        Err(_) => Err(malformed(offset, format!("the {what} is not valid UTF-8"))),
+    }
 }

@@ -96,7 +96,7 @@ impl<F> Walk<F> {
         while let State::Inspect(target, _, inspection) = &mut self.state {
             match inspection.advance() {
                 Ok(Progress::Need(_)) => break,
-                Ok(Progress::Done(header)) => self.settle(header)?,
+                Ok(Progress::Done(header)) => self.settle(*header)?,
                 Err(error) => return Err(error.in_layer(target.layer, target.path.as_path())),
             }
         }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use hostler_image::{Format, ReferencePolicy};
+use hostler_image::{Format, ImageError, Inspection, Progress, ReferencePolicy};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -16,9 +16,9 @@ const FAMILIES: [&str; 5] = ["control", "backing", "chain", "data-file", "qcow2-
 /// Needs the tables behind the header, which are not read when a chain is walked.
 const BEYOND_THE_HEADER: &str = "deep";
 
-#[test]
-fn hostile_headers_get_the_verdict_they_deserve() {
-    let Some(corpus) = shared("corpus/hostile-images") else { return };
+/// The images, made anew, and what is recorded of them.
+fn catalogue() -> Option<(TempDir, Value)> {
+    let corpus = shared("corpus/hostile-images")?;
     let home = TempDir::new().unwrap();
     for entry in fs::read_dir(&corpus).unwrap() {
         let entry = entry.unwrap();
@@ -26,7 +26,49 @@ fn hostile_headers_get_the_verdict_they_deserve() {
     }
     let made = Command::new("python3").args(["make.py", "gen"]).current_dir(home.path()).output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let expected: Value = serde_json::from_slice(&fs::read(corpus.join("expected.json")).unwrap()).unwrap();
+    let expected = serde_json::from_slice(&fs::read(corpus.join("expected.json")).unwrap()).unwrap();
+    Some((home, expected))
+}
+
+/// What a screening of a whole image comes to.
+fn screened(file: &Path, format: Format) -> Result<(), ImageError> {
+    let image = fs::read(file).unwrap();
+    let mut inspection = Inspection::new(format, image.len() as u64).screened();
+    loop {
+        match inspection.advance()? {
+            Progress::Done(_) => return Ok(()),
+            Progress::Need(range) => {
+                let from = usize::try_from(range.offset).unwrap();
+                inspection.supply(image[from..from + range.length].to_vec())?;
+            }
+        }
+    }
+}
+
+#[test]
+fn hostile_tables_are_found_by_screening() {
+    let Some((home, expected)) = catalogue() else { return };
+    let (mut judged, mut wrong) = (0, Vec::new());
+    for image in expected["images"].as_array().unwrap() {
+        let file = home.path().join("images").join(image["file"].as_str().unwrap());
+        let verdict = image["verdict"].as_str().unwrap();
+        let control = image["family"] == "control" && verdict == "safe";
+        let deep = image["tier"] == BEYOND_THE_HEADER && verdict == "must-refuse";
+        if image["declared"] != "qcow2" || !(control || deep) {
+            continue;
+        }
+        judged += 1;
+        if screened(&file, Format::Qcow2).is_ok() != control {
+            wrong.push(format!("{}: {}", image["id"], image["reason"]));
+        }
+    }
+    say(&format!("screened images passed {} of {judged}", judged - wrong.len()));
+    assert!(wrong.is_empty() && judged > 10, "{judged} judged, wrong: {wrong:#?}");
+}
+
+#[test]
+fn hostile_headers_get_the_verdict_they_deserve() {
+    let Some((home, expected)) = catalogue() else { return };
     let (mut judged, mut wrong) = (0, Vec::new());
     for image in expected["images"].as_array().unwrap() {
         let family = image["family"].as_str().unwrap();

@@ -1,9 +1,8 @@
 //! Header extensions: a bounded walk that keeps the three that matter and skips the rest.
 
 use super::fields::Fields;
-use super::text;
 use crate::format::Format;
-use crate::formats::{MAX_REFERENCE_BYTES, RecordedFormat};
+use crate::formats::{MAX_REFERENCE_BYTES, RecordedFormat, luks, text};
 use crate::reference::printable;
 use crate::windows::{Halt, Windows, malformed};
 
@@ -29,7 +28,7 @@ const MAX_BITMAPS: u32 = 65_535;
 pub(super) struct Extensions {
     pub(super) backing_format: Option<RecordedFormat>,
     pub(super) data_file: Option<String>,
-    pub(super) luks_header: bool,
+    pub(super) luks_area: Option<luks::Area>,
     pub(super) bitmaps: bool,
     /// First byte after the extensions; a backing name may start here.
     pub(super) end: u64,
@@ -73,10 +72,7 @@ impl Extensions {
         let twice = match extension.kind {
             BACKING_FORMAT => self.backing_format.replace(extension.backing_format(image)?).is_some(),
             DATA_FILE => self.data_file.replace(extension.data_file(image)?).is_some(),
-            LUKS_HEADER => {
-                extension.check_luks(image)?;
-                std::mem::replace(&mut self.luks_header, true)
-            }
+            LUKS_HEADER => self.luks_area.replace(extension.luks_area(image)?).is_some(),
             BITMAPS => {
                 extension.check_bitmaps(image)?;
                 std::mem::replace(&mut self.bitmaps, true)
@@ -124,15 +120,19 @@ impl Extension {
         text(image.bytes(self.offset, self.length)?, self.offset, "data file name")
     }
 
-    fn check_luks(&self, image: &Windows) -> Result<(), Halt> {
+    fn luks_area(&self, image: &Windows) -> Result<luks::Area, Halt> {
         if self.length != LUKS_POINTER_BYTES {
             return Err(malformed(
                 self.offset,
                 format!("the pointer to the LUKS header has {} bytes", self.length),
             ));
         }
-        let place = (image.u64_be(self.offset)?, image.u64_be(self.offset.saturating_add(8))?);
-        check_inside(image, self.offset, "LUKS header", place)
+        let area = luks::Area {
+            start: image.u64_be(self.offset)?,
+            length: image.u64_be(self.offset.saturating_add(8))?,
+        };
+        check_inside(image, self.offset, "LUKS header", (area.start, area.length))?;
+        Ok(area)
     }
 
     fn check_bitmaps(&self, image: &Windows) -> Result<(), Halt> {

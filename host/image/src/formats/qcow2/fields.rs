@@ -1,9 +1,7 @@
 //! The fixed fields of a qcow2 header and the rules that each must meet alone.
 
-use super::unsupported;
-use crate::error::{ErrorKind, ImageError};
-use crate::formats::Compression;
-use crate::windows::{Halt, Windows, malformed};
+use crate::formats::{Compression, FeatureBits, not_of_format};
+use crate::windows::{Halt, Windows, malformed, unsupported};
 
 const MAGIC: u32 = 0x5146_49FB;
 const OFFSET_VERSION: u64 = 4;
@@ -16,6 +14,7 @@ const OFFSET_REFCOUNT_ORDER: u64 = 96;
 const OFFSET_HEADER_LENGTH: u64 = 100;
 const OFFSET_COMPRESSION: u64 = 104;
 
+const LATER_VERSIONS: std::ops::RangeInclusive<u32> = 4..=255;
 const V2_HEADER_LENGTH: u32 = 72;
 const V3_HEADER_LENGTH: u32 = 104;
 /// Version 2 has 16-bit reference counts throughout.
@@ -38,7 +37,7 @@ const AUTOCLEAR_BITMAPS: u64 = 1 << 0;
 const AUTOCLEAR_RAW_DATA_FILE: u64 = 1 << 1;
 
 const CRYPT_NONE: u32 = 0;
-const CRYPT_AES: u32 = 1;
+pub(super) const CRYPT_AES: u32 = 1;
 pub(super) const CRYPT_LUKS: u32 = 2;
 
 /// The fixed part of a header, in host byte order.
@@ -55,9 +54,7 @@ pub(super) struct Fields {
     pub(super) refcount_table_clusters: u32,
     pub(super) snapshots: u32,
     pub(super) snapshots_offset: u64,
-    incompatible: u64,
-    compatible: u64,
-    autoclear: u64,
+    pub(super) bits: FeatureBits,
     refcount_order: u32,
     pub(super) header_length: u32,
     compression: u8,
@@ -66,18 +63,14 @@ pub(super) struct Fields {
 impl Fields {
     pub(super) fn read(image: &Windows) -> Result<Self, Halt> {
         if image.u32_be(0)? != MAGIC {
-            let error = ImageError::new(
-                ErrorKind::Malformed,
-                "it is declared to be qcow2, but is not: the magic is missing",
-            );
-            return Err(error.at(0).hint("declare the format that it really has").into());
+            return Err(not_of_format("qcow2", 0));
         }
         let version = image.u32_be(OFFSET_VERSION)?;
         if !(2..=3).contains(&version) {
-            return Err(unsupported(
-                OFFSET_VERSION,
-                format!("qcow2 version {version} is not supported, 2 and 3 are"),
-            ));
+            let message = format!("qcow2 version {version} is not supported, 2 and 3 are");
+            // A small number may be a version to come; version 1 is another format, and the rest is none.
+            let refusal = if LATER_VERSIONS.contains(&version) { unsupported } else { malformed };
+            return Err(refusal(OFFSET_VERSION, message));
         }
         let mut fields = Self::read_v2(image, version)?;
         if version == 3 {
@@ -100,9 +93,7 @@ impl Fields {
             refcount_table_clusters: image.u32_be(56)?,
             snapshots: image.u32_be(60)?,
             snapshots_offset: image.u64_be(64)?,
-            incompatible: 0,
-            compatible: 0,
-            autoclear: 0,
+            bits: FeatureBits::default(),
             refcount_order: V2_REFCOUNT_ORDER,
             header_length: V2_HEADER_LENGTH,
             compression: 0,
@@ -110,9 +101,9 @@ impl Fields {
     }
 
     fn read_v3(&mut self, image: &Windows) -> Result<(), Halt> {
-        self.incompatible = image.u64_be(OFFSET_INCOMPATIBLE)?;
-        self.compatible = image.u64_be(80)?;
-        self.autoclear = image.u64_be(OFFSET_AUTOCLEAR)?;
+        self.bits.incompatible = image.u64_be(OFFSET_INCOMPATIBLE)?;
+        self.bits.compatible = image.u64_be(80)?;
+        self.bits.autoclear = image.u64_be(OFFSET_AUTOCLEAR)?;
         self.refcount_order = image.u32_be(OFFSET_REFCOUNT_ORDER)?;
         self.header_length = image.u32_be(OFFSET_HEADER_LENGTH)?;
         if self.header_length > V3_HEADER_LENGTH {
@@ -139,20 +130,14 @@ impl Fields {
         if self.header_length < shortest || !length.is_multiple_of(8) || length > self.cluster_size() {
             return Err(malformed(OFFSET_HEADER_LENGTH, format!("the header length is {length} bytes")));
         }
-        self.check_features()?;
-        self.check_encryption()
+        self.check_features()
     }
 
     fn check_features(&self) -> Result<(), Halt> {
-        let unknown = self.incompatible & !INCOMPATIBLE_KNOWN;
-        if unknown != 0 {
-            let message = format!("incompatible feature bit {} is not known", unknown.trailing_zeros());
-            return Err(unsupported(OFFSET_INCOMPATIBLE, message));
-        }
         if self.extended_l2() && self.cluster_bits < EXTENDED_L2_MIN_CLUSTER_BITS {
             return Err(malformed(OFFSET_CLUSTER_BITS, "subclusters need clusters of at least 16 KiB"));
         }
-        let other_compression = self.incompatible & INCOMPATIBLE_COMPRESSION != 0;
+        let other_compression = self.bits.incompatible & INCOMPATIBLE_COMPRESSION != 0;
         if other_compression != (self.compression != 0) {
             return Err(malformed(OFFSET_COMPRESSION, "the compression type contradicts its feature bit"));
         }
@@ -162,15 +147,21 @@ impl Fields {
                 "an external data file and compression exclude each other",
             ));
         }
-        self.compression().map(|_| ())
+        Ok(())
     }
 
-    fn check_encryption(&self) -> Result<(), Halt> {
-        match self.crypt_method {
-            CRYPT_NONE | CRYPT_LUKS => Ok(()),
-            CRYPT_AES => Err(unsupported(OFFSET_CRYPT, "legacy AES encryption is not supported, LUKS is")),
-            other => Err(unsupported(OFFSET_CRYPT, format!("encryption method {other} is not known"))),
+    /// Whether everything that a reader must know to read this image is known here.
+    pub(super) fn check_support(&self) -> Result<(), Halt> {
+        let unknown = self.bits.incompatible & !INCOMPATIBLE_KNOWN;
+        if unknown != 0 {
+            let message = format!("incompatible feature bit {} is not known", unknown.trailing_zeros());
+            return Err(unsupported(OFFSET_INCOMPATIBLE, message));
         }
+        if !matches!(self.crypt_method, CRYPT_NONE | CRYPT_AES | CRYPT_LUKS) {
+            let message = format!("encryption method {} is not known", self.crypt_method);
+            return Err(unsupported(OFFSET_CRYPT, message));
+        }
+        self.compression().map(|_| ())
     }
 
     pub(super) fn compression(&self) -> Result<Compression, Halt> {
@@ -187,30 +178,30 @@ impl Fields {
     }
 
     pub(super) fn dirty(&self) -> bool {
-        self.incompatible & INCOMPATIBLE_DIRTY != 0
+        self.bits.incompatible & INCOMPATIBLE_DIRTY != 0
     }
 
     pub(super) fn corrupt(&self) -> bool {
-        self.incompatible & INCOMPATIBLE_CORRUPT != 0
+        self.bits.incompatible & INCOMPATIBLE_CORRUPT != 0
     }
 
     pub(super) fn data_file(&self) -> bool {
-        self.incompatible & INCOMPATIBLE_DATA_FILE != 0
+        self.bits.incompatible & INCOMPATIBLE_DATA_FILE != 0
     }
 
     pub(super) fn extended_l2(&self) -> bool {
-        self.incompatible & INCOMPATIBLE_EXTENDED_L2 != 0
+        self.bits.incompatible & INCOMPATIBLE_EXTENDED_L2 != 0
     }
 
     pub(super) fn lazy_refcounts(&self) -> bool {
-        self.compatible & COMPATIBLE_LAZY_REFCOUNTS != 0
+        self.bits.compatible & COMPATIBLE_LAZY_REFCOUNTS != 0
     }
 
     pub(super) fn bitmaps_announced(&self) -> bool {
-        self.autoclear & AUTOCLEAR_BITMAPS != 0
+        self.bits.autoclear & AUTOCLEAR_BITMAPS != 0
     }
 
     pub(super) fn raw_data_file(&self) -> bool {
-        self.autoclear & AUTOCLEAR_RAW_DATA_FILE != 0
+        self.bits.autoclear & AUTOCLEAR_RAW_DATA_FILE != 0
     }
 }

@@ -2,33 +2,41 @@
 
 mod extensions;
 mod fields;
+mod overlaps;
+mod snapshots;
 mod tables;
 #[cfg(test)]
 mod tests;
 
 use super::{
-    BackingRecord, DataFileRecord, Encryption, Features, Header, MAX_REFERENCE_BYTES, RecordedFormat,
+    BackingRecord, DataFileRecord, Encryption, Features, Header, MAX_REFERENCE_BYTES, RecordedFormat, luks,
+    text,
 };
-use crate::error::{ErrorKind, ImageError};
 use crate::windows::{Halt, Windows, malformed};
 use extensions::Extensions;
-use fields::{CRYPT_LUKS, Fields};
+use fields::{CRYPT_AES, CRYPT_LUKS, Fields};
 
 const OFFSET_BACKING_NAME: u64 = 8;
 
 /// Parses the header, its extensions and the two names it may carry.
+///
+/// What contradicts itself is refused before what is only unknown: a feature of the future does not excuse a
+/// broken header.
 pub(super) fn parse(image: &Windows) -> Result<Header, Halt> {
     let fields = Fields::read(image)?;
     fields.check()?;
     tables::check(&fields, image.length())?;
     let extensions = Extensions::read(image, &fields)?;
     check_agreement(&fields, &extensions)?;
+    let backing = backing(image, &fields, &extensions)?;
+    let encryption = encryption(image, &fields, &extensions)?;
+    fields.check_support()?;
     Ok(Header {
-        virtual_size: fields.size,
         cluster_size: Some(fields.cluster_size()),
-        backing: backing(image, &fields, &extensions)?,
+        compat: Some(if fields.version == 2 { "0.10" } else { "1.1" }),
+        backing,
+        encryption,
         data_file: extensions.data_file.map(|name| DataFileRecord { name, raw: fields.raw_data_file() }),
-        encryption: (fields.crypt_method == CRYPT_LUKS).then_some(Encryption::Luks),
         features: Features {
             version: fields.version,
             dirty: fields.dirty(),
@@ -38,8 +46,17 @@ pub(super) fn parse(image: &Windows) -> Result<Header, Halt> {
             bitmaps: extensions.bitmaps,
             internal_snapshots: fields.snapshots,
             compression: fields.compression()?,
+            bits: fields.bits,
         },
+        ..Header::of_size(fields.size)
     })
+}
+
+/// Looks behind the header of an image that [`parse`] has found sound: its tables, within the read budget.
+pub(super) fn screen(image: &Windows) -> Result<(), Halt> {
+    let fields = Fields::read(image)?;
+    snapshots::check(image, &fields)?;
+    overlaps::check(image, &fields)
 }
 
 /// A bit and the extension that it announces must both be there, or neither.
@@ -71,13 +88,18 @@ fn check_agreement(fields: &Fields, extensions: &Extensions) -> Result<(), Halt>
             "bitmaps are announced, but there is no bitmap directory",
         ));
     }
-    if fields.crypt_method == CRYPT_LUKS && !extensions.luks_header {
-        return Err(malformed(
-            fields::OFFSET_CRYPT,
-            "LUKS encryption is announced, but no LUKS header is named",
-        ));
-    }
     Ok(())
+}
+
+fn encryption(image: &Windows, fields: &Fields, extensions: &Extensions) -> Result<Option<Encryption>, Halt> {
+    match (fields.crypt_method, extensions.luks_area) {
+        (CRYPT_AES, _) => Ok(Some(Encryption::Aes)),
+        (CRYPT_LUKS, Some(area)) => Ok(Some(Encryption::Luks(luks::inside(image, area)?))),
+        (CRYPT_LUKS, None) => {
+            Err(malformed(fields::OFFSET_CRYPT, "LUKS encryption is announced, but no LUKS header is named"))
+        }
+        _ => Ok(None),
+    }
 }
 
 fn backing(image: &Windows, fields: &Fields, extensions: &Extensions) -> Result<Option<BackingRecord>, Halt> {
@@ -103,17 +125,4 @@ fn backing(image: &Windows, fields: &Fields, extensions: &Extensions) -> Result<
     let name = text(image.bytes(fields.backing_offset, length)?, fields.backing_offset, "backing name")?;
     let format = extensions.backing_format.clone().unwrap_or(RecordedFormat::Absent);
     Ok(Some(BackingRecord { name, format }))
-}
-
-/// A name in a header: UTF-8 without NUL, so that no two readers see different names in it.
-fn text(bytes: &[u8], offset: u64, what: &str) -> Result<String, Halt> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if text.contains('\0') => Err(malformed(offset, format!("the {what} contains a NUL byte"))),
-        Ok(text) => Ok(text.to_owned()),
-        Err(_) => Err(malformed(offset, format!("the {what} is not valid UTF-8"))),
-    }
-}
-
-fn unsupported(offset: u64, message: impl Into<String>) -> Halt {
-    ImageError::new(ErrorKind::Unsupported, message).at(offset).into()
 }

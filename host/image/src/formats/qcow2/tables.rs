@@ -5,7 +5,7 @@ use crate::error::{ErrorKind, ImageError};
 use crate::windows::{Halt, malformed};
 
 /// Largest L1 table in bytes (QEMU's limit).
-const MAX_L1_BYTES: u64 = 32 << 20;
+pub(super) const MAX_L1_BYTES: u64 = 32 << 20;
 /// Largest reference count table in bytes (QEMU's limit).
 const MAX_REFCOUNT_TABLE_BYTES: u64 = 8 << 20;
 /// Most internal snapshots (QEMU's limit).

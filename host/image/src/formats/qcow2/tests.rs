@@ -4,26 +4,13 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::error::{ErrorKind, ImageError};
 use crate::format::Format;
-use crate::inspection::{Inspection, Progress};
-use crate::sample::{CLUSTER, HEADER_LENGTH, Sample};
+use crate::sample::{self, CLUSTER, HEADER_LENGTH, Sample};
 use crate::windows::READ_BUDGET;
 
-/// Inspects an image held in memory; also returns how many bytes were asked for.
 fn inspect(bytes: &[u8]) -> (Result<Header, ImageError>, u64) {
-    let mut inspection = Inspection::new(Format::Qcow2, bytes.len() as u64);
-    let mut asked = 0;
-    loop {
-        match inspection.advance() {
-            Err(error) => return (Err(error), asked),
-            Ok(Progress::Done(header)) => return (Ok(header), asked),
-            Ok(Progress::Need(range)) => {
-                asked += range.length as u64;
-                let from = usize::try_from(range.offset).unwrap();
-                inspection.supply(bytes[from..from + range.length].to_vec()).unwrap();
-            }
-        }
-    }
+    sample::inspect(Format::Qcow2, bytes)
 }
 
 fn header(sample: &Sample) -> Header {
@@ -63,7 +50,10 @@ fn the_recorded_format_is_known_unknown_or_absent() {
 #[test]
 fn features_are_reported() {
     let sample = Sample::new().with64(72, 0b1_0011).with64(80, 1).with32(100, 112);
-    let features = header(&sample).features;
+    let header_of = header(&sample);
+    assert_eq!(header_of.compat, Some("1.1"));
+    let features = header_of.features;
+    assert_eq!((features.bits.incompatible, features.bits.compatible), (0b1_0011, 1));
     assert!(features.dirty && features.corrupt && features.extended_l2 && features.lazy_refcounts);
     let zstd = Sample::new().with64(72, 8).with32(100, 112).with32(104, 0x0100_0000);
     assert_eq!(header(&zstd).features.compression, crate::formats::Compression::Zstd);
@@ -79,20 +69,33 @@ fn a_data_file_needs_its_bit_and_its_name() {
     assert_eq!(refusal(&Sample::new().with64(88, 2)).0, ErrorKind::Malformed);
 }
 
+/// An image whose clusters are encrypted by the container behind its tables.
+fn encrypted() -> Sample {
+    let container = sample::luks1().0;
+    let pointer = [4 * CLUSTER as u64, container.len() as u64].map(u64::to_be_bytes).concat();
+    let mut image = Sample::new().with32(32, 2).extension(0x0537_BE77, &pointer);
+    image.bytes.extend(container);
+    image
+}
+
 #[test]
 fn luks_needs_its_header() {
     assert_eq!(refusal(&Sample::new().with32(32, 2)).0, ErrorKind::Malformed);
-    let mut pointer = [0; 16];
-    pointer[6] = 1; // byte 65536
-    pointer[14] = 1; // 256 bytes
-    let luks = Sample::new().with32(32, 2).extension(0x0537_BE77, &pointer);
-    assert_eq!(header(&luks).encryption, Some(Encryption::Luks));
+    match header(&encrypted()).encryption {
+        Some(Encryption::Luks(luks)) => assert_eq!((luks.version, luks.active_slots), (1, 1)),
+        other => panic!("{other:?}"),
+    }
+    let mut broken = encrypted();
+    broken.put(4 * CLUSTER + 208, &[0; 4]);
+    assert!(refusal(&broken).1.contains("key slot"), "{:?}", refusal(&broken));
+    let beyond = encrypted().with64(HEADER_LENGTH + 8, 1 << 40);
+    assert_eq!(refusal(&beyond).0, ErrorKind::Malformed);
     assert_eq!(refusal(&Sample::new().with32(32, 1)).0, ErrorKind::Unsupported);
 }
 
 #[test]
 fn every_field_is_checked() {
-    let malformed: [(&str, Sample); 17] = [
+    let malformed = [
         ("magic", Sample::new().with32(0, 0)),
         ("cluster bits too small", Sample::new().with32(20, 8)),
         ("cluster bits shift out", Sample::new().with32(20, 80)),
@@ -109,6 +112,9 @@ fn every_field_is_checked() {
         ("header length", Sample::new().with32(100, 103)),
         ("header length over cluster", Sample::new().with32(100, 65_544)),
         ("snapshots", Sample::new().with32(60, 65_537)),
+        ("version of another format", Sample::new().with32(4, 1)),
+        ("no version at all", Sample::new().with32(4, u32::MAX)),
+        ("broken and unknown", Sample::new().with64(72, u64::MAX)),
         ("bitmaps without extension", Sample::new().with64(88, 1)),
     ];
     for (what, sample) in malformed {
@@ -116,7 +122,11 @@ fn every_field_is_checked() {
     }
     let beyond = Sample::new().with64(40, 1 << 32);
     assert_eq!(refusal(&beyond).0, ErrorKind::Truncated);
-    for (what, sample) in [("version", Sample::new().with32(4, 4)), ("bit 5", Sample::new().with64(72, 32))] {
+    for (what, sample) in [
+        ("version", Sample::new().with32(4, 4)),
+        ("bit 5", Sample::new().with64(72, 32)),
+        ("crypt", Sample::new().with32(32, 3)),
+    ] {
         assert_eq!(refusal(&sample).0, ErrorKind::Unsupported, "{what}");
     }
 }
