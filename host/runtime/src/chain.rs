@@ -253,7 +253,7 @@ fn kind_of(kind: FileKind) -> &'static str {
 fn layer_facts(header: &Header, physical_bytes: u64) -> Vec<Fact> {
     let mut facts = vec![answer::fact("allocated", physical_bytes.to_string())];
     facts.extend(header.cluster_size.map(|size| answer::fact("cluster-size", size.to_string())));
-    facts.extend(header.encryption.map(|encryption| answer::fact("encryption", encryption.name())));
+    facts.extend(header.encryption.as_ref().map(|encryption| answer::fact("encryption", encryption.name())));
     facts.extend(
         (header.features.version > 0).then(|| answer::fact("version", header.features.version.to_string())),
     );
