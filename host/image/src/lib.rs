@@ -15,10 +15,12 @@ mod format;
 mod formats;
 mod inspection;
 mod location;
+mod lookup;
 mod opener;
 mod policy;
 mod recognise;
 mod reference;
+mod relative;
 mod repair;
 mod request;
 #[cfg(test)]
@@ -36,10 +38,12 @@ pub use formats::{
 };
 pub use inspection::{Inspection, Progress};
 pub use location::ImagePath;
+pub use lookup::{LayerNotFound, LayerQuery, NamedLayer, find_layer};
 pub use opener::{OpenFailure, Opener, resolve_chain};
 pub use policy::{Grant, ReferencePolicy};
 pub use recognise::{RECOGNISE_BYTES, recognise};
 pub use reference::{Parsed, Reference, Unsupported, parse_reference, redact};
+pub use relative::relative_name;
 pub use repair::{rebase_command, shell_quote};
 pub use request::{ChainRequest, DeclaredLayer, Limits, MAX_DEPTH, MAX_VIRTUAL_SIZE, Tail};
 pub use source::{

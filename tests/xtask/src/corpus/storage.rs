@@ -4,6 +4,7 @@
 
 mod backing_parse;
 mod blockdev;
+mod chain;
 mod records;
 
 use anyhow::{Result, bail};
@@ -15,11 +16,13 @@ type Outcome = (String, Result<(), String>);
 /// A corpus: its name and how its cases are judged.
 type Corpus = (&'static str, fn(&Path) -> Result<Vec<Outcome>>);
 
-const CORPORA: [Corpus; 4] = [
+const CORPORA: [Corpus; 6] = [
     ("backing-parse", backing_parse::judge),
     ("blockdev/xml-json-xml", blockdev::round_trips),
     ("blockdev/json2json", blockdev::descriptions),
     ("blockdev/xml2json (target)", blockdev::targets),
+    ("chain/lookup", chain::lookups),
+    ("chain/relative-path", chain::relative_paths),
 ];
 
 /// Judges every corpus below a directory, and fails when one has a difference.
