@@ -21,7 +21,7 @@ use crate::bindings::wit::storage::{Below, Layer};
 use crate::bindings::wit::types::{Error, Fact};
 use crate::interfaces::storage::Layers;
 use crate::opened::Opened;
-use crate::roots::{Mark, Roots, open_beneath};
+use crate::roots::{Directories, Mark, Roots, open_beneath};
 
 /// Unit of `st_blocks`, in bytes.
 const BLOCK_BYTES: u64 = 512;
@@ -47,7 +47,7 @@ pub(crate) fn resolve(disk: &Disk, roots: &Roots) -> Result<Layers, Error> {
 /// # Errors
 /// What the chain rules refuse.
 pub(crate) fn walk(request: ChainRequest, roots: &Roots) -> Result<Layers, ImageError> {
-    let chain = resolve_chain(&mut Files { roots }, request)?;
+    let chain = resolve_chain(&mut Files { roots, directories: Directories::default() }, request)?;
     for note in &chain.notes {
         tracing::warn!("{note}");
     }
@@ -138,6 +138,7 @@ pub(crate) fn refused(error: &ImageError, target: &str) -> Error {
 /// The files of a walk, opened beneath what is granted.
 struct Files<'a> {
     roots: &'a Roots,
+    directories: Directories,
 }
 
 /// An open image and whether it may be written.
@@ -155,8 +156,12 @@ impl Opener for Files<'_> {
             Access::ReadWrite => Mark::ReadWrite,
         };
         let fd = match &request.via {
-            Via::Declared => self.roots.open_declared(request.path.as_path(), mark)?,
-            Via::Granted(grant) => open_beneath(&grant.directory, &grant.relative, mark)?,
+            Via::Declared => {
+                self.roots.open_declared_from(&mut self.directories, request.path.as_path(), mark)?
+            }
+            Via::Granted(grant) => {
+                open_beneath(&mut self.directories, &grant.directory, &grant.relative, mark)?
+            }
         };
         Ok(facts(fd, mark)?)
     }

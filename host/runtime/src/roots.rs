@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Component, Path, PathBuf};
 
@@ -26,6 +26,23 @@ pub struct Roots {
     same_directory: bool,
 }
 
+/// The directory that was opened last, kept: the layers of a chain mostly lie in one.
+#[derive(Debug, Default)]
+pub(crate) struct Directories {
+    last: Option<(PathBuf, OwnedFd)>,
+}
+
+impl Directories {
+    fn get(&mut self, path: &Path) -> io::Result<BorrowedFd<'_>> {
+        let kept = self.last.take().filter(|(known, _)| known == path);
+        let opened = match kept {
+            Some(kept) => kept,
+            None => (path.to_owned(), open_directory(path)?),
+        };
+        Ok(self.last.insert(opened).1.as_fd())
+    }
+}
+
 /// For reading, or for writing as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
@@ -33,6 +50,15 @@ pub(crate) enum Mark {
     ReadOnly,
     /// For reading and writing.
     ReadWrite,
+}
+
+impl Mark {
+    fn access(self) -> OFlags {
+        match self {
+            Self::ReadOnly => OFlags::RDONLY,
+            Self::ReadWrite => OFlags::RDWR,
+        }
+    }
 }
 
 impl Roots {
@@ -71,11 +97,20 @@ impl Roots {
     /// # Errors
     /// `PermissionDenied` when it is beneath no granted directory; what the operating system says.
     pub(crate) fn open_declared(&self, path: &Path, mark: Mark) -> io::Result<OwnedFd> {
-        let access = match mark {
-            Mark::ReadOnly => OFlags::RDONLY,
-            Mark::ReadWrite => OFlags::RDWR,
-        };
-        self.open(path, access)
+        self.open_declared_from(&mut Directories::default(), path, mark)
+    }
+
+    /// The same, for several files in turn.
+    ///
+    /// # Errors
+    /// As [`Roots::open_declared`].
+    pub(crate) fn open_declared_from(
+        &self,
+        directories: &mut Directories,
+        path: &Path,
+        mark: Mark,
+    ) -> io::Result<OwnedFd> {
+        self.open(directories, path, mark.access())
     }
 
     /// Opens a file that a guest's output goes to, made when absent, emptied unless `append`. A character device
@@ -85,7 +120,8 @@ impl Roots {
     /// As [`Roots::open_declared`]; when it is no file.
     pub(crate) fn open_output(&self, path: &Path, append: bool) -> io::Result<OwnedFd> {
         let more = if append { OFlags::APPEND } else { OFlags::empty() };
-        let file = File::from(self.open(path, OFlags::WRONLY | OFlags::CREATE | more)?);
+        let flags = OFlags::WRONLY | OFlags::CREATE | more;
+        let file = File::from(self.open(&mut Directories::default(), path, flags)?);
         let kind = file.metadata()?.file_type();
         if !kind.is_file() && !kind.is_char_device() {
             return Err(io::Error::other("it is neither a regular file nor a character device"));
@@ -96,21 +132,21 @@ impl Roots {
         Ok(file.into())
     }
 
-    fn open(&self, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+    fn open(&self, directories: &mut Directories, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
         let granted = self.directories.iter().find_map(|root| Some((root.as_path(), below(path, root)?)));
         if let Some((root, relative)) = granted {
-            return open_with(root, relative.as_os_str(), flags, STRICT);
+            return open_with(directories.get(root)?, relative.as_os_str(), flags, STRICT);
         }
         if !self.declared_anywhere {
             return Err(beneath_none());
         }
         if let Some(relative) = below(path, Path::new(DEVICES)) {
-            return open_with(Path::new(DEVICES), relative.as_os_str(), flags, WITHIN);
+            return open_with(directories.get(Path::new(DEVICES))?, relative.as_os_str(), flags, WITHIN);
         }
         let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
-        open_with(directory, name, flags, STRICT)
+        open_with(directories.get(directory)?, name, flags, STRICT)
     }
 }
 
@@ -130,17 +166,26 @@ fn below<'a>(path: &'a Path, root: &Path) -> Option<&'a Path> {
 ///
 /// # Errors
 /// What the operating system says: `ELOOP` for a link, `EXDEV` for a way out.
-pub(crate) fn open_beneath(directory: &Path, relative: &Path, mark: Mark) -> io::Result<OwnedFd> {
-    let access = match mark {
-        Mark::ReadOnly => OFlags::RDONLY,
-        Mark::ReadWrite => OFlags::RDWR,
-    };
-    open_with(directory, relative.as_os_str(), access, STRICT)
+pub(crate) fn open_beneath(
+    directories: &mut Directories,
+    directory: &Path,
+    relative: &Path,
+    mark: Mark,
+) -> io::Result<OwnedFd> {
+    open_with(directories.get(directory)?, relative.as_os_str(), mark.access(), STRICT)
 }
 
-fn open_with(directory: &Path, name: &OsStr, flags: OFlags, resolve: ResolveFlags) -> io::Result<OwnedFd> {
-    let directory =
-        rustix::fs::open(directory, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+fn open_directory(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?)
+}
+
+fn open_with(
+    directory: BorrowedFd<'_>,
+    name: &OsStr,
+    flags: OFlags,
+    resolve: ResolveFlags,
+) -> io::Result<OwnedFd> {
     let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let mode = if flags.contains(OFlags::CREATE) { Mode::RUSR | Mode::WUSR } else { Mode::empty() };
     Ok(rustix::fs::openat2(directory, name, flags, mode, resolve)?)
@@ -166,10 +211,26 @@ mod tests {
     fn links_and_ways_out_are_refused() {
         let tree = tree();
         let root = tree.path().join("in");
-        assert!(open_beneath(&root, Path::new("a"), Mark::ReadWrite).is_ok());
+        assert!(open_beneath(&mut Directories::default(), &root, Path::new("a"), Mark::ReadWrite).is_ok());
         for name in ["out", "link", "magic", "../secret", "/etc/passwd", "sub/../../secret"] {
-            assert!(open_beneath(&root, Path::new(name), Mark::ReadOnly).is_err(), "{name}");
+            let opened = open_beneath(&mut Directories::default(), &root, Path::new(name), Mark::ReadOnly);
+            assert!(opened.is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn kept_directory_is_used_for_its_own_files_only() {
+        let (tree, other) = (tree(), tree());
+        std::fs::write(other.path().join("secret"), "other").unwrap();
+        let (roots, mut directories) = (Roots::of_operator(Vec::new()), Directories::default());
+        let mut read = |tree: &tempfile::TempDir| {
+            let path = tree.path().join("secret");
+            let fd = roots.open_declared_from(&mut directories, &path, Mark::ReadOnly).unwrap();
+            io::read_to_string(File::from(fd)).unwrap()
+        };
+        assert_eq!([read(&tree), read(&other), read(&other), read(&tree)], ["s", "other", "other", "s"]);
+        let missing = Path::new("/nonexistent/a");
+        assert!(roots.open_declared_from(&mut directories, missing, Mark::ReadOnly).is_err());
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::firmware_plan::{self, CodeOrigin, FirmwarePlan, StorePlan};
 use crate::limits;
 use crate::opened::Opened;
 use crate::operation::Operation;
-use crate::roots::{Mark, open_beneath};
+use crate::roots::{Directories, Mark, open_beneath};
 
 /// Firmware code, opened for reading.
 #[expect(unreachable_pub, reason = "the generated bindings export it again")]
@@ -165,7 +165,7 @@ fn open_store(subject: &Subject, store: &StorePlan) -> Result<Opened, Error> {
         let (Some(directory), Some(name)) = (store.path.parent(), store.path.file_name()) else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
-        open_beneath(directory, Path::new(name), Mark::ReadWrite)
+        open_beneath(&mut Directories::default(), directory, Path::new(name), Mark::ReadWrite)
     };
     let fd = match subject.describes() {
         true => None,
