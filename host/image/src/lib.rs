@@ -39,7 +39,7 @@ pub use formats::{
 pub use inspection::{Inspection, Progress};
 pub use location::ImagePath;
 pub use lookup::{LayerNotFound, LayerQuery, NamedLayer, find_layer};
-pub use opener::{OpenFailure, Opener, resolve_chain};
+pub use opener::{BrokenChain, OpenFailure, Opener, explore_chain, resolve_chain};
 pub use policy::{Grant, ReferencePolicy};
 pub use recognise::{RECOGNISE_BYTES, recognise};
 pub use reference::{Parsed, Reference, Unsupported, parse_reference, redact};
