@@ -11,11 +11,13 @@ mod conversion;
 mod drivers;
 mod error;
 mod host;
+mod image_summary;
 mod lost;
 mod process;
 mod recovery;
 mod reference;
 mod summary;
+mod user;
 mod verbs;
 
 pub use config::{Config, Overrides};
@@ -23,6 +25,7 @@ pub use error::{Error, Fault, Hint, Kind};
 pub use host::{Access, Host};
 pub use hostler_launch::CommandLine;
 pub use hostler_state::{Batch, Event, EventLog};
+pub use image_summary::{ImageChain, ImageCheck, ImageLayer, ImageReport, ReferenceReport};
 pub use reference::DomainRef;
 pub use summary::{
     Defined, DiskChain, DiskSummary, DomainDetails, DomainSummary, DriverSummary, Finding, LayerSummary,

@@ -6,6 +6,8 @@ mod doctor;
 mod drivers;
 mod events;
 mod image_chain;
+mod image_check;
+mod image_inspect;
 mod list;
 mod native;
 mod run;
