@@ -9,7 +9,9 @@
 //! a format is declared and never discovered, and a reference found in an image is a request that the
 //! [`ReferencePolicy`] answers.
 
+mod assess;
 mod chain;
+mod content;
 mod error;
 mod format;
 mod formats;
@@ -29,6 +31,7 @@ mod source;
 mod walk;
 mod windows;
 
+pub use assess::{Assessed, Assessment, Declared, MAX_IMPORT_SIZE, NamedFile, NamedKind, Verdict, assess};
 pub use chain::{Below, Chain, DataFile, FormatOrigin, Layer, Note};
 pub use error::{ErrorKind, Hint, ImageError};
 pub use format::Format;
