@@ -32,11 +32,14 @@ pub(crate) fn full_path(path: &Path) -> Result<PathBuf, Error> {
         (Some(directory), Some(name)) => Ok(std::fs::canonicalize(directory)?.join(name)),
         _ => Ok(path),
     });
-    full.map_err(|error| {
-        let kind = if error.kind() == std::io::ErrorKind::NotFound { Kind::NotFound } else { Kind::Invalid };
-        let directory = path.parent().unwrap_or(path).display();
-        Error::new(kind, "image.missing", format!("there is no directory '{directory}'")).caused_by(error)
-    })
+    full.map_err(|error| no_path(path, error))
+}
+
+/// The refusal of a path whose directory is not there.
+pub(crate) fn no_path(path: &Path, error: std::io::Error) -> Error {
+    let kind = if error.kind() == std::io::ErrorKind::NotFound { Kind::NotFound } else { Kind::Invalid };
+    let directory = path.parent().unwrap_or(path).display();
+    Error::new(kind, "image.missing", format!("there is no directory '{directory}'")).caused_by(error)
 }
 
 /// One layer as the verbs about images show it. `user` is whose way to it is looked at.

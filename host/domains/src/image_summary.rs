@@ -124,3 +124,30 @@ impl ImageCheck {
             && self.chain.layers.iter().all(|layer| layer.barrier.is_none())
     }
 }
+
+/// The verdict on a file that somebody hands over.
+#[derive(Debug, Serialize)]
+pub struct ImageProbe {
+    /// `safe`, `must-refuse` or `unsupported`.
+    pub verdict: &'static str,
+    /// What it is: what was declared, or what it looks like.
+    pub format: &'static str,
+    /// Size of the disk that a guest would see, in bytes, as far as it is known.
+    pub virtual_size: Option<u64>,
+    /// The other files that it names.
+    pub refs: Vec<NamedFileReport>,
+    /// Why it is not safe.
+    #[serde(skip)]
+    pub refusal: Option<Error>,
+}
+
+/// Another file that an image names.
+#[derive(Clone, Debug, Serialize)]
+pub struct NamedFileReport {
+    /// What it is to the image: `backing`, `data-file`, `extent`, `parent`.
+    pub kind: &'static str,
+    /// Its name as it stands there, without its secrets.
+    pub target: String,
+    /// The format recorded for it, or the kind of the extent.
+    pub format: Option<String>,
+}

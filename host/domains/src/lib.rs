@@ -25,10 +25,12 @@ pub use error::{Error, Fault, Hint, Kind};
 pub use host::{Access, Host};
 pub use hostler_launch::CommandLine;
 pub use hostler_state::{Batch, Event, EventLog};
-pub use image_summary::{ImageChain, ImageCheck, ImageLayer, ImageReport, ReferenceReport};
+pub use image_summary::{
+    ImageChain, ImageCheck, ImageLayer, ImageProbe, ImageReport, NamedFileReport, ReferenceReport,
+};
 pub use reference::DomainRef;
 pub use summary::{
     Defined, DiskChain, DiskSummary, DomainDetails, DomainSummary, DriverSummary, Finding, LayerSummary,
     RunState, Started, Status, Undefined, Warning,
 };
-pub use verbs::{ConsoleStream, NativeSource, StartOptions, UndefineOptions, Which};
+pub use verbs::{ConsoleStream, NativeSource, StartOptions, UndefineOptions, Which, probe_image};

@@ -1,6 +1,6 @@
 //! From a disk of the document to the layers that a driver sees: resolved and opened, or only described.
 
-use std::fs::File;
+use std::fs::{File, FileType};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
@@ -207,13 +207,8 @@ pub(crate) fn open_declared(path: &Path, roots: &Roots) -> Result<OpenedImage<Im
 fn facts(fd: OwnedFd, mark: Mark) -> io::Result<OpenedImage<ImageFile>> {
     let file = File::from(fd);
     let metadata = file.metadata()?;
-    let device = metadata.file_type().is_block_device();
-    let kind = match metadata.file_type() {
-        regular if regular.is_file() => FileKind::Regular,
-        _ if device => FileKind::BlockDevice,
-        directory if directory.is_dir() => FileKind::Directory,
-        _ => FileKind::Other,
-    };
+    let kind = kind_of_file(&metadata.file_type());
+    let device = kind == FileKind::BlockDevice;
     let identity = match device {
         true => Identity::BlockDevice { number: metadata.rdev() },
         false => Identity::File { device: metadata.dev(), inode: metadata.ino() },
@@ -231,6 +226,16 @@ fn facts(fd: OwnedFd, mark: Mark) -> io::Result<OpenedImage<ImageFile>> {
         length,
         physical_bytes: metadata.blocks().saturating_mul(BLOCK_BYTES),
     })
+}
+
+/// What kind of file it is.
+pub(crate) fn kind_of_file(kind: &FileType) -> FileKind {
+    match kind {
+        regular if regular.is_file() => FileKind::Regular,
+        device if device.is_block_device() => FileKind::BlockDevice,
+        directory if directory.is_dir() => FileKind::Directory,
+        _ => FileKind::Other,
+    }
 }
 
 fn opened_layers(chain: Chain<ImageFile>) -> Layers {

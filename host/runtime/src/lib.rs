@@ -41,8 +41,8 @@ pub use description::{Description, RunState};
 pub use driver::Driver;
 pub use error::{Case, DriverIdentity, Problem, RuntimeError, RuntimeErrorKind};
 pub use inspect::{
-    Barrier, Detail, FileFacts, ImageFacts, InspectedChain, InspectedLayer, Needs, User, barrier,
-    inspect_disk, inspect_header, inspect_image, screen_image,
+    Barrier, Detail, FileFacts, ImageFacts, InspectedChain, InspectedLayer, Needs, Probe, ProbeVerdict, User,
+    barrier, inspect_disk, inspect_header, inspect_image, probe_image, screen_image,
 };
 pub use limits::Limits;
 pub use operation::Operation;

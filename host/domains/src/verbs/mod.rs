@@ -8,6 +8,7 @@ mod events;
 mod image_chain;
 mod image_check;
 mod image_inspect;
+mod image_probe;
 mod list;
 mod native;
 mod run;
@@ -18,6 +19,7 @@ pub(crate) mod undefine;
 mod xml;
 
 pub use console::ConsoleStream;
+pub use image_probe::probe_image;
 pub use native::NativeSource;
 pub use start::StartOptions;
 pub use undefine::UndefineOptions;

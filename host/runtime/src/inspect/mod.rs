@@ -2,6 +2,7 @@
 
 mod access;
 mod facts;
+mod probe;
 
 use std::fs::File;
 use std::io;
@@ -21,6 +22,7 @@ use crate::roots::Roots;
 
 pub use access::{Barrier, Needs, User, barrier};
 pub use facts::{ImageFacts, inspect_header, screen_image};
+pub use probe::{Probe, ProbeVerdict, probe_image};
 
 /// One layer of a chain, as far as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]

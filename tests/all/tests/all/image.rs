@@ -81,3 +81,29 @@ fn check_names_who_is_kept_from_which_directory() {
     let unknown = bench.run(&["image", "check", "base.raw", "--as-user", "no-such-user"]);
     assert_eq!(unknown.status, 3, "{}", unknown.stderr);
 }
+
+#[test]
+fn probe_judges_images_from_elsewhere_in_one_line() {
+    let bench = Workbench::new();
+    bench.image(&["create", "-q", "-f", "qcow2", "good.qcow2", "1M"]);
+    bench.image(&["create", "-q", "-f", "qcow2", "-u", "-b", "/etc/passwd", "-F", "raw", "spy.qcow2", "1M"]);
+    let judge = |declared: &str, name: &str| {
+        let answer = bench.run(&["image", "probe", "--declared", declared, name]);
+        assert_eq!(
+            (answer.status, answer.stdout.lines().count()),
+            (0, 1),
+            "{}{}",
+            answer.stdout,
+            answer.stderr
+        );
+        serde_json::from_str::<serde_json::Value>(&answer.stdout).unwrap()
+    };
+    let good = judge("qcow2", "good.qcow2");
+    assert_eq!((&good["verdict"], &good["virtual_size"]), (&"safe".into(), &(1 << 20).into()), "{good}");
+    let spy = judge("qcow2", "spy.qcow2");
+    assert_eq!((&spy["verdict"], &spy["refs"][0]["target"]), (&"must-refuse".into(), &"/etc/passwd".into()));
+    assert!(spy["problem"]["hints"][0]["text"].as_str().unwrap().contains("qemu-img convert"), "{spy}");
+    assert_eq!(judge("raw", "good.qcow2")["verdict"], "must-refuse", "what a raw image must not look like");
+    let wrong = bench.run(&["image", "probe", "--declared", "floppy", "good.qcow2"]);
+    assert!(wrong.status == 1 && wrong.stderr.contains("use one of: raw"), "{}", wrong.stderr);
+}

@@ -3,6 +3,7 @@
 mod chain;
 mod check;
 mod inspect;
+mod probe;
 mod tree;
 
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ enum What {
     Chain(chain::Chain),
     Check(check::Check),
     Inspect(inspect::Inspect),
+    Probe(probe::Probe),
 }
 
 /// An image that is only looked at.
@@ -46,6 +48,7 @@ impl Image {
             What::Chain(chain) => chain.run(session),
             What::Check(check) => check.run(session),
             What::Inspect(inspect) => inspect.run(session),
+            What::Probe(probe) => probe.run(),
         }
     }
 }
