@@ -8,5 +8,6 @@ pub mod opener;
 pub mod qmp;
 pub mod reference;
 pub mod shown;
+pub mod storage_xml;
 pub mod store;
 pub mod xml;

@@ -1,0 +1,172 @@
+//! A volume that is being made: under a name of its own, gone if it is not finished.
+
+use std::fs::File;
+use std::os::unix::fs::{MetadataExt as _, fchown};
+
+use hostler_domain::permissions::Permissions;
+use rustix::fs::Mode;
+
+use crate::error::{ErrorKind, StorageError};
+use crate::root::PoolRoot;
+
+/// What the name of every draft begins and ends with.
+const PREFIX: &str = ".hostler-";
+const SUFFIX: &str = ".part";
+/// Mode of a volume whose document does not say: nobody else looks inside (CVE-2025-13193).
+const VOLUME_MODE: u32 = 0o600;
+
+/// Whether an entry of a pool is a draft, which no listing shows.
+pub(crate) fn is_draft(name: &str) -> bool {
+    name.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX)).is_some()
+}
+
+/// A volume that is being made. Dropped without having been published, it leaves nothing.
+#[derive(Debug)]
+pub struct Draft<'a> {
+    root: &'a PoolRoot,
+    name: String,
+    file: File,
+    published: bool,
+}
+
+impl<'a> Draft<'a> {
+    /// Makes an empty draft with the number of the operation, which no other draft has.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn begin(root: &'a PoolRoot, operation: u64) -> Result<Self, StorageError> {
+        let name = Self::name_of(operation);
+        let file = root
+            .create_new(&name)
+            .map_err(|error| StorageError::io("make a file in", root.path().display(), error))?;
+        Ok(Self { root, name, file: File::from(file), published: false })
+    }
+
+    /// The name of the draft of an operation.
+    fn name_of(operation: u64) -> String {
+        format!("{PREFIX}{operation}{SUFFIX}")
+    }
+
+    /// Removes what an operation that was stopped has left, if it has left anything.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn sweep(root: &PoolRoot, operation: u64) -> Result<(), StorageError> {
+        let name = Self::name_of(operation);
+        root.remove(&name).map_err(|error| StorageError::io("remove", root.path_of(&name).display(), error))
+    }
+
+    pub(crate) fn root(&self) -> &PoolRoot {
+        self.root
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Sets mode, owner and group.
+    pub(crate) fn give(&self, permissions: &Permissions) -> Result<(), StorageError> {
+        let failed = |error| StorageError::io("set the permissions of", &self.name, error);
+        let mode = Mode::from_raw_mode(permissions.mode.unwrap_or(VOLUME_MODE));
+        if permissions.owner.is_some() || permissions.group.is_some() {
+            fchown(&self.file, permissions.owner, permissions.group).map_err(failed)?;
+        }
+        // After the owner: a change of owner takes bits away.
+        rustix::fs::fchmod(&self.file, mode).map_err(|error| failed(error.into()))
+    }
+
+    /// Sets mode, owner and group to those of a file whose place it is to take.
+    pub(crate) fn give_those_of(&self, other: &File) -> Result<(), StorageError> {
+        let metadata = other.metadata().map_err(|error| StorageError::io("look at", &self.name, error))?;
+        let own = self.file.metadata().map_err(|error| StorageError::io("look at", &self.name, error))?;
+        let changed = |theirs: u32, ours: u32| (theirs != ours).then_some(theirs);
+        self.give(&Permissions {
+            mode: Some(metadata.mode() & 0o7777),
+            owner: changed(metadata.uid(), own.uid()),
+            group: changed(metadata.gid(), own.gid()),
+            label: None,
+        })
+    }
+
+    /// Makes its content durable: the last thing before anybody hears of it.
+    pub(crate) fn finish(&self) -> Result<(), StorageError> {
+        self.file.sync_all().map_err(|error| StorageError::io("make durable", &self.name, error))
+    }
+
+    /// Gives it the name of the volume, which nothing may have; durable when this returns.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Exists`] when something has that name by now; what the operating system says.
+    pub fn publish(mut self, name: &str) -> Result<(), StorageError> {
+        self.root.publish(&self.name, name).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::AlreadyExists {
+                return exists(self.root, name);
+            }
+            StorageError::io("make the volume", self.root.path_of(name).display(), error)
+        })?;
+        self.published = true;
+        Ok(())
+    }
+
+    /// Puts it in the place of the volume; durable when this returns.
+    ///
+    /// # Errors
+    /// What the operating system says; the volume is as it was then.
+    pub fn replace(mut self, name: &str) -> Result<(), StorageError> {
+        self.root.replace(&self.name, name).map_err(|error| {
+            StorageError::io("replace the volume", self.root.path_of(name).display(), error)
+        })?;
+        self.published = true;
+        Ok(())
+    }
+}
+
+impl Drop for Draft<'_> {
+    fn drop(&mut self) {
+        if !self.published
+            && let Err(error) = self.root.remove(&self.name)
+        {
+            tracing::warn!(draft = self.name, %error, "an unfinished volume cannot be removed; the next owner tries again");
+        }
+    }
+}
+
+pub(crate) fn exists(root: &PoolRoot, name: &str) -> StorageError {
+    let message = format!("there is a volume '{name}' in '{}' already", root.path().display());
+    StorageError::new(ErrorKind::Exists, "volume.exists", message)
+        .about("volume", name)
+        .hint("choose another name, or delete that volume first")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unfinished_draft_leaves_nothing_and_a_stopped_one_is_swept() {
+        let pool = tempfile::tempdir().unwrap();
+        let root = PoolRoot::open_at(pool.path()).unwrap();
+        drop(Draft::begin(&root, 1).unwrap());
+        assert_eq!(std::fs::read_dir(pool.path()).unwrap().count(), 0);
+        let stopped = Draft::begin(&root, 2).unwrap();
+        std::mem::forget(stopped);
+        assert!(is_draft(".hostler-2.part") && pool.path().join(".hostler-2.part").exists());
+        Draft::sweep(&root, 2).unwrap();
+        Draft::sweep(&root, 2).unwrap();
+        assert_eq!(std::fs::read_dir(pool.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn published_volume_is_private_and_replaces_nothing() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let pool = tempfile::tempdir().unwrap();
+        let root = PoolRoot::open_at(pool.path()).unwrap();
+        let draft = Draft::begin(&root, 1).unwrap();
+        draft.give(&Permissions::default()).unwrap();
+        draft.publish("a").unwrap();
+        assert_eq!(std::fs::metadata(pool.path().join("a")).unwrap().permissions().mode() & 0o7777, 0o600);
+        let error = Draft::begin(&root, 2).unwrap().publish("a").unwrap_err();
+        assert_eq!((error.kind, error.code()), (ErrorKind::Exists, "volume.exists"));
+        assert_eq!(std::fs::read_dir(pool.path()).unwrap().count(), 1);
+    }
+}
