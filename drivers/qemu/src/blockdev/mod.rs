@@ -10,6 +10,7 @@
 //! records, and it is public for them only.
 
 mod chain;
+mod create;
 mod filters;
 mod flash;
 mod format;
@@ -22,6 +23,7 @@ mod protocol;
 
 pub use crate::chains::declared;
 pub use chain::{Chain, Node};
+pub use create::{Creation, Layout, Reference, Version};
 pub(crate) use flash::{FlashImages, flash_nodes, format_name as flash_format_name};
 pub use names::{LONGEST_NODE_NAME, LayerNames, Names};
 pub(crate) use objects::OWN_RESERVATIONS;
