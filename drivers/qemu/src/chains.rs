@@ -24,7 +24,8 @@ impl Chains {
 
 /// The layers as the document declares them, for images that nobody looks at: where the document
 /// does not end the chain, what lies below is unexamined.
-pub(crate) fn declared(disk: &Disk) -> Vec<Layer> {
+#[must_use]
+pub fn declared(disk: &Disk) -> Vec<Layer> {
     let writable = !disk.readonly && disk.device != DiskDevice::Cdrom;
     let mut layers: Vec<Layer> = Vec::new();
     let mut source = &disk.source;
@@ -62,6 +63,7 @@ fn kind(source: &StorageSource) -> &'static str {
         Location::Network(_) => "network",
         Location::Dir(_) => "dir",
         Location::Nvme { .. } => "nvme",
+        Location::VhostVdpa(_) => "vhostvdpa",
         _ => "file",
     }
 }

@@ -7,7 +7,7 @@
 mod address;
 mod alias;
 mod argv;
-mod blockdev;
+pub mod blockdev;
 mod chains;
 mod complete;
 mod facts;

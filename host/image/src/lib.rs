@@ -50,8 +50,7 @@ pub use relative::relative_name;
 pub use repair::{rebase_command, shell_quote};
 pub use request::{ChainRequest, DeclaredLayer, Limits, MAX_DEPTH, MAX_VIRTUAL_SIZE, Tail};
 pub use source::{
-    BackingSource, Json, Profile, SourceReading, SshOptions, WriteFault, read_source, reference_text,
-    target_properties,
+    BackingSource, Json, Profile, SourceReading, SshOptions, read_source, reference_text, target_properties,
 };
 pub use walk::{Access, FileKind, Identity, OpenRequest, Opened, Role, Step, Via, Walk};
 pub use windows::{ByteRange, READ_BUDGET};

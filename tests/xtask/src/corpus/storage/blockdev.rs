@@ -1,9 +1,10 @@
 //! Sources of documents, as block drivers are told of them and as images record them.
 
 use super::Outcome;
+use super::documents::sources;
+use super::nodes::{Image, Recorded, cases};
 use super::records::{plain_xml, read, same};
 use anyhow::Result;
-use hostler_domain::Domain;
 use hostler_domain::storage_source::StorageSource;
 use hostler_image::{
     BackingSource, Profile, SourceReading, SshOptions, read_source, reference_text, target_properties,
@@ -29,7 +30,8 @@ fn round_trip(case: &RoundTrip) -> Result<(), String> {
     let disk = format!("<disk type='{}'>{}<target dev='vda'/></disk>", case.r#type, case.source_xml);
     let sources = sources(&disk)?;
     let source = sources.first().ok_or("the disk has no source")?;
-    let described = target_properties(&backing(source)).map_err(|fault| fault.to_string())?;
+    let described =
+        target_properties(&backing(source), Profile::Strict).map_err(|fault| fault.to_string())?;
     match read_source(&format!("json:{{\"file\":{}}}", described.to_text()), Profile::Compatible) {
         SourceReading::Usable(found) => same(&plain_xml(&found.to_xml()), &plain_xml(&case.source_xml)),
         other => Err(format!("{} is read as {other:?}", described.to_text())),
@@ -59,33 +61,13 @@ fn description(case: &Description) -> Result<(), String> {
         members.remove("auto-read-only");
         members.remove("discard");
     }
-    same(&properties(&source)?, &expected)
-}
-
-#[derive(Deserialize)]
-struct DiskCase {
-    name: String,
-    disk_xml: String,
-    images: Option<Vec<Image>>,
-}
-
-#[derive(Deserialize)]
-struct Image {
-    target_only_props: Value,
-    backing_string: Recorded,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Recorded {
-    String(String),
-    Json(Value),
+    same(&properties(&source, Profile::Strict)?, &expected)
 }
 
 /// What images would record about each layer of a disk.
 pub(super) fn targets(directory: &Path) -> Result<Vec<Outcome>> {
-    let cases: Vec<DiskCase> = read(&directory.join("blockdev/xml2json.jsonl"))?;
-    let described = cases.into_iter().filter_map(|case| Some((case.name, case.disk_xml, case.images?)));
+    let described =
+        cases(directory)?.into_iter().filter_map(|case| Some((case.name, case.disk_xml, case.images?)));
     Ok(described.map(|(name, xml, images)| (name, target(&xml, &images))).collect())
 }
 
@@ -94,8 +76,8 @@ fn target(disk: &str, images: &[Image]) -> Result<(), String> {
     same(&sources.len(), &images.len())?;
     for (source, image) in sources.iter().zip(images) {
         let source = backing(source);
-        same(&properties(&source)?, &image.target_only_props)?;
-        let text = reference_text(&source).map_err(|fault| fault.to_string())?;
+        same(&properties(&source, Profile::Compatible)?, &image.target_only_props)?;
+        let text = reference_text(&source, Profile::Compatible).map_err(|fault| fault.to_string())?;
         match &image.backing_string {
             Recorded::String(expected) => same(&text, expected)?,
             Recorded::Json(expected) => {
@@ -107,19 +89,9 @@ fn target(disk: &str, images: &[Image]) -> Result<(), String> {
     Ok(())
 }
 
-fn properties(source: &BackingSource) -> Result<Value, String> {
-    let text = target_properties(source).map_err(|fault| fault.to_string())?.to_text();
+fn properties(source: &BackingSource, profile: Profile) -> Result<Value, String> {
+    let text = target_properties(source, profile).map_err(|fault| fault.to_string())?.to_text();
     serde_json::from_str(&text).map_err(|error| error.to_string())
-}
-
-/// The layers of a disk as the document names them.
-fn sources(disk: &str) -> Result<Vec<StorageSource>, String> {
-    let xml = format!(
-        "<domain type='kvm'><name>corpus</name><memory>1</memory><os><type>hvm</type></os><devices>{disk}</devices></domain>"
-    );
-    let domain = Domain::parse(&xml).map_err(|error| error.to_string())?;
-    let disk = domain.devices.disks.first().ok_or("it has no disk")?;
-    Ok(disk.source.layers().cloned().collect())
 }
 
 fn backing(source: &StorageSource) -> BackingSource {
