@@ -168,12 +168,12 @@ impl Assessed {
         Self { verdict: Verdict::from(error), format, virtual_size: None, references: Vec::new() }
     }
 
-    fn described(format: &'static str, header: &Header, refusal: Option<ImageError>) -> Self {
+    fn described(word: &'static str, format: Format, header: &Header, refusal: Option<ImageError>) -> Self {
         Self {
             verdict: refusal.map_or(Verdict::Safe, Verdict::from),
-            format,
+            format: word,
             virtual_size: Some(header.virtual_size),
-            references: named_files(header),
+            references: named_files(format, header),
         }
     }
 }
@@ -207,7 +207,7 @@ fn judge(declared: Option<Declared>, image: &Windows) -> Result<Assessed, Halt> 
         Err(Halt::Fault(error)) => Some(error),
         Err(need) => return Err(need),
     };
-    Ok(Assessed::described(declared.word(), &header, refusal))
+    Ok(Assessed::described(declared.word(), format, &header, refusal))
 }
 
 /// The rules beyond those of a sound header.
@@ -221,7 +221,7 @@ fn scrutinise(format: Format, header: &Header, image: &Windows) -> Result<(), Ha
             .into());
     }
     check_size(header.virtual_size)?;
-    named_files(header).first().map_or(Ok(()), |named| Err(not_granted(named).into()))
+    named_files(format, header).first().map_or(Ok(()), |named| Err(not_granted(named).into()))
 }
 
 fn check_size(size: u64) -> Result<(), ImageError> {
@@ -243,9 +243,10 @@ fn not_granted(named: &NamedFile) -> ImageError {
         .hint("let whoever hands it over convert it to one file that stands alone, with 'qemu-img convert'")
 }
 
-fn named_files(header: &Header) -> Vec<NamedFile> {
+fn named_files(format: Format, header: &Header) -> Vec<NamedFile> {
+    let parents = matches!(format, Format::Vmdk | Format::Vpc | Format::Vhdx | Format::Vdi);
     let backing = header.backing.iter().map(|backing| NamedFile {
-        kind: NamedKind::Backing,
+        kind: if parents { NamedKind::Parent } else { NamedKind::Backing },
         target: backing.name.clone(),
         format: match &backing.format {
             RecordedFormat::Absent => None,
@@ -324,7 +325,7 @@ fn undeclared(marks: &[Mark], image: &Windows) -> Result<Assessed, Halt> {
     let Some(first) = marks.iter().find(|mark| !is_data(**mark)) else {
         let header = formats::parse(Format::Raw, image)?;
         let refusal = check_size(header.virtual_size).err();
-        return Ok(Assessed::described("raw", &header, refusal));
+        return Ok(Assessed::described("raw", Format::Raw, &header, refusal));
     };
     if let Some(other) = marks.iter().find(|mark| mark.content != first.content) {
         let message = format!(
@@ -361,7 +362,7 @@ fn refused_format(content: Content, image: &Windows) -> Result<Assessed, Halt> {
     );
     let Content::Image(format) = content else { return Ok(Assessed::of(word, error)) };
     match formats::parse(format, image) {
-        Ok(header) => Ok(Assessed::described(word, &header, Some(error))),
+        Ok(header) => Ok(Assessed::described(word, format, &header, Some(error))),
         Err(Halt::Fault(broken)) => Ok(Assessed::of(word, error.caused_by(broken))),
         Err(need) => Err(need),
     }

@@ -143,7 +143,7 @@ fn at_start(start: &[u8]) -> Vec<Mark> {
 }
 
 /// Whether a text begins as QEMU takes it for a VMDK descriptor: comments and blank lines, then a version.
-fn is_descriptor(start: &[u8]) -> bool {
+pub(crate) fn is_descriptor(start: &[u8]) -> bool {
     let blank = |line: &&[u8]| line.starts_with(b"#") || line.iter().all(u8::is_ascii_whitespace);
     let first = start.split(|byte| *byte == b'\n').find(|line| !blank(line));
     let named = start.get(..DESCRIPTOR.len()).is_some_and(|name| name.eq_ignore_ascii_case(DESCRIPTOR));

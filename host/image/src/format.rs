@@ -98,7 +98,7 @@ impl Format {
     /// Whether an image of this format may be part of a chain: its header is read, and hypervisors open it.
     #[must_use]
     pub fn is_parsed(self) -> bool {
-        matches!(self, Self::Raw | Self::Qcow | Self::Qcow2 | Self::Qed)
+        matches!(self, Self::Raw | Self::Qcow | Self::Qcow2 | Self::Qed | Self::Vmdk)
     }
 }
 

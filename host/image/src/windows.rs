@@ -98,6 +98,10 @@ impl Windows {
         self.array(offset).map(u16::from_be_bytes)
     }
 
+    pub(crate) fn u16_le(&self, offset: u64) -> Result<u16, Halt> {
+        self.array(offset).map(u16::from_le_bytes)
+    }
+
     pub(crate) fn u32_be(&self, offset: u64) -> Result<u32, Halt> {
         self.array(offset).map(u32::from_be_bytes)
     }
@@ -237,7 +241,7 @@ mod tests {
     fn numbers_are_read_in_either_order() {
         let mut windows = Windows::new(8);
         windows.admit(0, vec![1, 2, 3, 4, 5, 6, 7, 8]);
-        assert_eq!(windows.u16_be(0).unwrap(), 0x0102);
+        assert_eq!((windows.u16_be(0).unwrap(), windows.u16_le(0).unwrap()), (0x0102, 0x0201));
         assert_eq!(
             (windows.u32_le(0).unwrap(), windows.u64_le(0).unwrap()),
             (0x0403_0201, 0x0807_0605_0403_0201)

@@ -12,6 +12,7 @@ mod qcow;
 mod qcow2;
 mod qed;
 mod raw;
+mod vmdk;
 
 use crate::error::{ErrorKind, ImageError};
 use crate::format::Format;
@@ -30,6 +31,7 @@ pub(crate) fn parse(format: Format, image: &Windows) -> Result<Header, Halt> {
         Format::Qcow => qcow::parse(image),
         Format::Qcow2 => qcow2::parse(image),
         Format::Qed => qed::parse(image),
+        Format::Vmdk => vmdk::parse(image),
         _ => Err(unsupported(format).into()),
     }
 }
@@ -38,6 +40,7 @@ pub(crate) fn parse(format: Format, image: &Windows) -> Result<Header, Halt> {
 pub(crate) fn screen(format: Format, image: &Windows) -> Result<(), Halt> {
     match format {
         Format::Qcow2 => qcow2::screen(image),
+        Format::Vmdk => vmdk::screen(image),
         _ => Ok(()),
     }
 }
@@ -73,7 +76,10 @@ pub(crate) fn usable(format: Format, header: &Header) -> Result<(), ImageError> 
             .about(crate::reference::redact(&extent.name))
             .hint("convert the image to one file with 'qemu-img convert'"));
     }
-    Ok(())
+    match format {
+        Format::Vmdk => vmdk::usable(header),
+        _ => Ok(()),
+    }
 }
 
 /// The refusal of a format that this version cannot use in a chain.

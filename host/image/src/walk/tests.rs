@@ -150,7 +150,7 @@ fn a_missing_format_is_refused_with_the_command_that_records_it() {
     assert_eq!(error.kind(), ErrorKind::FormatMissing);
     let mut memory = Memory::default().with("/d/top", overlay("base", "file")).with("/d/base", vec![0; 512]);
     assert_eq!(memory.resolve(request("/d/top")).unwrap_err().kind(), ErrorKind::FormatUnknown);
-    let mut memory = Memory::default().with("/d/top", overlay("base", "vmdk")).with("/d/base", vec![0; 512]);
+    let mut memory = Memory::default().with("/d/top", overlay("base", "dmg")).with("/d/base", vec![0; 512]);
     assert_eq!(memory.resolve(request("/d/top")).unwrap_err().kind(), ErrorKind::FormatUnsupported);
 }
 
