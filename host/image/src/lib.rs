@@ -11,6 +11,7 @@
 
 mod assess;
 mod chain;
+mod compatible;
 mod content;
 mod error;
 mod format;
@@ -33,6 +34,7 @@ mod windows;
 
 pub use assess::{Assessed, Assessment, Declared, MAX_IMPORT_SIZE, NamedFile, NamedKind, Verdict, assess};
 pub use chain::{Below, Chain, DataFile, FormatOrigin, Layer, Note};
+pub use compatible::{COMPATIBLE_WINDOW, CompatibleLayer, Looked, resolve_compatible};
 pub use error::{ErrorKind, Hint, ImageError};
 pub use format::Format;
 pub use formats::{
