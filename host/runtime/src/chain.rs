@@ -1,5 +1,8 @@
 //! From a disk of the document to the layers that a driver sees: resolved and opened, or only described.
 
+#[cfg(test)]
+mod race;
+
 use std::fs::{File, FileType};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};

@@ -113,8 +113,8 @@ fn compare_layers(
         .iter()
         .map(|layer| {
             let mut layer = layer.clone();
-            if let Some(path) = layer.get("path").and_then(Value::as_str).map(placed) {
-                layer["path"] = path.into();
+            if let Some(Value::String(path)) = layer.get_mut("path") {
+                *path = placed(path);
             }
             layer
         })
