@@ -70,10 +70,11 @@ fn recorded(format: &RecordedFormat) -> Option<String> {
 
 fn reference(name: &str, format: Option<String>) -> ReferenceReport {
     let (source, problem) = match read_source(name, Profile::Strict) {
-        SourceReading::Usable(source) => (Some(source.to_xml()), None),
-        SourceReading::WithUnsupported { source, what } => {
-            (Some(source.to_xml()), Some(format!("it carries {what}, which cannot be passed on")))
-        }
+        SourceReading::Usable(source) => (Some(source.without_secrets().to_xml()), None),
+        SourceReading::WithUnsupported { source, what } => (
+            Some(source.without_secrets().to_xml()),
+            Some(format!("it carries {what}, which cannot be passed on")),
+        ),
         SourceReading::Malformed { why } => (None, Some(why)),
     };
     ReferenceReport { recorded: redact(name), format, source, problem }

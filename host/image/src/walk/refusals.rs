@@ -116,7 +116,7 @@ fn declaration(name: &str, wanted: &Wanted) -> Option<String> {
         Wanted::DataFile => Format::Raw.xml_name(),
         Wanted::Advice { .. } => "…",
     };
-    let body: String = source.to_xml().lines().map(str::trim).collect();
+    let body: String = source.without_secrets().to_xml().lines().map(str::trim).collect();
     let secret =
         if secret { "; what it carries beside that belongs in a <secret> and its <auth>" } else { "" };
     Some(format!(

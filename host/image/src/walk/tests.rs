@@ -129,6 +129,14 @@ fn references_with_a_protocol_are_refused_without_their_secrets() {
     assert!(hint.contains("<host name='h'") && hint.contains("<secret>"), "{hint}");
     let command = error.hints()[1].command.as_deref();
     assert_eq!(command, Some("qemu-img rebase -u -F raw -b NEW_PATH /d/top"));
+    for text in [
+        r#"json:{"driver":"https","url":"https://h/x","cookie":"session=hunter2"}"#,
+        "https://h/x?token=hunter2",
+    ] {
+        let mut memory = Memory::default().with("/d/top", overlay(text, "raw"));
+        let error = memory.resolve(request("/d/top")).unwrap_err();
+        assert!(!format!("{error} {:?}", error.hints()).contains("hunter2"), "{:?}", error.hints());
+    }
     let mut memory =
         Memory::default().with("/d/top", overlay("json:{\"file.filename\":\"/etc/shadow\"}", "raw"));
     assert_eq!(memory.resolve(request("/d/top")).unwrap_err().kind(), ErrorKind::ReferenceUnsupported);

@@ -47,6 +47,15 @@ fn inspect_tells_what_an_image_names_and_hides_its_secrets() {
     let source = report["backing"]["source"].as_str().unwrap();
     assert!(source.contains("protocol='https'") && source.contains("name='base.qcow2'"), "{source}");
     assert!(!report.to_string().contains("hunter2") && report["backing"]["problem"].is_string(), "{report}");
+    for url in [r#"json:{"driver":"https","url":"https://h/x","cookie":"a=hunter2"}"#, "http://h/x?k=hunter2"]
+    {
+        bench.image(&["create", "-q", "-f", "qcow2", "-u", "-b", url, "-F", "raw", "other.qcow2", "1M"]);
+        let report = bench.json(&["image", "inspect", "other.qcow2"]);
+        assert!(
+            !report.to_string().contains("hunter2") && report["backing"]["source"].is_string(),
+            "{report}"
+        );
+    }
     let text = bench.ok(&["image", "inspect", "top.qcow2"]);
     assert!(text.contains("stands on") && !text.contains("hunter2"), "{text}");
 }
@@ -58,10 +67,10 @@ fn check_gives_a_verdict_on_every_layer_and_the_repair() {
     bench.image(&["create", "-q", "-f", "qcow2", "-b", "base.raw", "-F", "raw", "top.qcow2"]);
     let good = bench.json(&["image", "check", "top.qcow2"]);
     assert_eq!((&good["good"], good["findings"].as_array().unwrap().len()), (&true.into(), 3), "{good}");
-    bench.image(&["create", "-q", "-f", "qcow2", "-u", "-b", "base.raw", "unsaid.qcow2", "8M"]);
-    let answer = bench.run(&["image", "check", "unsaid.qcow2"]);
+    bench.image(&["create", "-q", "-f", "qcow2", "-u", "-b", "gone", "-F", "raw", "broken.qcow2", "8M"]);
+    let answer = bench.run(&["image", "check", "broken.qcow2"]);
     assert_eq!(answer.status, 4, "{}", answer.stderr);
-    assert!(answer.stdout.contains("qemu-img rebase -u -F raw -b base.raw"), "{}", answer.stdout);
+    assert!(answer.stdout.contains("qemu-img rebase -u -F raw -b NEW_PATH"), "{}", answer.stdout);
 }
 
 #[test]
