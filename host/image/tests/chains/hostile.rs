@@ -32,7 +32,7 @@ fn catalogue() -> Option<(TempDir, Value)> {
 }
 
 /// What an assessment of an image comes to, and how many bytes it took.
-fn assessed(file: &Path, declared: Option<Declared>) -> (Assessed, u64) {
+pub(crate) fn assessed(file: &Path, declared: Option<Declared>) -> (Assessed, u64) {
     let image = File::open(file).unwrap();
     let mut assessment = assess(declared, image.metadata().unwrap().len());
     let mut asked = 0;

@@ -14,6 +14,7 @@ mod tests;
 use super::{BackingRecord, ExtentRecord, Features, Header, RecordedFormat, not_of_format};
 use crate::content::is_descriptor;
 use crate::error::{ErrorKind, ImageError};
+use crate::format::Format;
 use crate::windows::{Halt, Windows, malformed};
 use descriptor::{Descriptor, MAX_DESCRIPTOR_BYTES};
 use sparse::Sparse;
@@ -97,7 +98,9 @@ fn hosted(image: &Windows, sparse: &Sparse) -> Result<Header, Halt> {
 }
 
 fn described(descriptor: &Descriptor, virtual_size: u64, version: u32) -> Header {
-    let named = |name: &String| BackingRecord { name: name.clone(), format: RecordedFormat::Absent };
+    // The parent is known by an identifier that only a VMDK has, so its format is part of the reference.
+    let format = RecordedFormat::Known(Format::Vmdk);
+    let named = |name: &String| BackingRecord { name: name.clone(), format: format.clone() };
     let extents = descriptor.extents.iter().filter_map(|extent| {
         extent.name.as_ref().map(|name| ExtentRecord { name: name.clone(), kind: extent.kind })
     });
