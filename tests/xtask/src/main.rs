@@ -11,6 +11,7 @@ mod corpus;
 mod demo;
 mod fuzz;
 mod guest;
+mod qemu;
 mod setup;
 mod shell;
 mod test;

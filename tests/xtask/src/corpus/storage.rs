@@ -5,6 +5,7 @@
 mod backing_parse;
 mod blockdev;
 mod chain;
+mod conforms;
 mod documents;
 mod image_create;
 mod nodes;
@@ -19,13 +20,14 @@ type Outcome = (String, Result<(), String>);
 /// A corpus: its name and how its cases are judged.
 type Corpus = (&'static str, fn(&Path) -> Result<Vec<Outcome>>);
 
-const CORPORA: [Corpus; 8] = [
+const CORPORA: [Corpus; 9] = [
     ("backing-parse", backing_parse::judge),
     ("blockdev/xml-json-xml", blockdev::round_trips),
     ("blockdev/json2json", blockdev::descriptions),
     ("blockdev/xml2json (target)", blockdev::targets),
     ("blockdev/xml2json", nodes::judge),
     ("imagecreate", image_create::judge),
+    ("blockdev/schema", conforms::judge),
     ("chain/lookup", chain::lookups),
     ("chain/relative-path", chain::relative_paths),
 ];
