@@ -12,6 +12,7 @@ mod demo;
 mod fuzz;
 mod guest;
 mod qemu;
+mod samples;
 mod setup;
 mod shell;
 mod test;

@@ -20,7 +20,7 @@ type Outcome = (String, Result<(), String>);
 /// A corpus: its name and how its cases are judged.
 type Corpus = (&'static str, fn(&Path) -> Result<Vec<Outcome>>);
 
-const CORPORA: [Corpus; 9] = [
+const CORPORA: [Corpus; 10] = [
     ("backing-parse", backing_parse::judge),
     ("blockdev/xml-json-xml", blockdev::round_trips),
     ("blockdev/json2json", blockdev::descriptions),
@@ -28,6 +28,7 @@ const CORPORA: [Corpus; 9] = [
     ("blockdev/xml2json", nodes::judge),
     ("imagecreate", image_create::judge),
     ("blockdev/schema", conforms::judge),
+    ("blockdev/started", |_| crate::samples::open_all()),
     ("chain/lookup", chain::lookups),
     ("chain/relative-path", chain::relative_paths),
 ];

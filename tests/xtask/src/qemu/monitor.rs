@@ -14,6 +14,8 @@ pub(crate) struct Monitor {
     /// None once the conversation is over.
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
+    /// What it said by itself while an answer was awaited.
+    events: Vec<Value>,
 }
 
 impl Monitor {
@@ -33,7 +35,8 @@ impl Monitor {
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             bail!("{PROGRAM} has no standard input or output");
         };
-        let mut monitor = Self { child, input: Some(input), output: BufReader::new(output) };
+        let mut monitor =
+            Self { child, input: Some(input), output: BufReader::new(output), events: Vec::new() };
         if monitor.line()?.is_none() {
             bail!("{PROGRAM} ended before it spoke: {}", monitor.last_words());
         }
@@ -59,7 +62,29 @@ impl Monitor {
             if let Some(error) = answer.get("error") {
                 bail!("{command}: {}", error.get("desc").and_then(Value::as_str).unwrap_or("an error"));
             }
+            self.events.push(answer);
         }
+    }
+
+    /// Waits until QEMU says something of which this is true.
+    ///
+    /// # Errors
+    /// It ended before.
+    #[cfg(test)]
+    pub(crate) fn wait(&mut self, is_it: impl Fn(&Value) -> bool) -> Result<()> {
+        loop {
+            if let Some(place) = self.events.iter().position(&is_it) {
+                self.events.drain(..=place);
+                return Ok(());
+            }
+            let Some(event) = self.line()? else { bail!("{PROGRAM} ended early: {}", self.last_words()) };
+            self.events.push(event);
+        }
+    }
+
+    /// The number of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// The next message; none at the end.
