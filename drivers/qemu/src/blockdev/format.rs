@@ -58,6 +58,11 @@ fn driver(format: &str) -> Option<(&'static str, bool)> {
     })
 }
 
+/// Whether QEMU reads images of this format; LUKS is read below raw bytes.
+pub(crate) fn is_readable(format: &str) -> bool {
+    format == "luks" || driver(format).is_some()
+}
+
 /// Whether QEMU reads images of this format and they cannot have anything below.
 pub(crate) fn names_nothing(format: &str) -> bool {
     driver(format).is_some_and(|(_, capable)| !capable)
