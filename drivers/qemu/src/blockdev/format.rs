@@ -58,10 +58,14 @@ fn driver(format: &str) -> Option<(&'static str, bool)> {
     })
 }
 
-/// Whether images of this format can have something below.
-#[cfg(test)]
-pub(crate) fn can_have_backing(format: &str) -> bool {
-    driver(format).is_some_and(|(_, backing)| backing)
+/// Whether QEMU reads images of this format; LUKS is read below raw bytes.
+pub(crate) fn is_readable(format: &str) -> bool {
+    format == "luks" || driver(format).is_some()
+}
+
+/// Whether QEMU reads images of this format and they cannot have anything below.
+pub(crate) fn names_nothing(format: &str) -> bool {
+    driver(format).is_some_and(|(_, capable)| !capable)
 }
 
 impl Format<'_> {
@@ -182,7 +186,7 @@ mod tests {
             let said = node.get("backing");
             assert_eq!(
                 said,
-                can_have_backing(name).then_some(&Value::Null),
+                (!names_nothing(name)).then_some(&Value::Null),
                 "{name}: QEMU refuses it elsewhere"
             );
         }

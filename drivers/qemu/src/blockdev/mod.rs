@@ -25,6 +25,7 @@ pub use crate::chains::declared;
 pub use chain::{Chain, Node};
 pub use create::{Creation, Layout, Reference, Version};
 pub(crate) use flash::{FlashImages, flash_nodes, format_name as flash_format_name};
+pub(crate) use format::{is_readable, names_nothing};
 pub use names::{LONGEST_NODE_NAME, LayerNames, Names};
 pub(crate) use objects::OWN_RESERVATIONS;
 pub use objects::{Object, Purpose};

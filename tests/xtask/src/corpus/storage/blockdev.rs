@@ -14,21 +14,31 @@ use serde_json::Value;
 use std::path::Path;
 
 #[derive(Deserialize)]
-struct RoundTrip {
-    name: String,
+pub(super) struct RoundTrip {
+    pub(super) name: String,
     r#type: String,
     source_xml: String,
 }
 
+impl RoundTrip {
+    /// The disk whose source it is.
+    pub(super) fn disk(&self) -> String {
+        format!("<disk type='{}'>{}<target dev='vda'/></disk>", self.r#type, self.source_xml)
+    }
+}
+
+/// The recorded sources.
+pub(super) fn round_trip_cases(directory: &Path) -> Result<Vec<RoundTrip>> {
+    read(&directory.join("blockdev/xml-json-xml.jsonl"))
+}
+
 /// A source, described in JSON and read again, is the same source.
 pub(super) fn round_trips(directory: &Path) -> Result<Vec<Outcome>> {
-    let cases: Vec<RoundTrip> = read(&directory.join("blockdev/xml-json-xml.jsonl"))?;
-    Ok(cases.into_iter().map(|case| (case.name.clone(), round_trip(&case))).collect())
+    Ok(round_trip_cases(directory)?.into_iter().map(|case| (case.name.clone(), round_trip(&case))).collect())
 }
 
 fn round_trip(case: &RoundTrip) -> Result<(), String> {
-    let disk = format!("<disk type='{}'>{}<target dev='vda'/></disk>", case.r#type, case.source_xml);
-    let sources = sources(&disk)?;
+    let sources = sources(&case.disk())?;
     let source = sources.first().ok_or("the disk has no source")?;
     let described =
         target_properties(&backing(source), Profile::Strict).map_err(|fault| fault.to_string())?;
@@ -39,16 +49,23 @@ fn round_trip(case: &RoundTrip) -> Result<(), String> {
 }
 
 #[derive(Deserialize)]
-struct Description {
-    name: String,
+pub(super) struct Description {
+    pub(super) name: String,
     input: String,
-    expect_storage_props: Value,
+    pub(super) expect_storage_props: Value,
+}
+
+/// The recorded descriptions.
+pub(super) fn description_cases(directory: &Path) -> Result<Vec<Description>> {
+    read(&directory.join("blockdev/json2json.jsonl"))
 }
 
 /// A description as older programs wrote it, and the members of today that it stands for.
 pub(super) fn descriptions(directory: &Path) -> Result<Vec<Outcome>> {
-    let cases: Vec<Description> = read(&directory.join("blockdev/json2json.jsonl"))?;
-    Ok(cases.into_iter().map(|case| (case.name.clone(), description(&case))).collect())
+    Ok(description_cases(directory)?
+        .into_iter()
+        .map(|case| (case.name.clone(), description(&case)))
+        .collect())
 }
 
 fn description(case: &Description) -> Result<(), String> {
@@ -89,11 +106,13 @@ fn target(disk: &str, images: &[Image]) -> Result<(), String> {
     Ok(())
 }
 
-fn properties(source: &BackingSource, profile: Profile) -> Result<Value, String> {
+/// What a block driver is told about a source.
+pub(super) fn properties(source: &BackingSource, profile: Profile) -> Result<Value, String> {
     let text = target_properties(source, profile).map_err(|fault| fault.to_string())?.to_text();
     serde_json::from_str(&text).map_err(|error| error.to_string())
 }
 
-fn backing(source: &StorageSource) -> BackingSource {
+/// A source of a document as a reference describes it.
+pub(super) fn backing(source: &StorageSource) -> BackingSource {
     BackingSource { location: source.location.clone(), slice: source.slice, ssh: SshOptions::default() }
 }
