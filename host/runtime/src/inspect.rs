@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use hostler_domain::disk::Disk;
 use hostler_image::{ChainRequest, DeclaredLayer, Format, ImageError, ImagePath, RECOGNISE_BYTES, recognise};
+use hostler_storage::Translations;
 
 use crate::bindings::wit::storage::{Below, Layer};
 use crate::bindings::wit::types::Error;
@@ -12,6 +13,7 @@ use crate::chain;
 use crate::error::RuntimeError;
 use crate::interfaces::storage::Layers;
 use crate::roots::{Mark, Roots};
+use crate::volumes;
 
 /// One layer of a chain, as far as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +36,13 @@ pub struct InspectedLayer {
 ///
 /// # Errors
 /// What the chain rules refuse, with layer, reference, rule and remedy; not found for an empty drive.
-pub fn inspect_disk(disk: &Disk, roots: &Roots) -> Result<Vec<InspectedLayer>, RuntimeError> {
-    chain::resolve(disk, roots).map(inspected).map_err(answered)
+pub fn inspect_disk(
+    disk: &Disk,
+    roots: &Roots,
+    translations: &Translations,
+) -> Result<Vec<InspectedLayer>, RuntimeError> {
+    let disk = volumes::translated(disk, translations).map_err(answered)?;
+    chain::resolve(&disk, roots).map(inspected).map_err(answered)
 }
 
 /// Resolves the chain of one image, whose own format is read from its header unless it is given: whoever asks
