@@ -7,6 +7,8 @@ use hostler_domain::disk::Disk;
 use hostler_domain::storage_source::Location;
 use hostler_runtime::{InspectedLayer, Roots, inspect_disk, inspect_image};
 
+use hostler_storage::Translations;
+
 use crate::error::{Error, Kind};
 use crate::summary::{DiskChain, LayerSummary};
 
@@ -14,16 +16,18 @@ use crate::summary::{DiskChain, LayerSummary};
 const MARKS: [(&str, &str); 3] = [("dirty", "yes"), ("corrupt", "yes"), ("encrypted", "yes")];
 
 /// The chain of one disk, as a start would hand it over. Blocks on small reads.
-pub(crate) fn of_disk(disk: &Disk, roots: &Roots) -> Result<DiskChain, Error> {
-    let layers =
-        if disk.source.location == Location::Empty { Vec::new() } else { inspect_disk(disk, roots)? };
+pub(crate) fn of_disk(disk: &Disk, roots: &Roots, volumes: &Translations) -> Result<DiskChain, Error> {
+    let layers = match disk.source.location {
+        Location::Empty => Vec::new(),
+        _ => inspect_disk(disk, roots, volumes)?,
+    };
     Ok(DiskChain { target: disk.target.to_string(), layers: layers.iter().map(summary).collect() })
 }
 
 /// The chains of all disks of a document that was started just now: what cannot be resolved is left out,
 /// for the driver has not asked for it.
-pub(crate) fn of_domain(domain: &Domain, roots: &Roots) -> Vec<DiskChain> {
-    domain.devices.disks.iter().filter_map(|disk| of_disk(disk, roots).ok()).collect()
+pub(crate) fn of_domain(domain: &Domain, roots: &Roots, volumes: &Translations) -> Vec<DiskChain> {
+    domain.devices.disks.iter().filter_map(|disk| of_disk(disk, roots, volumes).ok()).collect()
 }
 
 /// The chain of one image by itself. Blocks on small reads.
