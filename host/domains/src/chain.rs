@@ -7,22 +7,25 @@ use hostler_domain::disk::Disk;
 use hostler_domain::storage_source::Location;
 use hostler_image::Format;
 use hostler_runtime::{Barrier, InspectedLayer, Needs, Roots, User, barrier, inspect_disk};
+use hostler_storage::Translations;
 
 use crate::error::{Error, Kind};
 use crate::image_summary::ImageLayer;
 use crate::summary::{DiskChain, LayerSummary};
 
 /// The chain of one disk, as a start would hand it over. Blocks on small reads.
-pub(crate) fn of_disk(disk: &Disk, roots: &Roots) -> Result<DiskChain, Error> {
-    let layers =
-        if disk.source.location == Location::Empty { Vec::new() } else { inspect_disk(disk, roots)? };
+pub(crate) fn of_disk(disk: &Disk, roots: &Roots, volumes: &Translations) -> Result<DiskChain, Error> {
+    let layers = match disk.source.location {
+        Location::Empty => Vec::new(),
+        _ => inspect_disk(disk, roots, volumes)?,
+    };
     Ok(DiskChain { target: disk.target.to_string(), layers: layers.iter().map(summary).collect() })
 }
 
 /// The chains of all disks of a document that was started just now: what cannot be resolved is left out,
 /// for the driver has not asked for it.
-pub(crate) fn of_domain(domain: &Domain, roots: &Roots) -> Vec<DiskChain> {
-    domain.devices.disks.iter().filter_map(|disk| of_disk(disk, roots).ok()).collect()
+pub(crate) fn of_domain(domain: &Domain, roots: &Roots, volumes: &Translations) -> Vec<DiskChain> {
+    domain.devices.disks.iter().filter_map(|disk| of_disk(disk, roots, volumes).ok()).collect()
 }
 
 /// The full path of an image that was named on a command line. The directory is the user's to name as they like,

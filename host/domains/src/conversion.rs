@@ -8,6 +8,7 @@ use hostler_image::{ErrorKind as ImageErrorKind, ImageError};
 use hostler_launch::{LaunchError, LaunchErrorKind, ShimError, ShimErrorKind};
 use hostler_runtime::{Case, RuntimeError, RuntimeErrorKind};
 use hostler_state::StateError;
+use hostler_storage::StorageError;
 
 use crate::error::{Error, Kind};
 
@@ -90,6 +91,38 @@ impl From<LaunchError> for Error {
             _ => Kind::Denied,
         };
         hinted(Self::new(kind, error.code(), error.to_string()), &error.hints).under(error)
+    }
+}
+
+impl From<StorageError> for Error {
+    fn from(error: StorageError) -> Self {
+        use hostler_storage::ErrorKind as Storage;
+        let kind = match error.kind {
+            Storage::Invalid => Kind::Invalid,
+            Storage::NotFound => Kind::NotFound,
+            Storage::Exists => Kind::Exists,
+            Storage::Conflict => Kind::Conflict,
+            Storage::Denied => Kind::Denied,
+            Storage::Unsupported => Kind::Unsupported,
+            _ => Kind::Host,
+        };
+        let mut converted = Self::new(kind, error.code(), error.to_string());
+        for (what, value) in &error.subject {
+            // The outermost of two is the one that the user named.
+            if !converted.subject.iter().any(|(known, _)| known == what) {
+                converted = converted.about(what, value);
+            }
+        }
+        for hint in &error.hints {
+            converted = match &hint.command {
+                Some(command) => converted.hint_command(&hint.text, command),
+                None => converted.hint(&hint.text),
+            };
+        }
+        match error.into_source() {
+            Some(source) => converted.caused_by(source),
+            None => converted,
+        }
     }
 }
 

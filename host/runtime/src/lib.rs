@@ -32,6 +32,7 @@ mod roots;
 mod runtime;
 mod section;
 mod text;
+mod volumes;
 
 pub use cache::CacheOutcome;
 pub use chardev::console_aliases;

@@ -13,6 +13,7 @@ mod refresh;
 mod root;
 mod support;
 mod translate;
+mod translations;
 
 pub use create::{
     BackingRequest, CloneRequest, CreateRequest, Draft, Preallocation, Resize, ResizeRequest, Transfer,
@@ -27,3 +28,4 @@ pub use refresh::{Listing, Skipped, Space, find, parse_logical_volumes, parse_vo
 pub use root::PoolRoot;
 pub use support::{prepare_target, require_startable};
 pub use translate::{KnownVolume, PoolView, Secret, Translated, TranslatedPlace, VolumeReference, translate};
+pub use translations::{Translations, references};

@@ -63,6 +63,24 @@ impl PoolRoot {
         self.path.join(name)
     }
 
+    /// Whether it has an entry of this name, a link included; `false` for what is no name.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        StorageName::existing(name).is_ok() && self.has(name)
+    }
+
+    /// Makes a directory in it, private to this user; durable when this returns.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Exists`] when something has that name; what the operating system says.
+    pub fn make_directory(&self, name: &str) -> Result<(), StorageError> {
+        let name = checked(name)?;
+        let failed =
+            |error| StorageError::io("make the directory", self.path_of(name.as_str()).display(), error);
+        rustix::fs::mkdirat(self.as_fd(), name.as_str(), Mode::RWXU).map_err(|error| failed(error.into()))?;
+        self.sync().map_err(failed)
+    }
+
     pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
         self.directory.as_fd()
     }

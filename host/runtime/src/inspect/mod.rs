@@ -14,11 +14,13 @@ use hostler_image::{
     Below, ChainRequest, DeclaredLayer, ErrorKind, FileKind, Format, FormatOrigin, ImageError, ImagePath,
     Layer, Note, OpenFailure, Opened, RECOGNISE_BYTES, recognise,
 };
+use hostler_storage::Translations;
 
 use crate::bindings::wit::types::Error;
 use crate::chain::{self, ImageFile};
 use crate::error::RuntimeError;
 use crate::roots::Roots;
+use crate::volumes;
 
 pub use access::{Barrier, Needs, User, barrier};
 pub use facts::{ImageFacts, inspect_header, screen_image};
@@ -86,8 +88,13 @@ pub struct InspectedChain {
 ///
 /// # Errors
 /// What the chain rules refuse, with layer, reference, rule and remedy; not found for an empty drive.
-pub fn inspect_disk(disk: &Disk, roots: &Roots) -> Result<Vec<InspectedLayer>, RuntimeError> {
-    let chain = chain::resolve_files(disk, roots).map_err(answered)?;
+pub fn inspect_disk(
+    disk: &Disk,
+    roots: &Roots,
+    translations: &Translations,
+) -> Result<Vec<InspectedLayer>, RuntimeError> {
+    let disk = volumes::translated(disk, translations).map_err(answered)?;
+    let chain = chain::resolve_files(&disk, roots).map_err(answered)?;
     let shown = |layer| inspected(layer, None, Detail::Chain);
     let layers: Result<_, _> = chain.layers.iter().map(shown).collect();
     layers.map_err(|error| answered(chain::refused(&error, disk.target.as_str())))
