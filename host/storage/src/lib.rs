@@ -16,8 +16,9 @@ mod translate;
 mod translations;
 
 pub use create::{
-    BackingRequest, CloneRequest, CreateRequest, Draft, Preallocation, Resize, ResizeRequest, Transfer,
-    Window, clone_volume, convert_arguments, create_arguments, create_volume, delete_volume, download,
+    BackingRequest, CloneRequest, Copied, CreateRequest, Draft, Preallocation, RebaseRequest, Resize,
+    ResizeRequest, Transfer, Window, clone_volume, convert_arguments, copy_image, create_arguments,
+    create_volume, delete_volume, download, rebase_arguments, rebase_image, record_arguments,
     resize_arguments, resize_volume, upload, upload_part,
 };
 pub use error::{ErrorKind, Hint, StorageError};
