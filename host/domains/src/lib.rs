@@ -12,6 +12,7 @@ mod drafts;
 mod drivers;
 mod error;
 mod host;
+mod image_summary;
 mod lost;
 mod pools;
 mod process;
@@ -19,6 +20,7 @@ mod recovery;
 mod reference;
 mod storage_summary;
 mod summary;
+mod user;
 mod verbs;
 mod volumes;
 
@@ -30,6 +32,9 @@ pub use hostler_domain::Bytes;
 pub use hostler_launch::CommandLine;
 pub use hostler_state::{Batch, Event, EventLog};
 pub use hostler_storage::{BackingRequest, CreateRequest, Preallocation, Resize, Window};
+pub use image_summary::{
+    ImageChain, ImageCheck, ImageLayer, ImageProbe, ImageReport, NamedFileReport, ReferenceReport,
+};
 pub use reference::{DomainRef, PoolRef};
 pub use storage_summary::{
     PoolDefined, PoolDetails, PoolRefreshed, PoolSpace, PoolSummary, SkippedEntry, VolumeDetails,
@@ -40,5 +45,6 @@ pub use summary::{
     RunState, Started, Status, Undefined, Warning,
 };
 pub use verbs::{
-    CloneOptions, ConsoleStream, NativeSource, NewVolume, ResizeOptions, StartOptions, UndefineOptions, Which,
+    CloneOptions, ConsoleStream, NativeSource, NewVolume, ResizeOptions, StartOptions, UndefineOptions,
+    Which, probe_image,
 };

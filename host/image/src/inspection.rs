@@ -1,25 +1,24 @@
 //! Reading the header of one image of declared format, without doing the reading.
 
-use crate::error::{ErrorKind, ImageError};
+use crate::error::ImageError;
 use crate::format::Format;
 use crate::formats::{self, Header};
-use crate::windows::{ByteRange, Halt, Windows};
+use crate::windows::{ByteRange, Ran, Reading};
 
-/// What an [`Inspection`] wants next.
+/// What an [`Inspection`], or another reading of an image, wants next.
 #[derive(Debug)]
-pub enum Progress {
-    /// Read these bytes and hand them to [`Inspection::supply`].
+pub enum Progress<T = Header> {
+    /// Read these bytes and supply them.
     Need(ByteRange),
-    /// The header is understood and sound.
-    Done(Box<Header>),
+    /// It is at its end: the header is understood and sound.
+    Done(Box<T>),
 }
 
 /// A parser of one header. It asks for at most [`crate::READ_BUDGET`] bytes, and for none of a raw image.
 #[derive(Debug)]
 pub struct Inspection {
     parse: Parse,
-    windows: Windows,
-    pending: Option<ByteRange>,
+    reading: Reading,
     facts_only: bool,
     screened: bool,
 }
@@ -45,7 +44,7 @@ impl Inspection {
     }
 
     fn of(parse: Parse, length: u64) -> Self {
-        Self { parse, windows: Windows::new(length), pending: None, facts_only: false, screened: false }
+        Self { parse, reading: Reading::new(length), facts_only: false, screened: false }
     }
 
     /// Reports what a sound header says even where the image may not be used, for listings.
@@ -66,27 +65,24 @@ impl Inspection {
     /// # Errors
     /// The refusal of a header that is malformed, truncated or unsupported.
     pub fn advance(&mut self) -> Result<Progress, ImageError> {
-        if let Some(range) = self.pending {
-            return Ok(Progress::Need(range));
-        }
-        let (format, parsed) = match self.parse {
-            Parse::Image(format) => (format, formats::parse(format, &self.windows)),
-            Parse::Luks => (Format::Raw, formats::parse_luks(&self.windows)),
-        };
-        let parsed = match parsed {
-            Ok(header) if self.screened => formats::screen(format, &self.windows).map(|()| header),
-            other => other,
-        };
-        match parsed {
-            Ok(header) if self.facts_only => Ok(Progress::Done(Box::new(header))),
-            Ok(header) => formats::usable(format, &header).map(|()| Progress::Done(Box::new(header))),
-            Err(Halt::Fault(error)) => Err(error),
-            Err(Halt::Need(range)) => {
-                self.windows.charge(range)?;
-                self.pending = Some(range);
-                Ok(Progress::Need(range))
+        let Self { parse, facts_only, screened, .. } = *self;
+        let ran = self.reading.run(|image| {
+            let (format, header) = match parse {
+                Parse::Image(format) => (format, formats::parse(format, image)?),
+                Parse::Luks => (Format::Raw, formats::parse_luks(image)?),
+            };
+            if screened {
+                formats::screen(format, image)?;
             }
-        }
+            if !facts_only {
+                formats::usable(format, &header)?;
+            }
+            Ok(header)
+        })?;
+        Ok(match ran {
+            Ran::Need(range) => Progress::Need(range),
+            Ran::Done(header) => Progress::Done(Box::new(header)),
+        })
     }
 
     /// Takes the bytes that were asked for.
@@ -95,24 +91,14 @@ impl Inspection {
     /// [`ErrorKind::Truncated`] when they are fewer than asked: the file shrank since its length was taken.
     /// [`ErrorKind::InvalidRequest`] when nothing was asked for.
     pub fn supply(&mut self, bytes: Vec<u8>) -> Result<(), ImageError> {
-        let Some(range) = self.pending.take() else {
-            return Err(ImageError::new(
-                ErrorKind::InvalidRequest,
-                "bytes were supplied that nobody asked for",
-            ));
-        };
-        if bytes.len() != range.length {
-            let message = format!("{} of {} bytes could be read", bytes.len(), range.length);
-            return Err(ImageError::new(ErrorKind::Truncated, message).at(range.offset));
-        }
-        self.windows.admit(range.offset, bytes);
-        Ok(())
+        self.reading.supply(bytes)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
     use crate::formats::Encryption;
     use crate::sample::{self, Sample};
 
@@ -144,8 +130,8 @@ mod tests {
 
     #[test]
     fn a_format_that_is_not_parsed_is_refused_by_name() {
-        let error = Inspection::new(Format::Vmdk, 65536).advance().unwrap_err();
+        let error = Inspection::new(Format::Iso, 65536).advance().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::FormatUnsupported);
-        assert!(error.to_string().contains("vmdk"), "{error}");
+        assert!(error.to_string().contains("iso"), "{error}");
     }
 }

@@ -60,6 +60,11 @@ impl Windows {
         self.length
     }
 
+    /// Where the last `count` bytes start, if there are as many.
+    pub(crate) fn before_end(&self, count: u64) -> Option<u64> {
+        self.length.checked_sub(count)
+    }
+
     /// The bytes at `offset`, or the request for them, or the refusal when the image ends before.
     ///
     /// Beyond the first page a request is exact, so ask for a whole structure before reading its fields.
@@ -93,6 +98,10 @@ impl Windows {
         self.array(offset).map(u16::from_be_bytes)
     }
 
+    pub(crate) fn u16_le(&self, offset: u64) -> Result<u16, Halt> {
+        self.array(offset).map(u16::from_le_bytes)
+    }
+
     pub(crate) fn u32_be(&self, offset: u64) -> Result<u32, Halt> {
         self.array(offset).map(u32::from_be_bytes)
     }
@@ -110,7 +119,7 @@ impl Windows {
     }
 
     /// Charges a request to the budget.
-    pub(crate) fn charge(&mut self, range: ByteRange) -> Result<(), ImageError> {
+    fn charge(&mut self, range: ByteRange) -> Result<(), ImageError> {
         let span = u64::try_from(range.length).unwrap_or(u64::MAX);
         self.asked = self.asked.saturating_add(span);
         if self.asked <= READ_BUDGET {
@@ -121,7 +130,7 @@ impl Windows {
     }
 
     /// Takes the bytes of a range that was asked for.
-    pub(crate) fn admit(&mut self, offset: u64, bytes: Vec<u8>) {
+    fn admit(&mut self, offset: u64, bytes: Vec<u8>) {
         self.held.push((offset, bytes));
     }
 
@@ -144,6 +153,63 @@ impl Windows {
         }
         let window = FIRST_WINDOW.min(self.length);
         ByteRange { offset: 0, length: usize::try_from(window).unwrap_or(length) }
+    }
+}
+
+/// Something that reads an image: the bytes it holds and those it waits for.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    windows: Windows,
+    pending: Option<ByteRange>,
+}
+
+/// How far a run of a parser came.
+pub(crate) enum Ran<T> {
+    /// It needs these bytes.
+    Need(ByteRange),
+    /// It came to its end.
+    Done(T),
+}
+
+impl Reading {
+    /// Of an image of `length` bytes, none of which is held.
+    pub(crate) fn new(length: u64) -> Self {
+        Self { windows: Windows::new(length), pending: None }
+    }
+
+    /// Runs a parser from its start over the bytes at hand.
+    pub(crate) fn run<T>(
+        &mut self,
+        parse: impl FnOnce(&Windows) -> Result<T, Halt>,
+    ) -> Result<Ran<T>, ImageError> {
+        if let Some(range) = self.pending {
+            return Ok(Ran::Need(range));
+        }
+        match parse(&self.windows) {
+            Ok(found) => Ok(Ran::Done(found)),
+            Err(Halt::Fault(error)) => Err(error),
+            Err(Halt::Need(range)) => {
+                self.windows.charge(range)?;
+                self.pending = Some(range);
+                Ok(Ran::Need(range))
+            }
+        }
+    }
+
+    /// Takes the bytes that a run asked for.
+    pub(crate) fn supply(&mut self, bytes: Vec<u8>) -> Result<(), ImageError> {
+        let Some(range) = self.pending.take() else {
+            return Err(ImageError::new(
+                ErrorKind::InvalidRequest,
+                "bytes were supplied that nobody asked for",
+            ));
+        };
+        if bytes.len() != range.length {
+            let message = format!("{} of {} bytes could be read", bytes.len(), range.length);
+            return Err(ImageError::new(ErrorKind::Truncated, message).at(range.offset));
+        }
+        self.windows.admit(range.offset, bytes);
+        Ok(())
     }
 }
 
@@ -175,7 +241,7 @@ mod tests {
     fn numbers_are_read_in_either_order() {
         let mut windows = Windows::new(8);
         windows.admit(0, vec![1, 2, 3, 4, 5, 6, 7, 8]);
-        assert_eq!(windows.u16_be(0).unwrap(), 0x0102);
+        assert_eq!((windows.u16_be(0).unwrap(), windows.u16_le(0).unwrap()), (0x0102, 0x0201));
         assert_eq!(
             (windows.u32_le(0).unwrap(), windows.u64_le(0).unwrap()),
             (0x0403_0201, 0x0807_0605_0403_0201)

@@ -1,17 +1,20 @@
 //! From a disk of the document to the layers that a driver sees: resolved and opened, or only described.
 
-use std::fs::File;
+#[cfg(test)]
+mod race;
+
+use std::fs::{File, FileType};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hostler_domain::disk::Disk;
 use hostler_domain::storage_source::{Backing, Location, StartupPolicy, StorageSource};
 use hostler_image::{
-    Access, ChainRequest, DeclaredLayer, ErrorKind, FileKind, Format, Header, Identity, ImageError,
-    ImagePath, OpenFailure, OpenRequest, Opened as OpenedImage, Opener, Tail, Via, resolve_chain,
+    Access, BrokenChain, Chain, ChainRequest, DeclaredLayer, ErrorKind, FileKind, Format, Header, Identity,
+    ImageError, ImagePath, OpenFailure, OpenRequest, Opened as OpenedImage, Opener, Tail, Via, explore_chain,
 };
 use hostler_launch::Role;
 use rustix::fs::{OFlags, SeekFrom};
@@ -32,26 +35,43 @@ const BLOCK_BYTES: u64 = 512;
 /// What the chain rules refuse, with layer, reference, rule and remedy; `not-found` for an empty drive.
 pub(crate) fn resolve(disk: &Disk, roots: &Roots) -> Result<Layers, Error> {
     let target = disk.target.as_str();
-    let mut opened = walk(request(disk, roots)?, roots).map_err(|error| {
+    let chain = walk(request(disk, roots)?, roots).map_err(|error| {
         let missing = error.kind() == ErrorKind::Missing && error.layer() == Some(0);
         if missing && may_be_missing(disk) { empty(target) } else { refused(&error, target) }
     })?;
+    let mut opened = opened_layers(chain);
     for (layer, source) in opened.layers.iter_mut().zip(disk.source.layers()) {
         layer.facts.extend(slice_facts(source));
     }
     Ok(opened)
 }
 
-/// Walks a chain and opens every layer of it beneath what is granted.
+/// The files of a disk's chain, each with what its header says.
 ///
 /// # Errors
-/// What the chain rules refuse.
-pub(crate) fn walk(request: ChainRequest, roots: &Roots) -> Result<Layers, ImageError> {
-    let chain = resolve_chain(&mut Files { roots, directories: Directories::default() }, request)?;
+/// As [`resolve`].
+pub(crate) fn resolve_files(disk: &Disk, roots: &Roots) -> Result<Chain<ImageFile>, Error> {
+    walk(request(disk, roots)?, roots).map_err(|error| refused(&error, disk.target.as_str()))
+}
+
+/// Walks a chain and opens every layer of it beneath what is granted.
+fn walk(request: ChainRequest, roots: &Roots) -> Result<Chain<ImageFile>, ImageError> {
+    let chain = explore(request, roots).map_err(|broken| broken.error)?;
     for note in &chain.notes {
         tracing::warn!("{note}");
     }
-    Ok(opened_layers(chain))
+    Ok(chain)
+}
+
+/// The same, for whoever shows how far it came.
+///
+/// # Errors
+/// What the chain rules refuse, with the layers above it.
+pub(crate) fn explore(
+    request: ChainRequest,
+    roots: &Roots,
+) -> Result<Chain<ImageFile>, BrokenChain<ImageFile>> {
+    explore_chain(&mut Files { roots, directories: Directories::default() }, request)
 }
 
 fn may_be_missing(disk: &Disk) -> bool {
@@ -142,9 +162,17 @@ struct Files<'a> {
 }
 
 /// An open image and whether it may be written.
-struct ImageFile {
+#[derive(Debug)]
+pub(crate) struct ImageFile {
     fd: File,
     writable: bool,
+}
+
+impl ImageFile {
+    /// The open file.
+    pub(crate) fn file(&self) -> &File {
+        &self.fd
+    }
 }
 
 impl Opener for Files<'_> {
@@ -171,16 +199,19 @@ impl Opener for Files<'_> {
     }
 }
 
+/// Opens one file for reading, as a document would name it.
+///
+/// # Errors
+/// Why it could not be opened.
+pub(crate) fn open_declared(path: &Path, roots: &Roots) -> Result<OpenedImage<ImageFile>, OpenFailure> {
+    Ok(facts(roots.open_declared(path, Mark::ReadOnly)?, Mark::ReadOnly)?)
+}
+
 fn facts(fd: OwnedFd, mark: Mark) -> io::Result<OpenedImage<ImageFile>> {
     let file = File::from(fd);
     let metadata = file.metadata()?;
-    let device = metadata.file_type().is_block_device();
-    let kind = match metadata.file_type() {
-        regular if regular.is_file() => FileKind::Regular,
-        _ if device => FileKind::BlockDevice,
-        directory if directory.is_dir() => FileKind::Directory,
-        _ => FileKind::Other,
-    };
+    let kind = kind_of_file(&metadata.file_type());
+    let device = kind == FileKind::BlockDevice;
     let identity = match device {
         true => Identity::BlockDevice { number: metadata.rdev() },
         false => Identity::File { device: metadata.dev(), inode: metadata.ino() },
@@ -200,7 +231,17 @@ fn facts(fd: OwnedFd, mark: Mark) -> io::Result<OpenedImage<ImageFile>> {
     })
 }
 
-fn opened_layers(chain: hostler_image::Chain<ImageFile>) -> Layers {
+/// What kind of file it is.
+pub(crate) fn kind_of_file(kind: &FileType) -> FileKind {
+    match kind {
+        regular if regular.is_file() => FileKind::Regular,
+        device if device.is_block_device() => FileKind::BlockDevice,
+        directory if directory.is_dir() => FileKind::Directory,
+        _ => FileKind::Other,
+    }
+}
+
+fn opened_layers(chain: Chain<ImageFile>) -> Layers {
     let (mut layers, mut images, mut data_files) = (Vec::new(), Vec::new(), Vec::new());
     for layer in chain.layers {
         let index = layers.len();

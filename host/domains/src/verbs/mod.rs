@@ -6,6 +6,9 @@ mod doctor;
 mod drivers;
 mod events;
 mod image_chain;
+mod image_check;
+mod image_inspect;
+mod image_probe;
 mod list;
 mod native;
 mod pool_autostart;
@@ -36,6 +39,7 @@ mod vol_xml;
 mod xml;
 
 pub use console::ConsoleStream;
+pub use image_probe::probe_image;
 pub use native::NativeSource;
 pub use start::StartOptions;
 pub use undefine::UndefineOptions;

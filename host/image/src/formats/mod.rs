@@ -5,6 +5,7 @@
 //! these facts may be *used* is decided afterwards, in one place ([`usable`]), so that a listing can show what
 //! a start refuses.
 
+mod areas;
 mod cow;
 mod header;
 mod luks;
@@ -12,6 +13,8 @@ mod qcow;
 mod qcow2;
 mod qed;
 mod raw;
+mod vmdk;
+mod vpc;
 
 use crate::error::{ErrorKind, ImageError};
 use crate::format::Format;
@@ -22,6 +25,9 @@ pub use header::{
     Luks, MAX_REFERENCE_BYTES, RecordedFormat,
 };
 
+/// Subformat of images that hold only what differs from a parent, in formats where QEMU ignores the parent.
+const DIFFERENCING: &str = "differencing";
+
 /// Parses the header of an image that is declared to be of `format`.
 pub(crate) fn parse(format: Format, image: &Windows) -> Result<Header, Halt> {
     match format {
@@ -30,6 +36,8 @@ pub(crate) fn parse(format: Format, image: &Windows) -> Result<Header, Halt> {
         Format::Qcow => qcow::parse(image),
         Format::Qcow2 => qcow2::parse(image),
         Format::Qed => qed::parse(image),
+        Format::Vmdk => vmdk::parse(image),
+        Format::Vpc => vpc::parse(image),
         _ => Err(unsupported(format).into()),
     }
 }
@@ -38,6 +46,8 @@ pub(crate) fn parse(format: Format, image: &Windows) -> Result<Header, Halt> {
 pub(crate) fn screen(format: Format, image: &Windows) -> Result<(), Halt> {
     match format {
         Format::Qcow2 => qcow2::screen(image),
+        Format::Vmdk => vmdk::screen(image),
+        Format::Vpc => vpc::screen(image),
         _ => Ok(()),
     }
 }
@@ -73,7 +83,16 @@ pub(crate) fn usable(format: Format, header: &Header) -> Result<(), ImageError> 
             .about(crate::reference::redact(&extent.name))
             .hint("convert the image to one file with 'qemu-img convert'"));
     }
-    Ok(())
+    if header.subformat == Some(DIFFERENCING) {
+        let message = "it holds only what differs from a parent, which QEMU does not read in this format";
+        return Err(ImageError::new(ErrorKind::Unsupported, message).hint(
+            "merge it into its parent with the program that made it, then convert the result to qcow2",
+        ));
+    }
+    match format {
+        Format::Vmdk => vmdk::usable(header),
+        _ => Ok(()),
+    }
 }
 
 /// The refusal of a format that this version cannot use in a chain.
@@ -81,6 +100,14 @@ pub(crate) fn unsupported(format: Format) -> ImageError {
     let usable: Vec<_> = Format::all().filter(|format| format.is_parsed()).map(Format::xml_name).collect();
     ImageError::new(ErrorKind::FormatUnsupported, format!("format '{format}' cannot be used in a chain"))
         .hint(format!("convert the image to one of: {}", usable.join(", ")))
+}
+
+/// Text in units of 16 bits up to the first NUL, for names that are shown and never followed: what is not
+/// valid is replaced.
+fn utf16(bytes: &[u8], order: fn([u8; 2]) -> u16) -> String {
+    let (units, _) = bytes.as_chunks::<2>();
+    let units: Vec<_> = units.iter().map(|unit| order(*unit)).take_while(|unit| *unit != 0).collect();
+    String::from_utf16_lossy(&units)
 }
 
 /// The refusal of an image that is not of the format it is declared to be.

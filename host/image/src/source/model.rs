@@ -33,7 +33,19 @@ impl BackingSource {
         Self::new(Location::Network(Box::new(source)))
     }
 
-    /// The `<source>` element that declares it, children on their own lines.
+    /// The same source without what may be a secret in it: cookies, and the query of a URL.
+    #[must_use]
+    pub fn without_secrets(&self) -> Self {
+        let mut shown = self.clone();
+        if let Location::Network(source) = &mut shown.location {
+            source.cookies.clear();
+            source.query = None;
+        }
+        shown
+    }
+
+    /// The `<source>` element that declares it, children on their own lines. Its cookies and its query are in it: for
+    /// whoever only shows it, see [`BackingSource::without_secrets`].
     #[must_use]
     pub fn to_xml(&self) -> String {
         self.location.to_element(self.slice.as_ref()).to_xml()

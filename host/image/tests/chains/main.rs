@@ -5,6 +5,8 @@ mod corpus;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod foreign;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod qemu_img;
