@@ -13,6 +13,7 @@ mod qcow;
 mod qcow2;
 mod qed;
 mod raw;
+mod vhdx;
 mod vmdk;
 mod vpc;
 
@@ -38,6 +39,7 @@ pub(crate) fn parse(format: Format, image: &Windows) -> Result<Header, Halt> {
         Format::Qed => qed::parse(image),
         Format::Vmdk => vmdk::parse(image),
         Format::Vpc => vpc::parse(image),
+        Format::Vhdx => vhdx::parse(image),
         _ => Err(unsupported(format).into()),
     }
 }
@@ -48,6 +50,7 @@ pub(crate) fn screen(format: Format, image: &Windows) -> Result<(), Halt> {
         Format::Qcow2 => qcow2::screen(image),
         Format::Vmdk => vmdk::screen(image),
         Format::Vpc => vpc::screen(image),
+        Format::Vhdx => vhdx::screen(image),
         _ => Ok(()),
     }
 }
@@ -91,6 +94,7 @@ pub(crate) fn usable(format: Format, header: &Header) -> Result<(), ImageError> 
     }
     match format {
         Format::Vmdk => vmdk::usable(header),
+        Format::Vhdx => vhdx::usable(header),
         _ => Ok(()),
     }
 }

@@ -12,13 +12,16 @@ use crate::disk::{qemu_img, resolve};
 use crate::hostile::assessed;
 
 /// Format in QEMU's words and options: what its images may be used for, as images that stand alone.
-const KINDS: [(&str, &str); 6] = [
+const KINDS: [(&str, &str); 9] = [
     ("vmdk", "subformat=monolithicSparse"),
     ("vmdk", "subformat=streamOptimized"),
     ("vpc", "subformat=dynamic"),
     ("vpc", "subformat=dynamic,force_size=on"),
     ("vpc", "subformat=fixed"),
     ("vpc", "subformat=fixed,force_size=on"),
+    ("vhdx", "subformat=dynamic"),
+    ("vhdx", "subformat=dynamic,block_size=1M,log_size=2M"),
+    ("vhdx", "subformat=fixed"),
 ];
 
 /// A disk with data in places, so that tables have entries; its size is a multiple of nothing in particular.

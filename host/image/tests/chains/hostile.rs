@@ -12,7 +12,8 @@ use tempfile::TempDir;
 use crate::disk::{resolve, say, shared};
 
 /// Families whose verdict follows from the header and the policy alone.
-const FAMILIES: [&str; 5] = ["control", "backing", "chain", "data-file", "qcow2-header"];
+const FAMILIES: [&str; 9] =
+    ["control", "backing", "chain", "data-file", "qcow2-header", "vmdk", "vhd", "vhdx", "vdi"];
 
 /// Needs the tables behind the header, which are not read when a chain is walked.
 const BEYOND_THE_HEADER: &str = "deep";
@@ -106,7 +107,8 @@ fn hostile_headers_get_the_verdict_they_deserve() {
         if !FAMILIES.contains(&family) || image["tier"] == BEYOND_THE_HEADER {
             continue;
         }
-        let Some(format) = image["declared"].as_str().and_then(Format::from_xml_name) else { continue };
+        let declared = image["declared"].as_str().and_then(Declared::from_word);
+        let Some(Declared::Image(format)) = declared else { continue };
         if !format.is_parsed() {
             continue;
         }
