@@ -212,8 +212,8 @@ fn judge(declared: Option<Declared>, image: &Windows) -> Result<Assessed, Halt> 
 
 /// The rules beyond those of a sound header.
 fn scrutinise(format: Format, header: &Header, image: &Windows) -> Result<(), Halt> {
-    formats::screen(format, image)?;
     formats::usable(format, header)?;
+    formats::screen(format, image)?;
     if header.features.corrupt {
         let message = "it is marked as corrupt by the program that last wrote it";
         return Err(ImageError::new(ErrorKind::Corrupt, message)

@@ -92,13 +92,33 @@ impl Format {
     /// Whether an image of this format can stand on another one.
     #[must_use]
     pub fn can_have_backing(self) -> bool {
-        matches!(self, Self::Cow | Self::Qcow | Self::Qcow2 | Self::Qed | Self::Vmdk | Self::Vpc | Self::Vhdx)
+        matches!(
+            self,
+            Self::Cow
+                | Self::Qcow
+                | Self::Qcow2
+                | Self::Qed
+                | Self::Vmdk
+                | Self::Vpc
+                | Self::Vhdx
+                | Self::Vdi
+        )
     }
 
     /// Whether an image of this format may be part of a chain: its header is read, and hypervisors open it.
     #[must_use]
     pub fn is_parsed(self) -> bool {
-        matches!(self, Self::Raw | Self::Qcow | Self::Qcow2 | Self::Qed | Self::Vmdk | Self::Vpc | Self::Vhdx)
+        matches!(
+            self,
+            Self::Raw
+                | Self::Qcow
+                | Self::Qcow2
+                | Self::Qed
+                | Self::Vmdk
+                | Self::Vpc
+                | Self::Vhdx
+                | Self::Vdi
+        )
     }
 }
 

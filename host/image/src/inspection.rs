@@ -71,11 +71,11 @@ impl Inspection {
                 Parse::Image(format) => (format, formats::parse(format, image)?),
                 Parse::Luks => (Format::Raw, formats::parse_luks(image)?),
             };
-            if screened {
-                formats::screen(format, image)?;
-            }
             if !facts_only {
                 formats::usable(format, &header)?;
+            }
+            if screened {
+                formats::screen(format, image)?;
             }
             Ok(header)
         })?;

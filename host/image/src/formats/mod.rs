@@ -13,6 +13,7 @@ mod qcow;
 mod qcow2;
 mod qed;
 mod raw;
+mod vdi;
 mod vhdx;
 mod vmdk;
 mod vpc;
@@ -40,6 +41,7 @@ pub(crate) fn parse(format: Format, image: &Windows) -> Result<Header, Halt> {
         Format::Vmdk => vmdk::parse(image),
         Format::Vpc => vpc::parse(image),
         Format::Vhdx => vhdx::parse(image),
+        Format::Vdi => vdi::parse(image),
         _ => Err(unsupported(format).into()),
     }
 }
@@ -51,6 +53,7 @@ pub(crate) fn screen(format: Format, image: &Windows) -> Result<(), Halt> {
         Format::Vmdk => vmdk::screen(image),
         Format::Vpc => vpc::screen(image),
         Format::Vhdx => vhdx::screen(image),
+        Format::Vdi => vdi::screen(image),
         _ => Ok(()),
     }
 }

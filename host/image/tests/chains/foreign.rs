@@ -12,7 +12,7 @@ use crate::disk::{qemu_img, resolve};
 use crate::hostile::assessed;
 
 /// Format in QEMU's words and options: what its images may be used for, as images that stand alone.
-const KINDS: [(&str, &str); 9] = [
+const KINDS: [(&str, &str); 11] = [
     ("vmdk", "subformat=monolithicSparse"),
     ("vmdk", "subformat=streamOptimized"),
     ("vpc", "subformat=dynamic"),
@@ -22,6 +22,8 @@ const KINDS: [(&str, &str); 9] = [
     ("vhdx", "subformat=dynamic"),
     ("vhdx", "subformat=dynamic,block_size=1M,log_size=2M"),
     ("vhdx", "subformat=fixed"),
+    ("vdi", "static=off"),
+    ("vdi", "static=on"),
 ];
 
 /// A disk with data in places, so that tables have entries; its size is a multiple of nothing in particular.
