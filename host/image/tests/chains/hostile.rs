@@ -74,6 +74,30 @@ fn images_from_elsewhere_get_the_verdict_they_deserve() {
     assert!(wrong.is_empty() && judged > 200, "{judged} judged, wrong: {wrong:#?}");
 }
 
+/// The same images said to be raw, or said to be nothing: only data is safe then.
+#[test]
+fn other_declarations_are_no_way_around() {
+    let Some((home, expected)) = catalogue() else { return };
+    let (mut judged, mut wrong) = (0, Vec::new());
+    for image in expected["images"].as_array().unwrap() {
+        let file = home.path().join("images").join(image["file"].as_str().unwrap());
+        for case in image["cases"].as_array().unwrap() {
+            let declared = match case["context"].as_str().unwrap() {
+                "probe" => None,
+                "declared-raw-import" => Some(Declared::Image(Format::Raw)),
+                _ => continue,
+            };
+            judged += 1;
+            let (found, _) = assessed(&file, declared);
+            if matches!(found.verdict, Verdict::Safe) != (case["verdict"] == "safe") {
+                wrong.push(format!("{}: {:?}, want {}", image["id"], found.verdict, case["verdict"]));
+            }
+        }
+    }
+    say(&format!("other declarations passed {} of {judged}", judged - wrong.len()));
+    assert!(wrong.is_empty() && judged > 20, "{judged} judged, wrong: {wrong:#?}");
+}
+
 /// How an outcome differs from the recorded one: by the rules of the catalogue's own judge.
 fn difference(image: &Value, found: &Assessed) -> Option<String> {
     let verdict = match &found.verdict {
