@@ -75,6 +75,23 @@ fn images_that_qemu_img_makes_are_safe_and_as_large_as_it_says() {
 }
 
 #[test]
+fn what_is_not_accepted_from_elsewhere_can_still_be_in_a_chain() {
+    let home = TempDir::new().unwrap();
+    let home = home.path();
+    disk(home);
+    for format in ["parallels", "qed", "qcow"] {
+        qemu_img(home, &["convert", "-O", format, "disk.raw", "image"]);
+        let found = judged(home, format, "image");
+        assert!(matches!(found.verdict, Verdict::Unsupported(_)), "{format}: {found:?}");
+        let size = virtual_size(home, format, "image");
+        assert_eq!(found.virtual_size, Some(size), "{format}");
+        let format = Format::from_qemu_name(format).unwrap();
+        let chain = resolve(&home.join("image"), format, ReferencePolicy::default()).unwrap();
+        assert_eq!(chain.layers[0].header.virtual_size, size, "{format}");
+    }
+}
+
+#[test]
 fn disks_in_several_files_are_refused_with_the_way_to_one() {
     let home = TempDir::new().unwrap();
     let home = home.path();
