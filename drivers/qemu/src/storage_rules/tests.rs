@@ -283,6 +283,21 @@ fn limits_are_ones_that_qemu_takes() {
 }
 
 #[test]
+fn copying_on_read_is_not_what_qemu_would_refuse_to_itself() {
+    let remote = format!("<source protocol='nbd'>{HOST}</source>");
+    check(&[
+        (file("type='qcow2' copy_on_read='on'", "", ""), Some("copy-on-read")),
+        (file("type='qcow2' copy_on_read='on'", "", "<readonly/>"), None),
+        (file("type='raw' copy_on_read='on'", "", ""), None),
+        (disk("network", "type='qcow2' copy_on_read='on'", &remote, ""), None),
+    ]);
+    assert!(
+        refuse(&domain(&file("type='qcow2' copy_on_read='on'", "", "")), true).is_ok(),
+        "it can be compared"
+    );
+}
+
+#[test]
 fn windows_are_ones_that_qemu_takes() {
     let sliced = |offset: u64, size: u64| {
         let slice = format!("<slices><slice type='storage' offset='{offset}' size='{size}'/></slices>");
