@@ -7,6 +7,7 @@
 mod create;
 mod error;
 mod facts;
+mod image_file;
 mod probe;
 mod programs;
 mod refresh;
@@ -23,6 +24,7 @@ pub use create::{
 };
 pub use error::{ErrorKind, Hint, StorageError};
 pub use facts::{BackingName, VolumeFacts};
+pub use image_file::{kind_of_file, opened_image};
 pub use probe::probe;
 pub use programs::Programs;
 pub use refresh::{Listing, Skipped, Space, find, parse_logical_volumes, parse_volume_group, refresh};
