@@ -29,7 +29,7 @@ pub use config::{Config, Overrides};
 pub use drafts::Progress;
 pub use error::{Error, Fault, Hint, Kind};
 pub use host::{Access, Host};
-pub use hostler_domain::volume::StorageVolume;
+pub use hostler_domain::Bytes;
 pub use hostler_launch::CommandLine;
 pub use hostler_state::{Batch, Event, EventLog};
 pub use hostler_storage::{BackingRequest, CreateRequest, Preallocation, Resize, Window};

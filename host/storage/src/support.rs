@@ -26,7 +26,7 @@ pub(crate) fn require_supported(pool: &StoragePool) -> Result<(), StorageError> 
             );
             Err(StorageError::new(ErrorKind::Unsupported, "pool.type-unsupported", message)
                 .about("pool", pool.name.as_str())
-                .hint("its definition is kept; pools of type dir, fs, netfs and logical can be used"))
+                .hint("it can be defined and its definition is kept; pools of type dir, fs, netfs and logical can be started"))
         }
     }
 }

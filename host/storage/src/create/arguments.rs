@@ -87,19 +87,14 @@ pub fn rebase_arguments(format: Format, backing: Option<(&str, Format)>, target:
     words
 }
 
-/// What changes the size of the image at `target`.
+/// What changes the size of the image that `image` describes with everything below it: where an image grows over a
+/// larger one, qemu-img has to hide what that has there.
 #[must_use]
-pub fn resize_arguments(
-    format: Format,
-    capacity: u64,
-    shrink: bool,
-    allocate: bool,
-    target: &Path,
-) -> Vec<String> {
-    let mut words: Vec<String> = ["resize", "-q", "-f", qemu_name(format)].map(str::to_owned).into();
+pub fn resize_arguments(image: &Value, capacity: u64, shrink: bool, allocate: bool) -> Vec<String> {
+    let mut words: Vec<String> = ["resize", "-q"].map(str::to_owned).into();
     words.extend(shrink.then(|| "--shrink".to_owned()));
     words.extend(allocate.then(|| "--preallocation=falloc".to_owned()));
-    words.extend(["--".to_owned(), target.display().to_string(), capacity.to_string()]);
+    words.extend(["--".to_owned(), format!("json:{image}"), capacity.to_string()]);
     words
 }
 
@@ -188,10 +183,13 @@ mod tests {
     }
 
     #[test]
-    fn a_resize_says_when_it_shrinks() {
-        let words = resize_arguments(Format::Qcow2, 512, true, false, Path::new(TARGET));
-        assert_eq!(words.join(" "), "resize -q -f qcow2 --shrink -- /proc/7/fd/5 512");
-        let words = resize_arguments(Format::Qcow2, 512, false, true, Path::new(TARGET));
-        assert_eq!(words.join(" "), "resize -q -f qcow2 --preallocation=falloc -- /proc/7/fd/5 512");
+    fn a_resize_says_when_it_shrinks_and_names_what_is_below() {
+        let base = layer(Format::Raw, Path::new("/proc/7/fd/8"), false, None);
+        let top = layer(Format::Qcow2, Path::new(TARGET), false, Some(base));
+        let words = resize_arguments(&top, 512, true, false);
+        assert_eq!(words[..4].join(" "), "resize -q --shrink --");
+        assert!(words[4].starts_with("json:{") && words[4].contains("/proc/7/fd/8"), "{words:?}");
+        let words = resize_arguments(&top, 512, false, true);
+        assert_eq!((words[2].as_str(), words[5].as_str()), ("--preallocation=falloc", "512"));
     }
 }

@@ -14,11 +14,11 @@ pub(crate) fn block_nodes(bench: &Workbench, name: &str) -> Vec<Value> {
     nodes.as_array().unwrap().clone()
 }
 
-fn with_disk(name: &str, disk: &str) -> String {
+pub(crate) fn with_disk(name: &str, disk: &str) -> String {
     rom_domain(name, "qemu").replace("<devices>", &format!("<devices>\n    {disk}"))
 }
 
-fn qcow2_disk(bench: &Workbench, file: &str) -> String {
+pub(crate) fn qcow2_disk(bench: &Workbench, file: &str) -> String {
     format!(
         "<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{}'/>\
          <target dev='vda' bus='virtio'/></disk>",
