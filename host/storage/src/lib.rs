@@ -7,6 +7,7 @@
 mod create;
 mod error;
 mod facts;
+mod ownership;
 mod probe;
 mod programs;
 mod refresh;
