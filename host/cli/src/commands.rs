@@ -23,6 +23,7 @@ pub(crate) mod suspend;
 pub(crate) mod undefine;
 pub(crate) mod vol;
 
+mod size;
 mod view;
 
 use clap::Args;

@@ -151,3 +151,28 @@ pub struct NamedFileReport {
     /// The format recorded for it, or the kind of the extent.
     pub format: Option<String>,
 }
+
+/// An image that was written.
+#[derive(Clone, Debug, Serialize)]
+pub struct ImageWritten {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its format.
+    pub format: &'static str,
+    /// What a guest sees, in bytes.
+    pub virtual_size: u64,
+    /// What it takes on the disk, in bytes.
+    pub allocated: u64,
+    /// What it says that it stands on.
+    pub backing: Option<String>,
+}
+
+/// An image that was resized.
+#[derive(Clone, Debug, Serialize)]
+pub struct ImageResized {
+    /// The image.
+    #[serde(flatten)]
+    pub image: ImageWritten,
+    /// What a guest saw before, in bytes.
+    pub virtual_size_before: u64,
+}

@@ -13,6 +13,7 @@ mod drivers;
 mod error;
 mod host;
 mod image_summary;
+mod images;
 mod lost;
 mod pools;
 mod process;
@@ -33,7 +34,8 @@ pub use hostler_launch::CommandLine;
 pub use hostler_state::{Batch, Event, EventLog};
 pub use hostler_storage::{BackingRequest, CreateRequest, Preallocation, Resize, Window};
 pub use image_summary::{
-    ImageChain, ImageCheck, ImageLayer, ImageProbe, ImageReport, NamedFileReport, ReferenceReport,
+    ImageChain, ImageCheck, ImageLayer, ImageProbe, ImageReport, ImageResized, ImageWritten, NamedFileReport,
+    ReferenceReport,
 };
 pub use reference::{DomainRef, PoolRef};
 pub use storage_summary::{
@@ -45,6 +47,6 @@ pub use summary::{
     RunState, Started, Status, Undefined, Warning,
 };
 pub use verbs::{
-    CloneOptions, ConsoleStream, NativeSource, NewVolume, ResizeOptions, StartOptions, UndefineOptions,
-    Which, probe_image,
+    CloneOptions, ConsoleStream, ConvertOptions, ImageResizeOptions, NativeSource, NewImage, NewVolume,
+    RebaseOptions, ResizeOptions, StartOptions, UndefineOptions, Which, probe_image,
 };

@@ -136,6 +136,19 @@ impl Host {
     /// The disks of all domains that lead to a volume: by its name in the pool, by its path, or over an image that
     /// stands on it.
     pub(crate) fn uses(&self, pool: &Pool, name: &str, path: &Path) -> Result<Vec<VolumeUse>, Error> {
+        self.uses_where(&|layer| names(layer, pool, name, path), path)
+    }
+
+    /// The disks of all domains that lead to an image: by its path, or over another image that stands on it.
+    pub(crate) fn image_uses(&self, path: &Path) -> Result<Vec<VolumeUse>, Error> {
+        self.uses_where(&|layer| names_file(layer, path), path)
+    }
+
+    fn uses_where(
+        &self,
+        is_named: &dyn Fn(&StorageSource) -> bool,
+        path: &Path,
+    ) -> Result<Vec<VolumeUse>, Error> {
         let roots = Roots::of_operator(self.config.image_roots.clone());
         let mut uses = Vec::new();
         for definition in self.definitions()? {
@@ -147,8 +160,8 @@ impl Host {
                 let Ok(domain) = Domain::parse(&xml) else { continue };
                 let translations = self.translations(&xml)?;
                 for disk in &domain.devices.disks {
-                    let named = disk.source.layers().any(|layer| names(layer, pool, name, path));
-                    let top = named && names(&disk.source, pool, name, path);
+                    let named = disk.source.layers().any(is_named);
+                    let top = named && is_named(&disk.source);
                     let below = || leads_to(inspect_disk(disk, &roots, &translations), path);
                     if named || below() {
                         let writes = top && !disk.readonly;
@@ -166,6 +179,12 @@ impl Host {
 fn names(layer: &StorageSource, pool: &Pool, name: &str, path: &Path) -> bool {
     match &layer.location {
         Location::Volume { pool: named, volume, .. } => *named == pool.definition.name && volume == name,
+        _ => names_file(layer, path),
+    }
+}
+
+fn names_file(layer: &StorageSource, path: &Path) -> bool {
+    match &layer.location {
         Location::File(file) | Location::Block(file) | Location::Dir(file) => {
             is_same_file(Path::new(file), path)
         }

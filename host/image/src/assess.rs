@@ -199,7 +199,7 @@ fn judge(declared: Option<Declared>, image: &Windows) -> Result<Assessed, Halt> 
     let (format, header) = match declared {
         Declared::Luks => (Format::Raw, formats::parse_luks(image)?),
         // The disc is opened as it is, for reading only.
-        Declared::Image(Format::Iso) => (Format::Raw, formats::parse(Format::Raw, image)?),
+        Declared::Image(Format::Iso) => (Format::Raw, formats::parse(Format::Iso, image)?),
         Declared::Image(format) => (format, formats::parse(format, image)?),
     };
     let refusal = match scrutinise(format, &header, image) {
@@ -212,8 +212,8 @@ fn judge(declared: Option<Declared>, image: &Windows) -> Result<Assessed, Halt> 
 
 /// The rules beyond those of a sound header.
 fn scrutinise(format: Format, header: &Header, image: &Windows) -> Result<(), Halt> {
-    formats::screen(format, image)?;
     formats::usable(format, header)?;
+    formats::screen(format, image)?;
     if header.features.corrupt {
         let message = "it is marked as corrupt by the program that last wrote it";
         return Err(ImageError::new(ErrorKind::Corrupt, message)
@@ -278,12 +278,6 @@ fn is_accepted(format: Format) -> bool {
 /// Refuses content that is something else than declared, or something else as well.
 fn check_agreement(declared: Declared, marks: &[Mark]) -> Result<(), ImageError> {
     let own = marks.iter().any(|mark| declared.is(mark.content));
-    if !own && declared == Declared::Image(Format::Iso) {
-        let message = "it is declared to be iso, but has no volume descriptor";
-        return Err(
-            ImageError::new(ErrorKind::Malformed, message).hint("declare the format that it really has")
-        );
-    }
     let Some(other) =
         marks.iter().find(|mark| !declared.is(mark.content) && !goes_with(declared, marks, **mark))
     else {

@@ -9,8 +9,8 @@ use crate::windows::{Halt, Windows};
 /// Bytes at the start in which nearly all marks stand.
 const START_BYTES: u64 = 4096;
 /// Where the volume descriptor of an optical disc begins, and its mark behind the first byte.
-const OFFSET_VOLUME: u64 = 32 << 10;
-const VOLUME_MARK: &[u8] = b"CD001";
+pub(crate) const OFFSET_VOLUME: u64 = 32 << 10;
+pub(crate) const VOLUME_MARK: &[u8] = b"CD001";
 /// The last sector, where the marks of a fixed VHD and of an Apple disk image stand.
 const TRAILER_BYTES: u64 = 512;
 /// A partition table in the first sector: four entries and its signature.

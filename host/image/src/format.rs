@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A disk image format. The list is complete; [`Format::is_parsed`] says which headers are read today.
+/// A disk image format. The list is complete; [`Format::is_parsed`] says which of them a chain may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     /// Plain bytes; the content belongs to the guest and is never looked at.
@@ -92,13 +92,24 @@ impl Format {
     /// Whether an image of this format can stand on another one.
     #[must_use]
     pub fn can_have_backing(self) -> bool {
-        matches!(self, Self::Cow | Self::Qcow | Self::Qcow2 | Self::Qed | Self::Vmdk | Self::Vpc)
+        matches!(
+            self,
+            Self::Cow
+                | Self::Qcow
+                | Self::Qcow2
+                | Self::Qed
+                | Self::Vmdk
+                | Self::Vpc
+                | Self::Vhdx
+                | Self::Vdi
+        )
     }
 
     /// Whether an image of this format may be part of a chain: its header is read, and hypervisors open it.
+    /// Directories have no image, discs are opened as raw, and nothing opens `cow` any more.
     #[must_use]
     pub fn is_parsed(self) -> bool {
-        matches!(self, Self::Raw | Self::Qcow | Self::Qcow2 | Self::Qed | Self::Vmdk | Self::Vpc)
+        !matches!(self, Self::Dir | Self::Fat | Self::Iso | Self::Cow)
     }
 }
 
@@ -129,5 +140,10 @@ mod tests {
         assert_eq!(Format::from_qemu_name("vhdx"), Some(Format::Vhdx));
         assert_eq!(Format::from_qemu_name("file"), None);
         assert_eq!(Format::from_xml_name("auto"), None);
+    }
+
+    #[test]
+    fn a_format_that_a_header_can_record_may_be_in_a_chain() {
+        assert!(Format::all().all(|format| format.is_parsed() == format.qemu_name().is_some()));
     }
 }

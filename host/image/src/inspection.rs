@@ -71,11 +71,11 @@ impl Inspection {
                 Parse::Image(format) => (format, formats::parse(format, image)?),
                 Parse::Luks => (Format::Raw, formats::parse_luks(image)?),
             };
-            if screened {
-                formats::screen(format, image)?;
-            }
             if !facts_only {
                 formats::usable(format, &header)?;
+            }
+            if screened {
+                formats::screen(format, image)?;
             }
             Ok(header)
         })?;
@@ -130,8 +130,8 @@ mod tests {
 
     #[test]
     fn a_format_that_is_not_parsed_is_refused_by_name() {
-        let error = Inspection::new(Format::Iso, 65536).advance().unwrap_err();
+        let error = Inspection::new(Format::Fat, 65536).advance().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::FormatUnsupported);
-        assert!(error.to_string().contains("iso"), "{error}");
+        assert!(error.to_string().contains("fat"), "{error}");
     }
 }

@@ -3,21 +3,22 @@
 #[cfg(test)]
 mod race;
 
-use std::fs::{File, FileType};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hostler_domain::disk::Disk;
 use hostler_domain::storage_source::{Backing, Location, StartupPolicy, StorageSource};
 use hostler_image::{
-    Access, BrokenChain, Chain, ChainRequest, DeclaredLayer, ErrorKind, FileKind, Format, Header, Identity,
-    ImageError, ImagePath, OpenFailure, OpenRequest, Opened as OpenedImage, Opener, Tail, Via, explore_chain,
+    Access, BrokenChain, Chain, ChainRequest, DeclaredLayer, ErrorKind, FileKind, Format, Header, ImageError,
+    ImagePath, OpenFailure, OpenRequest, Opened as OpenedImage, Opener, Tail, Via, explore_chain,
 };
 use hostler_launch::Role;
-use rustix::fs::{OFlags, SeekFrom};
+use hostler_storage::opened_image;
+use rustix::fs::OFlags;
 
 use crate::answer::{self, yes_no};
 use crate::bindings::wit::storage::{Below, Layer};
@@ -25,9 +26,6 @@ use crate::bindings::wit::types::{Error, Fact};
 use crate::interfaces::storage::Layers;
 use crate::opened::Opened;
 use crate::roots::{Directories, Mark, Roots, open_beneath};
-
-/// Unit of `st_blocks`, in bytes.
-const BLOCK_BYTES: u64 = 512;
 
 /// Resolves a disk's chain and opens every layer of it.
 ///
@@ -208,37 +206,14 @@ pub(crate) fn open_declared(path: &Path, roots: &Roots) -> Result<OpenedImage<Im
 }
 
 fn facts(fd: OwnedFd, mark: Mark) -> io::Result<OpenedImage<ImageFile>> {
-    let file = File::from(fd);
-    let metadata = file.metadata()?;
-    let kind = kind_of_file(&metadata.file_type());
-    let device = kind == FileKind::BlockDevice;
-    let identity = match device {
-        true => Identity::BlockDevice { number: metadata.rdev() },
-        false => Identity::File { device: metadata.dev(), inode: metadata.ino() },
-    };
-    let length = if device { rustix::fs::seek(&file, SeekFrom::End(0))? } else { metadata.len() };
+    let OpenedImage { file, identity, kind, length, physical_bytes } = opened_image(File::from(fd))?;
     if matches!(kind, FileKind::Regular | FileKind::BlockDevice) {
         // Opened without blocking because it could have been a FIFO; from here on it is an ordinary file.
         let flags = rustix::fs::fcntl_getfl(file.as_fd())?;
         rustix::fs::fcntl_setfl(file.as_fd(), flags - OFlags::NONBLOCK)?;
     }
-    Ok(OpenedImage {
-        file: ImageFile { fd: file, writable: mark == Mark::ReadWrite },
-        identity,
-        kind,
-        length,
-        physical_bytes: metadata.blocks().saturating_mul(BLOCK_BYTES),
-    })
-}
-
-/// What kind of file it is.
-pub(crate) fn kind_of_file(kind: &FileType) -> FileKind {
-    match kind {
-        regular if regular.is_file() => FileKind::Regular,
-        device if device.is_block_device() => FileKind::BlockDevice,
-        directory if directory.is_dir() => FileKind::Directory,
-        _ => FileKind::Other,
-    }
+    let file = ImageFile { fd: file, writable: mark == Mark::ReadWrite };
+    Ok(OpenedImage { file, identity, kind, length, physical_bytes })
 }
 
 fn opened_layers(chain: Chain<ImageFile>) -> Layers {

@@ -9,17 +9,21 @@ mod copy;
 mod draft;
 mod make;
 mod qemu_img;
+mod rebase;
 mod remove;
 mod request;
 mod resize;
 mod source;
 mod transfer;
 
-pub use arguments::{convert_arguments, create_arguments, resize_arguments};
-pub use copy::{CloneRequest, clone_volume};
+pub use arguments::{
+    convert_arguments, create_arguments, rebase_arguments, record_arguments, resize_arguments,
+};
+pub use copy::{CloneRequest, Copied, clone_volume, copy_image};
 pub use draft::Draft;
 pub(crate) use draft::is_draft;
 pub use make::create_volume;
+pub use rebase::{RebaseRequest, rebase_image};
 pub use remove::delete_volume;
 pub use request::{BackingRequest, CreateRequest, Preallocation};
 pub use resize::{Resize, ResizeRequest, resize_volume};

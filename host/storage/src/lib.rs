@@ -7,6 +7,7 @@
 mod create;
 mod error;
 mod facts;
+mod image_file;
 mod ownership;
 mod probe;
 mod programs;
@@ -17,12 +18,14 @@ mod translate;
 mod translations;
 
 pub use create::{
-    BackingRequest, CloneRequest, CreateRequest, Draft, Preallocation, Resize, ResizeRequest, Transfer,
-    Window, clone_volume, convert_arguments, create_arguments, create_volume, delete_volume, download,
+    BackingRequest, CloneRequest, Copied, CreateRequest, Draft, Preallocation, RebaseRequest, Resize,
+    ResizeRequest, Transfer, Window, clone_volume, convert_arguments, copy_image, create_arguments,
+    create_volume, delete_volume, download, rebase_arguments, rebase_image, record_arguments,
     resize_arguments, resize_volume, upload, upload_part,
 };
 pub use error::{ErrorKind, Hint, StorageError};
 pub use facts::{BackingName, VolumeFacts};
+pub use image_file::{kind_of_file, opened_image};
 pub use probe::probe;
 pub use programs::Programs;
 pub use refresh::{Listing, Skipped, Space, find, parse_logical_volumes, parse_volume_group, refresh};

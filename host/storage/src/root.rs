@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
@@ -110,6 +110,25 @@ impl PoolRoot {
     pub(crate) fn create_new(&self, name: &str) -> io::Result<OwnedFd> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | ALWAYS;
         Ok(rustix::fs::openat2(self.as_fd(), name, flags, PRIVATE, STRICT)?)
+    }
+
+    /// Makes a new empty file without a name, private to this user; it is gone with its last descriptor.
+    pub(crate) fn create_nameless(&self) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+        match rustix::fs::openat(self.as_fd(), ".", flags, PRIVATE) {
+            // What kernels and file systems without such files answer.
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {
+                Err(io::ErrorKind::Unsupported.into())
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// Gives a file without a name the name `to`, which nothing may have; durable when this returns.
+    pub(crate) fn publish_nameless(&self, file: &File, to: &str) -> io::Result<()> {
+        let from = format!("/proc/self/fd/{}", file.as_raw_fd());
+        rustix::fs::linkat(rustix::fs::CWD, from, self.as_fd(), to, AtFlags::SYMLINK_FOLLOW)?;
+        self.sync()
     }
 
     /// Whether there is something of that name, a link included.

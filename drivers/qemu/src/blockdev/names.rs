@@ -42,6 +42,9 @@ impl Names {
     }
 }
 
+/// The object of the helper that is started with a domain and serves all its disks.
+pub(crate) const OWN_RESERVATIONS: &str = "pr-helper0";
+
 /// The names of one layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayerNames {
@@ -59,8 +62,8 @@ pub struct LayerNames {
     pub(crate) certificates: String,
     /// The object with the password of the client's own key, where there is one.
     pub(crate) certificate_secret: Option<String>,
-    /// The object that reaches a helper of the layer's own for reservations.
-    pub(crate) reservations: String,
+    /// The object that reaches a helper for reservations, where that is recorded.
+    recorded_reservations: Option<String>,
     content_secrets: Vec<String>,
 }
 
@@ -81,7 +84,7 @@ impl LayerNames {
             cookie_secret: format!("{storage}-httpcookie-secret0"),
             certificates: format!("obj{storage}_tls0"),
             certificate_secret: None,
-            reservations: format!("pr-helper-{storage}"),
+            recorded_reservations: None,
             content_secrets: Vec::new(),
             storage,
             slice,
@@ -108,10 +111,16 @@ impl LayerNames {
         take(&mut names.server_secret, &status.server_secret);
         take(&mut names.cookie_secret, &status.cookie_secret);
         take(&mut names.certificates, &status.tls_credentials);
-        take(&mut names.reservations, &status.reservations);
+        names.recorded_reservations.clone_from(&status.reservations);
         names.certificate_secret.clone_from(&status.tls_key_secret);
         names.content_secrets.clone_from(&status.content_secrets);
         Ok(names)
+    }
+
+    /// The object that reaches the helper for reservations: the domain's own, or one of this layer.
+    pub(crate) fn reservations(&self, own: bool) -> String {
+        let made = || if own { OWN_RESERVATIONS.to_owned() } else { format!("pr-helper-{}", self.storage) };
+        self.recorded_reservations.clone().unwrap_or_else(made)
     }
 
     /// The object with this key of the content, counted from 0.

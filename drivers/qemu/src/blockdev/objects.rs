@@ -7,9 +7,6 @@ use hostler_sdk::domain::storage_source::{
 
 use super::names::LayerNames;
 
-/// The object of the helper that is started with a domain and serves all its disks.
-pub(crate) const OWN_RESERVATIONS: &str = "pr-helper0";
-
 /// What a secret is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -107,10 +104,8 @@ impl<'a> Needed<'a> {
 
     /// The id of the helper for reservations.
     pub(crate) fn reservations_id(&self) -> Option<String> {
-        match self.source?.reservations.as_ref()? {
-            Reservations::Managed => Some(OWN_RESERVATIONS.to_owned()),
-            Reservations::Unmanaged(_) => Some(self.names.reservations.clone()),
-        }
+        let wanted = self.source?.reservations.as_ref()?;
+        Some(self.names.reservations(*wanted == Reservations::Managed))
     }
 
     fn reservations(&self) -> Option<Object> {

@@ -5,7 +5,10 @@
 use std::fs;
 use std::path::Path;
 
+use proptest::prelude::*;
+
 use super::*;
+use crate::blockdev::{Chain, Names, declared};
 
 fn domain(disk: &str) -> Domain {
     Domain::parse(&format!(
@@ -283,6 +286,21 @@ fn limits_are_ones_that_qemu_takes() {
 }
 
 #[test]
+fn copying_on_read_is_not_what_qemu_would_refuse_to_itself() {
+    let remote = format!("<source protocol='nbd'>{HOST}</source>");
+    check(&[
+        (file("type='qcow2' copy_on_read='on'", "", ""), Some("copy-on-read")),
+        (file("type='qcow2' copy_on_read='on'", "", "<readonly/>"), None),
+        (file("type='raw' copy_on_read='on'", "", ""), None),
+        (disk("network", "type='qcow2' copy_on_read='on'", &remote, ""), None),
+    ]);
+    assert!(
+        refuse(&domain(&file("type='qcow2' copy_on_read='on'", "", "")), true).is_ok(),
+        "it can be compared"
+    );
+}
+
+#[test]
 fn windows_are_ones_that_qemu_takes() {
     let sliced = |offset: u64, size: u64| {
         let slice = format!("<slices><slice type='storage' offset='{offset}' size='{size}'/></slices>");
@@ -310,6 +328,88 @@ fn what_libvirt_accepts_breaks_no_rule() {
             let Ok(text) = fs::read_to_string(&file) else { continue };
             let Ok(domain) = Domain::parse(&text) else { continue };
             refuse(&domain, true).unwrap_or_else(|error| panic!("{}: {error:?}", file.display()));
+        }
+    }
+}
+
+fn any_disk() -> impl Strategy<Value = String> {
+    let word = |words: &'static [&'static str]| prop::sample::select(words);
+    let driver = (
+        word(&[
+            "raw", "qcow2", "qcow", "qed", "vmdk", "vdi", "vpc", "vhdx", "fat", "iso", "cow", "zip", "luks",
+        ]),
+        word(&[
+            "",
+            " cache='none'",
+            " cache='unsafe'",
+            " io='native'",
+            " copy_on_read='on'",
+            " discard='unmap'",
+        ]),
+    );
+    let location = word(&[
+        "type='file'><SOURCE file='/a'",
+        "type='block'><SOURCE dev='/dev/a'",
+        "type='dir'><SOURCE dir='/d'",
+        "type='volume'><SOURCE pool='p' volume='v'",
+        "type='network'><SOURCE protocol='nbd'",
+        "type='network'><SOURCE protocol='nbd' tls='yes'",
+        "type='network'><SOURCE protocol='rbd' name='p/i'",
+        "type='network'><SOURCE protocol='rbd' name='i'",
+        "type='network'><SOURCE protocol='gluster' name='v/p'",
+        "type='network'><SOURCE protocol='iscsi' name='t/1'",
+        "type='network'><SOURCE protocol='iscsi' name='t/x'",
+        "type='network'><SOURCE protocol='https' name='a'",
+        "type='network'><SOURCE protocol='tftp' name='a'",
+        "type='network'><SOURCE protocol='ssh' name='a'",
+        "type='network'><SOURCE protocol='nfs' name='/a'",
+        "type='network'><SOURCE protocol='sheepdog' name='a'",
+        "type='network'><SOURCE protocol='vxhs' name='a'",
+    ]);
+    let inside = prop::collection::vec(
+        word(&[
+            "<host name='h'/>",
+            "<host name='h' port='1'/>",
+            "<host transport='unix' socket='/s'/>",
+            "<host transport='rdma' name='h'/>",
+            "<ssl verify='no'/>",
+            "<cookies><cookie name='c'>v</cookie></cookies>",
+            "<identity user='root'/>",
+            "<encryption format='luks'><secret type='passphrase' usage='s'/></encryption>",
+            "<encryption format='luks' engine='librbd'><secret type='passphrase' usage='s'/></encryption>",
+            "<slices><slice type='storage' offset='0' size='512'/></slices>",
+            "<reservations managed='yes'/>",
+        ]),
+        0..3,
+    );
+    let after = word(&[
+        "",
+        "<readonly/>",
+        "<backingStore/>",
+        "<backingStore type='file'><format type='raw'/><source file='/b'/><backingStore/></backingStore>",
+        "<backingStore type='file'><format type='iso'/><source file='/b'/></backingStore>",
+    ]);
+    (driver, location, inside, after).prop_map(|((format, more), location, inside, after)| {
+        let source = location.replace("SOURCE", "source");
+        let (head, source) = source.split_once('>').unwrap();
+        format!(
+            "<disk {head}><driver type='{format}'{more}/>{source}>{}</source>{after}<target dev='vda' bus='virtio'/></disk>",
+            inside.concat()
+        )
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2048))]
+    #[test]
+    fn what_breaks_no_rule_has_nodes(disk in any_disk()) {
+        let domain = domain(&disk);
+        if refuse(&domain, true).is_ok() {
+            let disk = &domain.devices.disks[0];
+            let layers = declared(disk);
+            let chain = Chain { disk, layers: &layers, names: Names::Numbered(1), comparison: true };
+            let nodes = chain.nodes();
+            prop_assert!(nodes.is_ok(), "{:?}", nodes);
         }
     }
 }

@@ -8,12 +8,11 @@ mod list;
 mod path;
 mod resize;
 mod show;
-mod size;
 mod upload;
 mod xml;
 
-use clap::{Args, Subcommand, ValueEnum};
-use hostler_domains::{PoolRef, Preallocation, VolumeSummary};
+use clap::{Args, Subcommand};
+use hostler_domains::{PoolRef, VolumeSummary};
 use serde_json::json;
 
 use super::view;
@@ -78,27 +77,6 @@ struct VolumeTarget {
 impl VolumeTarget {
     fn pool(&self) -> PoolRef {
         PoolRef::new(self.pool.as_str())
-    }
-}
-
-/// How much of a volume is set aside at once.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum SetAside {
-    /// As little as possible
-    Off,
-    /// The tables of the format
-    Metadata,
-    /// The tables, and room for all data
-    Falloc,
-}
-
-impl From<SetAside> for Preallocation {
-    fn from(given: SetAside) -> Self {
-        match given {
-            SetAside::Off => Self::Off,
-            SetAside::Metadata => Self::Metadata,
-            SetAside::Falloc => Self::Falloc,
-        }
     }
 }
 

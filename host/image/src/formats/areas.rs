@@ -42,6 +42,14 @@ impl Areas {
     }
 }
 
+/// Most bytes of a table that are looked at; what lies behind is left to the hypervisor.
+const MAX_TABLE_BYTES: u64 = 1 << 20;
+
+/// The bytes of a table, or of its beginning; nothing when the budget does not reach that far.
+pub(super) fn table(image: &Windows, place: Range<u64>) -> Result<Option<&[u8]>, Halt> {
+    image.affordable(place.start, place.end.saturating_sub(place.start).min(MAX_TABLE_BYTES))
+}
+
 /// The entries of a table of 32-bit numbers, lowest byte first, each with its position in the image.
 pub(super) fn numbers_le(table: &[u8], offset: u64) -> impl Iterator<Item = (u32, u64)> {
     numbers(table, offset, u32::from_le_bytes)

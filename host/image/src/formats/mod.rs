@@ -6,13 +6,20 @@
 //! a start refuses.
 
 mod areas;
+mod bochs;
+mod cloop;
 mod cow;
+mod dmg;
 mod header;
+mod iso;
 mod luks;
+mod parallels;
 mod qcow;
 mod qcow2;
 mod qed;
 mod raw;
+mod vdi;
+mod vhdx;
 mod vmdk;
 mod vpc;
 
@@ -32,13 +39,21 @@ const DIFFERENCING: &str = "differencing";
 pub(crate) fn parse(format: Format, image: &Windows) -> Result<Header, Halt> {
     match format {
         Format::Raw => Ok(raw::parse(image)),
+        Format::Bochs => bochs::parse(image),
+        Format::Cloop => cloop::parse(image),
         Format::Cow => cow::parse(image),
+        Format::Dmg => dmg::parse(image),
+        Format::Parallels => parallels::parse(image),
         Format::Qcow => qcow::parse(image),
         Format::Qcow2 => qcow2::parse(image),
         Format::Qed => qed::parse(image),
         Format::Vmdk => vmdk::parse(image),
         Format::Vpc => vpc::parse(image),
-        _ => Err(unsupported(format).into()),
+        Format::Vhdx => vhdx::parse(image),
+        Format::Vdi => vdi::parse(image),
+        Format::Iso => iso::parse(image),
+        // Made out of a directory while it is shown to a guest, so there is nothing to read.
+        Format::Dir | Format::Fat => Err(unsupported(format).into()),
     }
 }
 
@@ -48,6 +63,8 @@ pub(crate) fn screen(format: Format, image: &Windows) -> Result<(), Halt> {
         Format::Qcow2 => qcow2::screen(image),
         Format::Vmdk => vmdk::screen(image),
         Format::Vpc => vpc::screen(image),
+        Format::Vhdx => vhdx::screen(image),
+        Format::Vdi => vdi::screen(image),
         _ => Ok(()),
     }
 }
@@ -91,15 +108,20 @@ pub(crate) fn usable(format: Format, header: &Header) -> Result<(), ImageError> 
     }
     match format {
         Format::Vmdk => vmdk::usable(header),
+        Format::Vhdx => vhdx::usable(header),
         _ => Ok(()),
     }
 }
 
-/// The refusal of a format that this version cannot use in a chain.
+/// The refusal of a format that cannot be used in a chain.
 pub(crate) fn unsupported(format: Format) -> ImageError {
-    let usable: Vec<_> = Format::all().filter(|format| format.is_parsed()).map(Format::xml_name).collect();
+    let hint = match format {
+        Format::Iso => "a disc has no format of its own: declare it as raw, and read-only",
+        Format::Dir | Format::Fat => "declare the directory as <disk type='dir'> with the format 'fat'",
+        _ => "convert the image to qcow2 or raw",
+    };
     ImageError::new(ErrorKind::FormatUnsupported, format!("format '{format}' cannot be used in a chain"))
-        .hint(format!("convert the image to one of: {}", usable.join(", ")))
+        .hint(hint)
 }
 
 /// Text in units of 16 bits up to the first NUL, for names that are shown and never followed: what is not

@@ -11,6 +11,8 @@ pub struct BackingSource {
     pub slice: Option<Slice>,
     /// What only an ssh reference says.
     pub ssh: SshOptions,
+    /// Whether a directory is shown as a floppy, and not as a hard disk.
+    pub floppy: bool,
 }
 
 /// What a reference to an ssh server says that a document cannot.
@@ -26,7 +28,7 @@ impl BackingSource {
     /// A location and nothing else.
     #[must_use]
     pub fn new(location: Location) -> Self {
-        Self { location, slice: None, ssh: SshOptions::default() }
+        Self { location, slice: None, ssh: SshOptions::default(), floppy: false }
     }
 
     pub(super) fn network(source: NetworkSource) -> Self {

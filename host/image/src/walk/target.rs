@@ -6,10 +6,10 @@ use super::refusals::{self, Naming};
 use crate::chain::FormatOrigin;
 use crate::error::ImageError;
 use crate::format::Format;
-use crate::formats::{self, BackingRecord, RecordedFormat};
+use crate::formats::{BackingRecord, RecordedFormat};
 use crate::location::ImagePath;
 use crate::policy::ReferencePolicy;
-use crate::reference::{Parsed, parse_reference, redact};
+use crate::reference::{Parsed, parse_reference};
 use crate::request::DeclaredLayer;
 
 /// A file to be opened, and what for.
@@ -78,9 +78,6 @@ impl Target {
         policy: &ReferencePolicy,
     ) -> Result<Self, ImageError> {
         let wanted = match &record.format {
-            RecordedFormat::Known(format) if !format.is_parsed() => {
-                return Err(naming.blame(formats::unsupported(*format)).about(redact(&record.name)));
-            }
             RecordedFormat::Known(format) => {
                 Wanted::Layer { format: *format, origin: FormatOrigin::Recorded }
             }

@@ -158,8 +158,17 @@ fn a_missing_format_is_refused_with_the_command_that_records_it() {
     assert_eq!(error.kind(), ErrorKind::FormatMissing);
     let mut memory = Memory::default().with("/d/top", overlay("base", "file")).with("/d/base", vec![0; 512]);
     assert_eq!(memory.resolve(request("/d/top")).unwrap_err().kind(), ErrorKind::FormatUnknown);
-    let mut memory = Memory::default().with("/d/top", overlay("base", "dmg")).with("/d/base", vec![0; 512]);
-    assert_eq!(memory.resolve(request("/d/top")).unwrap_err().kind(), ErrorKind::FormatUnsupported);
+}
+
+#[test]
+fn a_disc_is_no_format_of_a_layer() {
+    let mut disc = vec![0; 40_000];
+    disc[32_769..32_774].copy_from_slice(b"CD001");
+    let mut memory = Memory::default().with("/d/disc", disc);
+    let request = ChainRequest::new(DeclaredLayer::new(path("/d/disc"), Some(Format::Iso)));
+    let error = memory.resolve(request).unwrap_err();
+    assert_eq!((error.kind(), error.layer()), (ErrorKind::FormatUnsupported, Some(0)));
+    assert!(error.hints()[0].text.contains("declare it as raw"), "{error:?}");
 }
 
 #[test]

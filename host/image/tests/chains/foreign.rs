@@ -12,13 +12,18 @@ use crate::disk::{qemu_img, resolve};
 use crate::hostile::assessed;
 
 /// Format in QEMU's words and options: what its images may be used for, as images that stand alone.
-const KINDS: [(&str, &str); 6] = [
+const KINDS: [(&str, &str); 11] = [
     ("vmdk", "subformat=monolithicSparse"),
     ("vmdk", "subformat=streamOptimized"),
     ("vpc", "subformat=dynamic"),
     ("vpc", "subformat=dynamic,force_size=on"),
     ("vpc", "subformat=fixed"),
     ("vpc", "subformat=fixed,force_size=on"),
+    ("vhdx", "subformat=dynamic"),
+    ("vhdx", "subformat=dynamic,block_size=1M,log_size=2M"),
+    ("vhdx", "subformat=fixed"),
+    ("vdi", "static=off"),
+    ("vdi", "static=on"),
 ];
 
 /// A disk with data in places, so that tables have entries; its size is a multiple of nothing in particular.
@@ -66,6 +71,23 @@ fn images_that_qemu_img_makes_are_safe_and_as_large_as_it_says() {
         let format = Format::from_qemu_name(format).unwrap();
         let chain = resolve(&home.join(&full), format, ReferencePolicy::default()).expect(options);
         assert_eq!(chain.layers.len(), 1, "{options}");
+    }
+}
+
+#[test]
+fn what_is_not_accepted_from_elsewhere_can_still_be_in_a_chain() {
+    let home = TempDir::new().unwrap();
+    let home = home.path();
+    disk(home);
+    for format in ["parallels", "qed", "qcow"] {
+        qemu_img(home, &["convert", "-O", format, "disk.raw", "image"]);
+        let found = judged(home, format, "image");
+        assert!(matches!(found.verdict, Verdict::Unsupported(_)), "{format}: {found:?}");
+        let size = virtual_size(home, format, "image");
+        assert_eq!(found.virtual_size, Some(size), "{format}");
+        let format = Format::from_qemu_name(format).unwrap();
+        let chain = resolve(&home.join("image"), format, ReferencePolicy::default()).unwrap();
+        assert_eq!(chain.layers[0].header.virtual_size, size, "{format}");
     }
 }
 

@@ -12,9 +12,10 @@ use hostler_image::{
     READ_BUDGET, Verdict, assess,
 };
 
+use hostler_storage::kind_of_file;
+
 use super::facts::read;
 use super::{not_an_image, not_read};
-use crate::chain;
 use crate::roots::{Directories, Mark, open_beneath};
 
 /// The word for a file of UEFI variables, beside the words for images.
@@ -144,7 +145,7 @@ fn open(root: &Path, relative: &Path, full: &Path) -> Result<Result<Image, Image
         Err(error) => return refusal_or_error(full, error),
     };
     let facts = file.metadata().map_err(|error| not_read(full, error))?;
-    let kind = chain::kind_of_file(&facts.file_type());
+    let kind = kind_of_file(&facts.file_type());
     if kind != FileKind::Regular {
         return Ok(Err(not_an_image(full, kind)));
     }

@@ -6,6 +6,7 @@ use hostler_domain::volume::Compat;
 use hostler_image::Format;
 use serde_json::{Value, json};
 
+use super::copy::Copied;
 use super::request::{CreateRequest, Preallocation};
 
 /// The unit that sizes are given in: what QEMU rounds to anyway.
@@ -49,36 +50,51 @@ fn create_options(request: &CreateRequest) -> Vec<String> {
     options
 }
 
-/// What copies the image that `source` describes (the member `file` and what lies below, see [`layer`]) to an image of
-/// `format` at `target`.
+/// What copies the image that `source` describes (the member `file` and what lies below, see [`layer`]) to `target`.
 #[must_use]
-pub fn convert_arguments(
-    source: &Value,
-    format: Format,
-    compat: Option<Compat>,
-    target: &Path,
-) -> Vec<String> {
-    let mut words: Vec<String> = ["convert", "-p", "-O", qemu_name(format)].map(str::to_owned).into();
-    if format == Format::Qcow2 {
-        words.extend(["-o".to_owned(), format!("compat={}", compat.unwrap_or(Compat::V3))]);
+pub fn convert_arguments(source: &Value, copy: &Copied, target: &Path) -> Vec<String> {
+    let mut words: Vec<String> = ["convert", "-p", "-O", qemu_name(copy.format)].map(str::to_owned).into();
+    words.extend(copy.compressed.then(|| "-c".to_owned()));
+    if copy.format == Format::Qcow2 {
+        words.extend(["-o".to_owned(), format!("compat={}", copy.compat.unwrap_or(Compat::V3))]);
     }
     words.extend(["--".to_owned(), format!("json:{source}"), target.display().to_string()]);
     words
 }
 
-/// What changes the size of the image at `target`.
+/// What records for the image at `target` what it stands on, or that it stands on nothing. Opens nothing else and moves
+/// no data.
 #[must_use]
-pub fn resize_arguments(
-    format: Format,
-    capacity: u64,
-    shrink: bool,
-    allocate: bool,
-    target: &Path,
-) -> Vec<String> {
-    let mut words: Vec<String> = ["resize", "-q", "-f", qemu_name(format)].map(str::to_owned).into();
+pub fn record_arguments(format: Format, backing: Option<(&str, Format)>, target: &Path) -> Vec<String> {
+    let mut words: Vec<String> = ["rebase", "-u", "-f", qemu_name(format)].map(str::to_owned).into();
+    match backing {
+        Some((name, format)) => words.extend(["-b", name, "-F", qemu_name(format)].map(str::to_owned)),
+        None => words.extend(["-b", ""].map(str::to_owned)),
+    }
+    words.extend(["--".to_owned(), target.display().to_string()]);
+    words
+}
+
+/// What changes what the image at `target` stands on, and copies into it what that changes. Opens everything by name.
+#[must_use]
+pub fn rebase_arguments(format: Format, backing: Option<(&str, Format)>, target: &Path) -> Vec<String> {
+    let mut words = record_arguments(format, backing, target);
+    for word in &mut words {
+        if word == "-u" {
+            "-p".clone_into(word);
+        }
+    }
+    words
+}
+
+/// What changes the size of the image that `image` describes with everything below it: where an image grows over a
+/// larger one, qemu-img has to hide what that has there.
+#[must_use]
+pub fn resize_arguments(image: &Value, capacity: u64, shrink: bool, allocate: bool) -> Vec<String> {
+    let mut words: Vec<String> = ["resize", "-q"].map(str::to_owned).into();
     words.extend(shrink.then(|| "--shrink".to_owned()));
     words.extend(allocate.then(|| "--preallocation=falloc".to_owned()));
-    words.extend(["--".to_owned(), target.display().to_string(), capacity.to_string()]);
+    words.extend(["--".to_owned(), format!("json:{image}"), capacity.to_string()]);
     words
 }
 
@@ -156,7 +172,8 @@ mod tests {
     fn a_copy_names_every_node_of_its_source() {
         let base = layer(Format::Raw, Path::new("/proc/7/fd/8"), true, None);
         let top = layer(Format::Qcow2, Path::new("/proc/7/fd/9"), false, Some(base));
-        let words = convert_arguments(&top, Format::Qcow2, None, Path::new(TARGET));
+        let copy = Copied { format: Format::Qcow2, compat: None, compressed: false };
+        let words = convert_arguments(&top, &copy, Path::new(TARGET));
         assert_eq!(words[..6].join(" "), "convert -p -O qcow2 -o compat=1.1");
         assert_eq!((words[6].as_str(), words[8].as_str()), ("--", TARGET));
         let source: Value = serde_json::from_str(words[7].strip_prefix("json:").unwrap()).unwrap();
@@ -166,10 +183,13 @@ mod tests {
     }
 
     #[test]
-    fn a_resize_says_when_it_shrinks() {
-        let words = resize_arguments(Format::Qcow2, 512, true, false, Path::new(TARGET));
-        assert_eq!(words.join(" "), "resize -q -f qcow2 --shrink -- /proc/7/fd/5 512");
-        let words = resize_arguments(Format::Qcow2, 512, false, true, Path::new(TARGET));
-        assert_eq!(words.join(" "), "resize -q -f qcow2 --preallocation=falloc -- /proc/7/fd/5 512");
+    fn a_resize_says_when_it_shrinks_and_names_what_is_below() {
+        let base = layer(Format::Raw, Path::new("/proc/7/fd/8"), false, None);
+        let top = layer(Format::Qcow2, Path::new(TARGET), false, Some(base));
+        let words = resize_arguments(&top, 512, true, false);
+        assert_eq!(words[..4].join(" "), "resize -q --shrink --");
+        assert!(words[4].starts_with("json:{") && words[4].contains("/proc/7/fd/8"), "{words:?}");
+        let words = resize_arguments(&top, 512, false, true);
+        assert_eq!((words[2].as_str(), words[5].as_str()), ("--preallocation=falloc", "512"));
     }
 }

@@ -1,5 +1,7 @@
 //! Copying a volume, flattened: what is copied is what a guest would read.
 
+use std::path::Path;
+
 use hostler_domain::StorageName;
 use hostler_domain::permissions::Permissions;
 use hostler_domain::volume::Compat;
@@ -41,14 +43,42 @@ pub fn clone_volume(
     if draft.root().has(to) {
         return Err(draft::exists(draft.root(), to));
     }
-    let chain = source::chain_of(draft.root(), from, request.source_format)?;
-    let target = qemu_img::name_of(draft.file());
-    let words =
-        arguments::convert_arguments(&source::described(&chain), request.format, request.compat, &target);
-    qemu_img::run(programs.qemu_img()?, &words, &format!("copy the volume '{from}' to '{to}'"), progress)
+    let source = draft.root().path_of(from);
+    let copy = Copied { format: request.format, compat: request.compat, compressed: false };
+    copy_image(draft, (&source, request.source_format), &copy, programs, progress)
         .map_err(|error| error.about("volume", from))?;
     draft.give(&request.permissions)?;
     draft.finish()
+}
+
+/// What a copy is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// Its format.
+    pub format: Format,
+    /// Level of qcow2; the newer when not given.
+    pub compat: Option<Compat>,
+    /// Whether its clusters are compressed, for formats that can.
+    pub compressed: bool,
+}
+
+/// Fills a draft with what a guest would read of the image at an absolute path, whose format is declared. What lies
+/// below it is copied too. The caller makes the draft durable.
+///
+/// # Errors
+/// What the rules for images refuse about the source; what qemu-img says.
+pub fn copy_image(
+    draft: &Draft<'_>,
+    (source, format): (&Path, Format),
+    copy: &Copied,
+    programs: &Programs,
+    progress: &mut dyn FnMut(f64),
+) -> Result<(), StorageError> {
+    let shown = source.display().to_string();
+    let chain = source::resolve(source, format, &shown)?;
+    let target = qemu_img::name_of(draft.file());
+    let words = arguments::convert_arguments(&source::described(&chain), copy, &target);
+    qemu_img::run(programs.qemu_img()?, &words, &format!("copy '{shown}'"), progress)
 }
 
 #[cfg(test)]

@@ -25,6 +25,8 @@ pub(crate) fn is_draft(name: &str) -> bool {
 pub struct Draft<'a> {
     root: &'a PoolRoot,
     name: String,
+    /// Whether the directory has an entry of that name.
+    entered: bool,
     file: File,
     published: bool,
 }
@@ -39,7 +41,24 @@ impl<'a> Draft<'a> {
         let file = root
             .create_new(&name)
             .map_err(|error| StorageError::io("make a file in", root.path().display(), error))?;
-        Ok(Self { root, name, file: File::from(file), published: false })
+        Ok(Self { root, name, entered: true, file: File::from(file), published: false })
+    }
+
+    /// Makes an empty draft that has no name until it is published, so that a killed process leaves nothing and nobody
+    /// has to sweep. On a file system that cannot do that it has the name of a draft of this process.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn nameless(root: &'a PoolRoot) -> Result<Self, StorageError> {
+        let operation = u64::from(std::process::id());
+        match root.create_nameless() {
+            Ok(file) => {
+                let (name, file) = (Self::name_of(operation), File::from(file));
+                Ok(Self { root, name, entered: false, file, published: false })
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Unsupported => Self::begin(root, operation),
+            Err(error) => Err(StorageError::io("make a file in", root.path().display(), error)),
+        }
     }
 
     /// The name of the draft of an operation.
@@ -65,7 +84,10 @@ impl<'a> Draft<'a> {
     }
 
     /// Sets mode, owner, group and label.
-    pub(crate) fn give(&self, permissions: &Permissions) -> Result<(), StorageError> {
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn give(&self, permissions: &Permissions) -> Result<(), StorageError> {
         ownership::set(&self.file, permissions, VOLUME_MODE)
             .map_err(|error| StorageError::io("set the permissions of", &self.name, error))
     }
@@ -84,7 +106,10 @@ impl<'a> Draft<'a> {
     }
 
     /// Makes its content durable: the last thing before anybody hears of it.
-    pub(crate) fn finish(&self) -> Result<(), StorageError> {
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn finish(&self) -> Result<(), StorageError> {
         self.file.sync_all().map_err(|error| StorageError::io("make durable", &self.name, error))
     }
 
@@ -93,7 +118,12 @@ impl<'a> Draft<'a> {
     /// # Errors
     /// [`ErrorKind::Exists`] when something has that name by now; what the operating system says.
     pub fn publish(mut self, name: &str) -> Result<(), StorageError> {
-        self.root.publish(&self.name, name).map_err(|error| {
+        let published = if self.entered {
+            self.root.publish(&self.name, name)
+        } else {
+            self.root.publish_nameless(&self.file, name)
+        };
+        published.map_err(|error| {
             if error.kind() == std::io::ErrorKind::AlreadyExists {
                 return exists(self.root, name);
             }
@@ -108,6 +138,12 @@ impl<'a> Draft<'a> {
     /// # Errors
     /// What the operating system says; the volume is as it was then.
     pub fn replace(mut self, name: &str) -> Result<(), StorageError> {
+        if !self.entered {
+            self.root
+                .publish_nameless(&self.file, &self.name)
+                .map_err(|error| StorageError::io("name", &self.name, error))?;
+            self.entered = true;
+        }
         self.root.replace(&self.name, name).map_err(|error| {
             StorageError::io("replace the volume", self.root.path_of(name).display(), error)
         })?;
@@ -118,7 +154,8 @@ impl<'a> Draft<'a> {
 
 impl Drop for Draft<'_> {
     fn drop(&mut self) {
-        if !self.published
+        if self.entered
+            && !self.published
             && let Err(error) = self.root.remove(&self.name)
         {
             tracing::warn!(draft = self.name, %error, "an unfinished volume cannot be removed; the next owner tries again");
@@ -149,6 +186,23 @@ mod tests {
         Draft::sweep(&root, 2).unwrap();
         Draft::sweep(&root, 2).unwrap();
         assert_eq!(std::fs::read_dir(pool.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn nameless_draft_is_seen_by_nobody_until_it_is_published() {
+        let pool = tempfile::tempdir().unwrap();
+        let root = PoolRoot::open_at(pool.path()).unwrap();
+        let entries = || std::fs::read_dir(pool.path()).unwrap().count();
+        std::mem::forget(Draft::nameless(&root).unwrap());
+        assert_eq!(entries(), 0, "a killed process leaves nothing");
+        let draft = Draft::nameless(&root).unwrap();
+        std::io::Write::write_all(&mut draft.file(), b"new").unwrap();
+        draft.publish("a").unwrap();
+        assert_eq!(std::fs::read(pool.path().join("a")).unwrap(), b"new");
+        let taken = Draft::nameless(&root).unwrap().publish("a").unwrap_err();
+        assert_eq!((taken.code(), entries()), ("volume.exists", 1));
+        Draft::nameless(&root).unwrap().replace("a").unwrap();
+        assert_eq!((std::fs::read(pool.path().join("a")).unwrap().len(), entries()), (0, 1));
     }
 
     #[test]

@@ -146,7 +146,11 @@ fn formatted(
 
 /// Where a backing image is, and the name that is recorded for it: that of a volume of the same pool by itself, so that
 /// a pool can be moved.
-fn place(root: &PoolRoot, path: &Path, overlay: &str) -> Result<(std::path::PathBuf, String), StorageError> {
+pub(super) fn place(
+    root: &PoolRoot,
+    path: &Path,
+    overlay: &str,
+) -> Result<(std::path::PathBuf, String), StorageError> {
     let relative = path.strip_prefix(root.path()).unwrap_or(path);
     let plain = relative.to_str().and_then(|name| StorageName::existing(name).ok());
     match plain {

@@ -53,10 +53,8 @@ pub fn resize_volume(
             .about("volume", name)
             .hint("use the tools of what it lies on, such as lvresize"));
     }
-    let before = source::chain_of(root, name, request.format)?
-        .layers
-        .first()
-        .map_or(0, |layer| layer.header.virtual_size);
+    let chain = source::chain_of(root, name, request.format)?;
+    let before = chain.layers.first().map_or(0, |layer| layer.header.virtual_size);
     let after = wanted(name, request, before)?;
     if request.allocate {
         require_room(root, name, after.saturating_sub(before))?;
@@ -64,14 +62,8 @@ pub fn resize_volume(
     if request.format == Format::Raw {
         raw(&file, name, before, after, request.allocate)?;
     } else {
-        let target = qemu_img::name_of(&file);
-        let words = arguments::resize_arguments(
-            request.format,
-            after,
-            after < before,
-            request.allocate && after > before,
-            &target,
-        );
+        let (shrink, allocate) = (after < before, request.allocate && after > before);
+        let words = arguments::resize_arguments(&source::described(&chain), after, shrink, allocate);
         qemu_img::run(programs.qemu_img()?, &words, &format!("resize the volume '{name}'"), &mut |_| {})
             .map_err(|error| error.about("volume", name))?;
     }
@@ -157,6 +149,22 @@ mod tests {
             assert_eq!(resize(&request(Resize::LessBy(u64::MAX), format)).unwrap_err().code(), "volume.size");
             assert_eq!(resize(&request(Resize::To(u64::MAX), format)).unwrap_err().code(), "volume.size");
         }
+    }
+
+    #[test]
+    fn an_overlay_that_grows_over_a_larger_base_shows_nothing_of_it() {
+        let (pool, root) = pool(&[]);
+        std::fs::write(pool.path().join("base"), vec![7; 2 << 20]).unwrap();
+        let run = |program: &str, arguments: &[&str]| {
+            let status = Command::new(program).args(arguments).current_dir(pool.path()).status().unwrap();
+            assert!(status.success());
+        };
+        run("qemu-img", &["create", "-q", "-f", "qcow2", "-b", "base", "-F", "raw", "top", "1M"]);
+        let programs = Programs::found(std::ffi::OsStr::new("/usr/bin"));
+        resize_volume(&root, "top", &request(Resize::To(2 << 20), Format::Qcow2), &programs).unwrap();
+        run("qemu-img", &["convert", "-f", "qcow2", "-O", "raw", "top", "flat"]);
+        let flat = std::fs::read(pool.path().join("flat")).unwrap();
+        assert_eq!((flat[0], flat[(1 << 20) - 1], flat[1 << 20], flat[(2 << 20) - 1]), (7, 7, 0, 0));
     }
 
     #[test]

@@ -2,22 +2,20 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
+use std::os::unix::fs::FileExt as _;
 
 use hostler_image::{
-    Below, Chain, ChainRequest, DeclaredLayer, FileKind, Format, Identity, ImagePath, OpenFailure,
-    OpenRequest, Opened, Opener, ReferencePolicy, Via, resolve_chain,
+    Below, Chain, ChainRequest, DeclaredLayer, FileKind, Format, ImagePath, OpenFailure, OpenRequest, Opened,
+    Opener, ReferencePolicy, Via, resolve_chain,
 };
-use rustix::fs::{Mode, OFlags, ResolveFlags, SeekFrom};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 use serde_json::Value;
 
 use super::arguments::layer;
 use super::qemu_img::name_of;
 use crate::error::StorageError;
+use crate::image_file::opened_image;
 use crate::root::PoolRoot;
-
-/// Unit of `st_blocks`, in bytes.
-const BLOCK_BYTES: u64 = 512;
 
 /// The chain of a volume of this pool, opened for reading. An image may name what lies in its own directory.
 pub(crate) fn chain_of(root: &PoolRoot, name: &str, format: Format) -> Result<Chain<File>, StorageError> {
@@ -82,27 +80,10 @@ impl Opener for Files {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
         let file =
             rustix::fs::openat2(directory, name, flags, Mode::empty(), resolve).map_err(io::Error::from)?;
-        Ok(facts(file.into())?)
+        Ok(opened_image(file.into())?)
     }
 
     fn read_at(&mut self, file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         file.read_at(buffer, offset)
     }
-}
-
-fn facts(file: File) -> io::Result<Opened<File>> {
-    let metadata = file.metadata()?;
-    let kind = match metadata.file_type() {
-        regular if regular.is_file() => FileKind::Regular,
-        device if device.is_block_device() => FileKind::BlockDevice,
-        directory if directory.is_dir() => FileKind::Directory,
-        _ => FileKind::Other,
-    };
-    let (identity, length) = if kind == FileKind::BlockDevice {
-        (Identity::BlockDevice { number: metadata.rdev() }, rustix::fs::seek(&file, SeekFrom::End(0))?)
-    } else {
-        (Identity::File { device: metadata.dev(), inode: metadata.ino() }, metadata.len())
-    };
-    let physical_bytes = metadata.blocks().saturating_mul(BLOCK_BYTES);
-    Ok(Opened { file, identity, kind, length, physical_bytes })
 }

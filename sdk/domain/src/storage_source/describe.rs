@@ -17,9 +17,8 @@ impl Location {
         match self {
             Self::File(path) => Ok(Properties::of_driver("file").with("filename", path.as_str())),
             Self::Block(path) => Ok(Properties::of_driver("host_device").with("filename", path.as_str())),
-            Self::Dir(path) => {
-                Ok(Properties::of_driver("vvfat").with("dir", path.as_str()).with("floppy", false))
-            }
+            // Whether it is shown as a floppy is the drive's to say.
+            Self::Dir(path) => Ok(Properties::of_driver("vvfat").with("dir", path.as_str())),
             Self::Nvme { address, namespace, .. } => Ok(Properties::of_driver("nvme")
                 .with("device", address.to_string())
                 .with("namespace", u64::from(*namespace))),

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use hostler_domains::{NewVolume, PoolRef, VolumeSummary};
 
-use super::{SetAside, changed, size};
+use super::changed;
+use crate::commands::size::{self, SetAside};
 use crate::failure::Stop;
 use crate::input;
 use crate::output::{Reply, quantity};

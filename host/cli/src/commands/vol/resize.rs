@@ -4,8 +4,8 @@ use clap::Args;
 use hostler_domains::ResizeOptions;
 use serde_json::json;
 
-use super::{VolumeTarget, size};
-use crate::commands::view;
+use super::VolumeTarget;
+use crate::commands::{size, view};
 use crate::failure::Stop;
 use crate::output::{Block, Reply, quantity};
 use crate::session::Session;
@@ -18,7 +18,7 @@ pub(super) struct Resize {
     #[command(flatten)]
     target: VolumeTarget,
     /// New size, such as 20GiB, or +5GiB
-    #[arg(value_name = "SIZE", value_parser = parse, allow_hyphen_values = true)]
+    #[arg(value_name = "SIZE", value_parser = size::parse_change, allow_hyphen_values = true)]
     size: hostler_domains::Resize,
     /// Allow a smaller size; what lies behind the new end is lost
     #[arg(long)]
@@ -53,27 +53,5 @@ impl Resize {
         );
         let json = json!({"volume": view::to_json(&resized.summary)?, "capacity_before": before});
         Ok(Reply::confirmation(json, vec![Block::Line(line)]))
-    }
-}
-
-fn parse(text: &str) -> Result<hostler_domains::Resize, String> {
-    match text.split_at_checked(1) {
-        Some(("+", more)) => size::parse(more).map(hostler_domains::Resize::By),
-        Some(("-", less)) => size::parse(less).map(hostler_domains::Resize::LessBy),
-        _ => size::parse(text).map(hostler_domains::Resize::To),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn signs_make_a_difference() {
-        use hostler_domains::Resize;
-        assert_eq!(parse("1K"), Ok(Resize::To(1024)));
-        assert_eq!(parse("+1K"), Ok(Resize::By(1024)));
-        assert_eq!(parse("-1K"), Ok(Resize::LessBy(1024)));
-        assert!(parse("").is_err() && parse("+").is_err() && parse("é").is_err());
     }
 }

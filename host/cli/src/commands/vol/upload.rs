@@ -8,8 +8,8 @@ use clap::Args;
 use hostler_domains::Window;
 use serde_json::json;
 
-use super::{VolumeTarget, size};
-use crate::commands::view;
+use super::VolumeTarget;
+use crate::commands::{size, view};
 use crate::failure::{Failure, Stop};
 use crate::output::{Block, Reply, quantity};
 use crate::session::Session;

@@ -5,7 +5,7 @@ mod footer;
 #[cfg(test)]
 mod tests;
 
-use super::areas::{Areas, numbers_be};
+use super::areas::{self, Areas, numbers_be};
 use super::{BackingRecord, DIFFERENCING, Header, RecordedFormat, not_of_format};
 use crate::error::{ErrorKind, ImageError};
 use crate::windows::{Halt, Windows, malformed};
@@ -56,9 +56,7 @@ pub(super) fn screen(image: &Windows) -> Result<(), Halt> {
     let mut areas = Areas::new(image);
     areas.own([0..FOOTER_BYTES, end..image.length(), dynamic.area(), dynamic.table()])?;
     let table = dynamic.table();
-    let Some(entries) = image.affordable(table.start, table.end.saturating_sub(table.start))? else {
-        return Ok(());
-    };
+    let Some(entries) = areas::table(image, table.clone())? else { return Ok(()) };
     let blocks = numbers_be(entries, table.start)
         .filter(|(sector, _)| *sector != NO_BLOCK)
         .map(|(sector, at)| {

@@ -5,10 +5,9 @@ use super::documents::sources;
 use super::nodes::{Image, Recorded, cases};
 use super::records::{plain_xml, read, same};
 use anyhow::Result;
+use hostler_domain::disk::DiskDevice;
 use hostler_domain::storage_source::StorageSource;
-use hostler_image::{
-    BackingSource, Profile, SourceReading, SshOptions, read_source, reference_text, target_properties,
-};
+use hostler_image::{BackingSource, Profile, SourceReading, read_source, reference_text, target_properties};
 use serde::Deserialize;
 use serde_json::Value;
 use std::path::Path;
@@ -89,10 +88,11 @@ pub(super) fn targets(directory: &Path) -> Result<Vec<Outcome>> {
 }
 
 fn target(disk: &str, images: &[Image]) -> Result<(), String> {
-    let sources = sources(disk)?;
-    same(&sources.len(), &images.len())?;
-    for (source, image) in sources.iter().zip(images) {
-        let source = backing(source);
+    let disk = super::documents::disk(disk)?;
+    same(&disk.source.layers().count(), &images.len())?;
+    for (source, image) in disk.source.layers().zip(images) {
+        let floppy = disk.device == DiskDevice::Floppy;
+        let source = BackingSource { floppy, ..backing(source) };
         same(&properties(&source, Profile::Compatible)?, &image.target_only_props)?;
         let text = reference_text(&source, Profile::Compatible).map_err(|fault| fault.to_string())?;
         match &image.backing_string {
@@ -114,5 +114,5 @@ pub(super) fn properties(source: &BackingSource, profile: Profile) -> Result<Val
 
 /// A source of a document as a reference describes it.
 pub(super) fn backing(source: &StorageSource) -> BackingSource {
-    BackingSource { location: source.location.clone(), slice: source.slice, ssh: SshOptions::default() }
+    BackingSource { slice: source.slice, ..BackingSource::new(source.location.clone()) }
 }

@@ -112,3 +112,6 @@ fn images(directory: &Path, objects: &mut Vec<Object>) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,14 @@
 //! Images that a running hypervisor is asked to make, as libvirt recorded the requests.
 
 use super::Outcome;
+use super::blockdev::backing;
 use super::documents::{disk, json};
 use super::nodes::as_recorded;
 use super::records::{read, same};
 use anyhow::Result;
 use hostler_domain::disk::Disk;
 use hostler_driver_qemu::blockdev::{Creation, LayerNames, Layout, Reference};
-use hostler_image::{BackingSource, Profile, SshOptions, reference_text};
+use hostler_image::{Profile, reference_text};
 use serde::Deserialize;
 use serde_json::Value;
 use std::path::Path;
@@ -68,12 +69,8 @@ pub(super) fn made(case: &Case) -> Result<(Option<Value>, Option<Value>), String
 }
 
 fn reference(below: &Disk) -> Result<Reference<'_>, String> {
-    let source = BackingSource {
-        location: below.source.location.clone(),
-        slice: below.source.slice,
-        ssh: SshOptions::default(),
-    };
-    let name = reference_text(&source, Profile::Compatible).map_err(|fault| fault.to_string())?;
+    let name =
+        reference_text(&backing(&below.source), Profile::Compatible).map_err(|fault| fault.to_string())?;
     Ok(Reference { name: name.into(), source: &below.source, format: format(below) })
 }
 

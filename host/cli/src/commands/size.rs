@@ -1,12 +1,13 @@
 //! Sizes as operators write them: `10GiB`, `512M`, `4096`.
 
-use hostler_domains::Bytes;
+use clap::ValueEnum;
+use hostler_domains::{Bytes, Preallocation, Resize};
 
 /// What follows the number, as messages list it.
 const UNITS: &str = "B, KiB, MiB, GiB, TiB (or K, M, G, T), and KB, MB, GB, TB in powers of 1000";
 
 /// Reads a size in bytes. A bare number is bytes; a decimal point is fine where whole bytes come out.
-pub(super) fn parse(text: &str) -> Result<u64, String> {
+pub(crate) fn parse(text: &str) -> Result<u64, String> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let unit = unit.trim();
@@ -34,9 +35,47 @@ fn fraction(digits: &str, scale: u64) -> Option<u64> {
     product.is_multiple_of(power).then_some(product / power)
 }
 
+/// Reads a new size: with `+` or `-` in front it is added or taken off.
+pub(crate) fn parse_change(text: &str) -> Result<Resize, String> {
+    match text.split_at_checked(1) {
+        Some(("+", more)) => parse(more).map(Resize::By),
+        Some(("-", less)) => parse(less).map(Resize::LessBy),
+        _ => parse(text).map(Resize::To),
+    }
+}
+
+/// How much of a new image is set aside at once.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum SetAside {
+    /// As little as possible
+    Off,
+    /// The tables of the format
+    Metadata,
+    /// The tables, and room for all data
+    Falloc,
+}
+
+impl From<SetAside> for Preallocation {
+    fn from(given: SetAside) -> Self {
+        match given {
+            SetAside::Off => Self::Off,
+            SetAside::Metadata => Self::Metadata,
+            SetAside::Falloc => Self::Falloc,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn signs_make_a_difference() {
+        assert_eq!(parse_change("1K"), Ok(Resize::To(1024)));
+        assert_eq!(parse_change("+1K"), Ok(Resize::By(1024)));
+        assert_eq!(parse_change("-1K"), Ok(Resize::LessBy(1024)));
+        assert!(parse_change("").is_err() && parse_change("+").is_err() && parse_change("é").is_err());
+    }
 
     #[test]
     fn sizes_are_read_with_their_units() {
