@@ -8,6 +8,7 @@ mod create;
 mod error;
 mod facts;
 mod image_file;
+mod ownership;
 mod probe;
 mod programs;
 mod refresh;

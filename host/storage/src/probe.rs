@@ -1,13 +1,14 @@
 //! One volume, opened and looked at: a stat, one read, and what its header says.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
+use std::os::unix::fs::FileExt as _;
 
 use hostler_domain::volume::VolumeType;
 use hostler_image::{
     ByteRange, Format, Header, ImageError, Inspection, Progress, RECOGNISE_BYTES, recognise,
 };
+use rustix::fs::{FileType, Stat};
 
 use crate::facts::VolumeFacts;
 use crate::root::PoolRoot;
@@ -41,15 +42,13 @@ pub fn probe(root: &PoolRoot, name: &str) -> io::Result<Option<VolumeFacts>> {
 /// As [`probe`], with a buffer that is used again.
 pub(crate) fn probe_into(root: &PoolRoot, name: &str, page: &mut Page) -> io::Result<Option<VolumeFacts>> {
     let file = File::from(root.open(name)?);
-    let metadata = file.metadata()?;
-    let kind = metadata.file_type();
-    if kind.is_file() {
-        return image(root, name, &file, &metadata, page).map(Some);
+    let stat = rustix::fs::fstat(&file)?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => image(root, name, &file, &stat, page).map(Some),
+        FileType::BlockDevice => device(root, name, &file, page).map(Some),
+        FileType::Directory => Ok(Some(directory(root, name))),
+        _ => Ok(None),
     }
-    if kind.is_block_device() {
-        return device(root, name, &file, page).map(Some);
-    }
-    Ok(kind.is_dir().then(|| directory(root, name)))
 }
 
 /// A directory; one that holds the files of a ploop container is that container.
@@ -59,14 +58,9 @@ fn directory(root: &PoolRoot, name: &str) -> VolumeFacts {
     VolumeFacts::directory(name.to_owned(), kind, root.path_of(name))
 }
 
-fn image(
-    root: &PoolRoot,
-    name: &str,
-    file: &File,
-    metadata: &Metadata,
-    page: &mut Page,
-) -> io::Result<VolumeFacts> {
-    let (length, allocated) = (metadata.len(), metadata.blocks().saturating_mul(BLOCK_BYTES));
+fn image(root: &PoolRoot, name: &str, file: &File, stat: &Stat, page: &mut Page) -> io::Result<VolumeFacts> {
+    let length = u64::try_from(stat.st_size).unwrap_or(0);
+    let allocated = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(BLOCK_BYTES);
     let facts = VolumeFacts::sized(name.to_owned(), VolumeType::File, root.path_of(name), allocated, length);
     looked_at(facts, file, length, page)
 }

@@ -67,7 +67,14 @@ pub fn refresh(pool: &StoragePool, programs: &Programs) -> Result<Listing, Stora
 pub fn find(pool: &StoragePool, name: &str) -> Result<VolumeFacts, StorageError> {
     support::require_supported(pool)?;
     let name = root::checked(name)?;
-    let (root, name) = (open(pool)?, name.as_str());
+    let name = name.as_str();
+    let root = match open(pool) {
+        // A group of which nothing is active has no directory.
+        Err(error) if pool.kind == PoolType::Logical && error.kind == ErrorKind::NotFound => {
+            return Err(absent(pool, name));
+        }
+        opened => opened?,
+    };
     match probe(&root, name) {
         Ok(Some(facts)) => Ok(facts),
         Ok(None) => Err(absent(pool, name).hint("there is an entry of that name, and it is no volume")),

@@ -8,11 +8,12 @@ use hostler_domain::pool::{PoolType, StoragePool};
 use hostler_image::shell_quote;
 
 use crate::error::{ErrorKind, StorageError};
+use crate::ownership;
 use crate::programs::Programs;
 use crate::refresh::refresh;
 use crate::root::PoolRoot;
 
-/// Mode of a directory that is made for a pool whose document does not say: nobody else looks inside.
+/// Mode of a directory that is made for a pool whose document does not say: others pass, and see no names.
 const DIRECTORY_MODE: u32 = 0o711;
 
 /// Refuses a type that this version only keeps the definition of.
@@ -82,7 +83,7 @@ fn mount_command(pool: &StoragePool, path: &Path) -> String {
     format!("mount {format}{} {}", shell_quote(&source), shell_quote(&path.display().to_string()))
 }
 
-/// Makes the directory of a pool of type dir, fs or netfs, with those above it; one that is there is fine.
+/// Makes the directory of a pool of type dir, fs or netfs, with those above it; one that is there is left as it is.
 ///
 /// # Errors
 /// What the operating system says.
@@ -98,13 +99,16 @@ pub fn prepare_target(pool: &StoragePool) -> Result<(), StorageError> {
             ));
     }
     let path = Path::new(pool.target.path.as_deref().unwrap_or_default());
-    DirBuilder::new()
-        .recursive(true)
-        .mode(pool.target.permissions.mode.unwrap_or(DIRECTORY_MODE))
-        .create(path)
-        .map_err(|error| {
-            StorageError::io("make the directory", path.display(), error).about("pool", pool.name.as_str())
-        })
+    let failed = |error| {
+        StorageError::io("make the directory", path.display(), error).about("pool", pool.name.as_str())
+    };
+    let is_new = !path.exists();
+    DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path).map_err(failed)?;
+    if is_new {
+        let root = PoolRoot::open_at(path)?;
+        ownership::set(root.as_fd(), &pool.target.permissions, DIRECTORY_MODE).map_err(failed)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

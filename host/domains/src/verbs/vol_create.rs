@@ -59,6 +59,7 @@ impl Host {
         pool.require_active()?;
         require_writable(&pool)?;
         let request = self.create_request(&pool, new)?;
+        self.require_reachable(&pool, &request)?;
         let name = request.name.as_str().to_owned();
         let (owner, asked) = (Arc::clone(self.owner()?), pool.clone());
         process::blocking(move || {
@@ -90,6 +91,26 @@ impl Host {
                 Ok(request)
             }
         }
+    }
+
+    /// Refuses a volume that no start would take: an image may name what lies beside it or beneath an image root.
+    fn require_reachable(&self, pool: &Pool, request: &CreateRequest) -> Result<(), Error> {
+        let Some(backing) = &request.backing else { return Ok(()) };
+        let beside = !backing.path.is_absolute() || backing.path.parent() == Some(&pool.target());
+        if beside || self.config.image_roots.iter().any(|root| backing.path.starts_with(root)) {
+            return Ok(());
+        }
+        let shown = backing.path.display().to_string();
+        let message =
+            format!("'{shown}' lies outside of the pool, so a start would refuse what stands on it");
+        let directory = backing.path.parent().unwrap_or(&backing.path).display().to_string();
+        Err(Error::new(Kind::Denied, "volume.backing-outside", message)
+            .about("volume", request.name.as_str())
+            .about("path", shown)
+            .hint(format!(
+                "let images name it, here and at each start: --image-root {}",
+                hostler_image::shell_quote(&directory)
+            )))
     }
 
     /// The format of what a new volume is to stand on: said, or recorded for a volume of the pool.

@@ -56,6 +56,14 @@ async fn what_is_refused_says_why_and_leaves_nothing() {
         assert_eq!((error.kind, error.code()), (kind, code), "{volume:?}: {error}");
         assert_eq!(setting.names(), ["a"]);
     }
+    let outside = NewVolume::Document {
+        xml: "<volume><name>b</name><target><format type='qcow2'/></target><backingStore>\
+              <path>/usr/bin/env</path><format type='raw'/></backingStore></volume>"
+            .to_owned(),
+        preallocation: Preallocation::Off,
+    };
+    let error = host.vol_create(&pool(), &outside, quiet()).await.unwrap_err();
+    assert_eq!((error.kind, error.code()), (Kind::Denied, "volume.backing-outside"));
     let error = host.vol_show(&pool(), "b").await.unwrap_err();
     assert_eq!((error.kind, error.code()), (Kind::NotFound, "volume.not-found"));
     assert_eq!(host.vol_show(&pool(), "../state").await.unwrap_err().code(), "volume.name");

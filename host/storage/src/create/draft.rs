@@ -1,12 +1,12 @@
 //! A volume that is being made: under a name of its own, gone if it is not finished.
 
 use std::fs::File;
-use std::os::unix::fs::{MetadataExt as _, fchown};
+use std::os::unix::fs::MetadataExt as _;
 
 use hostler_domain::permissions::Permissions;
-use rustix::fs::Mode;
 
 use crate::error::{ErrorKind, StorageError};
+use crate::ownership;
 use crate::root::PoolRoot;
 
 /// What the name of every draft begins and ends with.
@@ -83,18 +83,13 @@ impl<'a> Draft<'a> {
         &self.file
     }
 
-    /// Sets mode, owner and group.
+    /// Sets mode, owner, group and label.
     ///
     /// # Errors
     /// What the operating system says.
     pub fn give(&self, permissions: &Permissions) -> Result<(), StorageError> {
-        let failed = |error| StorageError::io("set the permissions of", &self.name, error);
-        let mode = Mode::from_raw_mode(permissions.mode.unwrap_or(VOLUME_MODE));
-        if permissions.owner.is_some() || permissions.group.is_some() {
-            fchown(&self.file, permissions.owner, permissions.group).map_err(failed)?;
-        }
-        // After the owner: a change of owner takes bits away.
-        rustix::fs::fchmod(&self.file, mode).map_err(|error| failed(error.into()))
+        ownership::set(&self.file, permissions, VOLUME_MODE)
+            .map_err(|error| StorageError::io("set the permissions of", &self.name, error))
     }
 
     /// Sets mode, owner and group to those of a file whose place it is to take.

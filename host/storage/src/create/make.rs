@@ -6,7 +6,7 @@ use std::path::Path;
 
 use hostler_domain::StorageName;
 use hostler_image::Format;
-use rustix::fs::FallocateFlags;
+use rustix::fs::{FallocateFlags, IFlags};
 
 use super::request::{CreateRequest, Preallocation, SECTOR};
 use super::{Draft, Progress, arguments, draft, qemu_img, source};
@@ -51,8 +51,21 @@ fn raw(draft: &Draft<'_>, request: &CreateRequest, progress: Progress<'_>) -> Re
         (_, allocation) => allocation.unwrap_or(0).min(length),
     };
     require_room(draft.root(), name, wanted)?;
+    if request.nocow {
+        write_in_place(file).map_err(failed)?;
+    }
     file.set_len(length).map_err(failed)?;
     allocate(file, 0, wanted, progress).map_err(failed)
+}
+
+/// Asks the file system to write an empty file in its place; one that never does otherwise need not be asked.
+fn write_in_place(file: &File) -> io::Result<()> {
+    let flags = rustix::fs::ioctl_getflags(file);
+    let asked = flags.and_then(|flags| rustix::fs::ioctl_setflags(file, flags | IFlags::NOCOW));
+    match asked {
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOTTY | rustix::io::Errno::INVAL) => Ok(()),
+        other => Ok(other?),
+    }
 }
 
 /// Sets room aside from `offset` on; writes zeros where the file system cannot do it otherwise.

@@ -215,6 +215,12 @@ impl CreateRequest {
                 format!("a cluster size goes with qcow2 and qed, not with '{}'", self.format),
             );
         }
+        if self.nocow && !matches!(self.format, Format::Qcow2 | Format::Raw) {
+            return invalid(
+                "volume.option",
+                format!("nocow goes with raw and qcow2, not with '{}'", self.format),
+            );
+        }
         match self.cluster_size {
             Some(size) if !size.is_power_of_two() || !(512..=2 << 20).contains(&size) => invalid(
                 "volume.cluster-size",
@@ -302,6 +308,7 @@ mod tests {
                 "volume.option",
             ),
             ("<target><format type='raw'/><clusterSize>512</clusterSize></target>", "volume.option"),
+            ("<target><format type='vdi'/><nocow/></target>", "volume.option"),
             ("<target><format type='qcow2'/><clusterSize>256</clusterSize></target>", "volume.cluster-size"),
             ("<target><format type='dmg'/></target>", "volume.format-unwritable"),
             ("<target><format type='qcwo2'/></target>", "volume.format-unknown"),

@@ -46,6 +46,8 @@ fn report(program: &Path, columns: &str, group: &str) -> Result<String, StorageE
         .args(PLAIN)
         .args(["-o", columns, "--", group])
         .env("LC_ALL", "C")
+        // It complains about descriptors that whoever started us left open, and nothing else is to be read then.
+        .env("LVM_SUPPRESS_FD_WARNINGS", "1")
         .output()
         .map_err(|error| StorageError::io("run", program.display(), error))?;
     if output.status.success() {
@@ -190,6 +192,8 @@ mod tests {
         assert_eq!((found.volumes.len(), found.space.available), (3, 96_636_764_160));
         let failing =
             Programs { vgs: script("vgs", "echo 'Volume group not found' >&2; exit 5"), ..programs };
+        let absent = crate::refresh::find(&pool, "root").unwrap_err();
+        assert_eq!((absent.code(), absent.kind), ("volume.not-found", ErrorKind::NotFound));
         let error = refresh(&pool, &failing).unwrap_err();
         assert_eq!((error.code(), error.kind), ("pool.group-unreadable", ErrorKind::NotFound));
     }

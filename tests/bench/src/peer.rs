@@ -1,6 +1,5 @@
 //! The peer: a libvirtd of our own, in namespaces of its own, so that none on the machine is touched.
 
-use super::domain;
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -12,16 +11,16 @@ const SCRIPT: &str = include_str!("peer.sh");
 /// What has to be installed.
 const PROGRAMS: &[&str] = &["libvirtd", "virtlogd", "virsh"];
 
-/// A private libvirtd with the domain defined.
-pub(super) struct Peer {
+/// A private libvirtd.
+pub(crate) struct Peer {
     process: Child,
     commands: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
 }
 
 impl Peer {
-    /// Begins, and defines the domain; nothing when libvirt is not installed.
-    pub(super) fn begin(work: &Path, xml: &Path) -> Result<Option<Self>> {
+    /// Begins; nothing when libvirt is not installed.
+    pub(crate) fn begin(work: &Path) -> Result<Option<Self>> {
         let installed = |program: &&str| Command::new(program).arg("--version").output().is_ok();
         if !PROGRAMS.iter().all(installed) {
             return Ok(None);
@@ -40,23 +39,16 @@ impl Peer {
         let commands = process.stdin.take();
         let mut peer = Self { process, commands, answers: BufReader::new(answers) };
         peer.expect("the peer's daemons")?;
-        peer.ask(&format!("define {}", xml.display()))?;
         Ok(Some(peer))
     }
 
-    /// `virsh start` as a user runs it, from its start to its end.
-    pub(super) fn start_once(&mut self) -> Result<Duration> {
+    /// One `virsh` command of plain words, which must succeed; from its start to its end.
+    pub(crate) fn ask(&mut self, command: &str) -> Result<Duration> {
         let began = Instant::now();
-        self.ask(&format!("start {}", domain::NAME))?;
-        let took = began.elapsed();
-        self.ask(&format!("destroy {}", domain::NAME))?;
-        Ok(took)
-    }
-
-    fn ask(&mut self, command: &str) -> Result<()> {
         let commands = self.commands.as_mut().context("the peer has ended")?;
         writeln!(commands, "{command}").context("the peer has ended")?;
-        self.expect(command)
+        self.expect(command)?;
+        Ok(began.elapsed())
     }
 
     fn expect(&mut self, what: &str) -> Result<()> {
