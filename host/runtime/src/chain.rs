@@ -205,6 +205,14 @@ pub(crate) fn open_declared(path: &Path, roots: &Roots) -> Result<OpenedImage<Im
     Ok(facts(roots.open_declared(path, Mark::ReadOnly)?, Mark::ReadOnly)?)
 }
 
+/// What a walk is told about a file that was opened for reading by other means.
+///
+/// # Errors
+/// What the operating system says.
+pub(crate) fn opened(file: File) -> io::Result<OpenedImage<ImageFile>> {
+    facts(file.into(), Mark::ReadOnly)
+}
+
 fn facts(fd: OwnedFd, mark: Mark) -> io::Result<OpenedImage<ImageFile>> {
     let OpenedImage { file, identity, kind, length, physical_bytes } = opened_image(File::from(fd))?;
     if matches!(kind, FileKind::Regular | FileKind::BlockDevice) {
@@ -233,7 +241,7 @@ fn opened_layers(chain: Chain<ImageFile>) -> Layers {
             data_file: None,
             facts: layer_facts(&layer.header, layer.physical_bytes),
         });
-        images.push(image(layer.file, layer.path.as_path().to_owned()));
+        images.push(image(layer.file, layer.format, layer.path.as_path().to_owned()));
         data_files.extend(layer.data_file.map(|file| (index, file)));
     }
     // Data files follow the chain itself, so that references only go to higher indexes.
@@ -253,13 +261,19 @@ fn opened_layers(chain: Chain<ImageFile>) -> Layers {
             data_file: None,
             facts: Vec::new(),
         });
-        images.push(image(file.file, file.path.as_path().to_owned()));
+        images.push(image(file.file, Format::Raw, file.path.as_path().to_owned()));
     }
     Layers { layers, images }
 }
 
-fn image(file: ImageFile, path: PathBuf) -> Arc<Opened> {
-    Arc::new(Opened { fd: Some(file.fd.into()), writable: file.writable, role: Role::Image, path })
+fn image(file: ImageFile, format: Format, path: PathBuf) -> Arc<Opened> {
+    let (fd, writable) = (Some(file.fd.into()), file.writable);
+    Arc::new(Opened { fd, writable, role: Role::Image, format: handle_format(format), path })
+}
+
+/// The word for a format that a handle carries. What QEMU has no driver for is plain bytes to it.
+fn handle_format(format: Format) -> &'static str {
+    format.qemu_name().unwrap_or("raw")
 }
 
 /// An index of a list that the walk limits to 200 layers and as many data files.
@@ -307,7 +321,8 @@ pub(crate) fn describe(disk: &Disk) -> Result<Layers, Error> {
             data_file: None,
             facts: slice_facts(source),
         });
-        images.push(Arc::new(Opened { fd: None, writable: !read_only, role: Role::Image, path }));
+        let format = Format::from_xml_name(format).map_or("raw", handle_format);
+        images.push(Arc::new(Opened { fd: None, writable: !read_only, role: Role::Image, format, path }));
     }
     Ok(Layers { layers, images })
 }

@@ -13,6 +13,8 @@ pub(crate) struct Opened {
     pub(crate) fd: Option<OwnedFd>,
     pub(crate) writable: bool,
     pub(crate) role: Role,
+    /// The format that it has been checked to be, by QEMU's name; `raw` for plain bytes.
+    pub(crate) format: &'static str,
     /// For display and comparison only.
     pub(crate) path: PathBuf,
 }
@@ -24,6 +26,7 @@ impl Opened {
     /// When the process has no descriptor left.
     pub(crate) fn handle(&self) -> io::Result<Handle> {
         let fd = self.fd.as_ref().map(OwnedFd::try_clone).transpose()?;
-        Ok(Handle::Descriptor { fd, writable: self.writable, role: self.role, path: self.path.clone() })
+        let Self { writable, role, format, .. } = *self;
+        Ok(Handle::Descriptor { fd, writable, role, format, path: self.path.clone() })
     }
 }

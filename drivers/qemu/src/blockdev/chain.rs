@@ -5,7 +5,7 @@ use hostler_sdk::domain::storage_source::StorageSource;
 use hostler_sdk::{Below, Error, Layer, ProblemExt, Value, problem};
 
 use super::filters;
-use super::format::{Backing, Format, layer_format};
+use super::format::{Backing, Format, layer_format, reads_plain_bytes};
 use super::names::{LayerNames, Names, check_node_name};
 use super::objects::{Needed, Object};
 use super::options::Options;
@@ -93,10 +93,10 @@ impl Chain<'_> {
             comparison: self.comparison,
             floppy: self.disk.device == DiskDevice::Floppy,
         };
-        nodes.push(Node::Block(protocol.node()?));
-        let slice = self.slice(layer, source, &names);
-        let file = if slice.is_some() { names.slice.clone() } else { names.storage.clone() };
-        nodes.extend(slice.map(Node::Block));
+        let mut file = self.place(protocol.node()?, &names.storage, layer, nodes);
+        if let Some(slice) = self.slice(layer, source, &names, &file) {
+            file = self.place(slice, &names.slice, layer, nodes);
+        }
         nodes.extend(needed.below_format().into_iter().map(Node::Object));
         let format = Format {
             format: layer_format(layer),
@@ -113,8 +113,24 @@ impl Chain<'_> {
         Ok(())
     }
 
+    /// How the node above refers to `node`: by its name, or with the node inside where the format above is interpreted.
+    fn place(&self, node: Value, name: &str, layer: &Layer, nodes: &mut Vec<Node>) -> Value {
+        // libvirt's lines, which a comparison is held against, have names everywhere.
+        if !self.comparison && !reads_plain_bytes(layer_format(layer)) {
+            return node;
+        }
+        nodes.push(Node::Block(node));
+        name.into()
+    }
+
     /// The node for a part of a file, where the format's own node cannot say which part.
-    fn slice(&self, layer: &Layer, source: Option<&StorageSource>, names: &LayerNames) -> Option<Value> {
+    fn slice(
+        &self,
+        layer: &Layer,
+        source: Option<&StorageSource>,
+        names: &LayerNames,
+        file: &Value,
+    ) -> Option<Value> {
         let source = source?;
         let slice = source.slice.as_ref()?;
         if layer_format(layer) == "raw" && source.encryption.is_none() {
@@ -126,7 +142,7 @@ impl Chain<'_> {
                 .with("node-name", names.slice.as_str())
                 .with("offset", slice.offset)
                 .with("size", slice.size)
-                .with("file", names.storage.as_str())
+                .with("file", file.clone())
                 .with("auto-read-only", true)
                 .with("discard", "unmap")
                 .with_some("cache", Options::of(self.disk).cache()),

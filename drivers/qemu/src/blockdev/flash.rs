@@ -2,7 +2,7 @@
 
 use hostler_sdk::{Error, Symbol, Value};
 
-use super::format::{Backing, Format};
+use super::format::{Backing, Format, reads_plain_bytes};
 use super::options::Options;
 use crate::chains::FirmwareFacts;
 
@@ -18,9 +18,10 @@ pub(crate) fn flash_nodes(
     read_only: bool,
     images: FlashImages,
 ) -> Result<Vec<Value>, Error> {
-    let mut nodes = flash(0, images.code, &firmware.code_format, read_only)?;
+    let FlashImages { code, store, comparison } = images;
+    let mut nodes = flash(0, code, &firmware.code_format, read_only, comparison)?;
     if let Some(format) = &firmware.store_format {
-        nodes.extend(flash(1, images.store, format, false)?);
+        nodes.extend(flash(1, store, format, false, comparison)?);
     }
     Ok(nodes)
 }
@@ -31,32 +32,46 @@ pub(crate) struct FlashImages {
     pub(crate) code: Value,
     /// The variable store's.
     pub(crate) store: Value,
+    /// Whether this is only compared.
+    pub(crate) comparison: bool,
 }
 
 impl FlashImages {
     /// The images that the host opened.
     pub(crate) fn opened() -> Self {
         let local = |image: Symbol| Value::mapping().with("driver", "file").with("filename", image);
-        FlashImages { code: local(Symbol::Code), store: local(Symbol::VariableStore) }
+        let (code, store) = (local(Symbol::Code), local(Symbol::VariableStore));
+        FlashImages { code, store, comparison: false }
     }
 }
 
-fn flash(unit: u8, properties: Value, format: &str, read_only: bool) -> Result<Vec<Value>, Error> {
+fn flash(
+    unit: u8,
+    properties: Value,
+    format: &str,
+    read_only: bool,
+    comparison: bool,
+) -> Result<Vec<Value>, Error> {
     let storage = format!("libvirt-pflash{unit}-storage");
     let protocol =
         properties.with("node-name", storage.as_str()).with("auto-read-only", true).with("discard", "unmap");
+    let (mut nodes, file) = match comparison || reads_plain_bytes(format) {
+        true => (vec![protocol], storage.into()),
+        false => (Vec::new(), protocol),
+    };
     let format = Format {
         format,
         read_only,
         source: None,
         options: Options::default(),
         active: true,
-        file: storage,
+        file,
         data_file: None,
         backing: Backing::Nothing,
         keys: &[],
     };
-    Ok(vec![protocol, format.node(&format_name(unit))?])
+    nodes.push(format.node(&format_name(unit))?);
+    Ok(nodes)
 }
 
 /// The name of the node that the machine uses as this flash device.

@@ -29,8 +29,8 @@ pub(crate) struct Format<'a> {
     pub(crate) options: Options,
     /// Whether this is the active layer: only that one looks for zeroes.
     pub(crate) active: bool,
-    /// The node that holds the bytes.
-    pub(crate) file: String,
+    /// The node that holds the bytes: its name, or the node itself (see [`reads_plain_bytes`]).
+    pub(crate) file: Value,
     /// The node of the external data file.
     pub(crate) data_file: Option<String>,
     /// What lies below.
@@ -65,7 +65,13 @@ pub(crate) fn is_readable(format: &str) -> bool {
 
 /// Whether QEMU reads images of this format and they cannot have anything below.
 pub(crate) fn names_nothing(format: &str) -> bool {
-    driver(format).is_some_and(|(_, capable)| !capable)
+    format == "luks" || driver(format).is_some_and(|(_, capable)| !capable)
+}
+
+/// Whether QEMU takes the bytes of such an image as they are. What it interprets has its file inside its node, so that the
+/// host can hold the file's format against the node's.
+pub(crate) fn reads_plain_bytes(format: &str) -> bool {
+    driver(format).is_none_or(|(driver, _)| driver == "raw")
 }
 
 impl Format<'_> {
@@ -86,7 +92,7 @@ impl Format<'_> {
             .with_some("detect-zeroes", self.options.detect_zeroes().filter(|_| self.active))
             .with_some("cache", self.options.cache());
         self.describe(driver, &mut node);
-        node.set("file", self.file.as_str());
+        node.set("file", self.file.clone());
         self.place_backing(capable, &mut node)?;
         Ok(node)
     }
@@ -159,7 +165,7 @@ mod tests {
             source: None,
             options: Options::default(),
             active: true,
-            file: "below".to_owned(),
+            file: "below".into(),
             data_file: None,
             backing,
             keys: &[],

@@ -8,7 +8,7 @@ use std::path::Path;
 use hostler_image::{ByteRange, ErrorKind, Format, Header, ImageError, Inspection, Opened, Progress};
 
 use super::{FileFacts, file_facts, format_named, not_read, open_image};
-use crate::chain::ImageFile;
+use crate::chain::{self, ImageFile};
 use crate::roots::Roots;
 
 /// What one image says about itself.
@@ -56,6 +56,16 @@ pub fn screen_image(path: &Path, format: &str, roots: &Roots) -> Result<(), Imag
     let opened = open_image(path, roots)?;
     let inspection = Inspection::new(format_named(format)?, opened.length).facts_only().screened();
     drive(inspection, &opened).map(drop).map_err(|error| error.in_layer(0, path))
+}
+
+/// The header of an open image.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn header_of(file: File, format: Format) -> Result<Header, ImageError> {
+    let opened = chain::opened(file)
+        .map_err(|error| ImageError::new(ErrorKind::Io, "its length cannot be told").caused_by(error))?;
+    drive(Inspection::new(format, opened.length).facts_only(), &opened)
 }
 
 fn drive(mut inspection: Inspection, image: &Opened<ImageFile>) -> Result<Header, ImageError> {

@@ -23,6 +23,7 @@ use crate::roots::Roots;
 use crate::volumes;
 
 pub use access::{Barrier, Needs, User, barrier};
+pub(crate) use facts::header_of;
 pub use facts::{ImageFacts, inspect_header, screen_image};
 pub use probe::{Probe, ProbeVerdict, probe_image};
 

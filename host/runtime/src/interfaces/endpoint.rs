@@ -109,7 +109,7 @@ impl CallState {
                         open_input(&subject.context.roots, &path).map_err(|error| unopened(&path, &error))?,
                     ),
                 };
-                Ok(Some(Opened { fd, writable: false, role: Role::File, path }))
+                Ok(Some(Opened { fd, writable: false, role: Role::File, format: "raw", path }))
             })
             .await?;
         match opened {

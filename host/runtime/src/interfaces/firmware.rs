@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use hostler_firmware::{ErrorKind, FirmwareError, VariableStore as StoreFile};
 use hostler_grant::Capability;
+use hostler_image::{Format, redact};
 use hostler_launch::Role;
 use rustix::fs::OFlags;
 use wasmtime::component::Resource;
@@ -19,7 +20,9 @@ use crate::answer::{self, yes_no};
 use crate::bindings::wit::firmware::{Firmware, Host, HostCode, HostVariableStore};
 use crate::bindings::wit::types::Error;
 use crate::call::CallState;
+use crate::chain;
 use crate::firmware_plan::{self, CodeOrigin, FirmwarePlan, StorePlan};
+use crate::inspect::header_of;
 use crate::limits;
 use crate::opened::Opened;
 use crate::operation::Operation;
@@ -112,7 +115,11 @@ fn ready(subject: &Subject, starting: bool) -> Result<Option<Ready>, Error> {
         false => Some(open_code(subject, &plan).map_err(|error| unopened(&code_path, &error))?),
     };
     let store = plan.store.as_ref().map(|store| open_store(subject, store)).transpose()?;
-    let code = Opened { fd: code, writable: false, role: Role::Code, path: code_path };
+    let format = plan.code.format.name();
+    let code = Opened { fd: code, writable: false, role: Role::Code, format, path: code_path };
+    for flash in std::iter::once(&code).chain(&store) {
+        check_flash(flash)?;
+    }
     Ok(Some(Ready { plan, code, store }))
 }
 
@@ -171,7 +178,27 @@ fn open_store(subject: &Subject, store: &StorePlan) -> Result<Opened, Error> {
         true => None,
         false => Some(open().map_err(|error| unopened(&store.path, &error))?),
     };
-    Ok(Opened { fd, writable: true, role: Role::VariableStore, path: store.path.clone() })
+    let (format, path) = (store.format.name(), store.path.clone());
+    Ok(Opened { fd, writable: true, role: Role::VariableStore, format, path })
+}
+
+/// Refuses a flash image whose header is not sound, or that keeps its data in another file. A file below it would not be
+/// opened, for flash nodes say that there is nothing (S0).
+fn check_flash(flash: &Opened) -> Result<(), Error> {
+    let (Some(fd), Some(format)) = (&flash.fd, Format::from_qemu_name(flash.format)) else { return Ok(()) };
+    let shown = flash.path.display().to_string();
+    let file = fd.try_clone().map(std::fs::File::from).map_err(|error| unopened(&flash.path, &error))?;
+    let header = header_of(file, format).map_err(|error| chain::refused(&error, &shown))?;
+    match header.data_file {
+        None => Ok(()),
+        Some(record) => {
+            let message = format!("the flash image '{shown}' keeps its data in another file");
+            let problem = answer::problem("firmware.data-file", message)
+                .hint("convert it to one file with 'hostler image convert'")
+                .detail("reference", redact(&record.name));
+            Err(Error::Denied(problem))
+        }
+    }
 }
 
 /// What the driver is told when there is no firmware to be had.

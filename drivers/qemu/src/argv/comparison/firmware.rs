@@ -69,5 +69,5 @@ pub(in crate::argv) fn flash_images(builder: &mut Builder<'_>) -> Result<FlashIm
         Some((Location::File(path) | Location::Block(path), _)) => local(path.clone()),
         _ => local(format!("/var/lib/libvirt/qemu/nvram/{}_VARS.fd", domain.name)),
     };
-    Ok(FlashImages { code: local(code_path(domain)), store })
+    Ok(FlashImages { code: local(code_path(domain)), store, comparison: true })
 }

@@ -44,7 +44,8 @@ fn s0_a_layer_that_nobody_looked_at_is_never_started() {
 #[test]
 fn s1_protocol_nodes_are_auto_read_only_and_formats_say_read_only() {
     let nodes = blocks(CHAIN, false).unwrap();
-    let (formats, protocols): (Vec<_>, Vec<_>) = nodes.iter().partition(|node| node.get("file").is_some());
+    let formats: Vec<_> = nodes.iter().collect();
+    let protocols: Vec<_> = nodes.iter().filter_map(|node| node.get("file")).collect();
     assert_eq!((formats.len(), protocols.len()), (2, 2));
     for protocol in protocols {
         assert_eq!(protocol.get("auto-read-only"), Some(&Value::from(true)));
@@ -52,6 +53,20 @@ fn s1_protocol_nodes_are_auto_read_only_and_formats_say_read_only() {
     }
     let read_only: Vec<_> = formats.iter().map(|node| node.get("read-only")).collect();
     assert_eq!(read_only, [Some(&Value::from(true)), Some(&Value::from(false))], "base first");
+}
+
+#[test]
+fn what_is_interpreted_has_its_file_inside_and_plain_bytes_are_named() {
+    let nodes = blocks(CHAIN, false).unwrap();
+    for (node, number) in nodes.iter().zip([2, 1]) {
+        let file = node.get("file").unwrap();
+        assert_eq!(file.get("driver"), Some(&Value::from("file")));
+        assert_eq!(file.get("node-name"), Some(&Value::from(format!("libvirt-{number}-storage"))));
+    }
+    let alone = "<disk type='file'><driver type='raw'/><source file='/a'/><target dev='vda'/></disk>";
+    let nodes = blocks(alone, false).unwrap();
+    assert_eq!((nodes.len(), nodes[1].get("file")), (2, Some(&Value::from("libvirt-1-storage"))));
+    assert_eq!(blocks(CHAIN, true).unwrap().len(), 4, "libvirt's lines have names everywhere");
 }
 
 fn all(disk: &str) -> Vec<Node> {

@@ -218,7 +218,7 @@ async fn chain_is_resolved_and_its_images_are_open_with_the_right_mode() {
     }
     let handles = scene.state.handles(&images).unwrap();
     for (handle, (name, expected)) in handles.iter().zip([("top.qcow2", true), ("base.qcow2", false)]) {
-        let LaunchHandle::Descriptor { fd: Some(fd), writable, role: Role::Image, path } = handle else {
+        let LaunchHandle::Descriptor { fd: Some(fd), writable, role: Role::Image, path, .. } = handle else {
             panic!("{handle:?}")
         };
         assert_eq!((*writable, path), (expected, &scene.path(name)));
