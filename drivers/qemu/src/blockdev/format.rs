@@ -65,7 +65,7 @@ pub(crate) fn is_readable(format: &str) -> bool {
 
 /// Whether QEMU reads images of this format and they cannot have anything below.
 pub(crate) fn names_nothing(format: &str) -> bool {
-    driver(format).is_some_and(|(_, capable)| !capable)
+    format == "luks" || driver(format).is_some_and(|(_, capable)| !capable)
 }
 
 impl Format<'_> {
