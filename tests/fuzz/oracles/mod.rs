@@ -2,6 +2,7 @@
 
 pub mod command_line;
 pub mod descriptor;
+pub mod disk_nodes;
 pub mod grant;
 pub mod header;
 pub mod opener;

@@ -60,7 +60,7 @@ fn by_qemu(subject: &Subject<'_>, encryption: &Encryption) -> Option<Broken> {
         }
         _ => return unknown(encryption, "use <encryption format='luks'>"),
     }
-    if !matches!(subject.format(), "raw" | "qcow2") {
+    if !matches!(subject.format(), "raw" | "luks" | "qcow2") {
         return broken(
             "encryption-format",
             format!("has encryption 'luks' in an image of format '{}'", subject.format()),

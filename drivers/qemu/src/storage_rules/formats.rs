@@ -58,6 +58,11 @@ fn known(subject: &Subject<'_>, format: &str) -> Option<Broken> {
             format!("has format '{format}', which QEMU does not read"),
             "convert the image to qcow2, and write type='qcow2'",
         ),
+        "luks" if subject.source.encryption.is_none() => broken(
+            "format",
+            "has format 'luks' without <encryption>, so the guest would see what is encrypted",
+            "add <encryption format='luks'> with its <secret> to <source>",
+        ),
         other if is_readable(other) => None,
         other => broken(
             "format",

@@ -64,6 +64,7 @@ fn formats_go_with_their_sources() {
         (file("type='iso'", "", ""), Some("format")),
         (file("type='zip'", "", ""), Some("format")),
         (file("type='fat'", "", ""), Some("fat")),
+        (file("type='luks'", "", ""), Some("format")),
         (directory("type='fat'", "<readonly/>"), None),
         (directory("type='fat'", ""), Some("directory")),
         (directory("type='raw'", "<readonly/>"), Some("directory")),
@@ -187,6 +188,7 @@ fn encryption_goes_with_what_decrypts_it() {
     check(&[
         (encrypted("raw", "format='luks'", secret), None),
         (encrypted("qcow2", "format='luks'", secret), None),
+        (encrypted("luks", "format='luks'", secret), None),
         (encrypted("vmdk", "format='luks'", secret), Some("encryption-format")),
         (encrypted("qcow2", "format='qcow'", secret), Some("encryption-format")),
         (encrypted("qcow2", "format='default'", secret), Some("encryption-format")),

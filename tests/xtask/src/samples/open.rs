@@ -191,6 +191,13 @@ fn image(symbol: &Symbol, disk: &Disk, sample: &Sample, home: &Path) -> String {
     }
 }
 
+/// The names of a node and of all nodes inside it.
+fn names_in(value: &Value, names: &mut BTreeSet<String>) {
+    let Value::Object(members) = value else { return };
+    names.extend(members.get("node-name").map(Value::to_string));
+    members.values().for_each(|inner| names_in(inner, names));
+}
+
 /// Every node that was described is there as it was described, and no other.
 fn check_nodes(sample: &Sample, monitor: &mut Monitor, described: &[Value]) -> Result<(), String> {
     let answer = monitor
@@ -209,7 +216,8 @@ fn check_nodes(sample: &Sample, monitor: &mut Monitor, described: &[Value]) -> R
             return Err(format!("{node} is read-only: {}", found["ro"]));
         }
     }
-    let names: BTreeSet<String> = described.iter().map(|node| node["node-name"].to_string()).collect();
+    let mut names = BTreeSet::new();
+    described.iter().for_each(|node| names_in(node, &mut names));
     let stranger = there.iter().map(|node| node["node-name"].to_string()).find(|name| !names.contains(name));
     match stranger {
         Some(name) if sample.needs != Needs::HiddenNodes => {
