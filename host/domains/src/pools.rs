@@ -17,6 +17,8 @@ pub(crate) struct Pool {
     pub(crate) definition: PoolDefinition,
     pub(crate) document: StoragePool,
     pub(crate) active: bool,
+    /// Directories beneath which images may be named by other images, here as at a start.
+    image_roots: Vec<PathBuf>,
 }
 
 impl Pool {
@@ -54,7 +56,8 @@ impl Pool {
     /// Its directory, opened.
     pub(crate) fn root(&self) -> Result<PoolRoot, Error> {
         let opened = PoolRoot::open_at(&self.target());
-        Ok(opened.map_err(|error| error.about("pool", self.definition.name.as_str()))?)
+        let opened = opened.map_err(|error| error.about("pool", self.definition.name.as_str()))?;
+        Ok(opened.with_image_roots(&self.image_roots))
     }
 
     pub(crate) fn summary(&self) -> PoolSummary {
@@ -112,7 +115,7 @@ impl Host {
     pub(crate) fn opened_pool(&self, definition: PoolDefinition) -> Result<Pool, Error> {
         let document = StoragePool::parse(&definition.xml)?;
         let active = self.activity(definition.uuid)? == Some(true);
-        Ok(Pool { definition, document, active })
+        Ok(Pool { definition, document, active, image_roots: self.config.image_roots.clone() })
     }
 
     /// Whether a pool was started or stopped since the machine was booted.

@@ -129,7 +129,7 @@ fn formatted(
     if let Some(backing) = &request.backing {
         let (path, shown) = place(draft.root(), &backing.path, name)?;
         // Opened and checked as a start would, so that what is made can be started.
-        let chain = source::resolve(path, backing.format, &shown)?;
+        let chain = source::resolve(draft.root(), path, backing.format, &shown)?;
         if capacity == 0 {
             capacity = chain.layers.first().map_or(0, |layer| layer.header.virtual_size);
         }
