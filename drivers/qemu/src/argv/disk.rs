@@ -82,15 +82,25 @@ fn object(builder: &mut Builder<'_>, object: Object, disk: &Disk) -> Result<(), 
             comparison::reservations(builder, &id, path);
             Ok(())
         }
-        Object::Limits(group) => {
-            // Disks that share limits share one object.
-            let known = builder.launch.options.iter().any(|(_, value)| value.as_ref() == Some(&group));
-            if !known {
-                builder.option("object", group);
-            }
-            Ok(())
+        Object::Limits(group) => limits(builder, group, disk),
+    }
+}
+
+/// Disks that share limits share one object.
+fn limits(builder: &mut Builder<'_>, group: Value, disk: &Disk) -> Result<(), Error> {
+    let named = |value: &Value| value.get("id") == group.get("id");
+    let mut objects = builder.launch.options.iter().filter_map(|(_, value)| value.as_ref());
+    match objects.find(|value| value.get("qom-type").is_some() && named(value)) {
+        None => builder.option("object", group),
+        Some(known) if *known == group => {}
+        Some(_) => {
+            return Err(builder
+                .at(disk.node, "qemu.iotune-group", "has other <iotune> limits than a disk of the same group")
+                .hint("give all disks of a <group_name> the same limits")
+                .invalid());
         }
     }
+    Ok(())
 }
 
 /// What a disk can ask for and nobody here can do.

@@ -22,7 +22,7 @@ impl Options {
             discard: driver.discard.filter(|discard| *discard != Discard::Default),
             detect_zeroes: driver.detect_zeroes.filter(|zeroes| *zeroes != DetectZeroes::Default),
             io: driver.io.filter(|io| *io != IoMode::Default),
-            discard_no_unref: driver.discard_no_unref,
+            discard_no_unref: driver.discard_no_unref.filter(|keeps| *keeps),
         }
     }
 
@@ -46,7 +46,8 @@ impl Options {
         }
     }
 
-    /// Whether discarded clusters stay allocated in a qcow2 image.
+    /// Whether discarded clusters stay allocated in a qcow2 image; said only where they do, for QEMU before 8.1 does not
+    /// know the word.
     pub(crate) fn discard_no_unref(self) -> Option<bool> {
         self.discard_no_unref
     }
