@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
-use hostler_domain::StorageName;
+use hostler_domain::{Bytes, StorageName};
 use hostler_image::Format;
 use rustix::fs::{FallocateFlags, IFlags};
 
@@ -109,8 +109,10 @@ pub(crate) fn require_room(root: &PoolRoot, name: &str, wanted: u64) -> Result<(
         return Ok(());
     }
     let message = format!(
-        "the volume '{name}' needs {wanted} bytes, and '{}' has {available} bytes free",
-        root.path().display()
+        "the volume '{name}' needs {}, and '{}' has {} free",
+        Bytes(wanted),
+        root.path().display(),
+        Bytes(available)
     );
     Err(StorageError::new(ErrorKind::Full, "storage.full", message)
         .about("volume", name)
