@@ -69,7 +69,22 @@ impl Pool {
             autostart: self.definition.autostart,
             persistent: self.definition.persistent,
             target: self.document.target.path.clone().map(PathBuf::from),
+            problem: None,
         }
+    }
+}
+
+/// The line about a pool whose document cannot be read: stored by another version, perhaps.
+pub(crate) fn unreadable(definition: &PoolDefinition, problem: &Error) -> PoolSummary {
+    PoolSummary {
+        name: definition.name.clone(),
+        uuid: definition.uuid,
+        kind: "unknown".to_owned(),
+        active: false,
+        autostart: definition.autostart,
+        persistent: definition.persistent,
+        target: None,
+        problem: Some(format!("its document cannot be read: {problem}")),
     }
 }
 
@@ -79,12 +94,20 @@ impl Host {
     /// # Errors
     /// [`Kind::NotFound`] with the nearest name.
     pub(crate) fn pool(&self, wanted: &PoolRef) -> Result<Pool, Error> {
+        self.opened_pool(self.pool_definition(wanted)?)
+    }
+
+    /// The definition of the pool that the user means, whether its document can be read or not.
+    ///
+    /// # Errors
+    /// As [`Host::pool`].
+    pub(crate) fn pool_definition(&self, wanted: &PoolRef) -> Result<PoolDefinition, Error> {
         let text = wanted.text();
         let uuid = Uuid::parse_str(text).ok();
         let pools = self.state().pools()?;
         let found = pools.iter().find(|pool| Some(pool.uuid) == uuid);
         match found.or_else(|| pools.iter().find(|pool| pool.name == text)) {
-            Some(found) => self.opened_pool(found.clone()),
+            Some(found) => Ok(found.clone()),
             None => {
                 let error =
                     Error::new(Kind::NotFound, "pool.not-found", format!("no pool is called '{text}'"))

@@ -72,9 +72,13 @@ async fn pool_whose_document_cannot_be_read_holds_nobody_up() {
         owner.put_pool(&pool).unwrap();
     }
     let host = setting.host().await;
-    assert!(host.pool_list().await.unwrap().is_empty() && host.list().await.unwrap().is_empty());
+    let listed = host.pool_list().await.unwrap();
+    assert!(listed[0].problem.as_ref().is_some_and(|problem| problem.contains("of-another-version")));
     drop(host);
     assert_eq!(setting.owner().pending().unwrap().len(), 1, "who can read it settles it");
+    let host = setting.host().await;
+    host.pool_undefine(&pool()).await.unwrap();
+    assert!(host.pool_list().await.unwrap().is_empty());
 }
 
 #[tokio::test]
