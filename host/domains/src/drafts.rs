@@ -64,24 +64,25 @@ pub(crate) fn replace<T>(
     done
 }
 
-/// What a new owner does about a volume that was being made, filled or removed. Whether it is settled: a pool that
-/// cannot be reached now is asked by the next owner.
-pub(crate) fn settle(host: &Host, intent: &Intent) -> Result<bool, Error> {
-    let Some(definition) = host.state().pool_by_uuid(intent.domain)? else { return Ok(true) };
-    let pool = host.opened_pool(definition)?;
-    let root = match pool.root() {
-        Ok(root) => root,
-        Err(error) => {
-            let pool = pool.definition.name;
-            tracing::warn!(pool, %error, "an unfinished volume stays until the pool can be reached");
-            return Ok(false);
-        }
-    };
+/// What a new owner does about a volume that was being made, filled or removed. Whether it is settled: what cannot be
+/// settled now, as in a pool that cannot be reached, is tried by the next owner and holds nobody up.
+pub(crate) fn settle(host: &Host, intent: &Intent) -> bool {
+    let settled = try_settle(host, intent);
+    if let Err(error) = &settled {
+        let (verb, id) = (&intent.verb, intent.id);
+        tracing::warn!(verb, id, %error, "an unfinished volume stays until its pool can be reached");
+    }
+    settled.is_ok()
+}
+
+fn try_settle(host: &Host, intent: &Intent) -> Result<(), Error> {
+    let Some(definition) = host.state().pool_by_uuid(intent.domain)? else { return Ok(()) };
+    let root = host.opened_pool(definition)?.root()?;
     Draft::sweep(&root, intent.id)?;
     let name = intent.payload.get("volume").and_then(Value::as_str).unwrap_or_default();
     // What is recorded goes with the file: without one, nothing was made, or it is deleted.
     if intent.verb != verb::VOL_UPLOAD && !root.contains(name) {
         host.owner()?.remove_volume(intent.domain, name)?;
     }
-    Ok(true)
+    Ok(())
 }

@@ -17,6 +17,8 @@ pub(crate) struct Pool {
     pub(crate) definition: PoolDefinition,
     pub(crate) document: StoragePool,
     pub(crate) active: bool,
+    /// Directories beneath which images may be named by other images, here as at a start.
+    image_roots: Vec<PathBuf>,
 }
 
 impl Pool {
@@ -54,7 +56,8 @@ impl Pool {
     /// Its directory, opened.
     pub(crate) fn root(&self) -> Result<PoolRoot, Error> {
         let opened = PoolRoot::open_at(&self.target());
-        Ok(opened.map_err(|error| error.about("pool", self.definition.name.as_str()))?)
+        let opened = opened.map_err(|error| error.about("pool", self.definition.name.as_str()))?;
+        Ok(opened.with_image_roots(&self.image_roots))
     }
 
     pub(crate) fn summary(&self) -> PoolSummary {
@@ -66,7 +69,22 @@ impl Pool {
             autostart: self.definition.autostart,
             persistent: self.definition.persistent,
             target: self.document.target.path.clone().map(PathBuf::from),
+            problem: None,
         }
+    }
+}
+
+/// The line about a pool whose document cannot be read: stored by another version, perhaps.
+pub(crate) fn unreadable(definition: &PoolDefinition, problem: &Error) -> PoolSummary {
+    PoolSummary {
+        name: definition.name.clone(),
+        uuid: definition.uuid,
+        kind: "unknown".to_owned(),
+        active: false,
+        autostart: definition.autostart,
+        persistent: definition.persistent,
+        target: None,
+        problem: Some(format!("its document cannot be read: {problem}")),
     }
 }
 
@@ -76,12 +94,20 @@ impl Host {
     /// # Errors
     /// [`Kind::NotFound`] with the nearest name.
     pub(crate) fn pool(&self, wanted: &PoolRef) -> Result<Pool, Error> {
+        self.opened_pool(self.pool_definition(wanted)?)
+    }
+
+    /// The definition of the pool that the user means, whether its document can be read or not.
+    ///
+    /// # Errors
+    /// As [`Host::pool`].
+    pub(crate) fn pool_definition(&self, wanted: &PoolRef) -> Result<PoolDefinition, Error> {
         let text = wanted.text();
         let uuid = Uuid::parse_str(text).ok();
         let pools = self.state().pools()?;
         let found = pools.iter().find(|pool| Some(pool.uuid) == uuid);
         match found.or_else(|| pools.iter().find(|pool| pool.name == text)) {
-            Some(found) => self.opened_pool(found.clone()),
+            Some(found) => Ok(found.clone()),
             None => {
                 let error =
                     Error::new(Kind::NotFound, "pool.not-found", format!("no pool is called '{text}'"))
@@ -112,7 +138,7 @@ impl Host {
     pub(crate) fn opened_pool(&self, definition: PoolDefinition) -> Result<Pool, Error> {
         let document = StoragePool::parse(&definition.xml)?;
         let active = self.activity(definition.uuid)? == Some(true);
-        Ok(Pool { definition, document, active })
+        Ok(Pool { definition, document, active, image_roots: self.config.image_roots.clone() })
     }
 
     /// Whether a pool was started or stopped since the machine was booted.

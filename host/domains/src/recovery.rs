@@ -40,7 +40,7 @@ pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
             verb::START => settle_start(host, &intent).await?,
             verb::UNDEFINE => crate::verbs::undefine::remove(host, intent.domain)?,
             verb::VOL_CREATE | verb::VOL_UPLOAD | verb::VOL_DELETE => {
-                if !drafts::settle(host, &intent)? {
+                if !drafts::settle(host, &intent) {
                     continue;
                 }
             }

@@ -25,6 +25,8 @@ pub struct PoolSummary {
     pub persistent: bool,
     /// The directory that its volumes are named beneath.
     pub target: Option<PathBuf>,
+    /// Why its document cannot be read, if it cannot: it is listed all the same, and can be undefined.
+    pub problem: Option<String>,
 }
 
 /// Everything about a pool.
@@ -40,7 +42,7 @@ pub struct PoolDetails {
     /// Entries that are no volumes, with the reason.
     pub skipped: Vec<SkippedEntry>,
     /// Why it cannot be measured, if it cannot.
-    pub problem: Option<String>,
+    pub unmeasured: Option<String>,
     /// How many times the definition was changed.
     pub generation: u64,
     /// When it was first defined, in milliseconds since 1970.

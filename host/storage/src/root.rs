@@ -7,6 +7,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use hostler_domain::StorageName;
+use hostler_image::ReferencePolicy;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, ResolveFlags};
 
 use crate::error::{ErrorKind, StorageError};
@@ -26,8 +27,10 @@ const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 pub struct PoolRoot {
     directory: OwnedFd,
     path: PathBuf,
-    /// Where names are resolved from and what stands before them, for a directory beneath `/dev`.
+    /// Whether it lies beneath `/dev`, where names are links by design.
     devices: bool,
+    /// Which files an image in it may name.
+    references: ReferencePolicy,
 }
 
 impl PoolRoot {
@@ -48,7 +51,23 @@ impl PoolRoot {
                 _ => error,
             }
         })?;
-        Ok(Self { directory, path: path.to_owned(), devices: path.starts_with("/dev") })
+        Ok(Self {
+            directory,
+            path: path.to_owned(),
+            devices: path.starts_with("/dev"),
+            references: ReferencePolicy::same_directory(),
+        })
+    }
+
+    /// The same, where images may also name what lies beneath these directories, as they may at a start.
+    #[must_use]
+    pub fn with_image_roots<'a>(mut self, roots: impl IntoIterator<Item = &'a PathBuf>) -> Self {
+        self.references = roots.into_iter().fold(self.references, ReferencePolicy::with_root);
+        self
+    }
+
+    pub(crate) fn references(&self) -> &ReferencePolicy {
+        &self.references
     }
 
     /// Its path, for display and for documents.
@@ -255,6 +274,48 @@ mod tests {
         ] {
             assert_eq!(root.open_volume(name, false).unwrap_err().code(), code, "{name}");
         }
+    }
+
+    /// Names of a pool that somebody else may write to become links while they are opened: what is read is a volume, or
+    /// nothing.
+    #[test]
+    fn swapped_links_are_never_followed() {
+        use std::io::Read as _;
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let (directory, root) = pool();
+        let path = directory.path().join("pool");
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    let (file, link) = (path.join("next-file"), path.join("next-link"));
+                    std::fs::write(&file, "a").unwrap();
+                    symlink("../secret", &link).unwrap();
+                    std::fs::rename(&file, path.join("a")).unwrap();
+                    std::fs::rename(&link, path.join("a")).unwrap();
+                }
+            });
+            let (mut read, mut refused) = (0, 0);
+            for _ in 0..20_000 {
+                match root.open_volume("a", false) {
+                    Ok(mut file) => {
+                        let mut text = String::new();
+                        file.read_to_string(&mut text).unwrap();
+                        assert_ne!(text, "s", "the link was followed");
+                        read += 1;
+                    }
+                    Err(error) => {
+                        assert_eq!(error.code(), "storage.link");
+                        refused += 1;
+                    }
+                }
+                if read > 100 && refused > 100 {
+                    break;
+                }
+            }
+            done.store(true, Ordering::Relaxed);
+            assert!(read > 0 && refused > 0, "the race was not run: {read} read, {refused} refused");
+        });
     }
 
     #[test]

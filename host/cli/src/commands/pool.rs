@@ -135,6 +135,7 @@ pub(super) mod samples {
             autostart: !active,
             persistent: true,
             target: Some("/srv/images".into()),
+            problem: None,
         }
     }
 }

@@ -23,7 +23,7 @@ impl Host {
             true => Some(process::blocking(move || volumes::listing(&pool)).await?),
             false => None,
         };
-        let (listing, problem) = match measured {
+        let (listing, unmeasured) = match measured {
             Some(Ok(listing)) => (Some(listing), None),
             Some(Err(error)) => (None, Some(error.to_string())),
             None => (None, None),
@@ -33,7 +33,7 @@ impl Host {
             space: listing.as_ref().map(|listing| space(listing.space)),
             volumes: listing.as_ref().map(|listing| listing.volumes.len()),
             skipped: listing.as_ref().map(skipped).unwrap_or_default(),
-            problem,
+            unmeasured,
             generation,
             created_unix_ms,
             unmodelled,

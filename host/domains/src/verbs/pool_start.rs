@@ -1,10 +1,11 @@
 //! `pool start` and `pool stop`: whether the volumes of a pool can be used.
 
+use hostler_domain::pool::PoolType;
 use hostler_storage::{prepare_target, require_startable};
 
 use crate::error::{Error, Kind};
 use crate::host::Host;
-use crate::pools::programs;
+use crate::pools::{pool_command, programs};
 use crate::process;
 use crate::reference::PoolRef;
 use crate::storage_summary::PoolSummary;
@@ -25,13 +26,22 @@ impl Host {
         }
         self.owner()?;
         let document = pool.document.clone();
-        process::blocking(move || {
+        let is_directory = document.kind == PoolType::Dir;
+        let startable = process::blocking(move || {
             if build {
                 prepare_target(&document)?;
             }
             require_startable(&document, &programs())
         })
-        .await??;
+        .await?;
+        if let Err(error) = startable {
+            let error = Error::from(error);
+            return Err(match error.kind {
+                Kind::NotFound if is_directory => error
+                    .hint_command("or let it be made", format!("{} --build", pool_command("start", &name))),
+                _ => error,
+            });
+        }
         self.set_active(pool.definition.uuid, true)?;
         pool.active = true;
         Ok(pool.summary())

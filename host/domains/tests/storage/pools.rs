@@ -16,7 +16,7 @@ async fn pool_is_defined_started_measured_stopped_and_forgotten() {
     host.pool_start(&pool(), false).await.unwrap();
     assert_eq!(host.pool_start(&pool(), false).await.unwrap_err().code(), "pool.active");
     let shown = host.pool_show(&PoolRef::new(defined.summary.uuid.to_string())).await.unwrap();
-    assert_eq!((shown.volumes, shown.problem, shown.generation), (Some(0), None, 2));
+    assert_eq!((shown.volumes, shown.unmeasured, shown.generation), (Some(0), None, 2));
     assert!(shown.space.unwrap().available > 0);
     for refused in [host.pool_undefine(&pool()).await, host.pool_delete(&pool()).await] {
         assert_eq!(refused.unwrap_err().code(), "pool.active");

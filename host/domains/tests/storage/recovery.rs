@@ -61,6 +61,27 @@ async fn pool_that_cannot_be_reached_is_asked_by_a_later_owner() {
 }
 
 #[tokio::test]
+async fn pool_whose_document_cannot_be_read_holds_nobody_up() {
+    let setting = Setting::new();
+    drop(setting.with_pool().await);
+    {
+        let owner = setting.owner();
+        let mut pool = owner.pools().unwrap().remove(0);
+        owner.journal().begin("vol-create", pool.uuid, "begun", json!({"volume": "a"})).unwrap();
+        pool.xml = "<pool type='of-another-version'/>".to_owned();
+        owner.put_pool(&pool).unwrap();
+    }
+    let host = setting.host().await;
+    let listed = host.pool_list().await.unwrap();
+    assert!(listed[0].problem.as_ref().is_some_and(|problem| problem.contains("of-another-version")));
+    drop(host);
+    assert_eq!(setting.owner().pending().unwrap().len(), 1, "who can read it settles it");
+    let host = setting.host().await;
+    host.pool_undefine(&pool()).await.unwrap();
+    assert!(host.pool_list().await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn boot_stops_pools_and_starts_those_that_are_to_be() {
     let setting = Setting::new();
     let host = setting.with_pool().await;

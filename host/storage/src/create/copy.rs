@@ -75,7 +75,7 @@ pub fn copy_image(
     progress: &mut dyn FnMut(f64),
 ) -> Result<(), StorageError> {
     let shown = source.display().to_string();
-    let chain = source::resolve(source, format, &shown)?;
+    let chain = source::resolve(draft.root(), source, format, &shown)?;
     let target = qemu_img::name_of(draft.file());
     let words = arguments::convert_arguments(&source::described(&chain), copy, &target);
     qemu_img::run(programs.qemu_img()?, &words, &format!("copy '{shown}'"), progress)
@@ -127,6 +127,20 @@ mod tests {
         assert!(told > 0, "progress is told");
         let again = copy(&root, &request("top", Format::Qcow2, Format::Qcow2)).unwrap_err();
         assert_eq!(again.code(), "volume.exists");
+    }
+
+    #[test]
+    fn image_roots_count_here_as_at_a_start() {
+        let (pool, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        qemu("qemu-img", elsewhere.path(), &["create", "-q", "-f", "raw", "base", "1M"]);
+        let base = elsewhere.path().join("base");
+        let base = base.to_str().unwrap();
+        qemu("qemu-img", pool.path(), &["create", "-q", "-f", "qcow2", "-b", base, "-F", "raw", "top"]);
+        let root = PoolRoot::open_at(pool.path()).unwrap();
+        let wanted = request("top", Format::Qcow2, Format::Raw);
+        assert_eq!(copy(&root, &wanted).unwrap_err().code(), "image.reference-denied");
+        let root = root.with_image_roots([&elsewhere.path().to_owned()]);
+        copy(&root, &wanted).unwrap();
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
-use hostler_domain::StorageName;
+use hostler_domain::{Bytes, StorageName};
 use hostler_image::Format;
 use rustix::fs::{FallocateFlags, IFlags};
 
@@ -109,8 +109,10 @@ pub(crate) fn require_room(root: &PoolRoot, name: &str, wanted: u64) -> Result<(
         return Ok(());
     }
     let message = format!(
-        "the volume '{name}' needs {wanted} bytes, and '{}' has {available} bytes free",
-        root.path().display()
+        "the volume '{name}' needs {}, and '{}' has {} free",
+        Bytes(wanted),
+        root.path().display(),
+        Bytes(available)
     );
     Err(StorageError::new(ErrorKind::Full, "storage.full", message)
         .about("volume", name)
@@ -129,7 +131,7 @@ fn formatted(
     if let Some(backing) = &request.backing {
         let (path, shown) = place(draft.root(), &backing.path, name)?;
         // Opened and checked as a start would, so that what is made can be started.
-        let chain = source::resolve(path, backing.format, &shown)?;
+        let chain = source::resolve(draft.root(), path, backing.format, &shown)?;
         if capacity == 0 {
             capacity = chain.layers.first().map_or(0, |layer| layer.header.virtual_size);
         }

@@ -77,7 +77,7 @@ fn run(
 /// The name to record for a new base, which is resolved as a start would: sound, and not standing on the image.
 fn require_sound(root: &PoolRoot, name: &str, onto: &BackingRequest) -> Result<String, StorageError> {
     let (path, recorded) = place(root, &onto.path, name)?;
-    let chain = source::resolve(path, onto.format, &recorded)?;
+    let chain = source::resolve(root, path, onto.format, &recorded)?;
     let file = root.open_volume(name, false)?;
     let facts = file.metadata().map_err(|error| StorageError::io("look at", name, error))?;
     let own = Identity::File { device: facts.dev(), inode: facts.ino() };

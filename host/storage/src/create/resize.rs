@@ -2,6 +2,7 @@
 
 use std::fs::File;
 
+use hostler_domain::Bytes;
 use hostler_image::Format;
 
 use super::make::{allocate, require_room};
@@ -90,7 +91,7 @@ fn wanted(name: &str, request: &ResizeRequest, before: u64) -> Result<u64, Stora
         ));
     };
     if after < before && !request.shrink {
-        let message = format!("the volume '{name}' has {before} bytes, and {after} bytes are fewer");
+        let message = format!("the volume '{name}' has {}, and {} is less", Bytes(before), Bytes(after));
         return Err(invalid("volume.shrink", message)
             .hint("--shrink allows it; what lies behind the new end is lost"));
     }

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt as _;
 
 use hostler_image::{
     Below, Chain, ChainRequest, DeclaredLayer, FileKind, Format, ImagePath, OpenFailure, OpenRequest, Opened,
-    Opener, ReferencePolicy, Via, resolve_chain,
+    Opener, Via, resolve_chain,
 };
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use serde_json::Value;
@@ -17,13 +17,14 @@ use crate::error::StorageError;
 use crate::image_file::opened_image;
 use crate::root::PoolRoot;
 
-/// The chain of a volume of this pool, opened for reading. An image may name what lies in its own directory.
+/// The chain of a volume of this pool, opened for reading.
 pub(crate) fn chain_of(root: &PoolRoot, name: &str, format: Format) -> Result<Chain<File>, StorageError> {
-    resolve(root.path_of(name), format, name)
+    resolve(root, root.path_of(name), format, name)
 }
 
-/// The chain of an image by its absolute path.
+/// The chain of an image by its absolute path, under the rules of this pool for what an image may name.
 pub(crate) fn resolve(
+    root: &PoolRoot,
     path: impl Into<std::path::PathBuf>,
     format: Format,
     shown: &str,
@@ -32,7 +33,7 @@ pub(crate) fn resolve(
     let path = ImagePath::new(path).map_err(refused)?;
     let request = ChainRequest {
         read_only: true,
-        policy: ReferencePolicy::same_directory(),
+        policy: root.references().clone(),
         ..ChainRequest::new(DeclaredLayer::new(path, Some(format)))
     };
     resolve_chain(&mut Files, request).map_err(refused)

@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileExt as _, FileTypeExt as _};
 use hostler_image::{Format, Inspection};
 
 use super::make::fraction;
+use super::request::SECTOR;
 use super::{Draft, Progress};
 use crate::error::{ErrorKind, StorageError};
 use crate::probe;
@@ -32,7 +33,7 @@ pub struct Transfer {
 }
 
 /// Replaces the content of a file volume: written to a draft, checked against the format that the volume is declared
-/// to have, and put in its place at once.
+/// to have, and put in its place at once. A raw volume keeps its size where less comes, with zeros at its end.
 ///
 /// # Errors
 /// [`ErrorKind::Denied`] when what comes is no image of that format; [`ErrorKind::Full`]; what reading or writing says.
@@ -48,6 +49,11 @@ pub fn upload(
     let old = draft.root().open_volume(name, true)?;
     let bytes = pump(from, &mut draft.file(), None, expected, progress)
         .map_err(|error| failed("write", name, error))?;
+    if format == Format::Raw {
+        let sectors = bytes.div_ceil(SECTOR).saturating_mul(SECTOR);
+        let before = length(&old).map_err(|error| failed("measure", name, error))?;
+        draft.file().set_len(sectors.max(before)).map_err(|error| failed("write", name, error))?;
+    }
     check(draft.file(), name, format)?;
     draft.give_those_of(&old)?;
     draft.finish()?;
@@ -207,11 +213,21 @@ mod tests {
     fn upload_replaces_at_once_and_keeps_the_permissions() {
         let (pool, root) = pool();
         let open = File::open(pool.path().join("a")).unwrap();
-        let sent = vec![3; (2 << 20) + 1];
+        let sent = vec![3; 2 << 20];
         assert_eq!(whole(&root, Format::Raw, sent.as_slice()).unwrap().bytes, sent.len() as u64);
         assert_eq!(std::fs::read(pool.path().join("a")).unwrap(), sent);
         assert_eq!(open.metadata().unwrap().len(), 2000, "who had it open still has the old one");
         assert_eq!(std::fs::metadata(pool.path().join("a")).unwrap().permissions().mode() & 0o7777, 0o640);
+    }
+
+    #[test]
+    fn raw_volume_keeps_its_size_in_whole_sectors() {
+        let (pool, root) = pool();
+        let read = || std::fs::read(pool.path().join("a")).unwrap();
+        whole(&root, Format::Raw, &[1; 5][..]).unwrap();
+        assert_eq!((read().len(), read()[4], read()[5]), (2000, 1, 0));
+        whole(&root, Format::Raw, &[2; 2049][..]).unwrap();
+        assert_eq!((read().len(), read()[2048], read()[2049]), (2560, 2, 0));
     }
 
     #[test]

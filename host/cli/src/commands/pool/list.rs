@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{kind, state};
 use crate::commands::view;
 use crate::failure::Stop;
+use crate::output::colour::Tone;
 use crate::output::table::{Cell, Table};
 use crate::output::{Block, Reply};
 use crate::session::Session;
@@ -24,7 +25,7 @@ impl List {
     pub(super) fn run(self, session: &Session) -> Result<Reply, Stop> {
         let mut pools = session.block_on(async { Ok(session.reader().await?.pool_list().await?) })?;
         let total = pools.len();
-        pools.retain(|pool| self.all || pool.active);
+        pools.retain(|pool| self.all || pool.active || pool.problem.is_some());
         match (pools.is_empty(), total) {
             (true, 0) => session.output().note("no pool is defined; 'hostler pool define FILE' makes one"),
             (true, _) => {
@@ -43,7 +44,8 @@ fn table(pools: &[PoolSummary]) -> Table {
         .words("TYPE")
         .words("AUTOSTART")
         .words("KIND")
-        .prose("TARGET");
+        .prose("TARGET")
+        .prose("PROBLEM");
     for pool in pools {
         table.row(vec![
             Cell::new(&pool.name),
@@ -52,6 +54,7 @@ fn table(pools: &[PoolSummary]) -> Table {
             Cell::new(if pool.autostart { "yes" } else { "no" }),
             Cell::new(kind(pool)),
             Cell::optional(pool.target.as_ref().map(|target| target.to_string_lossy())),
+            Cell::optional(pool.problem.as_deref()).tone(Tone::Warning),
         ]);
     }
     table
@@ -67,9 +70,9 @@ mod tests {
         let mut rbd = samples::pool("ceph", false);
         (rbd.kind, rbd.target) = ("rbd".into(), None);
         let expected = "\
-NAME    STATE     TYPE  AUTOSTART  KIND        TARGET
-images  active    dir   no         persistent  /srv/images
-ceph    inactive  rbd   yes        persistent  -
+NAME    STATE     TYPE  AUTOSTART  KIND        TARGET       PROBLEM
+images  active    dir   no         persistent  /srv/images  -
+ceph    inactive  rbd   yes        persistent  -            -
 ";
         assert_eq!(table(&[samples::pool("images", true), rbd]).render(None, false), expected);
     }

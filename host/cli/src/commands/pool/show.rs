@@ -48,7 +48,7 @@ fn facts(details: &PoolDetails) -> Facts {
         facts.add("available", quantity::size(space.available));
     }
     facts.add_known("volumes", details.volumes.map(|count| count.to_string()));
-    facts.add_known("problem", details.problem.as_deref());
+    facts.add_known("problem", details.unmeasured.as_deref());
     facts.add("defined", quantity::moment(details.created_unix_ms));
     facts.add("generation", details.generation.to_string());
     let kept = Some(details.unmodelled.join(", ")).filter(|elements| !elements.is_empty());
@@ -69,7 +69,7 @@ mod tests {
             space: Some(PoolSpace { capacity: 3 << 30, allocation: 1 << 30, available: 2 << 30 }),
             volumes: Some(7),
             skipped: Vec::new(),
-            problem: None,
+            unmeasured: None,
             generation: 1,
             created_unix_ms: 0,
             unmodelled: Vec::new(),
