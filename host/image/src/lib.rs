@@ -44,7 +44,7 @@ pub use location::ImagePath;
 pub use lookup::{LayerNotFound, LayerQuery, NamedLayer, find_layer};
 pub use opener::{OpenFailure, Opener, resolve_chain};
 pub use policy::{Grant, ReferencePolicy};
-pub use recognise::{RECOGNISE_BYTES, recognise};
+pub use recognise::Recognition;
 pub use reference::{Parsed, Reference, Unsupported, parse_reference, redact};
 pub use relative::relative_name;
 pub use repair::{rebase_command, shell_quote};

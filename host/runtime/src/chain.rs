@@ -11,7 +11,8 @@ use hostler_domain::disk::Disk;
 use hostler_domain::storage_source::{Backing, Location, StartupPolicy, StorageSource};
 use hostler_image::{
     Access, ChainRequest, DeclaredLayer, ErrorKind, FileKind, Format, Header, Identity, ImageError,
-    ImagePath, OpenFailure, OpenRequest, Opened as OpenedImage, Opener, Tail, Via, resolve_chain,
+    ImagePath, OpenFailure, OpenRequest, Opened as OpenedImage, Opener, Progress, Recognition, Tail, Via,
+    resolve_chain,
 };
 use hostler_launch::Role;
 use rustix::fs::{OFlags, SeekFrom};
@@ -168,6 +169,25 @@ impl Opener for Files<'_> {
 
     fn read_at(&mut self, file: &ImageFile, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         file.fd.read_at(buffer, offset)
+    }
+}
+
+/// What the content of an open file looks like; none where it looks like plain data.
+///
+/// # Errors
+/// When the file cannot be read, or shrinks meanwhile.
+pub(crate) fn looks_like(fd: OwnedFd) -> io::Result<Option<Format>> {
+    let image = facts(fd, Mark::ReadOnly)?;
+    let mut recognition = Recognition::new(image.length);
+    loop {
+        match recognition.advance().map_err(io::Error::other)? {
+            Progress::Done(format) => return Ok(*format),
+            Progress::Need(range) => {
+                let mut bytes = vec![0; range.length];
+                image.file.fd.read_exact_at(&mut bytes, range.offset)?;
+                recognition.supply(bytes).map_err(io::Error::other)?;
+            }
+        }
     }
 }
 

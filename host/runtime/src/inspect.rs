@@ -1,10 +1,9 @@
 //! Looking at chains without a driver: the same resolution as for a start, for whoever shows it.
 
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use hostler_domain::disk::Disk;
-use hostler_image::{ChainRequest, DeclaredLayer, Format, ImageError, ImagePath, RECOGNISE_BYTES, recognise};
+use hostler_image::{ChainRequest, DeclaredLayer, Format, ImageError, ImagePath};
 
 use crate::bindings::wit::storage::{Below, Layer};
 use crate::bindings::wit::types::Error;
@@ -64,13 +63,11 @@ pub fn inspect_image(
     chain::walk(request, roots).map(inspected).map_err(refused)
 }
 
-/// What the image's first bytes look like; raw where they cannot be read, for then the walk says why.
+/// What the image looks like; raw where it cannot be read, for then the walk says why.
 fn recognised(path: &Path, roots: &Roots) -> Format {
-    let mut start = [0; RECOGNISE_BYTES];
-    let read = roots
-        .open_declared(path, Mark::ReadOnly)
-        .and_then(|fd| std::fs::File::from(fd).read_at(&mut start, 0));
-    read.ok().and_then(|length| recognise(start.get(..length)?)).unwrap_or(Format::Raw)
+    let opened = roots.open_declared(path, Mark::ReadOnly).ok();
+    let format = opened.and_then(|fd| chain::looks_like(fd).ok().flatten());
+    format.map_or(Format::Raw, Format::opened_as)
 }
 
 fn inspected(layers: Layers) -> Vec<InspectedLayer> {

@@ -210,7 +210,7 @@ fn parent(image: &Windows, place: &Range<u64>) -> Result<Option<String>, Halt> {
         let at = place.start.saturating_add(20 + index * 12);
         let key = part(image, place, at, at.saturating_add(8))?;
         let value = part(image, place, at.saturating_add(4), at.saturating_add(10))?;
-        let rank = PATHS.iter().position(|path| *path == key);
+        let rank = PATHS.iter().position(|path| *path == key && !value.is_empty());
         if let Some(rank) = rank.filter(|rank| best.as_ref().is_none_or(|(best, _)| rank < best)) {
             best = Some((rank, value));
         }
