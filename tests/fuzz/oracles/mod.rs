@@ -4,6 +4,7 @@ pub mod command_line;
 pub mod descriptor;
 pub mod grant;
 pub mod header;
+pub mod image;
 pub mod opener;
 pub mod qmp;
 pub mod reference;
