@@ -6,6 +6,8 @@ use hostler_sdk::domain::disk::{Disk, DiskDevice};
 use hostler_sdk::domain::storage_source::{Backing, Location, StorageSource};
 use hostler_sdk::{Attachment, Below, Firmware, Layer};
 
+use crate::blockdev::names_nothing;
+
 /// The layers of every disk that has an image, by target name.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Chains(BTreeMap<String, Vec<Layer>>);
@@ -24,7 +26,8 @@ impl Chains {
 
 /// The layers as the document declares them, for images that nobody looks at: where the document
 /// does not end the chain, what lies below is unexamined.
-pub(crate) fn declared(disk: &Disk) -> Vec<Layer> {
+#[must_use]
+pub fn declared(disk: &Disk) -> Vec<Layer> {
     let writable = !disk.readonly && disk.device != DiskDevice::Cdrom;
     let mut layers: Vec<Layer> = Vec::new();
     let mut source = &disk.source;
@@ -35,8 +38,8 @@ pub(crate) fn declared(disk: &Disk) -> Vec<Layer> {
         let (below, next) = match &source.backing {
             Backing::Layer(next) => (Below::Layer(index.saturating_add(1)), Some(next)),
             Backing::Nothing => (Below::Nothing, None),
-            // Raw bytes name nothing.
-            Backing::Unknown if format == "raw" => (Below::Nothing, None),
+            // Neither raw bytes nor these formats can name anything.
+            Backing::Unknown if names_nothing(&format) => (Below::Nothing, None),
             Backing::Unknown => (Below::Unexamined, None),
         };
         layers.push(Layer {
@@ -62,6 +65,7 @@ fn kind(source: &StorageSource) -> &'static str {
         Location::Network(_) => "network",
         Location::Dir(_) => "dir",
         Location::Nvme { .. } => "nvme",
+        Location::VhostVdpa(_) => "vhostvdpa",
         _ => "file",
     }
 }

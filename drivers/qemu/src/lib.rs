@@ -7,13 +7,14 @@
 mod address;
 mod alias;
 mod argv;
-mod blockdev;
+pub mod blockdev;
 mod chains;
 mod complete;
 mod facts;
 mod lifecycle;
 mod machine;
 mod machine_version;
+mod storage_rules;
 
 use hostler_sdk::{About, Description, Domain, Error, Event, Fact, Lifecycle, NativeConfig, RunState, fact};
 

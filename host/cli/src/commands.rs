@@ -12,6 +12,7 @@ pub(crate) mod image;
 pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod native;
+pub(crate) mod pool;
 pub(crate) mod reset;
 pub(crate) mod resume;
 pub(crate) mod run;
@@ -20,7 +21,9 @@ pub(crate) mod shutdown;
 pub(crate) mod start;
 pub(crate) mod suspend;
 pub(crate) mod undefine;
+pub(crate) mod vol;
 
+mod size;
 mod view;
 
 use clap::Args;

@@ -8,7 +8,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
     completions, console, define, destroy, doctor, domain_xml, driver, events, image, list, man, native,
-    reset, resume, run, show, shutdown, start, suspend, undefine,
+    pool, reset, resume, run, show, shutdown, start, suspend, undefine, vol,
 };
 use crate::exit::Exit;
 use crate::failure::Stop;
@@ -134,6 +134,8 @@ pub(crate) enum Command {
     Native(native::Native),
     Driver(driver::Driver),
     Image(image::Image),
+    Pool(pool::Pool),
+    Vol(vol::Vol),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
     Man(man::Man),
@@ -160,6 +162,8 @@ impl Command {
             Self::Native(command) => command.run(session),
             Self::Driver(command) => command.run(session),
             Self::Image(command) => command.run(session),
+            Self::Pool(command) => command.run(session),
+            Self::Vol(command) => command.run(session),
             Self::Doctor(command) => command.run(session),
             Self::Completions(command) => command.run(),
             Self::Man(command) => command.run(),

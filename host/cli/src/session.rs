@@ -115,7 +115,7 @@ fn start_log(verbosity: u8) {
         2 => "debug",
         _ => "trace",
     };
-    let ours = ["hostler", "domains", "runtime", "launch", "state", "image", "firmware", "grant"];
+    let ours = ["hostler", "domains", "runtime", "launch", "storage", "state", "image", "firmware", "grant"];
     let directives = ours.map(|name| match name {
         "hostler" => format!("hostler={level}"),
         name => format!("hostler_{name}={level}"),

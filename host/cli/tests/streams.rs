@@ -129,7 +129,7 @@ fn lock_held_by_another_is_status_5_and_readers_do_not_wait_for_it() {
 }
 
 /// One call of every command, such that it succeeds or fails without a hypervisor.
-const CALLS: [&[&str]; 20] = [
+const CALLS: [&[&str]; 22] = [
     &["define", "/nonexistent"],
     &["undefine", "nobody"],
     &["start", "nobody"],
@@ -147,6 +147,8 @@ const CALLS: [&[&str]; 20] = [
     &["native", "nobody"],
     &["driver", "list"],
     &["image", "chain", "/nonexistent", "--format", "raw"],
+    &["pool", "list", "--all"],
+    &["vol", "list", "nowhere"],
     &["doctor"],
     &["completions", "bash"],
     &["man"],

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hostler_launch::TemplateSet;
 use hostler_runtime::{DomainContext, Roots, RunDocument, StateAccess};
 use hostler_state::{Definition, RunDir, RunRecord, Uuid};
+use hostler_storage::Translations;
 
 use crate::error::Error;
 use crate::host::{Held, Host};
@@ -28,16 +29,27 @@ impl Subject {
 impl Host {
     /// A context for a domain: with the document it was started with if it runs, else the stored one.
     pub(crate) fn context(&self, definition: &Definition, purpose: Purpose) -> Result<DomainContext, Error> {
-        let mut context = self.context_for(&Subject::of(definition), purpose)?;
-        if let Some(running) = self.run_document(&self.state().run_dir(definition.uuid))? {
-            context.xml = running.xml;
-            context.numeric_id = running.numeric_id;
-        }
+        let Some(running) = self.run_document(&self.state().run_dir(definition.uuid))? else {
+            return self.context_for(&Subject::of(definition), purpose);
+        };
+        let mut context = self.context_without_volumes(&Subject::of(definition), purpose)?;
+        context.xml = running.xml;
+        context.numeric_id = running.numeric_id;
+        // What it runs with, whatever has become of the pools (S4).
+        context.volumes = Translations::recorded(running.volumes);
         Ok(context)
     }
 
     /// A context for whoever it is about, with the document that is given.
     pub(crate) fn context_for(&self, subject: &Subject, purpose: Purpose) -> Result<DomainContext, Error> {
+        let mut context = self.context_without_volumes(subject, purpose)?;
+        if matches!(purpose, Purpose::Operate | Purpose::Examine) {
+            context.volumes = self.translations(&subject.xml)?;
+        }
+        Ok(context)
+    }
+
+    fn context_without_volumes(&self, subject: &Subject, purpose: Purpose) -> Result<DomainContext, Error> {
         Ok(DomainContext {
             uuid: subject.uuid,
             name: subject.name.clone(),
@@ -49,6 +61,7 @@ impl Host {
                 Held::Reader(state) => StateAccess::Reader(Arc::clone(state)),
             },
             roots: Roots::of_operator(self.config.image_roots.clone()),
+            volumes: Translations::default(),
             templates: self.templates()?,
             shim: self.config.shim.clone(),
             reset_nvram: false,
@@ -59,6 +72,14 @@ impl Host {
     pub(crate) fn current_xml(&self, definition: &Definition) -> Result<String, Error> {
         let running = self.run_document(&self.state().run_dir(definition.uuid))?;
         Ok(running.map_or_else(|| definition.xml.clone(), |running| running.xml))
+    }
+
+    /// What the volumes that the document of a domain names are: of one that runs, as it was started.
+    pub(crate) fn current_volumes(&self, definition: &Definition) -> Result<Translations, Error> {
+        match self.run_document(&self.state().run_dir(definition.uuid))? {
+            Some(running) => Ok(Translations::recorded(running.volumes)),
+            None => self.translations(&definition.xml),
+        }
     }
 
     /// A number for a run that begins: one more than any that runs has.

@@ -4,9 +4,11 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use hostler_domain::XmlError;
+use hostler_image::{ErrorKind as ImageErrorKind, ImageError};
 use hostler_launch::{LaunchError, LaunchErrorKind, ShimError, ShimErrorKind};
 use hostler_runtime::{Case, RuntimeError, RuntimeErrorKind};
 use hostler_state::StateError;
+use hostler_storage::StorageError;
 
 use crate::error::{Error, Kind};
 
@@ -25,6 +27,35 @@ impl From<StateError> for Error {
         };
         let converted = Self::new(kind, error.kind.code(), error.to_string());
         hinted(converted, &error.hints).under(error)
+    }
+}
+
+impl From<ImageError> for Error {
+    fn from(error: ImageError) -> Self {
+        let kind = match error.kind() {
+            ImageErrorKind::Missing => Kind::NotFound,
+            ImageErrorKind::Io => Kind::Host,
+            ImageErrorKind::InvalidRequest | ImageErrorKind::FormatUnknown if error.layer().is_none() => {
+                Kind::Invalid
+            }
+            // Refusing an image is a matter of rules, whatever is wrong with it.
+            _ => Kind::Denied,
+        };
+        let mut converted = Self::new(kind, error.code(), error.to_string());
+        let layer = error.layer().map(|layer| ("layer", layer.to_string()));
+        let path = error.path().map(|path| ("path", path.display().to_string()));
+        let reference = error.reference().map(|reference| ("reference", reference.to_owned()));
+        let offset = error.offset().map(|offset| ("offset", offset.to_string()));
+        for (what, value) in [layer, path, reference, offset].into_iter().flatten() {
+            converted = converted.about(what, value);
+        }
+        for hint in error.hints() {
+            converted = match &hint.command {
+                Some(command) => converted.hint_command(&hint.text, command),
+                None => converted.hint(&hint.text),
+            };
+        }
+        converted.under(error)
     }
 }
 
@@ -60,6 +91,38 @@ impl From<LaunchError> for Error {
             _ => Kind::Denied,
         };
         hinted(Self::new(kind, error.code(), error.to_string()), &error.hints).under(error)
+    }
+}
+
+impl From<StorageError> for Error {
+    fn from(error: StorageError) -> Self {
+        use hostler_storage::ErrorKind as Storage;
+        let kind = match error.kind {
+            Storage::Invalid => Kind::Invalid,
+            Storage::NotFound => Kind::NotFound,
+            Storage::Exists => Kind::Exists,
+            Storage::Conflict => Kind::Conflict,
+            Storage::Denied => Kind::Denied,
+            Storage::Unsupported => Kind::Unsupported,
+            _ => Kind::Host,
+        };
+        let mut converted = Self::new(kind, error.code(), error.to_string());
+        for (what, value) in &error.subject {
+            // The outermost of two is the one that the user named.
+            if !converted.subject.iter().any(|(known, _)| known == what) {
+                converted = converted.about(what, value);
+            }
+        }
+        for hint in &error.hints {
+            converted = match &hint.command {
+                Some(command) => converted.hint_command(&hint.text, command),
+                None => converted.hint(&hint.text),
+            };
+        }
+        match error.into_source() {
+            Some(source) => converted.caused_by(source),
+            None => converted,
+        }
     }
 }
 

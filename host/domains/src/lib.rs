@@ -8,24 +8,45 @@ mod chain;
 mod config;
 mod context;
 mod conversion;
+mod drafts;
 mod drivers;
 mod error;
 mod host;
+mod image_summary;
+mod images;
 mod lost;
+mod pools;
 mod process;
 mod recovery;
 mod reference;
+mod storage_summary;
 mod summary;
+mod user;
 mod verbs;
+mod volumes;
 
 pub use config::{Config, Overrides};
+pub use drafts::Progress;
 pub use error::{Error, Fault, Hint, Kind};
 pub use host::{Access, Host};
+pub use hostler_domain::Bytes;
 pub use hostler_launch::CommandLine;
 pub use hostler_state::{Batch, Event, EventLog};
-pub use reference::DomainRef;
+pub use hostler_storage::{BackingRequest, CreateRequest, Preallocation, Resize, Window};
+pub use image_summary::{
+    ImageChain, ImageCheck, ImageLayer, ImageProbe, ImageReport, ImageResized, ImageWritten, NamedFileReport,
+    ReferenceReport,
+};
+pub use reference::{DomainRef, PoolRef};
+pub use storage_summary::{
+    PoolDefined, PoolDetails, PoolRefreshed, PoolSpace, PoolSummary, SkippedEntry, VolumeDetails,
+    VolumeMoved, VolumeResized, VolumeSummary, VolumeUse,
+};
 pub use summary::{
     Defined, DiskChain, DiskSummary, DomainDetails, DomainSummary, DriverSummary, Finding, LayerSummary,
     RunState, Started, Status, Undefined, Warning,
 };
-pub use verbs::{ConsoleStream, NativeSource, StartOptions, UndefineOptions, Which};
+pub use verbs::{
+    CloneOptions, ConsoleStream, ConvertOptions, ImageResizeOptions, NativeSource, NewImage, NewVolume,
+    RebaseOptions, ResizeOptions, StartOptions, UndefineOptions, Which, probe_image,
+};

@@ -6,6 +6,7 @@ use hostler_state::{Definition, Intent};
 
 use crate::catch_up;
 use crate::context::Purpose;
+use crate::drafts;
 use crate::error::Error;
 use crate::host::Host;
 use crate::process;
@@ -20,6 +21,12 @@ pub(crate) mod verb {
     pub(crate) const START: &str = "start";
     /// A definition is being removed.
     pub(crate) const UNDEFINE: &str = "undefine";
+    /// A volume is being made.
+    pub(crate) const VOL_CREATE: &str = "vol-create";
+    /// The content of a volume is being replaced.
+    pub(crate) const VOL_UPLOAD: &str = "vol-upload";
+    /// A volume is being removed.
+    pub(crate) const VOL_DELETE: &str = "vol-delete";
 }
 
 /// Settles the journal, keeps what runs without a definition, removes transient domains whose process has ended,
@@ -32,6 +39,11 @@ pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
         match intent.verb.as_str() {
             verb::START => settle_start(host, &intent).await?,
             verb::UNDEFINE => crate::verbs::undefine::remove(host, intent.domain)?,
+            verb::VOL_CREATE | verb::VOL_UPLOAD | verb::VOL_DELETE => {
+                if !drafts::settle(host, &intent)? {
+                    continue;
+                }
+            }
             other => {
                 // A newer version's intent, or a damaged one that still reads: leave it to who knows.
                 tracing::warn!(verb = other, id = intent.id, "an unknown operation is pending");
@@ -40,6 +52,7 @@ pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
         }
         host.owner()?.journal().finish(&intent)?;
     }
+    host.settle_pools()?;
     host.keep_lost()?;
     forget_ended_transients(host)?;
     catch_up::with_events(host).await

@@ -20,6 +20,8 @@ pub enum ErrorKind {
     StoreMissing,
     /// A variable store is damaged, or is no variable store.
     StoreInvalid,
+    /// A variable store is of a kind that is not known here.
+    StoreUnsupported,
     /// What stands at the path of a variable store is not a plain file.
     StoreNotAFile,
     /// Reading or writing failed.
@@ -37,6 +39,7 @@ impl ErrorKind {
             Self::TemplateInvalid => "firmware.template-invalid",
             Self::StoreMissing => "firmware.store-missing",
             Self::StoreInvalid => "firmware.store-invalid",
+            Self::StoreUnsupported => "firmware.store-unsupported",
             Self::StoreNotAFile => "firmware.store-not-a-file",
             Self::Io => "firmware.io",
         }

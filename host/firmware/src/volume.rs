@@ -43,21 +43,34 @@ pub struct StoreLayout {
 /// A record that power failure left half-written is no damage: firmware skips it.
 ///
 /// # Errors
-/// [`ErrorKind::StoreInvalid`] with the first rule that is broken.
+/// [`ErrorKind::StoreInvalid`] with the first rule that is broken; [`ErrorKind::StoreUnsupported`] for a store of
+/// another kind.
 pub fn check_store(bytes: &[u8]) -> Result<StoreLayout, FirmwareError> {
-    check(bytes).map_err(|reason| {
-        FirmwareError::new(ErrorKind::StoreInvalid, format!("not a sound variable store: {reason}"))
+    check(bytes).map_err(|Flaw { kind, reason }| {
+        FirmwareError::new(kind, format!("not a sound variable store: {reason}"))
     })
 }
 
-fn check(bytes: &[u8]) -> Result<StoreLayout, String> {
+/// The first rule that a store breaks.
+struct Flaw {
+    kind: ErrorKind,
+    reason: String,
+}
+
+impl<T: Into<String>> From<T> for Flaw {
+    fn from(reason: T) -> Self {
+        Self { kind: ErrorKind::StoreInvalid, reason: reason.into() }
+    }
+}
+
+fn check(bytes: &[u8]) -> Result<StoreLayout, Flaw> {
     let (volume, header_length) = volume(bytes)?;
     let header = volume.get(header_length..).and_then(|rest| rest.get(..STORE_HEADER));
     let header = header.ok_or("it ends before the variable area")?;
     let record_header = record_header(header)?;
     let store_bytes = u32_at(header, 16).ok_or("it ends before the variable area")?;
     if header.get(20..22) != Some(&[FORMATTED, HEALTHY]) {
-        return Err("the variable area is not marked as formatted and healthy".to_owned());
+        return Err("the variable area is not marked as formatted and healthy".into());
     }
     let end = usize::try_from(store_bytes).ok().and_then(|length| length.checked_add(header_length));
     let area = end.and_then(|end| volume.get(header_length.checked_add(STORE_HEADER)?..end));
@@ -68,7 +81,7 @@ fn check(bytes: &[u8]) -> Result<StoreLayout, String> {
     if volume.len() >= BLOCK
         && volume.rchunks(BLOCK).next().is_some_and(|last| last.iter().all(|byte| *byte == 0))
     {
-        return Err("its last block is zeros, as after an interrupted copy".to_owned());
+        return Err("its last block is zeros, as after an interrupted copy".into());
     }
     Ok(StoreLayout { volume_bytes: u64::try_from(volume.len()).unwrap_or(u64::MAX), store_bytes, variables })
 }
@@ -100,11 +113,14 @@ struct RecordHeader {
     name_size_at: usize,
 }
 
-fn record_header(store_header: &[u8]) -> Result<RecordHeader, String> {
+fn record_header(store_header: &[u8]) -> Result<RecordHeader, Flaw> {
     match store_header.get(..16) {
         Some(guid) if guid == AUTHENTICATED => Ok(RecordHeader { length: 60, name_size_at: 36 }),
         Some(guid) if guid == PLAIN => Ok(RecordHeader { length: 32, name_size_at: 8 }),
-        _ => Err("the variable area is of a kind that is not known".to_owned()),
+        _ => Err(Flaw {
+            kind: ErrorKind::StoreUnsupported,
+            reason: "the variable area is of a kind that is not known".to_owned(),
+        }),
     }
 }
 
@@ -204,7 +220,6 @@ pub(crate) mod tests {
         assert!(reason(|bytes| bytes[40] = 0).contains("signature"));
         assert!(reason(|bytes| bytes[55] ^= 1).contains("checksum"));
         assert!(reason(|bytes| bytes[93] = 0).contains("healthy"));
-        assert!(reason(|bytes| bytes[72] ^= 1).contains("not known"));
         assert!(reason(|bytes| bytes[91] = 0xff).contains("does not fit"));
         assert!(reason(|bytes| bytes[136] = 5).contains("record 0"));
         assert!(reason(|bytes| bytes[143] = 0xff).contains("record 0"));
@@ -213,6 +228,16 @@ pub(crate) mod tests {
         assert!(reason(|bytes| bytes[65_536..].fill(0)).contains("interrupted copy"));
         assert!(reason(Vec::clear).contains("signature"));
         assert!(reason(|bytes| bytes.fill(0xff)).contains("signature"));
+    }
+
+    #[test]
+    fn another_kind_of_store_is_no_damage() {
+        let mut bytes = sound();
+        bytes[72] ^= 1;
+        let error = check_store(&bytes).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::StoreUnsupported);
+        assert!(error.to_string().contains("not known"), "{error}");
+        assert_eq!(check_store(&[0; 4096]).unwrap_err().kind(), ErrorKind::StoreInvalid);
     }
 
     proptest! {

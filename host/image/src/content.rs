@@ -122,7 +122,8 @@ pub(crate) fn marks(image: &Windows) -> Result<Vec<Mark>, Halt> {
     Ok(found)
 }
 
-fn at_start(start: &[u8]) -> Vec<Mark> {
+/// Every mark in the first bytes of an image.
+pub(crate) fn at_start(start: &[u8]) -> Vec<Mark> {
     let stands = |offset: usize, mark: &[u8]| start.get(offset..).is_some_and(|rest| rest.starts_with(mark));
     let mut found: Vec<_> = MARKS
         .iter()

@@ -105,38 +105,51 @@ struct Context {
 }
 
 impl ImageError {
-    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+    /// A refusal of this kind: what was wanted and what was found, without the place.
+    #[must_use]
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, context: Box::new(Context { message: message.into(), ..Context::default() }) }
     }
 
-    pub(crate) fn at(mut self, offset: u64) -> Self {
+    /// Adds where in the image the fault lies, in bytes.
+    #[must_use]
+    pub fn at(mut self, offset: u64) -> Self {
         self.context.offset = Some(offset);
         self
     }
 
-    pub(crate) fn in_layer(mut self, layer: usize, path: &Path) -> Self {
+    /// Adds the layer and the image at fault.
+    #[must_use]
+    pub fn in_layer(mut self, layer: usize, path: &Path) -> Self {
         self.context.layer = Some(layer);
         self.context.path = Some(path.to_path_buf());
         self
     }
 
     /// Adds the reference in question; it must be safe to show (see [`crate::redact`]).
-    pub(crate) fn about(mut self, reference: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn about(mut self, reference: impl Into<String>) -> Self {
         self.context.reference = Some(reference.into());
         self
     }
 
-    pub(crate) fn hint(mut self, text: impl Into<String>) -> Self {
+    /// Adds what to do next.
+    #[must_use]
+    pub fn hint(mut self, text: impl Into<String>) -> Self {
         self.context.hints.push(Hint { text: text.into(), command: None });
         self
     }
 
-    pub(crate) fn hint_command(mut self, text: impl Into<String>, command: String) -> Self {
+    /// Adds what to do next with a command that does it; the words of the command must be quoted for a shell.
+    #[must_use]
+    pub fn hint_command(mut self, text: impl Into<String>, command: String) -> Self {
         self.context.hints.push(Hint { text: text.into(), command: Some(command) });
         self
     }
 
-    pub(crate) fn caused_by(mut self, source: impl Error + Send + Sync + 'static) -> Self {
+    /// Adds the cause.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Error + Send + Sync + 'static) -> Self {
         self.context.source = Some(Box::new(source));
         self
     }

@@ -11,6 +11,7 @@
 
 mod assess;
 mod chain;
+mod compatible;
 mod content;
 mod error;
 mod format;
@@ -33,6 +34,7 @@ mod windows;
 
 pub use assess::{Assessed, Assessment, Declared, MAX_IMPORT_SIZE, NamedFile, NamedKind, Verdict, assess};
 pub use chain::{Below, Chain, DataFile, FormatOrigin, Layer, Note};
+pub use compatible::{COMPATIBLE_WINDOW, CompatibleLayer, Looked, resolve_compatible};
 pub use error::{ErrorKind, Hint, ImageError};
 pub use format::Format;
 pub use formats::{
@@ -42,16 +44,15 @@ pub use formats::{
 pub use inspection::{Inspection, Progress};
 pub use location::ImagePath;
 pub use lookup::{LayerNotFound, LayerQuery, NamedLayer, find_layer};
-pub use opener::{OpenFailure, Opener, resolve_chain};
+pub use opener::{BrokenChain, OpenFailure, Opener, explore_chain, resolve_chain};
 pub use policy::{Grant, ReferencePolicy};
-pub use recognise::Recognition;
+pub use recognise::{RECOGNISE_BYTES, Recognition, recognise};
 pub use reference::{Parsed, Reference, Unsupported, parse_reference, redact};
 pub use relative::relative_name;
 pub use repair::{rebase_command, shell_quote};
 pub use request::{ChainRequest, DeclaredLayer, Limits, MAX_DEPTH, MAX_VIRTUAL_SIZE, Tail};
 pub use source::{
-    BackingSource, Json, Profile, SourceReading, SshOptions, WriteFault, read_source, reference_text,
-    target_properties,
+    BackingSource, Json, Profile, SourceReading, SshOptions, read_source, reference_text, target_properties,
 };
 pub use walk::{Access, FileKind, Identity, OpenRequest, Opened, Role, Step, Via, Walk};
 pub use windows::{ByteRange, READ_BUDGET};

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::chain::Chain;
+use crate::chain::{Chain, Layer};
 use crate::error::ImageError;
 use crate::request::ChainRequest;
 use crate::walk::{OpenRequest, Opened, Step, Walk};
@@ -65,10 +65,37 @@ const ELOOP: i32 = 40;
 /// # Errors
 /// The first refusal met from the active layer downwards.
 pub fn resolve_chain<O: Opener>(opener: &mut O, request: ChainRequest) -> Result<Chain<O::File>, ImageError> {
-    let mut walk = Walk::new(request)?;
+    explore_chain(opener, request).map_err(|broken| broken.error)
+}
+
+/// A chain that could not be resolved, as far as it is known.
+#[derive(Debug)]
+pub struct BrokenChain<F> {
+    /// The refusal.
+    pub error: ImageError,
+    /// The layers that were found sound before it, active layer first.
+    pub layers: Vec<Layer<F>>,
+}
+
+/// The same as [`resolve_chain`], for whoever shows how far it came.
+///
+/// # Errors
+/// The first refusal met, with the layers above it.
+pub fn explore_chain<O: Opener>(
+    opener: &mut O,
+    request: ChainRequest,
+) -> Result<Chain<O::File>, BrokenChain<O::File>> {
+    let mut walk = Walk::new(request).map_err(|error| BrokenChain { error, layers: Vec::new() })?;
+    match advance(opener, &mut walk) {
+        Ok(()) => walk.finish().map_err(|error| BrokenChain { error, layers: Vec::new() }),
+        Err(error) => Err(BrokenChain { error, layers: walk.into_layers() }),
+    }
+}
+
+fn advance<O: Opener>(opener: &mut O, walk: &mut Walk<O::File>) -> Result<(), ImageError> {
     loop {
         let bytes = match walk.step()? {
-            Step::Done => return walk.finish(),
+            Step::Done => return Ok(()),
             Step::Read { file, range } => read(opener, file, range),
             Step::Open(request) => {
                 match opener.open(&request) {

@@ -6,6 +6,18 @@ use crate::format::Format;
 use crate::inspection::Progress;
 use crate::windows::{Halt, Ran, Reading, Windows};
 
+/// How many bytes from the start of an image [`recognise`] looks at.
+pub const RECOGNISE_BYTES: usize = 1024;
+
+/// What the first bytes of an image look like, for who has no more than one read: `None` when they look like no
+/// format, as raw data does, and also for what only a [`Recognition`] finds, discs and what a trailer marks.
+///
+/// The answer is a suggestion: a guest that owns a raw disk can write any mark into it.
+#[must_use]
+pub fn recognise(start: &[u8]) -> Option<Format> {
+    first_image(&content::at_start(start.get(..RECOGNISE_BYTES).unwrap_or(start)))
+}
+
 /// Looks at the places where formats leave their marks: the start of an image, the volume descriptor of a disc,
 /// the last sector. What stands at the start counts before the rest.
 ///
@@ -28,7 +40,7 @@ impl Recognition {
     /// # Errors
     /// None that its own requests lead to; what reading can fail with is the caller's.
     pub fn advance(&mut self) -> Result<Progress<Option<Format>>, ImageError> {
-        Ok(match self.reading.run(recognise)? {
+        Ok(match self.reading.run(everywhere)? {
             Ran::Need(range) => Progress::Need(range),
             Ran::Done(format) => Progress::Done(Box::new(format)),
         })
@@ -44,12 +56,15 @@ impl Recognition {
     }
 }
 
-fn recognise(image: &Windows) -> Result<Option<Format>, Halt> {
-    let image_format = |mark: &Mark| match mark.content {
+fn everywhere(image: &Windows) -> Result<Option<Format>, Halt> {
+    Ok(first_image(&content::marks(image)?))
+}
+
+fn first_image(marks: &[Mark]) -> Option<Format> {
+    marks.iter().find_map(|mark| match mark.content {
         Content::Image(format) => Some(format),
         Content::Luks(_) | Content::Wrapped(_) | Content::Partitions => None,
-    };
-    Ok(content::marks(image)?.iter().find_map(image_format))
+    })
 }
 
 #[cfg(test)]
@@ -89,5 +104,15 @@ mod tests {
             assert_eq!(recognised(&Bytes::zeros(length)), None);
         }
         assert_eq!(recognised(&Bytes::zeros(512).put(0, b"LUKS\xba\xbe\0\x01")), None);
+    }
+
+    #[test]
+    fn one_read_does_for_what_stands_at_the_start() {
+        let disc = Bytes::zeros(40_960).put(32_769, b"CD001");
+        assert_eq!(recognise(&disc.0), None);
+        let image = disc.put(64, b"\x7f\x10\xda\xbe");
+        assert_eq!(recognise(&image.0), Some(Format::Vdi));
+        assert_eq!(recognise(&image.0[..RECOGNISE_BYTES]), Some(Format::Vdi));
+        assert_eq!(recognise(&[]), None);
     }
 }

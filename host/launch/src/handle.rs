@@ -27,6 +27,9 @@ pub enum Handle {
         writable: bool,
         /// What it is.
         role: Role,
+        /// The format that the host has checked it to be, by the name that templates have for it; `raw` for bytes that
+        /// are nobody's but the guest's.
+        format: &'static str,
         /// Where it came from: for display and comparison only, never opened.
         path: PathBuf,
     },
@@ -47,6 +50,15 @@ impl Handle {
             Self::Endpoint(EndpointSpec { kind: EndpointKind::File { fd, .. }, .. }) => {
                 fd.as_ref().map(OwnedFd::as_fd)
             }
+            _ => None,
+        }
+    }
+
+    /// The format that the host has checked a descriptor's file to be.
+    #[must_use]
+    pub fn format(&self) -> Option<&'static str> {
+        match self {
+            Self::Descriptor { format, .. } => Some(format),
             _ => None,
         }
     }

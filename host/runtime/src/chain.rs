@@ -1,21 +1,24 @@
 //! From a disk of the document to the layers that a driver sees: resolved and opened, or only described.
 
+#[cfg(test)]
+mod race;
+
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
-use std::path::PathBuf;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hostler_domain::disk::Disk;
 use hostler_domain::storage_source::{Backing, Location, StartupPolicy, StorageSource};
 use hostler_image::{
-    Access, ChainRequest, DeclaredLayer, ErrorKind, FileKind, Format, Header, Identity, ImageError,
-    ImagePath, OpenFailure, OpenRequest, Opened as OpenedImage, Opener, Progress, Recognition, Tail, Via,
-    resolve_chain,
+    Access, BrokenChain, Chain, ChainRequest, DeclaredLayer, ErrorKind, FileKind, Format, Header, ImageError,
+    ImagePath, OpenFailure, OpenRequest, Opened as OpenedImage, Opener, Tail, Via, explore_chain,
 };
 use hostler_launch::Role;
-use rustix::fs::{OFlags, SeekFrom};
+use hostler_storage::opened_image;
+use rustix::fs::OFlags;
 
 use crate::answer::{self, yes_no};
 use crate::bindings::wit::storage::{Below, Layer};
@@ -24,35 +27,49 @@ use crate::interfaces::storage::Layers;
 use crate::opened::Opened;
 use crate::roots::{Directories, Mark, Roots, open_beneath};
 
-/// Unit of `st_blocks`, in bytes.
-const BLOCK_BYTES: u64 = 512;
-
 /// Resolves a disk's chain and opens every layer of it.
 ///
 /// # Errors
 /// What the chain rules refuse, with layer, reference, rule and remedy; `not-found` for an empty drive.
 pub(crate) fn resolve(disk: &Disk, roots: &Roots) -> Result<Layers, Error> {
     let target = disk.target.as_str();
-    let mut opened = walk(request(disk, roots)?, roots).map_err(|error| {
+    let chain = walk(request(disk, roots)?, roots).map_err(|error| {
         let missing = error.kind() == ErrorKind::Missing && error.layer() == Some(0);
         if missing && may_be_missing(disk) { empty(target) } else { refused(&error, target) }
     })?;
+    let mut opened = opened_layers(chain);
     for (layer, source) in opened.layers.iter_mut().zip(disk.source.layers()) {
         layer.facts.extend(slice_facts(source));
     }
     Ok(opened)
 }
 
-/// Walks a chain and opens every layer of it beneath what is granted.
+/// The files of a disk's chain, each with what its header says.
 ///
 /// # Errors
-/// What the chain rules refuse.
-pub(crate) fn walk(request: ChainRequest, roots: &Roots) -> Result<Layers, ImageError> {
-    let chain = resolve_chain(&mut Files { roots, directories: Directories::default() }, request)?;
+/// As [`resolve`].
+pub(crate) fn resolve_files(disk: &Disk, roots: &Roots) -> Result<Chain<ImageFile>, Error> {
+    walk(request(disk, roots)?, roots).map_err(|error| refused(&error, disk.target.as_str()))
+}
+
+/// Walks a chain and opens every layer of it beneath what is granted.
+fn walk(request: ChainRequest, roots: &Roots) -> Result<Chain<ImageFile>, ImageError> {
+    let chain = explore(request, roots).map_err(|broken| broken.error)?;
     for note in &chain.notes {
         tracing::warn!("{note}");
     }
-    Ok(opened_layers(chain))
+    Ok(chain)
+}
+
+/// The same, for whoever shows how far it came.
+///
+/// # Errors
+/// What the chain rules refuse, with the layers above it.
+pub(crate) fn explore(
+    request: ChainRequest,
+    roots: &Roots,
+) -> Result<Chain<ImageFile>, BrokenChain<ImageFile>> {
+    explore_chain(&mut Files { roots, directories: Directories::default() }, request)
 }
 
 fn may_be_missing(disk: &Disk) -> bool {
@@ -143,9 +160,17 @@ struct Files<'a> {
 }
 
 /// An open image and whether it may be written.
-struct ImageFile {
+#[derive(Debug)]
+pub(crate) struct ImageFile {
     fd: File,
     writable: bool,
+}
+
+impl ImageFile {
+    /// The open file.
+    pub(crate) fn file(&self) -> &File {
+        &self.fd
+    }
 }
 
 impl Opener for Files<'_> {
@@ -172,55 +197,26 @@ impl Opener for Files<'_> {
     }
 }
 
-/// What the content of an open file looks like; none where it looks like plain data.
+/// Opens one file for reading, as a document would name it.
 ///
 /// # Errors
-/// When the file cannot be read, or shrinks meanwhile.
-pub(crate) fn looks_like(fd: OwnedFd) -> io::Result<Option<Format>> {
-    let image = facts(fd, Mark::ReadOnly)?;
-    let mut recognition = Recognition::new(image.length);
-    loop {
-        match recognition.advance().map_err(io::Error::other)? {
-            Progress::Done(format) => return Ok(*format),
-            Progress::Need(range) => {
-                let mut bytes = vec![0; range.length];
-                image.file.fd.read_exact_at(&mut bytes, range.offset)?;
-                recognition.supply(bytes).map_err(io::Error::other)?;
-            }
-        }
-    }
+/// Why it could not be opened.
+pub(crate) fn open_declared(path: &Path, roots: &Roots) -> Result<OpenedImage<ImageFile>, OpenFailure> {
+    Ok(facts(roots.open_declared(path, Mark::ReadOnly)?, Mark::ReadOnly)?)
 }
 
 fn facts(fd: OwnedFd, mark: Mark) -> io::Result<OpenedImage<ImageFile>> {
-    let file = File::from(fd);
-    let metadata = file.metadata()?;
-    let device = metadata.file_type().is_block_device();
-    let kind = match metadata.file_type() {
-        regular if regular.is_file() => FileKind::Regular,
-        _ if device => FileKind::BlockDevice,
-        directory if directory.is_dir() => FileKind::Directory,
-        _ => FileKind::Other,
-    };
-    let identity = match device {
-        true => Identity::BlockDevice { number: metadata.rdev() },
-        false => Identity::File { device: metadata.dev(), inode: metadata.ino() },
-    };
-    let length = if device { rustix::fs::seek(&file, SeekFrom::End(0))? } else { metadata.len() };
+    let OpenedImage { file, identity, kind, length, physical_bytes } = opened_image(File::from(fd))?;
     if matches!(kind, FileKind::Regular | FileKind::BlockDevice) {
         // Opened without blocking because it could have been a FIFO; from here on it is an ordinary file.
         let flags = rustix::fs::fcntl_getfl(file.as_fd())?;
         rustix::fs::fcntl_setfl(file.as_fd(), flags - OFlags::NONBLOCK)?;
     }
-    Ok(OpenedImage {
-        file: ImageFile { fd: file, writable: mark == Mark::ReadWrite },
-        identity,
-        kind,
-        length,
-        physical_bytes: metadata.blocks().saturating_mul(BLOCK_BYTES),
-    })
+    let file = ImageFile { fd: file, writable: mark == Mark::ReadWrite };
+    Ok(OpenedImage { file, identity, kind, length, physical_bytes })
 }
 
-fn opened_layers(chain: hostler_image::Chain<ImageFile>) -> Layers {
+fn opened_layers(chain: Chain<ImageFile>) -> Layers {
     let (mut layers, mut images, mut data_files) = (Vec::new(), Vec::new(), Vec::new());
     for layer in chain.layers {
         let index = layers.len();

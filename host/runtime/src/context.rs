@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use hostler_launch::TemplateSet;
 use hostler_state::{Owner, StateDir, Uuid};
+use hostler_storage::{Translated, Translations, VolumeReference};
 
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,10 @@ pub struct RunDocument {
     pub xml: String,
     /// The number of the run, from 1: unique among the domains that run.
     pub numeric_id: u32,
+    /// What the volumes of pools that the document names were translated to. The run goes on with these, whatever
+    /// becomes of the pools.
+    #[serde(default)]
+    pub volumes: Vec<(VolumeReference, Translated)>,
 }
 
 /// The state directory, as far as this process may use it.
@@ -81,6 +86,8 @@ pub struct DomainContext {
     pub state: StateAccess,
     /// Where images may lie.
     pub roots: Roots,
+    /// What the volumes of pools that the document names are.
+    pub volumes: Translations,
     /// What each program may be asked for.
     pub templates: Arc<TemplateSet>,
     /// The `hostler-shim` program, an absolute path.

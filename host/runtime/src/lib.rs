@@ -32,6 +32,7 @@ mod roots;
 mod runtime;
 mod section;
 mod text;
+mod volumes;
 
 pub use cache::CacheOutcome;
 pub use chardev::console_aliases;
@@ -40,7 +41,10 @@ pub use context::{DomainContext, Purpose, RunDocument, StateAccess};
 pub use description::{Description, RunState};
 pub use driver::Driver;
 pub use error::{Case, DriverIdentity, Problem, RuntimeError, RuntimeErrorKind};
-pub use inspect::{InspectedLayer, inspect_disk, inspect_image};
+pub use inspect::{
+    Barrier, Detail, FileFacts, ImageFacts, InspectedChain, InspectedLayer, Needs, Probe, ProbeVerdict, User,
+    barrier, inspect_disk, inspect_header, inspect_image, probe_image, screen_image,
+};
 pub use limits::Limits;
 pub use operation::Operation;
 pub use recorded::Recorded;

@@ -16,3 +16,10 @@ pub fn unix_ms() -> u64 {
 pub(crate) fn unix_ns() -> u128 {
     since_epoch().as_nanos()
 }
+
+/// The boot of the machine, as the kernel identifies it; empty where the kernel does not say.
+#[must_use]
+pub fn boot_id() -> String {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    text.map(|id| id.trim().to_owned()).unwrap_or_default()
+}

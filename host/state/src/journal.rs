@@ -20,7 +20,7 @@ pub struct Intent {
     pub id: u64,
     /// What is done: `start`, `undefine`, …
     pub verb: String,
-    /// To which domain.
+    /// To which domain; for verbs of pools and volumes, to which pool.
     pub domain: Uuid,
     /// How far it came; the verb defines the steps.
     pub step: String,

@@ -10,6 +10,9 @@
 //!       /domains/<uuid>/definition  record       (+ .prev)
 //!                      /driver-state record      (+ .prev)
 //!                      /nvram.fd    variable store, kept by hostler-firmware
+//!       /pools/<uuid>/definition    record       (+ .prev)
+//!                    /activity      record, of one boot of the machine
+//!                    /volume-<hash> record, of a volume that was made here
 //!       /run/<uuid>/                one directory per running domain, see RunDir
 //!       /journal/<id>               record: an operation under way
 //!       /corrupt/                   damaged records, set aside
@@ -27,10 +30,11 @@ mod journal;
 mod layout;
 mod lock;
 mod owner;
+mod pool;
 mod record;
 mod run;
 
-pub use clock::unix_ms;
+pub use clock::{boot_id, unix_ms};
 pub use definition::{DRIVER_STATE_MAX_BYTES, Definition, NAME_MAX_BYTES};
 pub use disk::{Disk, Draft, RealDisk};
 pub use error::{Kind, StateError};
@@ -42,6 +46,7 @@ pub use journal::{Intent, Journal};
 pub use layout::StateDir;
 pub use lock::RunLock;
 pub use owner::Owner;
+pub use pool::{PoolActivity, PoolDefinition, VolumeRecord};
 pub use record::{PAYLOAD_MAX_BYTES, decode, encode};
 pub use run::{RunDir, RunRecord};
 pub use uuid::Uuid;

@@ -89,7 +89,7 @@ impl StateDir {
     fn sweep(&self) -> Result<(), StateError> {
         self.sweep_temporaries(self.root())?;
         self.sweep_temporaries(&self.root().join("journal"))?;
-        for parent in [self.domains_dir(), self.root().join("run")] {
+        for parent in [self.domains_dir(), self.root().join("pools"), self.root().join("run")] {
             for name in self.names_in(&parent)? {
                 if name.starts_with(REMOVED) {
                     self.files.remove_tree(&parent.join(name), REMOVED_DEPTH)?;
@@ -97,7 +97,10 @@ impl StateDir {
             }
         }
         for uuid in self.uuids_in("domains")? {
-            self.sweep_domain(&self.domain_dir(uuid))?;
+            self.sweep_records(&self.domain_dir(uuid))?;
+        }
+        for uuid in self.uuids_in("pools")? {
+            self.sweep_records(&self.pool_dir(uuid))?;
         }
         for run in self.run_dirs()? {
             // A live shim may be writing right now; what a dead one left is nobody's.
@@ -108,7 +111,7 @@ impl StateDir {
         Ok(())
     }
 
-    fn sweep_domain(&self, directory: &Path) -> Result<(), StateError> {
+    fn sweep_records(&self, directory: &Path) -> Result<(), StateError> {
         if self.sweep_temporaries(directory)? > 0 {
             return Ok(());
         }
@@ -146,7 +149,7 @@ impl Owner {
         Journal::of(self)
     }
 
-    /// Removes the directory of one domain, under `domains` or `run`: a rename takes everything in it at
+    /// Removes the directory of one domain or pool, under `domains`, `pools` or `run`: a rename takes everything in it at
     /// once. What it becomes is never read; should removing that fail, the next owner sweeps it.
     pub(crate) fn remove_at_once(&self, directory: &Path, uuid: Uuid) -> Result<(), StateError> {
         let removed = removed_path(directory.parent().unwrap_or(directory), uuid);

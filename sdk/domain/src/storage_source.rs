@@ -7,13 +7,22 @@ use crate::read::Element;
 use crate::units::Bytes;
 
 mod access;
+mod describe;
+mod fault;
 mod network;
+mod property;
+mod status;
 mod write;
 
 pub use access::{
-    Auth, Encryption, EncryptionEngine, EncryptionSecret, Reservations, SecretReference, Slice,
+    Auth, Cipher, Encryption, EncryptionEngine, EncryptionSecret, InitialVector, Reservations,
+    SecretReference, Slice,
 };
+pub use describe::encode_path;
+pub use fault::{SourceFault, SourceFaultKind};
 pub use network::{Cookie, Host, NetworkSource, Protocol, Transport};
+pub use property::{Properties, Property};
+pub use status::SourceStatus;
 
 keywords! {
     /// Where an iSCSI volume of a pool is reached from.
@@ -49,6 +58,8 @@ pub struct StorageSource {
     pub fd_group: Option<String>,
     /// Largest qcow2 metadata cache.
     pub metadata_cache: Option<Bytes>,
+    /// How it is open in a running domain; only a status document says that.
+    pub status: Option<Box<SourceStatus>>,
     /// What lies below.
     pub backing: Backing,
 }
@@ -150,6 +161,7 @@ impl StorageSource {
             startup_policy: None,
             fd_group: None,
             metadata_cache: None,
+            status: None,
             backing: Backing::Unknown,
         }
     }
@@ -177,7 +189,6 @@ impl StorageSource {
     }
 
     fn read_source(kind: SourceType, source: Element<'_>) -> Result<Self, XmlError> {
-        source.keep("privateData");
         let slices = source.child("slices");
         Ok(Self {
             index: source.number("index")?,
@@ -187,6 +198,7 @@ impl StorageSource {
             reservations: source.maybe("reservations", Reservations::read)?,
             startup_policy: source.keyword("startupPolicy")?,
             fd_group: source.filled("fdgroup"),
+            status: source.maybe("privateData", SourceStatus::read)?.map(Box::new),
             ..Self::new(source.node, read_location(kind, source)?)
         })
     }

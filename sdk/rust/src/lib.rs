@@ -54,6 +54,7 @@ mod launch;
 mod manifest;
 mod monitor;
 mod resources;
+mod show;
 mod value;
 
 pub use bindings::driver::exports::hostler::driver::about::{Description, Guest as About};

@@ -1,5 +1,7 @@
 //! Structured values with handles as leaves, and how they are written flat for the contract.
 
+use hostler_domain::storage_source::{Properties, Property};
+
 use crate::BootFile;
 use crate::bindings::driver::hostler::host::value::{Node, Tree};
 
@@ -161,6 +163,22 @@ impl From<String> for Value {
 impl From<Symbol> for Value {
     fn from(value: Symbol) -> Self {
         Value::Handle(value)
+    }
+}
+impl From<Properties> for Value {
+    fn from(properties: Properties) -> Self {
+        Value::Mapping(properties.into_iter().map(|(name, value)| (name, value.into())).collect())
+    }
+}
+impl From<Property> for Value {
+    fn from(value: Property) -> Self {
+        match value {
+            Property::Boolean(value) => value.into(),
+            Property::Number(number) => number.into(),
+            Property::Text(text) => text.into(),
+            Property::List(items) => Value::Sequence(items.into_iter().map(Value::from).collect()),
+            Property::Group(members) => members.into(),
+        }
     }
 }
 impl From<Vec<Value>> for Value {

@@ -10,6 +10,7 @@ use hostler_grant::{Policy, Tenant};
 use hostler_launch::TemplateSet;
 use hostler_runtime::{DomainContext, Limits, Purpose, Roots, Runtime, RuntimeConfig, StateAccess};
 use hostler_state::{StateDir, Uuid};
+use hostler_storage::Translations;
 
 use crate::figures::median;
 use crate::place::Place;
@@ -113,6 +114,7 @@ fn context(state: &Path) -> Result<DomainContext> {
         purpose: Purpose::Describe,
         state: StateAccess::Reader(Arc::new(StateDir::open_reader(state)?)),
         roots: Roots::of_operator(Vec::new()),
+        volumes: Translations::default(),
         templates: Arc::new(TemplateSet::builtin()?),
         shim: "/nonexistent".into(),
         reset_nvram: false,

@@ -6,6 +6,7 @@
 mod driver;
 mod figures;
 mod footprint;
+mod peer;
 mod place;
 mod qmp;
 mod start;
@@ -24,7 +25,8 @@ usage: cargo xtask bench [NAME] [--rounds N]
   start       hostler start beside the same command line run bare, and beside virsh start
   driver      loading a driver, cold and cached; one call in an instance of its own
   footprint   sizes of components and programs, peak memory of the command line
-  storage     resolving a chain beside qemu-img and beside bare reads
+  storage     resolving a chain beside qemu-img and beside bare reads; listing a pool beside libvirt;
+              making a volume beside qemu-img
   all         everything (the default)
 ";
 

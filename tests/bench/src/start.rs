@@ -2,12 +2,11 @@
 
 mod bare;
 mod domain;
-mod peer;
 
 use crate::figures::{Series, table};
+use crate::peer::Peer;
 use crate::place::{Place, output};
 use anyhow::{Context, Result};
-use peer::Peer;
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -18,7 +17,10 @@ pub(crate) fn run(place: &Place, rounds: usize) -> Result<()> {
     fs::write(&file, &xml).context("cannot write the domain")?;
     output(place.hostler(&["define"]).arg(&file)).context("hostler define")?;
     let argv = bare::command_line(place)?;
-    let mut peer = Peer::begin(place.work(), &file)?;
+    let mut peer = Peer::begin(place.work())?;
+    if let Some(peer) = &mut peer {
+        peer.ask(&format!("define {}", file.display()))?;
+    }
     let mut bare = Vec::new();
     let mut ours = Vec::new();
     let mut theirs = Vec::new();
@@ -27,7 +29,7 @@ pub(crate) fn run(place: &Place, rounds: usize) -> Result<()> {
         let counted = round > 0;
         let limit = bare::start_once(&argv, place.work())?;
         let hostler = hostler_once(place)?;
-        let virsh = peer.as_mut().map(Peer::start_once).transpose()?;
+        let virsh = peer.as_mut().map(virsh_once).transpose()?;
         if counted {
             bare.push(limit);
             ours.push(hostler);
@@ -54,5 +56,12 @@ fn hostler_once(place: &Place) -> Result<Duration> {
     output(&mut place.hostler(&["start", domain::NAME])).context("hostler start")?;
     let took = began.elapsed();
     output(&mut place.hostler(&["destroy", domain::NAME])).context("hostler destroy")?;
+    Ok(took)
+}
+
+/// `virsh start` as a user runs it.
+fn virsh_once(peer: &mut Peer) -> Result<Duration> {
+    let took = peer.ask(&format!("start {}", domain::NAME))?;
+    peer.ask(&format!("destroy {}", domain::NAME))?;
     Ok(took)
 }

@@ -1,6 +1,8 @@
-//! Storage chains: resolving one, beside `qemu-img info --backing-chain` and beside bare reads of the headers.
+//! Storage: chains beside `qemu-img info --backing-chain` and bare reads; pools beside libvirt; volumes beside qemu-img.
 
 mod chain;
+mod pool;
+mod volume;
 
 use anyhow::Result;
 
@@ -32,7 +34,8 @@ pub(crate) fn run(place: &Place, rounds: usize) -> Result<()> {
             row(what, depth, &figures, &beside);
         }
     }
-    Ok(())
+    pool::run(place, rounds)?;
+    volume::run(place, rounds)
 }
 
 /// One line: the figures, and their ratio to the limit, pair by pair.

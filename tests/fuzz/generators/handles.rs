@@ -36,7 +36,7 @@ pub fn all() -> Vec<(Handle, Shown)> {
 }
 
 fn file(role: Role, path: &str) -> (Handle, Shown) {
-    let handle = Handle::Descriptor { fd: None, writable: false, role, path: PathBuf::from(path) };
+    let handle = Handle::Descriptor { fd: None, writable: false, role, format: "raw", path: PathBuf::from(path) };
     (handle, Shown::Text(path.to_owned()))
 }
 

@@ -9,5 +9,7 @@ pub mod opener;
 pub mod qmp;
 pub mod reference;
 pub mod shown;
+pub mod source;
+pub mod storage_xml;
 pub mod store;
 pub mod xml;

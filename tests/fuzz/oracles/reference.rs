@@ -49,7 +49,7 @@ fn usable(text: &str, reference: &Reference) {
     assert!(!name.ends_with('/'), "a directory is taken for a file");
 }
 
-fn safe(shown: &str) {
+pub(super) fn safe(shown: &str) {
     let overrides = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     assert!(!shown.chars().any(|c| c.is_control() || overrides(c)), "{shown:?}");
     assert!(shown.chars().count() <= SHOWN_MAX, "{} characters are shown", shown.chars().count());

@@ -11,6 +11,8 @@ mod corpus;
 mod demo;
 mod fuzz;
 mod guest;
+mod qemu;
+mod samples;
 mod setup;
 mod shell;
 mod test;

@@ -7,7 +7,7 @@ use hostler_sdk::{Error, ProblemExt, Value};
 
 use super::builder::{Builder, set_some};
 use super::{comparison, disk_device};
-use crate::blockdev::{Chain, Node, has_nodes};
+use crate::blockdev::{Chain, Names, Node, Object, has_nodes};
 
 /// All disks.
 pub(super) fn disks(builder: &mut Builder<'_>) -> Result<(), Error> {
@@ -59,17 +59,51 @@ fn chain(builder: &mut Builder<'_>, disk: &Disk) -> Result<Option<String>, Error
         let what = format!("'{target}' has an image that the host did not resolve");
         return Err(builder.at(disk.node, "qemu.chain-missing", &what).conflict());
     };
-    let chain = Chain { disk, layers, number: *number, comparison: builder.inputs.facts.comparison };
+    let comparison = builder.inputs.facts.comparison;
+    let chain = Chain { disk, layers, names: Names::Numbered(*number), comparison };
     for node in chain.nodes()? {
         match node {
             Node::Block(node) => builder.option("blockdev", node),
-            Node::Secret(id) => comparison::secret(builder, &id, disk.node)?,
+            Node::Object(object) => self::object(builder, object, disk)?,
         }
     }
-    Ok(Some(chain.top()))
+    chain.top().map(Some)
 }
 
-/// What a disk can ask for and nobody here can do. Limits on I/O are set through the monitor.
+fn object(builder: &mut Builder<'_>, object: Object, disk: &Disk) -> Result<(), Error> {
+    match object {
+        Object::Secret { id, .. } => comparison::secret(builder, &id, disk.node),
+        Object::Certificates { id, key, protocol } => {
+            comparison::certificates(builder, &id, key.as_deref(), protocol, disk)
+        }
+        // The one that is started with the domain was added once, for all disks.
+        Object::Reservations { socket: None, .. } => Ok(()),
+        Object::Reservations { id, socket: Some(path) } => {
+            comparison::reservations(builder, &id, path);
+            Ok(())
+        }
+        Object::Limits(group) => limits(builder, group, disk),
+    }
+}
+
+/// Disks that share limits share one object.
+fn limits(builder: &mut Builder<'_>, group: Value, disk: &Disk) -> Result<(), Error> {
+    let named = |value: &Value| value.get("id") == group.get("id");
+    let mut objects = builder.launch.options.iter().filter_map(|(_, value)| value.as_ref());
+    match objects.find(|value| value.get("qom-type").is_some() && named(value)) {
+        None => builder.option("object", group),
+        Some(known) if *known == group => {}
+        Some(_) => {
+            return Err(builder
+                .at(disk.node, "qemu.iotune-group", "has other <iotune> limits than a disk of the same group")
+                .hint("give all disks of a <group_name> the same limits")
+                .invalid());
+        }
+    }
+    Ok(())
+}
+
+/// What a disk can ask for and nobody here can do.
 fn refuse(builder: &Builder<'_>, disk: &Disk) -> Result<(), Error> {
     if builder.inputs.facts.comparison {
         return Ok(());
@@ -80,8 +114,6 @@ fn refuse(builder: &Builder<'_>, disk: &Disk) -> Result<(), Error> {
         "has a <mirror>, which only a running domain has"
     } else if disk.source.reservations.is_some() {
         "asks for persistent <reservations>, which need a helper that this host does not run"
-    } else if disk.iotune.is_some() {
-        "has <iotune> limits, which this driver does not set yet"
     } else {
         return Ok(());
     };

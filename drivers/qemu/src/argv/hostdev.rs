@@ -4,11 +4,12 @@ use hostler_sdk::domain::address::{Address, PciAddress};
 use hostler_sdk::domain::controller::ControllerType;
 use hostler_sdk::domain::hostdev::{GuestReset, Hostdev, HostdevSource, UsbSource};
 use hostler_sdk::domain::interface::InterfaceSource;
+use hostler_sdk::domain::storage_source::{NetworkSource, Protocol};
 use hostler_sdk::{Error, Value};
 
 use super::builder::{Builder, set_some};
 use super::{comparison, virtio};
-use crate::blockdev;
+use crate::blockdev::{self, Openers};
 use crate::machine::UNNAMED_SCSI_MODEL;
 
 /// The descriptor of the host's SCSI target in a comparison.
@@ -109,7 +110,12 @@ fn scsi(builder: &mut Builder<'_>, hostdev: &Hostdev, alias: &str) -> Result<Val
             if auth.is_some() {
                 comparison::secret(builder, &secret, hostdev.node)?;
             }
-            blockdev::iscsi(Some(name), hosts, initiator_iqn.as_deref(), auth.as_ref(), Some(&secret))?
+            let mut target = NetworkSource::new(Protocol::Iscsi);
+            target.name = Some(name.clone());
+            target.hosts.clone_from(hosts);
+            target.initiator_iqn.clone_from(initiator_iqn);
+            let openers = Openers { auth: auth.as_ref(), secret: Some(&secret), ..Openers::default() };
+            blockdev::server_properties(&target, &openers)?
         }
         _ => Value::mapping().with("driver", "host_device").with("filename", comparison::scsi_generic_path()),
     };

@@ -88,6 +88,7 @@ const STEPS: &[Step] = &[
     passthrough::compatibility,
     identity::stopped,
     comparison::master_key,
+    comparison::own_reservations,
     firmware::flash,
     machine::machine,
     machine::accelerator,

@@ -2,8 +2,8 @@
 
 use hostler_sdk::{Error, Symbol, Value};
 
-use super::Options;
 use super::format::{Backing, Format};
+use super::options::Options;
 use crate::chains::FirmwareFacts;
 
 /// The nodes of both flash devices, each below the one that uses it.
@@ -54,7 +54,7 @@ fn flash(unit: u8, properties: Value, format: &str, read_only: bool) -> Result<V
         file: storage,
         data_file: None,
         backing: Backing::Nothing,
-        key: None,
+        keys: &[],
     };
     Ok(vec![protocol, format.node(&format_name(unit))?])
 }

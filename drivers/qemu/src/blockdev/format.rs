@@ -1,9 +1,10 @@
 //! Format nodes: how the bytes of an image are read.
 
-use hostler_sdk::domain::storage_source::{EncryptionEngine, StorageSource};
+use hostler_sdk::domain::storage_source::StorageSource;
 use hostler_sdk::{Error, Layer, ProblemExt, Value, problem};
 
-use super::Options;
+use super::objects::by_client;
+use super::options::Options;
 
 /// What lies below a format node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +35,8 @@ pub(crate) struct Format<'a> {
     pub(crate) data_file: Option<String>,
     /// What lies below.
     pub(crate) backing: Backing,
-    /// The id of the object that holds the key.
-    pub(crate) key: Option<String>,
+    /// The ids of the objects that hold the keys; QEMU's own formats have one.
+    pub(crate) keys: &'a [String],
 }
 
 /// QEMU's driver for an image format, and whether it can have something below.
@@ -57,10 +58,14 @@ fn driver(format: &str) -> Option<(&'static str, bool)> {
     })
 }
 
-/// Whether images of this format can have something below.
-#[cfg(test)]
-pub(crate) fn can_have_backing(format: &str) -> bool {
-    driver(format).is_some_and(|(_, backing)| backing)
+/// Whether QEMU reads images of this format; LUKS is read below raw bytes.
+pub(crate) fn is_readable(format: &str) -> bool {
+    format == "luks" || driver(format).is_some()
+}
+
+/// Whether QEMU reads images of this format and they cannot have anything below.
+pub(crate) fn names_nothing(format: &str) -> bool {
+    driver(format).is_some_and(|(_, capable)| !capable)
 }
 
 impl Format<'_> {
@@ -88,9 +93,10 @@ impl Format<'_> {
 
     fn describe(&self, driver: &str, node: &mut Value) {
         let encrypted = self.qemu_encryption();
+        let key = self.keys.first().map(String::as_str);
         if driver == "raw" && encrypted.is_some() {
             node.set("driver", "luks");
-            set_some(node, "key-secret", self.key.as_deref());
+            set_some(node, "key-secret", key);
             return;
         }
         node.set("driver", driver);
@@ -100,19 +106,18 @@ impl Format<'_> {
         }
         if let Some(format) = encrypted {
             let format = if format == "luks" { "luks" } else { "aes" };
-            node.set(
-                "encrypt",
-                Value::mapping().with("format", format).with_some("key-secret", self.key.as_deref()),
-            );
+            node.set("encrypt", Value::mapping().with("format", format).with_some("key-secret", key));
         }
         let cache = self.source.and_then(|source| source.metadata_cache).filter(|_| driver == "qcow2");
         set_some(node, "cache-size", cache.map(|size| size.0));
+        let unref = self.options.discard_no_unref().filter(|_| self.active && driver == "qcow2");
+        set_some(node, "discard-no-unref", unref);
         set_some(node, "data-file", self.data_file.as_deref());
     }
 
     fn qemu_encryption(&self) -> Option<&str> {
-        let encryption = self.source?.encryption.as_ref()?;
-        (encryption.engine != Some(EncryptionEngine::Librbd)).then_some(encryption.format.as_str())
+        let source = self.source.filter(|source| !by_client(source))?;
+        source.encryption.as_ref().map(|encryption| encryption.format.as_str())
     }
 
     /// S0: where a format can have something below, the node says what.
@@ -157,7 +162,7 @@ mod tests {
             file: "below".to_owned(),
             data_file: None,
             backing,
-            key: None,
+            keys: &[],
         }
     }
 
@@ -181,7 +186,7 @@ mod tests {
             let said = node.get("backing");
             assert_eq!(
                 said,
-                can_have_backing(name).then_some(&Value::Null),
+                (!names_nothing(name)).then_some(&Value::Null),
                 "{name}: QEMU refuses it elsewhere"
             );
         }

@@ -5,17 +5,30 @@
 //! protocol nodes open read-only until something needs more (`auto-read-only`), and it is the format
 //! node that says `read-only`; so a block job can reopen a layer for writing and back.
 
+//!
+//! Nothing here is done: a list of nodes is plain data with handles as leaves. So tools can hold it against
+//! records, and it is public for them only.
+
 mod chain;
+mod create;
+mod filters;
 mod flash;
 mod format;
-mod network;
+mod names;
+mod objects;
+mod open;
 mod options;
 mod order;
 mod protocol;
-mod secrets;
 
-pub(crate) use chain::{Chain, Node};
+pub use crate::chains::declared;
+pub use chain::{Chain, Node};
+pub use create::{Creation, Layout, Reference, Version};
 pub(crate) use flash::{FlashImages, flash_nodes, format_name as flash_format_name};
-pub(crate) use network::{iscsi, properties as network_properties};
-pub(crate) use options::{Options, write_cache};
+pub(crate) use format::{is_readable, names_nothing};
+pub(crate) use names::OWN_RESERVATIONS;
+pub use names::{LONGEST_NODE_NAME, LayerNames, Names};
+pub use objects::{Object, Purpose};
+pub(crate) use open::{Openers, properties as server_properties};
+pub(crate) use options::write_cache;
 pub(crate) use order::{first_numbers, has_nodes, in_order};

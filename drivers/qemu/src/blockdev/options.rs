@@ -10,6 +10,7 @@ pub(crate) struct Options {
     discard: Option<Discard>,
     detect_zeroes: Option<DetectZeroes>,
     io: Option<IoMode>,
+    discard_no_unref: Option<bool>,
 }
 
 impl Options {
@@ -21,6 +22,7 @@ impl Options {
             discard: driver.discard.filter(|discard| *discard != Discard::Default),
             detect_zeroes: driver.detect_zeroes.filter(|zeroes| *zeroes != DetectZeroes::Default),
             io: driver.io.filter(|io| *io != IoMode::Default),
+            discard_no_unref: driver.discard_no_unref.filter(|keeps| *keeps),
         }
     }
 
@@ -42,6 +44,12 @@ impl Options {
             DetectZeroes::Unmap if self.discard != Some(Discard::Unmap) => Some(DetectZeroes::On.as_str()),
             other => Some(other.as_str()),
         }
+    }
+
+    /// Whether discarded clusters stay allocated in a qcow2 image; said only where they do, for QEMU before 8.1 does not
+    /// know the word.
+    pub(crate) fn discard_no_unref(self) -> Option<bool> {
+        self.discard_no_unref
     }
 
     /// How a file's requests reach the host.

@@ -29,8 +29,7 @@ pub(crate) fn has_nodes(disk: &Disk) -> bool {
 /// Whether a disk could have nodes, and so keeps a number for them: not one that another process serves,
 /// and not a memory card.
 fn has_number(disk: &Disk) -> bool {
-    disk.bus != DiskBus::Sd
-        && !matches!(disk.source.location, Location::VhostUser { .. } | Location::VhostVdpa(_))
+    disk.bus != DiskBus::Sd && !matches!(disk.source.location, Location::VhostUser { .. })
 }
 
 /// The number of each disk's active layer. Numbers grow from the last disk to the first and, within

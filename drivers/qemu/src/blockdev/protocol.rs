@@ -1,9 +1,12 @@
 //! Protocol nodes: where the bytes of an image come from.
 
-use hostler_sdk::domain::storage_source::{EncryptionEngine, Location, StorageSource};
+use hostler_sdk::domain::storage_source::{Location, NetworkSource, StorageSource};
 use hostler_sdk::{Error, Layer, ProblemExt, Symbol, Value, problem};
 
-use super::{Options, network};
+use super::names::LayerNames;
+use super::objects::{Needed, by_client};
+use super::open::{self, Openers};
+use super::options::Options;
 use crate::argv::comparison;
 
 /// One layer, and all that decides about its protocol node.
@@ -18,10 +21,8 @@ pub(crate) struct Protocol<'a> {
     pub(crate) source: Option<&'a StorageSource>,
     /// What the disk asks of its nodes.
     pub(crate) options: Options,
-    /// The id of the object that holds the password, for sources that need one.
-    pub(crate) secret: Option<String>,
-    /// The id of the object that holds the content's key.
-    pub(crate) key: Option<String>,
+    /// What its nodes and objects are called.
+    pub(crate) names: &'a LayerNames,
     /// Whether this is only compared.
     pub(crate) comparison: bool,
     /// Whether the drive is a floppy drive.
@@ -33,26 +34,24 @@ impl Protocol<'_> {
     ///
     /// # Errors
     /// A kind of layer, or a source, that this driver cannot describe.
-    pub(crate) fn properties(&self) -> Result<Value, Error> {
+    fn properties(&self) -> Result<Value, Error> {
         let location = self.source.map(|source| &source.location);
         match (self.layer.kind.as_str(), location) {
-            (_, Some(Location::Network(source))) => {
-                let auth = self.source.and_then(|source| source.auth.as_ref());
-                let node = network::properties(source, auth, self.secret.as_deref())?;
-                Ok(node.with_some("encrypt", self.client_encryption()))
-            }
+            (_, Some(Location::Network(source))) => self.server(source),
             (_, Some(Location::Volume { volume, mode, .. })) if self.comparison => {
                 Ok(comparison::volume(volume, *mode))
             }
-            (_, Some(Location::Nvme { address, namespace, .. })) => Ok(Value::mapping()
-                .with("driver", "nvme")
-                .with("device", address.to_string())
-                .with("namespace", *namespace)),
-            (_, Some(Location::Dir(path))) => Ok(Value::mapping()
+            (_, Some(location @ Location::Nvme { .. })) => {
+                location.describe().map(Value::from).map_err(|fault| open::refused(&fault))
+            }
+            ("dir", _) => Ok(Value::mapping()
                 .with("driver", "vvfat")
-                .with("dir", path.as_str())
+                .with("dir", self.image())
                 .with("floppy", self.floppy)
                 .with("rw", !self.layer.read_only)),
+            ("vhostvdpa", _) => {
+                Ok(Value::mapping().with("driver", "virtio-blk-vhost-vdpa").with("path", self.image()))
+            }
             ("file", _) => Ok(self.file("file")),
             ("block", location) => Ok(self.file(match location {
                 Some(Location::Block(path)) if self.comparison && comparison::is_cdrom_drive(path) => {
@@ -67,37 +66,49 @@ impl Protocol<'_> {
                     self.index, self.disk
                 ),
             )
+            .hint("use an image in a file or on a block device")
             .detail("disk", self.disk)
             .unsupported()),
         }
     }
 
-    /// How the server's client decrypts, where it does and not QEMU.
-    fn client_encryption(&self) -> Option<Value> {
-        let encryption = self.source?.encryption.as_ref()?;
-        let by_client = encryption.engine == Some(EncryptionEngine::Librbd);
-        by_client.then(|| {
-            Value::mapping()
-                .with("format", encryption.format.as_str())
-                .with_some("key-secret", self.key.as_deref())
-        })
+    fn server(&self, network: &NetworkSource) -> Result<Value, Error> {
+        let keys = Needed::of(self.source, self.names).content_keys();
+        let encryption = self.source.filter(|source| by_client(source));
+        let encryption = encryption.and_then(|source| source.encryption.as_ref());
+        open::properties(
+            network,
+            &Openers {
+                auth: self.source.and_then(|source| source.auth.as_ref()),
+                secret: Some(&self.names.server_secret),
+                cookies: (!network.cookies.is_empty()).then_some(&self.names.cookie_secret),
+                certificates: (network.tls == Some(true)).then_some(&self.names.certificates),
+                encryption: encryption.map(|encryption| (encryption, keys.as_slice())),
+            },
+        )
+    }
+
+    /// What stands for the image wherever a node must name it.
+    fn image(&self) -> Symbol {
+        Symbol::Image { disk: self.disk.to_owned(), layer: self.index }
     }
 
     fn file(&self, driver: &str) -> Value {
         Value::mapping()
             .with("driver", driver)
-            .with("filename", Symbol::Image { disk: self.disk.to_owned(), layer: self.index })
+            .with("filename", self.image())
             .with_some("aio", self.options.aio())
+            .with_some("pr-manager", Needed::of(self.source, self.names).reservations_id())
     }
 
     /// The whole node. S1: it opens read-only until something needs more.
     ///
     /// # Errors
     /// As [`Protocol::properties`].
-    pub(crate) fn node(&self, name: &str) -> Result<Value, Error> {
+    pub(crate) fn node(&self) -> Result<Value, Error> {
         Ok(self
             .properties()?
-            .with("node-name", name)
+            .with("node-name", self.names.storage.as_str())
             .with_some("cache", self.options.cache())
             .with("auto-read-only", true)
             .with("discard", "unmap"))

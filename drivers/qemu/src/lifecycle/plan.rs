@@ -10,6 +10,7 @@ use crate::blockdev::{has_nodes, in_order};
 use crate::chains::{Chains, FirmwareFacts, declared};
 use crate::complete;
 use crate::facts::Facts;
+use crate::storage_rules;
 
 /// A launch, and what it was made from.
 pub(super) struct Plan {
@@ -40,6 +41,7 @@ pub(super) fn document(domain: &Domain, facts: &Facts) -> Result<Completed, Erro
     };
     let written = Document::parse(&domain.config())?;
     refuse::refuse(&written)?;
+    storage_rules::refuse(&written, facts.comparison)?;
     if !facts.comparison {
         refuse_silent::refuse(&written)?;
     }

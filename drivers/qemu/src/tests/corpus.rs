@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::Case;
-use super::render::{arguments, quoted};
+use super::render::arguments;
 use crate::facts::Facts;
+use hostler_sdk::Value;
 
 /// One set of recorded command lines, and what we reach on it. Raise a floor when there is more; it
 /// never falls.
@@ -33,7 +34,10 @@ fn write_all(corpus: &Path, actual: &Path) -> Vec<(String, String)> {
         match Case::of(&xml, &facts) {
             Ok(case) => {
                 let arguments = arguments(&case.launch, &case.domain);
-                let text: Vec<_> = arguments.iter().map(|argument| quoted(argument)).collect();
+                let text: Vec<_> = arguments
+                    .iter()
+                    .map(|argument| Value::from(argument.as_str()).to_json(&|_| String::new()))
+                    .collect();
                 fs::write(actual.join(format!("{name}.json")), format!("[{}]", text.join(","))).unwrap();
             }
             Err(error) => failed.push((name, format!("{error:?}"))),

@@ -1,6 +1,7 @@
 //! Whole command lines: against the recorded corpus, and against goldens of our own.
 
 mod corpus;
+mod disks;
 mod golden;
 mod render;
 

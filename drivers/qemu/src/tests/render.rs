@@ -40,7 +40,7 @@ pub(super) fn arguments(launch: &Launch, domain: &Domain) -> Vec<String> {
 
 fn written(name: &str, value: &Value, domain: &Domain) -> String {
     match value {
-        Value::Mapping(_) if JSON.contains(&name) => json(value, domain),
+        Value::Mapping(_) if JSON.contains(&name) => value.to_json(&|symbol| path(symbol, domain)),
         Value::Mapping(entries) => keyed(name, entries, domain),
         scalar => text(scalar, domain),
     }
@@ -72,41 +72,6 @@ fn text(value: &Value, domain: &Domain) -> String {
         Value::Handle(symbol) => path(symbol, domain),
         Value::Null | Value::Sequence(_) | Value::Mapping(_) => String::new(),
     }
-}
-
-fn json(value: &Value, domain: &Domain) -> String {
-    match value {
-        Value::Null => "null".to_owned(),
-        Value::Boolean(on) => on.to_string(),
-        Value::Integer(number) => number.to_string(),
-        Value::Text(text) => quoted(text),
-        Value::Handle(symbol) => quoted(&path(symbol, domain)),
-        Value::Sequence(items) => {
-            let items: Vec<_> = items.iter().map(|item| json(item, domain)).collect();
-            format!("[{}]", items.join(","))
-        }
-        Value::Mapping(entries) => {
-            let entries: Vec<_> = entries
-                .iter()
-                .map(|(key, value)| format!("{}:{}", quoted(key), json(value, domain)))
-                .collect();
-            format!("{{{}}}", entries.join(","))
-        }
-    }
-}
-
-/// A JSON string.
-pub(super) fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => quoted.extend(['\\', letter]),
-            letter if letter.is_control() => quoted.push_str(&format!("\\u{:04x}", u32::from(letter))),
-            letter => quoted.push(letter),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 /// What a handle stands for, as the document has it.

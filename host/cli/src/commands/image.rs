@@ -1,16 +1,30 @@
-//! `hostler image`: disk images, looked at without a domain.
+//! `hostler image`: disk images, without a domain.
+
+mod chain;
+mod check;
+mod convert;
+mod create;
+mod inspect;
+mod probe;
+mod rebase;
+mod resize;
+mod tree;
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use hostler_domains::ImageWritten;
 use serde_json::json;
 
 use super::view;
 use crate::failure::Stop;
-use crate::output::{Block, Reply};
+use crate::output::{Block, Reply, quantity};
 use crate::session::Session;
 
-/// Look at disk images
+/// Look at disk images, and make and change them
+///
+/// The rules are those of a start: formats are said, never guessed, and an image names only what it may. Images of a
+/// pool are better made with 'hostler vol', which remembers their formats.
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 pub(crate) struct Image {
@@ -20,17 +34,23 @@ pub(crate) struct Image {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Show the chain of an image: each layer, its format and what lies below
-    Chain(Chain),
+    Chain(chain::Chain),
+    Check(check::Check),
+    Inspect(inspect::Inspect),
+    Probe(probe::Probe),
+    Create(create::Create),
+    Resize(resize::Resize),
+    Convert(convert::Convert),
+    Rebase(rebase::Rebase),
 }
 
-/// The image whose chain is shown.
+/// An image that is only looked at.
 #[derive(Debug, Args)]
-struct Chain {
-    /// The image: the active layer of the chain
+struct Looked {
+    /// The image
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Format of the image itself; read from its header if not given, which a start never does
+    /// Format of the image itself; told by its content if not given, which a start never does
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
 }
@@ -40,18 +60,25 @@ impl Image {
     pub(crate) fn run(self, session: &Session) -> Result<Reply, Stop> {
         match self.what {
             What::Chain(chain) => chain.run(session),
+            What::Check(check) => check.run(session),
+            What::Inspect(inspect) => inspect.run(session),
+            What::Probe(probe) => probe.run(),
+            What::Create(create) => create.run(session),
+            What::Resize(resize) => resize.run(session),
+            What::Convert(convert) => convert.run(session),
+            What::Rebase(rebase) => rebase.run(session),
         }
     }
 }
 
-impl Chain {
-    fn run(self, session: &Session) -> Result<Reply, Stop> {
-        let chain = session.block_on(async {
-            let host = session.reader().await?;
-            Ok(host.image_chain(&self.file, self.format.as_deref()).await?)
-        });
-        let chain = chain.map_err(|stop| stop.about("image", self.file.display()))?;
-        let json = json!({"layers": view::to_json(&chain.layers)?});
-        Ok(Reply::data(json, vec![Block::Table(view::layers(&chain.layers))]))
-    }
+/// The reply of a command that wrote one image.
+fn written(image: &ImageWritten, done: &str) -> Result<Reply, Stop> {
+    let below = image.backing.as_ref().map(|name| format!(", stands on {name}")).unwrap_or_default();
+    let line = format!(
+        "image '{}' {done} ({}, {}{below})",
+        image.path.display(),
+        image.format,
+        quantity::size(image.virtual_size)
+    );
+    Ok(Reply::confirmation(json!({"image": view::to_json(image)?}), vec![Block::Line(line)]))
 }

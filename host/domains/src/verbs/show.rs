@@ -20,6 +20,7 @@ impl Host {
         let summary = self.summarise(&definition).await?;
         let domain = Domain::parse(&self.shown_xml(&definition))?;
         let roots = Roots::of_operator(self.config.image_roots.clone());
+        let volumes = self.current_volumes(&definition).unwrap_or_default();
         let disks = domain
             .devices
             .disks
@@ -27,7 +28,7 @@ impl Host {
             .map(|disk| DiskSummary {
                 target: disk.target.to_string(),
                 device: disk.device.as_str().to_owned(),
-                chain: chain::of_disk(disk, &roots)
+                chain: chain::of_disk(disk, &roots, &volumes)
                     .map(|chain| chain.layers)
                     .map_err(|error| error.to_string()),
             })

@@ -69,7 +69,7 @@ impl Host {
         driver.start(&context, &facts).await?;
         Ok(Started {
             summary: self.summarise(definition).await?,
-            chains: chain::of_domain(&Domain::parse(&definition.xml)?, &context.roots),
+            chains: chain::of_domain(&Domain::parse(&definition.xml)?, &context.roots, &context.volumes),
             driver: drivers::summary(&driver).await?,
         })
     }

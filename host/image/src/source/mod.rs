@@ -14,7 +14,7 @@ mod write;
 pub use json::Json;
 pub use model::{BackingSource, SshOptions};
 pub use properties::target_properties;
-pub use write::{WriteFault, reference_text};
+pub use write::reference_text;
 
 use hostler_domain::storage_source::Location;
 

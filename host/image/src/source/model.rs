@@ -11,6 +11,8 @@ pub struct BackingSource {
     pub slice: Option<Slice>,
     /// What only an ssh reference says.
     pub ssh: SshOptions,
+    /// Whether a directory is shown as a floppy, and not as a hard disk.
+    pub floppy: bool,
 }
 
 /// What a reference to an ssh server says that a document cannot.
@@ -26,14 +28,26 @@ impl BackingSource {
     /// A location and nothing else.
     #[must_use]
     pub fn new(location: Location) -> Self {
-        Self { location, slice: None, ssh: SshOptions::default() }
+        Self { location, slice: None, ssh: SshOptions::default(), floppy: false }
     }
 
     pub(super) fn network(source: NetworkSource) -> Self {
         Self::new(Location::Network(Box::new(source)))
     }
 
-    /// The `<source>` element that declares it, children on their own lines.
+    /// The same source without what may be a secret in it: cookies, and the query of a URL.
+    #[must_use]
+    pub fn without_secrets(&self) -> Self {
+        let mut shown = self.clone();
+        if let Location::Network(source) = &mut shown.location {
+            source.cookies.clear();
+            source.query = None;
+        }
+        shown
+    }
+
+    /// The `<source>` element that declares it, children on their own lines. Its cookies and its query are in it: for
+    /// whoever only shows it, see [`BackingSource::without_secrets`].
     #[must_use]
     pub fn to_xml(&self) -> String {
         self.location.to_element(self.slice.as_ref()).to_xml()

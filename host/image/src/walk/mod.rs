@@ -88,6 +88,11 @@ impl<F> Walk<F> {
         &self.layers
     }
 
+    /// The layers that are known so far, when the walk ended in a refusal.
+    pub(crate) fn into_layers(self) -> Vec<Layer<F>> {
+        self.layers
+    }
+
     /// Goes as far as is possible without the caller.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use crate::policy::ReferencePolicy;
 use crate::reference::Unsupported;
 use crate::repair::{check_command, rebase_command};
 use crate::request::{ChainRequest, DeclaredLayer};
+use crate::source::{Profile, SourceReading, read_source};
 
 /// Stands in a command for a path that only the operator knows.
 const NEW_PATH: &str = "NEW_PATH";
@@ -80,11 +81,48 @@ pub(super) fn no_data_file(naming: &Naming<'_>, path: &ImagePath) -> ImageError 
     naming.blame(ImageError::new(ErrorKind::InvalidRequest, message).hint("remove the <dataStore> element"))
 }
 
-pub(super) fn unsupported_reference(naming: &Naming<'_>, why: &Unsupported, shown: String) -> ImageError {
+pub(super) fn unsupported_reference(
+    naming: &Naming<'_>,
+    why: &Unsupported,
+    name: &str,
+    shown: String,
+    wanted: &Wanted,
+) -> ImageError {
     let message = format!("the reference {}", why.explanation());
-    naming
-        .blame(ImageError::new(ErrorKind::ReferenceUnsupported, message).about(shown))
-        .hint("declare the source, with its secret if it needs one, in <backingStore> of the domain")
+    let error = naming.blame(ImageError::new(ErrorKind::ReferenceUnsupported, message).about(shown));
+    let error = match declaration(name, wanted) {
+        Some(xml) => error.hint(format!("what it describes is, in a document: {xml}")),
+        None => error,
+    };
+    let remedy = "this version opens files and block devices only; copy the source into one, and record that";
+    match wanted {
+        Wanted::Layer { format, .. } => {
+            error.hint_command(remedy, rebase_command(naming.path.as_path(), NEW_PATH, *format))
+        }
+        Wanted::DataFile | Wanted::Advice { .. } => error.hint(remedy),
+    }
+}
+
+/// The element that declares what `name` describes, on one line and without its secrets.
+fn declaration(name: &str, wanted: &Wanted) -> Option<String> {
+    let (source, secret) = match read_source(name, Profile::Strict) {
+        SourceReading::Usable(source) => (source, false),
+        SourceReading::WithUnsupported { source, .. } => (source, true),
+        SourceReading::Malformed { .. } => return None,
+    };
+    let element = if matches!(wanted, Wanted::DataFile) { "dataStore" } else { "backingStore" };
+    let format = match wanted {
+        Wanted::Layer { format, .. } => format.xml_name(),
+        Wanted::DataFile => Format::Raw.xml_name(),
+        Wanted::Advice { .. } => "…",
+    };
+    let body: String = source.without_secrets().to_xml().lines().map(str::trim).collect();
+    let secret =
+        if secret { "; what it carries beside that belongs in a <secret> and its <auth>" } else { "" };
+    Some(format!(
+        "<{element} type='{}'><format type='{format}'/>{body}</{element}>{secret}",
+        source.location.type_name()
+    ))
 }
 
 pub(super) fn malformed_reference(naming: &Naming<'_>, why: &str, shown: String) -> ImageError {

@@ -96,7 +96,7 @@ impl Target {
         let reference = match parse_reference(name) {
             Parsed::Usable(reference) => reference,
             Parsed::Unsupported { why, redacted } => {
-                return Err(refusals::unsupported_reference(naming, &why, redacted));
+                return Err(refusals::unsupported_reference(naming, &why, name, redacted, &wanted));
             }
             Parsed::Malformed { why, redacted } => {
                 return Err(refusals::malformed_reference(naming, &why, redacted));

@@ -6,7 +6,7 @@ use super::*;
 use crate::chain::FormatOrigin;
 use crate::error::ErrorKind;
 use crate::location::ImagePath;
-use crate::opener::{Opener, resolve_chain};
+use crate::opener::{Opener, explore_chain, resolve_chain};
 use crate::policy::ReferencePolicy;
 use crate::request::{DeclaredLayer, Limits};
 use crate::sample::Sample;
@@ -121,6 +121,22 @@ fn references_with_a_protocol_are_refused_without_their_secrets() {
     let error = memory.resolve(request("/d/top")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ReferenceUnsupported);
     assert!(!error.to_string().contains("hunter2") && error.to_string().contains("https://h/x"), "{error}");
+    let hint = &error.hints()[0].text;
+    assert!(
+        !hint.contains("hunter2") && hint.contains("<backingStore type='network'><format type='raw'/>"),
+        "{hint}"
+    );
+    assert!(hint.contains("<host name='h'") && hint.contains("<secret>"), "{hint}");
+    let command = error.hints()[1].command.as_deref();
+    assert_eq!(command, Some("qemu-img rebase -u -F raw -b NEW_PATH /d/top"));
+    for text in [
+        r#"json:{"driver":"https","url":"https://h/x","cookie":"session=hunter2"}"#,
+        "https://h/x?token=hunter2",
+    ] {
+        let mut memory = Memory::default().with("/d/top", overlay(text, "raw"));
+        let error = memory.resolve(request("/d/top")).unwrap_err();
+        assert!(!format!("{error} {:?}", error.hints()).contains("hunter2"), "{:?}", error.hints());
+    }
     let mut memory =
         Memory::default().with("/d/top", overlay("json:{\"file.filename\":\"/etc/shadow\"}", "raw"));
     assert_eq!(memory.resolve(request("/d/top")).unwrap_err().kind(), ErrorKind::ReferenceUnsupported);
@@ -153,6 +169,16 @@ fn a_disc_is_no_format_of_a_layer() {
     let error = memory.resolve(request).unwrap_err();
     assert_eq!((error.kind(), error.layer()), (ErrorKind::FormatUnsupported, Some(0)));
     assert!(error.hints()[0].text.contains("declare it as raw"), "{error:?}");
+}
+
+#[test]
+fn a_broken_chain_tells_the_layers_above_the_break() {
+    let mut memory =
+        Memory::default().with("/d/top", overlay("mid", "qcow2")).with("/d/mid", overlay("gone", "raw"));
+    let broken = explore_chain(&mut memory, request("/d/top")).unwrap_err();
+    assert_eq!(broken.error.kind(), ErrorKind::Missing);
+    let known: Vec<_> = broken.layers.iter().map(|layer| layer.path.to_string()).collect();
+    assert_eq!(known, ["/d/top", "/d/mid"]);
 }
 
 #[test]

@@ -71,7 +71,13 @@ fn options_are_written_as_the_program_reads_them() {
     let json = r#"{"driver":"x","multifunction":true,"addr":"0x2"}"#;
     assert_eq!(show("device", Value::mapping::<&str>(device), &[]), ["-device", json]);
     assert_eq!(show("unheard-of", "a,b=c", &[]), ["-unheard-of", "a,b=c"]);
-    let image = Handle::Descriptor { fd: None, writable: false, role: Role::Image, path: "/i.qcow2".into() };
+    let image = Handle::Descriptor {
+        fd: None,
+        writable: false,
+        role: Role::Image,
+        format: "raw",
+        path: "/i.qcow2".into(),
+    };
     let node = [("driver", "file".into()), ("filename", Value::Handle(0)), ("backing", Value::Null)];
     let json = r#"{"driver":"file","filename":"/i.qcow2","backing":null}"#;
     assert_eq!(show("blockdev", Value::mapping::<&str>(node), &[image]), ["-blockdev", json]);
@@ -85,7 +91,13 @@ fn options_are_written_as_the_program_reads_them() {
 fn sets_are_made_once_right_before_their_first_use() {
     let set = TemplateSet::builtin().unwrap();
     let template = set.get("qemu-system-x86_64").unwrap();
-    let handle = || Handle::Descriptor { fd: None, writable: true, role: Role::Image, path: PathBuf::new() };
+    let handle = || Handle::Descriptor {
+        fd: None,
+        writable: true,
+        role: Role::Image,
+        format: "raw",
+        path: PathBuf::new(),
+    };
     let node = |index| Value::mapping([("filename", Value::Handle(index))]);
     let options = vec![
         OptionEntry::flag("S"),

@@ -16,9 +16,16 @@ fn qemu() -> Arc<Template> {
     Arc::clone(TemplateSet::builtin().unwrap().get("qemu-system-x86_64").unwrap())
 }
 
-/// Handles 0 to 5: monitor, image, code, file, endpoint, socket.
+/// Handles 0 to 6: monitor, image, code, file, endpoint, socket, an image that was checked to be qcow2.
 fn handles() -> Vec<Handle> {
-    let file = |role| Handle::Descriptor { fd: None, writable: false, role, path: PathBuf::from("/x") };
+    let of_format = |role, format| Handle::Descriptor {
+        fd: None,
+        writable: false,
+        role,
+        format,
+        path: PathBuf::from("/x"),
+    };
+    let file = |role| of_format(role, "raw");
     vec![
         Handle::Monitor,
         file(Role::Image),
@@ -26,6 +33,7 @@ fn handles() -> Vec<Handle> {
         file(Role::File),
         Handle::Endpoint(EndpointSpec { alias: "serial0".into(), kind: EndpointKind::Pty }),
         Handle::Socket("vnc.sock".into()),
+        of_format(Role::Image, "qcow2"),
     ]
 }
 
@@ -94,11 +102,16 @@ fn what_an_ordinary_domain_needs_passes() {
         ),
         (
             "blockdev",
-            json!({"node-name": "libvirt-1-format", "read-only": false, "driver": "qcow2", "file": "libvirt-1-storage", "backing": null}),
+            json!({"node-name": "libvirt-1-format", "read-only": false, "driver": "raw", "file": "libvirt-1-storage"}),
         ),
         (
             "blockdev",
-            json!({"node-name": "f", "driver": "qcow2", "backing": null, "file": {"driver": "file", "filename": "<1>", "auto-read-only": true}}),
+            json!({"node-name": "f", "driver": "qcow2", "backing": "libvirt-1-format", "file": {"driver": "file", "filename": "<6>", "auto-read-only": true}}),
+        ),
+        (
+            "blockdev",
+            json!({"node-name": "g", "driver": "qcow2", "backing": null,
+                   "file": {"driver": "raw", "offset": 512, "file": {"driver": "file", "filename": "<6>", "auto-read-only": true}}}),
         ),
         (
             "device",
@@ -159,10 +172,28 @@ fn abuses_of_storage_and_control() -> Vec<(&'static str, Json, &'static str)> {
         ("blockdev", json!({"driver": "file", "filename": "<3>", "auto-read-only": true}), "filename"),
         ("blockdev", json!({"driver": "file", "filename": "<1>"}), "auto-read-only"),
         ("blockdev", json!({"driver": "file", "filename": "<1>", "auto-read-only": false}), "auto-read-only"),
-        ("blockdev", json!({"driver": "qcow2", "file": "x"}), "backing"),
-        ("blockdev", json!({"driver": "qcow2", "file": "x", "backing": "/etc/shadow"}), "backing"),
-        ("blockdev", json!({"driver": "qed", "file": "x"}), "backing"),
-        ("blockdev", json!({"driver": "vmdk", "file": "x", "backing": null}), "driver"),
+        ("blockdev", json!({"driver": "qcow2", "file": file("<6>")}), "backing"),
+        ("blockdev", json!({"driver": "qcow2", "file": file("<6>"), "backing": "/etc/shadow"}), "backing"),
+        ("blockdev", json!({"driver": "qed", "file": file("<6>")}), "backing"),
+        // A file is read as what the host has checked it to be, or as plain bytes: what a guest writes into a raw disk
+        // is no header.
+        ("blockdev", json!({"driver": "qcow2", "file": file("<1>"), "backing": null}), "file.filename"),
+        ("blockdev", json!({"driver": "vmdk", "file": file("<1>"), "backing": null}), "file.filename"),
+        ("blockdev", json!({"driver": "vmdk", "file": file("<6>"), "backing": null}), "file.filename"),
+        ("blockdev", json!({"driver": "vdi", "file": file("<6>")}), "file.filename"),
+        (
+            "blockdev",
+            json!({"driver": "qcow2", "file": {"driver": "raw", "offset": 0, "file": file("<1>")}, "backing": null}),
+            "file.file.filename",
+        ),
+        (
+            "blockdev",
+            json!({"driver": "qcow2", "backing": null,
+                   "file": {"driver": "qcow2", "file": file("<1>"), "backing": null}}),
+            "file.file.filename",
+        ),
+        ("blockdev", json!({"driver": "qcow2", "file": "x", "backing": null}), "file"),
+        ("blockdev", json!({"driver": "vmdk", "file": "x", "backing": null}), "file"),
         ("blockdev", json!({"driver": "raw", "file": "x", "force-share": true}), "force-share"),
         ("drive", json!("file=/etc/shadow,format=raw"), "drive"),
         ("chardev", json!({"backend": "file", "id": "c", "path": "/root/.ssh/authorized_keys"}), "chardev"),

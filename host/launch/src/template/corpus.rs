@@ -25,7 +25,13 @@ impl Reader {
     }
 
     fn file(&mut self, role: Role) -> Value {
-        self.handle(Handle::Descriptor { fd: None, writable: false, role, path: PathBuf::from("/x") })
+        self.handle(Handle::Descriptor {
+            fd: None,
+            writable: false,
+            role,
+            format: "raw",
+            path: PathBuf::from("/x"),
+        })
     }
 
     fn json(&mut self, key: &str, json: &Json, inside: &str) -> Value {
@@ -98,8 +104,42 @@ fn plan_of(argv: &[String], template: &super::Template) -> Option<(Plan, Vec<Han
         };
         options.push(OptionEntry { name: name.into(), value });
     }
+    let options = inlined(options, &mut reader.handles);
     let plan = Plan { template: template.name().into(), options, environment: vec![], reactions: vec![] };
     Some((plan, reader.handles))
+}
+
+/// Nodes with a format have what they read inside them, as the template wants it, and the host has checked that; the
+/// recorded lines name it by its node.
+fn inlined(options: Vec<OptionEntry>, handles: &mut [Handle]) -> Vec<OptionEntry> {
+    let node = |option: &OptionEntry| option.value.clone().filter(|_| option.name == "blockdev");
+    let nodes: Vec<Value> = options.iter().filter_map(node).collect();
+    let text = |value: &Value, key: &str| Some(value.get(key)?.as_text()?.to_owned());
+    let mut taken = Vec::new();
+    let mut changed = Vec::new();
+    for mut option in options {
+        let format = node(&option).and_then(|node| text(&node, "driver"));
+        let read =
+            format.as_deref().is_some_and(|format| !["raw", "luks", "file", "throttle"].contains(&format));
+        if read && let Some(Value::Mapping(pairs)) = &mut option.value {
+            for (_, file) in pairs.iter_mut().filter(|(key, _)| key == "file") {
+                let found = nodes.iter().find(|node| text(node, "node-name").as_deref() == file.as_text());
+                let Some(found) = found else { continue };
+                taken.extend(text(found, "node-name"));
+                *file = found.clone();
+                if let Some(Value::Handle(index)) = file.get("filename")
+                    && let Handle::Descriptor { format: checked, .. } = &mut handles[*index]
+                {
+                    *checked = format.clone().unwrap().leak();
+                }
+            }
+        }
+        changed.push(option);
+    }
+    let is_taken = |option: &OptionEntry| {
+        node(option).and_then(|node| text(&node, "node-name")).is_some_and(|name| taken.contains(&name))
+    };
+    changed.into_iter().filter(|option| !is_taken(option)).collect()
 }
 
 #[expect(clippy::print_stderr, reason = "a test that cannot run says so, and figures are worth reading")]

@@ -26,10 +26,11 @@ pub(crate) struct Mismatch {
 impl Surroundings<'_> {
     /// Whether `value` is what `shape` allows.
     pub(crate) fn fits(&self, value: &Value, shape: &Shape) -> Result<(), Mismatch> {
-        self.fits_at(value, shape, "", 0)
+        self.fits_at(value, shape, Spot { place: "", depth: 0, read_as: None })
     }
 
-    fn fits_at(&self, value: &Value, shape: &Shape, place: &str, depth: usize) -> Result<(), Mismatch> {
+    fn fits_at(&self, value: &Value, shape: &Shape, spot: Spot<'_>) -> Result<(), Mismatch> {
+        let Spot { place, depth, read_as } = spot;
         let refuse = |rule: String| Err(Mismatch { place: place.to_owned(), rule, depth });
         // Shapes may refer to each other in a circle, so this bounds them and not only the value.
         if depth > 2 * VALUE_DEPTH_MAX {
@@ -37,23 +38,28 @@ impl Surroundings<'_> {
         }
         match (shape, value) {
             (Shape::Ref(name), _) => match self.shapes.get(name) {
-                Some(shape) => self.fits_at(value, shape, place, depth + 1),
+                Some(shape) => self.fits_at(value, shape, Spot { depth: depth + 1, ..spot }),
                 None => refuse(format!("the template has no shape '{name}'")),
             },
-            (Shape::Any(shapes), _) => self.fits_any(value, shapes, place, depth),
+            (Shape::Any(shapes), _) => self.fits_any(value, shapes, spot),
             (Shape::Text(rule), Value::Text(text)) => rule.broken_by(text).map_or(Ok(()), refuse),
             (Shape::Handle(kinds), Value::Handle(index)) => match self.handles.get(*index) {
-                Some(handle) if kinds.iter().any(|kind| kind == handle.kind()) => Ok(()),
+                Some(handle) if kinds.iter().any(|kind| kind == handle.kind()) => {
+                    misread(handle, read_as).map_or(Ok(()), refuse)
+                }
                 Some(handle) => {
                     refuse(format!("it must be {}, it is a handle ({})", shape.wanted(), handle.kind()))
                 }
                 None => refuse(format!("there is no handle {index}")),
             },
             (Shape::List(inner), Value::Sequence(items)) => {
-                let fits = |(at, item)| self.fits_at(item, inner, &below(place, &format!("{at}")), depth + 1);
+                let fits = |(at, item)| {
+                    let place = below(place, &format!("{at}"));
+                    self.fits_at(item, inner, Spot { place: &place, depth: depth + 1, read_as })
+                };
                 items.iter().enumerate().try_for_each(fits)
             }
-            (Shape::Map(rule), Value::Mapping(pairs)) => self.fits_map(pairs, rule, place, depth),
+            (Shape::Map(rule), Value::Mapping(pairs)) => self.fits_map(pairs, rule, spot),
             (Shape::Null, Value::Null)
             | (Shape::Boolean, Value::Boolean(_))
             | (Shape::Integer, Value::Integer(_)) => Ok(()),
@@ -62,10 +68,10 @@ impl Surroundings<'_> {
         }
     }
 
-    fn fits_any(&self, value: &Value, shapes: &[Shape], place: &str, depth: usize) -> Result<(), Mismatch> {
+    fn fits_any(&self, value: &Value, shapes: &[Shape], spot: Spot<'_>) -> Result<(), Mismatch> {
         let mut closest: Vec<Mismatch> = Vec::new();
         for shape in shapes {
-            let Err(mismatch) = self.fits_at(value, shape, place, depth) else { return Ok(()) };
+            let Err(mismatch) = self.fits_at(value, shape, spot) else { return Ok(()) };
             let best = closest.first().map_or(0, |best| best.depth);
             if mismatch.depth > best {
                 closest.clear();
@@ -84,21 +90,17 @@ impl Surroundings<'_> {
         }
         let rule = rules.join(", or ");
         let deepest = closest.first().map(|first| (first.place.clone(), first.depth));
-        let (place, depth) = deepest.unwrap_or((place.to_owned(), depth));
+        let (place, depth) = deepest.unwrap_or((spot.place.to_owned(), spot.depth));
         Err(Mismatch { place, rule, depth })
     }
 
-    fn fits_map(
-        &self,
-        pairs: &[(String, Value)],
-        rule: &MapRule,
-        place: &str,
-        depth: usize,
-    ) -> Result<(), Mismatch> {
+    fn fits_map(&self, pairs: &[(String, Value)], rule: &MapRule, spot: Spot<'_>) -> Result<(), Mismatch> {
+        let Spot { place, depth, .. } = spot;
         let refuse =
             |key: &str, rule: String| Err(Mismatch { place: below(place, key), rule, depth: depth + 1 });
-        let case = match chosen(pairs, rule) {
-            Ok(case) => case,
+        let (case, decided) = match chosen(pairs, rule) {
+            Ok(Some((case, decided))) => (Some(case), Some(decided)),
+            Ok(None) => (None, None),
             Err((key, why)) => return refuse(key, why),
         };
         let required = rule.required.iter().chain(case.into_iter().flat_map(|case| &case.required));
@@ -116,7 +118,15 @@ impl Surroundings<'_> {
                 return refuse(key, why.clone());
             }
             match shape_of(key, rule, case) {
-                Some(shape) => self.fits_at(value, shape, &below(place, key), depth + 1)?,
+                Some(shape) => {
+                    let reads = case.is_some_and(|case| case.reads.as_ref() == Some(key));
+                    let read_as = if reads { decided } else { spot.read_as };
+                    self.fits_at(
+                        value,
+                        shape,
+                        Spot { place: &below(place, key), depth: depth + 1, read_as },
+                    )?;
+                }
                 None => return refuse(key, "it is not among the names that are allowed here".into()),
             }
         }
@@ -124,15 +134,34 @@ impl Surroundings<'_> {
     }
 }
 
-/// The case that the deciding member selects; nothing when no member decides.
-fn chosen<'a>(pairs: &[(String, Value)], rule: &'a MapRule) -> Result<Option<&'a Case>, (&'a str, String)> {
+/// Where in a value its parts are held against shapes.
+#[derive(Clone, Copy)]
+struct Spot<'a> {
+    place: &'a str,
+    depth: usize,
+    /// The format that files are read as from here on, when it is one that the program interprets.
+    read_as: Option<&'a str>,
+}
+
+/// Why a file may not be read as a format: the host has checked it to be another, and what it contains as this one is
+/// anybody's word, the guest's to begin with.
+fn misread(handle: &Handle, read_as: Option<&str>) -> Option<String> {
+    let (found, read_as) = (handle.format()?, read_as?);
+    (found != read_as).then(|| format!("the host has checked it to be {found}, and it is read as {read_as}"))
+}
+
+/// The case that the deciding member selects, and that member's text; nothing when no member decides.
+fn chosen<'a, 'v>(
+    pairs: &'v [(String, Value)],
+    rule: &'a MapRule,
+) -> Result<Option<(&'a Case, &'v str)>, (&'a str, String)> {
     let Some(choice) = &rule.by else { return Ok(None) };
     let value = pairs.iter().find(|(key, _)| *key == choice.key).map(|(_, value)| value);
     let Some(text) = value.and_then(Value::as_text) else {
         return Err((&choice.key, "it must be there and be text".into()));
     };
     let case = choice.cases.iter().find(|case| case.values.iter().any(|allowed| allowed == text));
-    case.map(Some).ok_or_else(|| {
+    case.map(|case| Some((case, text))).ok_or_else(|| {
         let shown: String = text.chars().take(64).flat_map(char::escape_debug).collect();
         (choice.key.as_str(), format!("'{shown}' is not among those that are allowed"))
     })

@@ -114,6 +114,9 @@ pub(crate) struct Case {
     pub(crate) keys: BTreeMap<String, Shape>,
     #[serde(default)]
     pub(crate) required: Vec<String>,
+    /// The member that is read as the format that the deciding member names: every handle in it must be of a file that
+    /// the host has checked to be of that format.
+    pub(crate) reads: Option<String>,
 }
 
 impl From<String> for CharSet {

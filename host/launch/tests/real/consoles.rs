@@ -25,7 +25,13 @@ fn with_firmware(accel: &str) -> Option<Domain> {
     let mut domain = Domain::new("q35");
     let rom = firmware(&domain)?;
     let file = std::fs::File::open(&rom).unwrap();
-    let code = Handle::Descriptor { fd: Some(file.into()), writable: false, role: Role::Code, path: rom };
+    let code = Handle::Descriptor {
+        fd: Some(file.into()),
+        writable: false,
+        role: Role::Code,
+        format: "raw",
+        path: rom,
+    };
     let code = domain.handle(code);
     domain.option("bios", code);
     for option in domain.plan.options.iter_mut().filter(|option| option.name == "accel") {

@@ -39,6 +39,12 @@ fn protocol(name: &str, image: Value) -> Value {
     node(name, vec![("driver", "file".into()), ("filename", image), ("auto-read-only", true.into())])
 }
 
+/// The same handle, checked to be of another format.
+fn of_format(handle: Handle, format: &'static str) -> Handle {
+    let Handle::Descriptor { fd, writable, role, path, .. } = handle else { panic!("{handle:?}") };
+    Handle::Descriptor { fd, writable, role, format, path }
+}
+
 #[test]
 fn chain_is_opened_by_descriptor_and_written() {
     let mut domain = Domain::new("q35");
@@ -46,20 +52,19 @@ fn chain_is_opened_by_descriptor_and_written() {
     make_image(&["-f", "qcow2"], &base);
     // The header names a file that is not there: only what the plan says counts.
     make_image(&["-f", "qcow2", "-u", "-b", "/nonexistent", "-F", "qcow2"], &top);
-    let (lower, upper) = (domain.handle(image(&base, false)), domain.handle(image(&top, true)));
-    domain.option("blockdev", protocol("base-storage", lower));
+    let qcow2 = |path: &Path, writable| of_format(image(path, writable), "qcow2");
+    let (lower, upper) = (domain.handle(qcow2(&base, false)), domain.handle(qcow2(&top, true)));
     let base_format = vec![
         ("driver", "qcow2".into()),
         ("read-only", true.into()),
-        ("file", "base-storage".into()),
+        ("file", protocol("base-storage", lower)),
         ("backing", Value::Null),
     ];
     domain.option("blockdev", node("base-format", base_format));
-    domain.option("blockdev", protocol("top-storage", upper));
     let top_format = vec![
         ("driver", "qcow2".into()),
         ("read-only", false.into()),
-        ("file", "top-storage".into()),
+        ("file", protocol("top-storage", upper)),
         ("backing", "base-format".into()),
     ];
     domain.option("blockdev", node("top-format", top_format));
@@ -119,8 +124,8 @@ fn handle_whose_mode_is_not_what_it_says_is_refused() {
     let mut domain = Domain::new("q35");
     let path = domain.path("x.raw");
     make_image(&["-f", "raw"], &path);
-    let Handle::Descriptor { fd, role, path, .. } = image(&path, false) else { panic!() };
-    let wrong = domain.handle(Handle::Descriptor { fd, writable: true, role, path });
+    let Handle::Descriptor { fd, role, format, path, .. } = image(&path, false) else { panic!() };
+    let wrong = domain.handle(Handle::Descriptor { fd, writable: true, role, format, path });
     domain.option("blockdev", protocol("x", wrong));
     assert_eq!(domain.try_start().unwrap_err().code(), "launch.plan-invalid");
 }

@@ -131,10 +131,11 @@ fn base_options(machine: &str) -> Vec<OptionEntry> {
     ]
 }
 
-/// An image handle on an opened file.
+/// A handle of a raw image on an opened file.
 pub(crate) fn image(path: &Path, writable: bool) -> Handle {
     let file = std::fs::OpenOptions::new().read(true).write(writable).open(path).unwrap();
-    Handle::Descriptor { fd: Some(OwnedFd::from(file)), writable, role: Role::Image, path: path.to_owned() }
+    let fd = Some(OwnedFd::from(file));
+    Handle::Descriptor { fd, writable, role: Role::Image, format: "raw", path: path.to_owned() }
 }
 
 /// The process's descriptors: number and what it is.

@@ -188,6 +188,7 @@ fn failed(error: &FirmwareError) -> Error {
     match error.kind() {
         ErrorKind::NoMatch | ErrorKind::TemplateMissing | ErrorKind::StoreMissing => Error::NotFound(problem),
         ErrorKind::StoreInvalid => Error::Conflict(problem),
+        ErrorKind::StoreUnsupported => Error::Unsupported(problem),
         ErrorKind::Io => Error::Host(problem),
         _ => Error::Invalid(problem),
     }

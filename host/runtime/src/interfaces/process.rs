@@ -191,7 +191,11 @@ fn start(subject: &Subject, plan: &Plan, handles: Vec<Handle>, allowed: Duration
         }
         _ => state_failed(&error),
     })?;
-    let document = RunDocument { xml: context.xml.clone(), numeric_id: context.numeric_id };
+    let document = RunDocument {
+        xml: context.xml.clone(),
+        numeric_id: context.numeric_id,
+        volumes: context.volumes.known(),
+    };
     run.write(RunRecord::Document, &document).map_err(|error| state_failed(&error))?;
     let launch = LaunchContext { shim: context.shim.clone(), domain_name: context.name.clone() };
     let deadline = allowed.saturating_sub(SHIM_MARGIN);

@@ -15,6 +15,7 @@ use crate::chain;
 use crate::limits;
 use crate::opened::Opened;
 use crate::text;
+use crate::volumes;
 
 /// One opened layer.
 #[expect(unreachable_pub, reason = "the generated bindings export it again")]
@@ -86,7 +87,8 @@ impl CallState {
             .blocking("domain.disk", limits::CHAIN_DEADLINE, move |_| {
                 let disk = find(&subject, &wanted)?;
                 if subject.context.purpose.opens_images() {
-                    chain::resolve(disk, &subject.context.roots)
+                    let disk = volumes::translated(disk, &subject.context.volumes)?;
+                    chain::resolve(&disk, &subject.context.roots)
                 } else {
                     chain::describe(disk)
                 }

@@ -8,6 +8,7 @@ use hostler_grant::{Policy, Tenant};
 use hostler_launch::TemplateSet;
 use hostler_runtime::{DomainContext, Driver, Limits, Purpose, Roots, Runtime, RuntimeConfig, StateAccess};
 use hostler_state::{Definition, Owner, StateDir, Uuid};
+use hostler_storage::Translations;
 
 /// Where built components are, unless `HOSTLER_COMPONENTS` says otherwise.
 const COMPONENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target");
@@ -92,6 +93,7 @@ impl Setting {
             purpose: Purpose::Operate,
             state: StateAccess::Owner(Arc::clone(&self.owner)),
             roots: Roots::of_operator(Vec::new()),
+            volumes: Translations::default(),
             templates: Arc::new(TemplateSet::builtin().unwrap()),
             shim: PathBuf::from("/nonexistent/hostler-shim"),
             reset_nvram: false,

@@ -4,20 +4,23 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_state::{Definition, Disk, Intent, StateDir, StateError, Uuid};
+use hostler_state::{Definition, Disk, Intent, PoolDefinition, StateDir, StateError, Uuid, VolumeRecord};
 use serde_json::json;
 
 /// Where the killed child notes how many steps were acknowledged; not part of the state.
 pub(crate) const ACKNOWLEDGED: &str = "acknowledged-by-the-test";
 
 /// Every sequence. Domain 1 exists before, domain 2 does not.
-pub(crate) const VERBS: [&str; 8] = [
+pub(crate) const VERBS: [&str; 11] = [
     "define",
     "redefine",
     "redefine-twice",
     "undefine",
     "undefine-and-define",
     "driver-state",
+    "pool-define",
+    "pool-undefine",
+    "volumes",
     "journal",
     "first-open",
 ];
@@ -41,13 +44,32 @@ pub(crate) fn definition(domain: u128, generation: u64) -> Definition {
     }
 }
 
-/// The state before the verb: one domain at its second generation, with driver state and a variable store.
+pub(crate) fn pool(pool: u128, generation: u64) -> PoolDefinition {
+    PoolDefinition {
+        uuid: Uuid::from_u128(pool),
+        name: format!("pool-{pool}"),
+        xml: format!("<pool generation='{generation}'/>"),
+        persistent: true,
+        autostart: false,
+        generation,
+        created_unix_ms: 1,
+        changed_unix_ms: generation,
+    }
+}
+
+fn volume(format: &str) -> VolumeRecord {
+    VolumeRecord { name: "v".to_owned(), format: format.to_owned(), created_unix_ms: 1 }
+}
+
+/// The state before the verb: one domain at its second generation, with driver state; one pool with a volume.
 pub(crate) fn prepare(root: &Path) {
     let owner = StateDir::open_owner(root, Duration::ZERO).unwrap();
     owner.put_definition(&definition(1, 0)).unwrap();
     owner.put_definition(&definition(1, 1)).unwrap();
     owner.put_driver_state(Uuid::from_u128(1), b"zero").unwrap();
     owner.put_driver_state(Uuid::from_u128(1), b"one").unwrap();
+    owner.put_pool(&pool(1, 1)).unwrap();
+    owner.put_volume(Uuid::from_u128(1), &volume("raw")).unwrap();
 }
 
 /// Runs a verb; `acknowledge` is told the number of steps done after each.
@@ -77,6 +99,15 @@ pub(crate) fn run(
             owner.put_definition(&definition(1, 7)).map(|()| done())
         }
         "driver-state" => owner.put_driver_state(one, b"two").map(|()| done()),
+        "pool-define" => {
+            owner.put_pool(&pool(1, 2)).map(|()| done())?;
+            owner.put_pool(&pool(2, 1)).map(|()| done())
+        }
+        "pool-undefine" => owner.remove_pool(one).map(|()| done()),
+        "volumes" => {
+            owner.put_volume(one, &volume("qcow2")).map(|()| done())?;
+            owner.remove_volume(one, "v").map(|()| done())
+        }
         "journal" => {
             let mut intent = owner.journal().begin("start", one, "planned", json!({"plan": 1}))?;
             done();
@@ -94,6 +125,8 @@ pub(crate) fn run(
 pub(crate) struct View {
     definitions: Vec<Definition>,
     driver_states: Vec<Option<Vec<u8>>>,
+    pools: Vec<PoolDefinition>,
+    volumes: Vec<VolumeRecord>,
     pending: Vec<(String, serde_json::Value)>,
     damage: usize,
 }
@@ -104,6 +137,8 @@ pub(crate) fn view(root: &Path) -> View {
     View {
         definitions: reader.definitions().unwrap(),
         driver_states: [1, 2].map(|domain| reader.driver_state(Uuid::from_u128(domain)).unwrap()).into(),
+        pools: reader.pools().unwrap(),
+        volumes: reader.volumes(Uuid::from_u128(1)).unwrap(),
         pending: reader.pending().unwrap().into_iter().map(step).collect(),
         damage: reader.damage().len() + reader.set_aside().unwrap().len(),
     }

@@ -82,6 +82,49 @@ pub struct Encryption {
     pub engine: Option<EncryptionEngine>,
     /// The secrets, outermost layer first.
     pub secrets: Vec<EncryptionSecret>,
+    /// The cipher of an image that is to be made; an existing image says itself.
+    pub cipher: Option<Cipher>,
+    /// How initial vectors of an image that is to be made come about.
+    pub initial_vector: Option<InitialVector>,
+}
+
+/// `<cipher>`: with what an image is encrypted when it is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cipher {
+    /// The algorithm, such as `aes` or `serpent`.
+    pub name: String,
+    /// Bits of the key.
+    pub size: u32,
+    /// The mode, such as `xts` or `cbc`.
+    pub mode: Option<String>,
+    /// The digest, such as `sha256`.
+    pub hash: Option<String>,
+}
+
+impl Cipher {
+    fn read(cipher: Element<'_>) -> Result<Self, XmlError> {
+        Ok(Self {
+            name: cipher.need_string("name")?,
+            size: cipher.need_number("size")?,
+            mode: cipher.filled("mode"),
+            hash: cipher.filled("hash"),
+        })
+    }
+}
+
+/// `<ivgen>`: how initial vectors come about when an image is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InitialVector {
+    /// The algorithm, such as `plain64` or `essiv`.
+    pub name: String,
+    /// The digest that it uses.
+    pub hash: Option<String>,
+}
+
+impl InitialVector {
+    fn read(ivgen: Element<'_>) -> Result<Self, XmlError> {
+        Ok(Self { name: ivgen.need_string("name")?, hash: ivgen.filled("hash") })
+    }
 }
 
 /// One secret of an encryption.
@@ -98,7 +141,13 @@ impl Encryption {
         let secrets = encryption.each("secret", |secret| {
             Ok(EncryptionSecret { kind: secret.need_string("type")?, secret: SecretReference::read(secret)? })
         })?;
-        Ok(Self { format: encryption.need_string("format")?, engine: encryption.keyword("engine")?, secrets })
+        Ok(Self {
+            format: encryption.need_string("format")?,
+            engine: encryption.keyword("engine")?,
+            secrets,
+            cipher: encryption.maybe("cipher", Cipher::read)?,
+            initial_vector: encryption.maybe("ivgen", InitialVector::read)?,
+        })
     }
 }
 

@@ -153,6 +153,14 @@ impl NetworkSource {
         }
     }
 
+    /// The cookies as a request carries them: a secret. None when there are no cookies.
+    #[must_use]
+    pub fn cookie_text(&self) -> Option<String> {
+        let pairs: Vec<String> =
+            self.cookies.iter().map(|cookie| format!("{}={}", cookie.name, cookie.value)).collect();
+        (!pairs.is_empty()).then(|| pairs.join("; "))
+    }
+
     pub(super) fn read(source: Element<'_>) -> Result<Self, XmlError> {
         let protocol = source.need_keyword("protocol")?;
         let name = source.filled("name");

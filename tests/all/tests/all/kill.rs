@@ -74,7 +74,7 @@ fn run_killed_at_any_step_leaves_a_guest_that_is_listed_or_nothing() {
 }
 
 /// Runs the command under strace, which kills it at its `count`th call of these. Whether it ended well before.
-fn killed_at(bench: &Workbench, arguments: &[&str], calls: &str, count: u32) -> bool {
+pub(crate) fn killed_at(bench: &Workbench, arguments: &[&str], calls: &str, count: u32) -> bool {
     let start = bench.command(arguments);
     let mut strace = Command::new("strace");
     // All threads are followed; what they start is let go at its exec, for the shim is not to be killed here.

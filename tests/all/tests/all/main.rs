@@ -20,5 +20,6 @@ mod lifecycle;
 mod linux;
 mod native;
 mod storage;
+mod volumes;
 mod workbench;
 mod wrong_input;

@@ -14,11 +14,11 @@ pub(crate) fn block_nodes(bench: &Workbench, name: &str) -> Vec<Value> {
     nodes.as_array().unwrap().clone()
 }
 
-fn with_disk(name: &str, disk: &str) -> String {
+pub(crate) fn with_disk(name: &str, disk: &str) -> String {
     rom_domain(name, "qemu").replace("<devices>", &format!("<devices>\n    {disk}"))
 }
 
-fn qcow2_disk(bench: &Workbench, file: &str) -> String {
+pub(crate) fn qcow2_disk(bench: &Workbench, file: &str) -> String {
     format!(
         "<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{}'/>\
          <target dev='vda' bus='virtio'/></disk>",
@@ -118,4 +118,27 @@ fn a_swapped_link_is_not_followed() {
     let answer = bench.run(&["start", "link"]);
     assert_ne!(answer.status, 0, "{}", answer.stdout);
     assert!(answer.stderr.contains("link.raw"), "{}", answer.stderr);
+}
+
+#[test]
+fn every_format_that_qemu_img_makes_can_be_a_disk() {
+    let bench = Workbench::new();
+    for (format, driver) in [
+        ("qcow2", "qcow2"),
+        ("qcow", "qcow"),
+        ("qed", "qed"),
+        ("vmdk", "vmdk"),
+        ("vpc", "vpc"),
+        ("vhdx", "vhd"),
+        ("vdi", "vdi"),
+        ("parallels", "ploop"),
+    ] {
+        bench.image(&["create", "-q", "-f", format, format, "8M"]);
+        let disk = qcow2_disk(&bench, format).replace("type='qcow2'", &format!("type='{driver}'"));
+        bench.define(&with_disk(format, &disk));
+        bench.ok(&["start", format, "--paused"]);
+        let nodes = block_nodes(&bench, format);
+        assert!(nodes.iter().any(|node| node["drv"] == format), "{format}: {nodes:?}");
+        bench.ok(&["destroy", format]);
+    }
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use hostler_runtime::{Roots, inspect_image};
+use hostler_runtime::{Detail, Roots, inspect_image};
 
 use crate::place::{Place, output};
 
@@ -60,7 +60,7 @@ fn ours(_: &Place, layers: &[PathBuf]) -> Result<f64> {
     let active = layers.last().context("a chain has a layer")?;
     let roots = Roots::of_operator(Vec::new());
     repeated(|| {
-        let found = inspect_image(active, Some("qcow2"), &roots)?;
+        let found = inspect_image(active, Some("qcow2"), Detail::Chain, &roots)?.layers;
         ensure!(found.len() == layers.len(), "{} layers of {} were found", found.len(), layers.len());
         Ok(())
     })

@@ -5,7 +5,12 @@
 mod backing_parse;
 mod blockdev;
 mod chain;
+mod conforms;
+mod documents;
+mod image_create;
+mod nodes;
 mod records;
+mod walk;
 
 use anyhow::{Result, bail};
 use std::path::Path;
@@ -16,11 +21,16 @@ type Outcome = (String, Result<(), String>);
 /// A corpus: its name and how its cases are judged.
 type Corpus = (&'static str, fn(&Path) -> Result<Vec<Outcome>>);
 
-const CORPORA: [Corpus; 6] = [
+const CORPORA: [Corpus; 11] = [
     ("backing-parse", backing_parse::judge),
     ("blockdev/xml-json-xml", blockdev::round_trips),
     ("blockdev/json2json", blockdev::descriptions),
     ("blockdev/xml2json (target)", blockdev::targets),
+    ("blockdev/xml2json", nodes::judge),
+    ("imagecreate", image_create::judge),
+    ("blockdev/schema", conforms::judge),
+    ("blockdev/started", |_| crate::samples::open_all()),
+    ("chain/chain", walk::judge),
     ("chain/lookup", chain::lookups),
     ("chain/relative-path", chain::relative_paths),
 ];

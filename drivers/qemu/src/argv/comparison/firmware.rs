@@ -6,7 +6,7 @@ use hostler_sdk::domain::storage_source::Location;
 use hostler_sdk::{Error, Value};
 
 use crate::argv::builder::Builder;
-use crate::blockdev::{self, FlashImages};
+use crate::blockdev::{self, FlashImages, Openers};
 use crate::chains::FirmwareFacts;
 
 /// The firmware that libvirt would choose, as far as the document says.
@@ -63,7 +63,8 @@ pub(in crate::argv) fn flash_images(builder: &mut Builder<'_>) -> Result<FlashIm
             if auth.is_some() {
                 super::secret(builder, STORE_SECRET, domain.document().root())?;
             }
-            blockdev::network_properties(network, auth, Some(STORE_SECRET))?
+            let openers = Openers { auth, secret: Some(STORE_SECRET), ..Openers::default() };
+            blockdev::server_properties(network, &openers)?
         }
         Some((Location::File(path) | Location::Block(path), _)) => local(path.clone()),
         _ => local(format!("/var/lib/libvirt/qemu/nvram/{}_VARS.fd", domain.name)),

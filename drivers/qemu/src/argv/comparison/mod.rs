@@ -5,6 +5,7 @@
 
 mod backend;
 mod device;
+mod disk;
 mod firmware;
 mod syntax;
 
@@ -13,6 +14,7 @@ pub(crate) use device::volume;
 pub(super) use device::{
     scsi_generic_path, sd_card, tap, tpm_emulator, tpm_passthrough, vdpa, vhost_user_gpu,
 };
+pub(super) use disk::{certificates, own_reservations, reservations};
 pub(crate) use firmware::firmware;
 pub(super) use firmware::{code_path, flash_images};
 pub(super) use syntax::{keeps_text, netdev};

@@ -39,11 +39,6 @@ impl Json {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// An object that says which block driver it is for.
-    pub(in crate::source) fn of_driver(driver: &str) -> Self {
-        Self::Object(Vec::new()).with("driver", driver)
-    }
-
     /// Adds a member to an object.
     #[must_use]
     pub(in crate::source) fn with(mut self, name: &str, value: impl Into<Self>) -> Self {

@@ -2,6 +2,7 @@
 
 mod firmware;
 mod hypervisor;
+mod volumes;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use hostler_grant::{Manifest, Policy, Tenant, grant};
 use hostler_launch::{EndpointKind, Handle as LaunchHandle, Role, TemplateSet, Value};
 use hostler_state::{Definition, StateDir, Uuid};
+use hostler_storage::Translations;
 use wasmtime::component::Resource;
 
 use super::domain::{Domain, Subject};
@@ -82,6 +84,7 @@ impl Scene {
             purpose: Purpose::Operate,
             state: StateAccess::Owner(Arc::new(owner)),
             roots: Roots::of_operator(Vec::new()),
+            volumes: Translations::default(),
             templates: Arc::new(TemplateSet::builtin().unwrap()),
             shim: PathBuf::new(),
             reset_nvram: false,

@@ -1,35 +1,46 @@
 //! Sources of documents, as block drivers are told of them and as images record them.
 
 use super::Outcome;
+use super::documents::sources;
+use super::nodes::{Image, Recorded, cases};
 use super::records::{plain_xml, read, same};
 use anyhow::Result;
-use hostler_domain::Domain;
+use hostler_domain::disk::DiskDevice;
 use hostler_domain::storage_source::StorageSource;
-use hostler_image::{
-    BackingSource, Profile, SourceReading, SshOptions, read_source, reference_text, target_properties,
-};
+use hostler_image::{BackingSource, Profile, SourceReading, read_source, reference_text, target_properties};
 use serde::Deserialize;
 use serde_json::Value;
 use std::path::Path;
 
 #[derive(Deserialize)]
-struct RoundTrip {
-    name: String,
+pub(super) struct RoundTrip {
+    pub(super) name: String,
     r#type: String,
     source_xml: String,
 }
 
+impl RoundTrip {
+    /// The disk whose source it is.
+    pub(super) fn disk(&self) -> String {
+        format!("<disk type='{}'>{}<target dev='vda'/></disk>", self.r#type, self.source_xml)
+    }
+}
+
+/// The recorded sources.
+pub(super) fn round_trip_cases(directory: &Path) -> Result<Vec<RoundTrip>> {
+    read(&directory.join("blockdev/xml-json-xml.jsonl"))
+}
+
 /// A source, described in JSON and read again, is the same source.
 pub(super) fn round_trips(directory: &Path) -> Result<Vec<Outcome>> {
-    let cases: Vec<RoundTrip> = read(&directory.join("blockdev/xml-json-xml.jsonl"))?;
-    Ok(cases.into_iter().map(|case| (case.name.clone(), round_trip(&case))).collect())
+    Ok(round_trip_cases(directory)?.into_iter().map(|case| (case.name.clone(), round_trip(&case))).collect())
 }
 
 fn round_trip(case: &RoundTrip) -> Result<(), String> {
-    let disk = format!("<disk type='{}'>{}<target dev='vda'/></disk>", case.r#type, case.source_xml);
-    let sources = sources(&disk)?;
+    let sources = sources(&case.disk())?;
     let source = sources.first().ok_or("the disk has no source")?;
-    let described = target_properties(&backing(source)).map_err(|fault| fault.to_string())?;
+    let described =
+        target_properties(&backing(source), Profile::Strict).map_err(|fault| fault.to_string())?;
     match read_source(&format!("json:{{\"file\":{}}}", described.to_text()), Profile::Compatible) {
         SourceReading::Usable(found) => same(&plain_xml(&found.to_xml()), &plain_xml(&case.source_xml)),
         other => Err(format!("{} is read as {other:?}", described.to_text())),
@@ -37,16 +48,23 @@ fn round_trip(case: &RoundTrip) -> Result<(), String> {
 }
 
 #[derive(Deserialize)]
-struct Description {
-    name: String,
+pub(super) struct Description {
+    pub(super) name: String,
     input: String,
-    expect_storage_props: Value,
+    pub(super) expect_storage_props: Value,
+}
+
+/// The recorded descriptions.
+pub(super) fn description_cases(directory: &Path) -> Result<Vec<Description>> {
+    read(&directory.join("blockdev/json2json.jsonl"))
 }
 
 /// A description as older programs wrote it, and the members of today that it stands for.
 pub(super) fn descriptions(directory: &Path) -> Result<Vec<Outcome>> {
-    let cases: Vec<Description> = read(&directory.join("blockdev/json2json.jsonl"))?;
-    Ok(cases.into_iter().map(|case| (case.name.clone(), description(&case))).collect())
+    Ok(description_cases(directory)?
+        .into_iter()
+        .map(|case| (case.name.clone(), description(&case)))
+        .collect())
 }
 
 fn description(case: &Description) -> Result<(), String> {
@@ -59,43 +77,24 @@ fn description(case: &Description) -> Result<(), String> {
         members.remove("auto-read-only");
         members.remove("discard");
     }
-    same(&properties(&source)?, &expected)
-}
-
-#[derive(Deserialize)]
-struct DiskCase {
-    name: String,
-    disk_xml: String,
-    images: Option<Vec<Image>>,
-}
-
-#[derive(Deserialize)]
-struct Image {
-    target_only_props: Value,
-    backing_string: Recorded,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Recorded {
-    String(String),
-    Json(Value),
+    same(&properties(&source, Profile::Strict)?, &expected)
 }
 
 /// What images would record about each layer of a disk.
 pub(super) fn targets(directory: &Path) -> Result<Vec<Outcome>> {
-    let cases: Vec<DiskCase> = read(&directory.join("blockdev/xml2json.jsonl"))?;
-    let described = cases.into_iter().filter_map(|case| Some((case.name, case.disk_xml, case.images?)));
+    let described =
+        cases(directory)?.into_iter().filter_map(|case| Some((case.name, case.disk_xml, case.images?)));
     Ok(described.map(|(name, xml, images)| (name, target(&xml, &images))).collect())
 }
 
 fn target(disk: &str, images: &[Image]) -> Result<(), String> {
-    let sources = sources(disk)?;
-    same(&sources.len(), &images.len())?;
-    for (source, image) in sources.iter().zip(images) {
-        let source = backing(source);
-        same(&properties(&source)?, &image.target_only_props)?;
-        let text = reference_text(&source).map_err(|fault| fault.to_string())?;
+    let disk = super::documents::disk(disk)?;
+    same(&disk.source.layers().count(), &images.len())?;
+    for (source, image) in disk.source.layers().zip(images) {
+        let floppy = disk.device == DiskDevice::Floppy;
+        let source = BackingSource { floppy, ..backing(source) };
+        same(&properties(&source, Profile::Compatible)?, &image.target_only_props)?;
+        let text = reference_text(&source, Profile::Compatible).map_err(|fault| fault.to_string())?;
         match &image.backing_string {
             Recorded::String(expected) => same(&text, expected)?,
             Recorded::Json(expected) => {
@@ -107,21 +106,13 @@ fn target(disk: &str, images: &[Image]) -> Result<(), String> {
     Ok(())
 }
 
-fn properties(source: &BackingSource) -> Result<Value, String> {
-    let text = target_properties(source).map_err(|fault| fault.to_string())?.to_text();
+/// What a block driver is told about a source.
+pub(super) fn properties(source: &BackingSource, profile: Profile) -> Result<Value, String> {
+    let text = target_properties(source, profile).map_err(|fault| fault.to_string())?.to_text();
     serde_json::from_str(&text).map_err(|error| error.to_string())
 }
 
-/// The layers of a disk as the document names them.
-fn sources(disk: &str) -> Result<Vec<StorageSource>, String> {
-    let xml = format!(
-        "<domain type='kvm'><name>corpus</name><memory>1</memory><os><type>hvm</type></os><devices>{disk}</devices></domain>"
-    );
-    let domain = Domain::parse(&xml).map_err(|error| error.to_string())?;
-    let disk = domain.devices.disks.first().ok_or("it has no disk")?;
-    Ok(disk.source.layers().cloned().collect())
-}
-
-fn backing(source: &StorageSource) -> BackingSource {
-    BackingSource { location: source.location.clone(), slice: source.slice, ssh: SshOptions::default() }
+/// A source of a document as a reference describes it.
+pub(super) fn backing(source: &StorageSource) -> BackingSource {
+    BackingSource { slice: source.slice, ..BackingSource::new(source.location.clone()) }
 }

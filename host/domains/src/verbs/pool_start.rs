@@ -1,0 +1,56 @@
+//! `pool start` and `pool stop`: whether the volumes of a pool can be used.
+
+use hostler_storage::{prepare_target, require_startable};
+
+use crate::error::{Error, Kind};
+use crate::host::Host;
+use crate::pools::programs;
+use crate::process;
+use crate::reference::PoolRef;
+use crate::storage_summary::PoolSummary;
+
+impl Host {
+    /// Starts a pool: its directory is there, its file system mounted, its group known. With `build`, the directory is
+    /// made first.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when it is started already; [`Kind::Unsupported`] for a type that this version cannot use;
+    /// what is missing, with the remedy.
+    pub async fn pool_start(&self, wanted: &PoolRef, build: bool) -> Result<PoolSummary, Error> {
+        let mut pool = self.pool(wanted)?;
+        let name = pool.definition.name.clone();
+        if pool.active {
+            let message = format!("the pool '{name}' is started already");
+            return Err(Error::new(Kind::Conflict, "pool.active", message).about("pool", name));
+        }
+        self.owner()?;
+        let document = pool.document.clone();
+        process::blocking(move || {
+            if build {
+                prepare_target(&document)?;
+            }
+            require_startable(&document, &programs())
+        })
+        .await??;
+        self.set_active(pool.definition.uuid, true)?;
+        pool.active = true;
+        Ok(pool.summary())
+    }
+
+    /// Stops a pool: nothing of its storage changes, and guests that use its volumes go on. A pool that was only
+    /// created is forgotten.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when it is not started.
+    pub async fn pool_stop(&self, wanted: &PoolRef) -> Result<PoolSummary, Error> {
+        let mut pool = self.pool(wanted)?;
+        pool.require_active()?;
+        if pool.definition.persistent {
+            self.set_active(pool.definition.uuid, false)?;
+        } else {
+            self.owner()?.remove_pool(pool.definition.uuid)?;
+        }
+        pool.active = false;
+        Ok(pool.summary())
+    }
+}

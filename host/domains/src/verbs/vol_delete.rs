@@ -1,0 +1,39 @@
+//! `vol delete`: removes a volume that nobody uses.
+
+use hostler_storage::delete_volume;
+use serde_json::json;
+
+use crate::error::Error;
+use crate::host::Host;
+use crate::recovery::verb;
+use crate::reference::PoolRef;
+use crate::storage_summary::VolumeSummary;
+use crate::volumes::{self, require_nothing_above, require_unused, standing_on};
+
+impl Host {
+    /// Removes a volume and what is recorded about it, journalled.
+    ///
+    /// # Errors
+    /// [`crate::Kind::NotFound`]; [`crate::Kind::Conflict`] while a domain names it, running or not, or a volume stands on
+    /// it.
+    pub async fn vol_delete(&self, wanted: &PoolRef, name: &str) -> Result<VolumeSummary, Error> {
+        let owner = self.owner()?;
+        let pool = self.pool(wanted)?;
+        let summary = self.volume_summary(&pool, name)?;
+        require_unused(name, &self.uses(&pool, name, &summary.path)?, "deleting it would take a disk away")?;
+        require_nothing_above(name, &standing_on(&volumes::listing(&pool)?, name, &summary.path))?;
+        let root = pool.root()?;
+        let intent = owner.journal().begin(
+            verb::VOL_DELETE,
+            pool.definition.uuid,
+            "begun",
+            json!({"volume": name}),
+        )?;
+        let deleted = delete_volume(&root, name);
+        if deleted.is_ok() {
+            owner.remove_volume(pool.definition.uuid, name)?;
+        }
+        owner.journal().finish(&intent)?;
+        Ok(deleted.map(|()| summary)?)
+    }
+}

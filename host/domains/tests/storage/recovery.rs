@@ -1,0 +1,92 @@
+//! What an owner leaves that is killed, or whose machine boots again, and what the next one makes of it.
+
+use hostler_state::{PoolActivity, VolumeRecord, boot_id};
+use serde_json::json;
+
+use crate::setting::{Setting, make, new, pool};
+
+#[tokio::test]
+async fn volume_that_was_being_made_leaves_nothing() {
+    let setting = Setting::new();
+    drop(setting.with_pool().await);
+    let (operation, uuid) = {
+        let owner = setting.owner();
+        let uuid = owner.pools().unwrap()[0].uuid;
+        let intent = owner.journal().begin("vol-create", uuid, "begun", json!({"volume": "a"})).unwrap();
+        let record = VolumeRecord { name: "a".into(), format: "qcow2".into(), created_unix_ms: 1 };
+        owner.put_volume(uuid, &record).unwrap();
+        (intent.id, uuid)
+    };
+    std::fs::write(setting.path(&format!("pool/.hostler-{operation}.part")), "half").unwrap();
+    drop(setting.host().await);
+    assert!(setting.names().is_empty(), "{:?}", setting.names());
+    let owner = setting.owner();
+    assert!(owner.volumes(uuid).unwrap().is_empty() && owner.pending().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn volume_that_got_its_name_stays_with_its_record() {
+    let setting = Setting::new();
+    let host = setting.with_pool().await;
+    make(&host, &new("a", "qcow2", 1 << 20)).await;
+    drop(host);
+    for verb in ["vol-create", "vol-delete", "vol-upload"] {
+        let owner = setting.owner();
+        let uuid = owner.pools().unwrap()[0].uuid;
+        owner.journal().begin(verb, uuid, "begun", json!({"volume": "a"})).unwrap();
+        drop(owner);
+        let host = setting.host().await;
+        let volume = host.vol_show(&pool(), "a").await.unwrap().summary;
+        assert_eq!(volume.format.as_deref(), Some("qcow2"), "{verb}");
+    }
+}
+
+#[tokio::test]
+async fn pool_that_cannot_be_reached_is_asked_by_a_later_owner() {
+    let setting = Setting::new();
+    drop(setting.with_pool().await);
+    let operation = {
+        let owner = setting.owner();
+        let uuid = owner.pools().unwrap()[0].uuid;
+        owner.journal().begin("vol-create", uuid, "begun", json!({"volume": "a"})).unwrap().id
+    };
+    let draft = format!(".hostler-{operation}.part");
+    std::fs::write(setting.path("pool").join(&draft), "half").unwrap();
+    std::fs::rename(setting.path("pool"), setting.path("away")).unwrap();
+    drop(setting.host().await);
+    std::fs::rename(setting.path("away"), setting.path("pool")).unwrap();
+    assert_eq!(setting.names(), [draft]);
+    drop(setting.host().await);
+    assert!(setting.names().is_empty());
+}
+
+#[tokio::test]
+async fn boot_stops_pools_and_starts_those_that_are_to_be() {
+    let setting = Setting::new();
+    let host = setting.with_pool().await;
+    host.pool_autostart(&pool(), true).await.unwrap();
+    let transient =
+        setting.pool_xml().replace("<name>p<", "<name>t<").replace("/pool</path>", "/other</path>");
+    host.pool_create(&transient, true).await.unwrap();
+    drop(host);
+    boot(&setting);
+    let pools = setting.host().await.pool_list().await.unwrap();
+    assert_eq!(pools.len(), 1, "the transient one is gone: {pools:?}");
+    assert!(pools[0].active && pools[0].autostart);
+    let host = setting.host().await;
+    host.pool_stop(&pool()).await.unwrap();
+    drop(host);
+    assert!(!setting.host().await.pool_list().await.unwrap()[0].active, "stopped stays stopped in this boot");
+    setting.host().await.pool_autostart(&pool(), false).await.unwrap();
+    boot(&setting);
+    assert!(!setting.host().await.pool_list().await.unwrap()[0].active);
+}
+
+/// As if the machine had been booted: what is recorded is about another boot.
+fn boot(setting: &Setting) {
+    let owner = setting.owner();
+    for pool in owner.pools().unwrap() {
+        let boot = format!("before-{}", boot_id());
+        owner.put_pool_activity(pool.uuid, &PoolActivity { boot, active: true }).unwrap();
+    }
+}

@@ -1,0 +1,33 @@
+//! Making, copying, resizing, filling and removing volumes.
+//!
+//! A new image is made under a name that no listing shows, and gets its own name when it is finished and synced; the
+//! caller journals that name, so that whatever a killed process leaves is swept by the next owner. `qemu-img` gets open
+//! files by their descriptors, formats in so many words, and never a name out of an image.
+
+mod arguments;
+mod copy;
+mod draft;
+mod make;
+mod qemu_img;
+mod rebase;
+mod remove;
+mod request;
+mod resize;
+mod source;
+mod transfer;
+
+pub use arguments::{
+    convert_arguments, create_arguments, rebase_arguments, record_arguments, resize_arguments,
+};
+pub use copy::{CloneRequest, Copied, clone_volume, copy_image};
+pub use draft::Draft;
+pub(crate) use draft::is_draft;
+pub use make::create_volume;
+pub use rebase::{RebaseRequest, rebase_image};
+pub use remove::delete_volume;
+pub use request::{BackingRequest, CreateRequest, Preallocation};
+pub use resize::{Resize, ResizeRequest, resize_volume};
+pub use transfer::{Transfer, Window, download, upload, upload_part};
+
+/// Told how much of something is done, from 0 to 1.
+pub(crate) type Progress<'a> = &'a mut dyn FnMut(f64);

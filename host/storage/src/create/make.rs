@@ -1,0 +1,175 @@
+//! Making a volume: raw ones by this program, all others by qemu-img.
+
+use std::fs::File;
+use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+
+use hostler_domain::StorageName;
+use hostler_image::Format;
+use rustix::fs::{FallocateFlags, IFlags};
+
+use super::request::{CreateRequest, Preallocation, SECTOR};
+use super::{Draft, Progress, arguments, draft, qemu_img, source};
+use crate::error::{ErrorKind, StorageError};
+use crate::programs::Programs;
+use crate::root::PoolRoot;
+
+/// Bytes of zeros that are written at once where a file system cannot set room aside.
+const ZEROS: usize = 1 << 20;
+
+/// Makes the volume as a draft, finished and durable; the caller gives it its name.
+///
+/// # Errors
+/// [`ErrorKind::Exists`] when something has the name already, [`ErrorKind::Full`] when the room is not there, what the
+/// request refuses, what qemu-img says. Nothing is left then.
+pub fn create_volume(
+    draft: &Draft<'_>,
+    request: &CreateRequest,
+    programs: &Programs,
+    progress: &mut dyn FnMut(f64),
+) -> Result<(), StorageError> {
+    request.check()?;
+    let name = request.name.as_str();
+    if draft.root().has(name) {
+        return Err(draft::exists(draft.root(), name));
+    }
+    if request.format == Format::Raw {
+        raw(draft, request, progress)?;
+    } else {
+        formatted(draft, request, programs, progress)?;
+    }
+    draft.give(&request.permissions)?;
+    draft.finish()
+}
+
+fn raw(draft: &Draft<'_>, request: &CreateRequest, progress: Progress<'_>) -> Result<(), StorageError> {
+    let (name, file) = (request.name.as_str(), draft.file());
+    let failed = |error| StorageError::io("make the volume", name, error).about("volume", name);
+    let length = request.capacity.div_ceil(SECTOR).saturating_mul(SECTOR);
+    let wanted = match (request.preallocation, request.allocation) {
+        (Preallocation::Falloc, _) => length,
+        (_, allocation) => allocation.unwrap_or(0).min(length),
+    };
+    require_room(draft.root(), name, wanted)?;
+    if request.nocow {
+        write_in_place(file).map_err(failed)?;
+    }
+    file.set_len(length).map_err(failed)?;
+    allocate(file, 0, wanted, progress).map_err(failed)
+}
+
+/// Asks the file system to write an empty file in its place; one that never does otherwise need not be asked.
+fn write_in_place(file: &File) -> io::Result<()> {
+    let flags = rustix::fs::ioctl_getflags(file);
+    let asked = flags.and_then(|flags| rustix::fs::ioctl_setflags(file, flags | IFlags::NOCOW));
+    match asked {
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOTTY | rustix::io::Errno::INVAL) => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// Sets room aside from `offset` on; writes zeros where the file system cannot do it otherwise.
+pub(crate) fn allocate(file: &File, offset: u64, length: u64, progress: Progress<'_>) -> io::Result<()> {
+    if length == 0 {
+        return Ok(());
+    }
+    match rustix::fs::fallocate(file, FallocateFlags::empty(), offset, length) {
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
+            write_zeros(file, offset, length, progress)
+        }
+        other => Ok(other?),
+    }
+}
+
+fn write_zeros(mut file: &File, offset: u64, length: u64, progress: Progress<'_>) -> io::Result<()> {
+    let zeros = vec![0; ZEROS];
+    let mut left = length;
+    file.seek(SeekFrom::Start(offset))?;
+    while left > 0 {
+        let count = usize::try_from(left).map_or(ZEROS, |left| left.min(ZEROS));
+        file.write_all(zeros.get(..count).unwrap_or_default())?;
+        left = left.saturating_sub(u64::try_from(count).unwrap_or(left));
+        progress(fraction(length - left, length));
+    }
+    Ok(())
+}
+
+/// How much of the whole is done, from 0 to 1.
+#[expect(clippy::cast_precision_loss, reason = "shown as a percentage")]
+pub(crate) fn fraction(done: u64, whole: u64) -> f64 {
+    if whole == 0 { 1.0 } else { done as f64 / whole as f64 }
+}
+
+/// Refuses before the first byte what there is no room for.
+pub(crate) fn require_room(root: &PoolRoot, name: &str, wanted: u64) -> Result<(), StorageError> {
+    let stat = rustix::fs::fstatvfs(root.as_fd())
+        .map_err(|error| StorageError::io("measure", root.path().display(), error.into()))?;
+    let available = stat.f_bavail.saturating_mul(stat.f_frsize);
+    if wanted <= available {
+        return Ok(());
+    }
+    let message = format!(
+        "the volume '{name}' needs {wanted} bytes, and '{}' has {available} bytes free",
+        root.path().display()
+    );
+    Err(StorageError::new(ErrorKind::Full, "storage.full", message)
+        .about("volume", name)
+        .hint("set less aside at once, free space, or use another pool"))
+}
+
+fn formatted(
+    draft: &Draft<'_>,
+    request: &CreateRequest,
+    programs: &Programs,
+    progress: Progress<'_>,
+) -> Result<(), StorageError> {
+    let name = request.name.as_str();
+    let mut capacity = request.capacity;
+    let mut recorded = None;
+    if let Some(backing) = &request.backing {
+        let (path, shown) = place(draft.root(), &backing.path, name)?;
+        // Opened and checked as a start would, so that what is made can be started.
+        let chain = source::resolve(path, backing.format, &shown)?;
+        if capacity == 0 {
+            capacity = chain.layers.first().map_or(0, |layer| layer.header.virtual_size);
+        }
+        recorded = Some((shown, backing.format));
+    }
+    if request.preallocation == Preallocation::Falloc {
+        require_room(draft.root(), name, capacity)?;
+    }
+    let backing = recorded.as_ref().map(|(name, format)| (name.as_str(), *format));
+    let words = arguments::create_arguments(request, backing, capacity, &qemu_img::name_of(draft.file()));
+    let what = format!("make the volume '{name}'");
+    qemu_img::run(programs.qemu_img()?, &words, &what, progress).map_err(|error| error.about("volume", name))
+}
+
+/// Where a backing image is, and the name that is recorded for it: that of a volume of the same pool by itself, so that
+/// a pool can be moved.
+pub(super) fn place(
+    root: &PoolRoot,
+    path: &Path,
+    overlay: &str,
+) -> Result<(std::path::PathBuf, String), StorageError> {
+    let relative = path.strip_prefix(root.path()).unwrap_or(path);
+    let plain = relative.to_str().and_then(|name| StorageName::existing(name).ok());
+    match plain {
+        Some(name) => {
+            // A colon makes a protocol of what stands before it.
+            let recorded =
+                if name.as_str().contains(':') { format!("./{name}") } else { name.as_str().to_owned() };
+            Ok((root.path_of(name.as_str()), recorded))
+        }
+        None if path.is_absolute() => Ok((path.to_owned(), path.display().to_string())),
+        None => {
+            let message =
+                format!("'{}' is neither a volume of the pool nor an absolute path", path.display());
+            Err(StorageError::new(ErrorKind::Invalid, "volume.backing-path", message)
+                .about("volume", overlay)
+                .hint("name a volume of the same pool, or give the full path of the image"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

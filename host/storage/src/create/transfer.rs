@@ -1,0 +1,251 @@
+//! Bytes into a volume and out of it.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _};
+
+use hostler_image::{Format, Inspection};
+
+use super::make::fraction;
+use super::{Draft, Progress};
+use crate::error::{ErrorKind, StorageError};
+use crate::probe;
+use crate::root::PoolRoot;
+
+/// Bytes that are moved at once.
+const CHUNK: usize = 1 << 20;
+
+/// Part of a volume, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    /// Where it begins.
+    pub offset: u64,
+    /// How long it is; up to the end when not given.
+    pub length: Option<u64>,
+}
+
+/// What was moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    /// Bytes of it.
+    pub bytes: u64,
+}
+
+/// Replaces the content of a file volume: written to a draft, checked against the format that the volume is declared
+/// to have, and put in its place at once.
+///
+/// # Errors
+/// [`ErrorKind::Denied`] when what comes is no image of that format; [`ErrorKind::Full`]; what reading or writing says.
+/// The volume is as it was then.
+pub fn upload(
+    draft: Draft<'_>,
+    name: &str,
+    format: Format,
+    from: &mut dyn Read,
+    expected: Option<u64>,
+    progress: &mut dyn FnMut(f64),
+) -> Result<Transfer, StorageError> {
+    let old = draft.root().open_volume(name, true)?;
+    let bytes = pump(from, &mut draft.file(), None, expected, progress)
+        .map_err(|error| failed("write", name, error))?;
+    check(draft.file(), name, format)?;
+    draft.give_those_of(&old)?;
+    draft.finish()?;
+    draft.replace(name)?;
+    Ok(Transfer { bytes })
+}
+
+/// An image that nobody could start is not taken.
+fn check(file: &File, name: &str, format: Format) -> Result<(), StorageError> {
+    let length = file.metadata().map_err(|error| failed("look at", name, error))?.len();
+    match probe::header(Inspection::new(format, length), file, &[])
+        .map_err(|error| failed("read", name, error))?
+    {
+        Ok(_) => Ok(()),
+        Err(error) => Err(StorageError::image(error, name)
+            .hint(format!("the volume '{name}' is declared to be '{format}', and what was sent is not"))),
+    }
+}
+
+/// Overwrites part of a volume in its place. What is written before a failure stays.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`] when it would go beyond the end of a device; what reading or writing says.
+pub fn upload_part(
+    root: &PoolRoot,
+    name: &str,
+    window: Window,
+    from: &mut dyn Read,
+    progress: &mut dyn FnMut(f64),
+) -> Result<Transfer, StorageError> {
+    let file = root.open_volume(name, true)?;
+    let mut target = At { file: &file, offset: window.offset };
+    let bytes = pump(from, &mut target, window.length, window.length, progress)
+        .map_err(|error| failed("write", name, error))?;
+    file.sync_all().map_err(|error| failed("make durable", name, error))?;
+    Ok(Transfer { bytes })
+}
+
+/// Reads a volume, or part of it.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`] when the part begins behind the end; what reading or writing says.
+pub fn download(
+    root: &PoolRoot,
+    name: &str,
+    window: Window,
+    to: &mut dyn Write,
+    progress: &mut dyn FnMut(f64),
+) -> Result<Transfer, StorageError> {
+    let file = root.open_volume(name, false)?;
+    let length = length(&file).map_err(|error| failed("measure", name, error))?;
+    if window.offset > length {
+        let message =
+            format!("the volume '{name}' has {length} bytes, and the part begins at {}", window.offset);
+        return Err(StorageError::new(ErrorKind::Invalid, "volume.window", message).about("volume", name));
+    }
+    let left = length - window.offset;
+    let wanted = window.length.map_or(left, |wanted| wanted.min(left));
+    let mut source = At { file: &file, offset: window.offset };
+    let bytes = pump(&mut source, to, Some(wanted), Some(wanted), progress)
+        .map_err(|error| failed("read", name, error))?;
+    Ok(Transfer { bytes })
+}
+
+fn length(file: &File) -> io::Result<u64> {
+    let metadata = file.metadata()?;
+    if metadata.file_type().is_block_device() {
+        return Ok(rustix::fs::seek(file, rustix::fs::SeekFrom::End(0))?);
+    }
+    Ok(metadata.len())
+}
+
+fn failed(what: &str, name: &str, error: io::Error) -> StorageError {
+    StorageError::io(&format!("{what} the volume"), name, error).about("volume", name)
+}
+
+/// Moves bytes, at most `limit`, until there are no more.
+fn pump(
+    from: &mut dyn Read,
+    to: &mut dyn Write,
+    limit: Option<u64>,
+    expected: Option<u64>,
+    progress: Progress<'_>,
+) -> io::Result<u64> {
+    let mut chunk = vec![0; CHUNK];
+    let mut moved: u64 = 0;
+    loop {
+        let left = limit.map_or(u64::MAX, |limit| limit.saturating_sub(moved));
+        let most = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
+        let Some(room) = chunk.get_mut(..most).filter(|room| !room.is_empty()) else { break };
+        let count = match from.read(room) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        to.write_all(chunk.get(..count).unwrap_or_default())?;
+        moved = moved.saturating_add(u64::try_from(count).unwrap_or(0));
+        if let Some(expected) = expected {
+            progress(fraction(moved.min(expected), expected));
+        }
+    }
+    to.flush()?;
+    Ok(moved)
+}
+
+/// A file at a moving place, without the position that descriptors share.
+struct At<'a> {
+    file: &'a File,
+    offset: u64,
+}
+
+impl At<'_> {
+    fn advance(&mut self, count: usize) {
+        self.offset = self.offset.saturating_add(u64::try_from(count).unwrap_or(0));
+    }
+}
+
+impl Read for At<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buffer, self.offset)?;
+        self.advance(count);
+        Ok(count)
+    }
+}
+
+impl Write for At<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.file.write_at(bytes, self.offset)?;
+        self.advance(count);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn pool() -> (tempfile::TempDir, PoolRoot) {
+        let pool = tempfile::tempdir().unwrap();
+        std::fs::write(pool.path().join("a"), [7; 2000]).unwrap();
+        std::fs::set_permissions(pool.path().join("a"), std::fs::Permissions::from_mode(0o640)).unwrap();
+        let root = PoolRoot::open_at(pool.path()).unwrap();
+        (pool, root)
+    }
+
+    fn whole(root: &PoolRoot, format: Format, mut from: impl Read) -> Result<Transfer, StorageError> {
+        upload(Draft::begin(root, 3)?, "a", format, &mut from, Some(1), &mut |_| {})
+    }
+
+    #[test]
+    fn upload_replaces_at_once_and_keeps_the_permissions() {
+        let (pool, root) = pool();
+        let open = File::open(pool.path().join("a")).unwrap();
+        let sent = vec![3; (2 << 20) + 1];
+        assert_eq!(whole(&root, Format::Raw, sent.as_slice()).unwrap().bytes, sent.len() as u64);
+        assert_eq!(std::fs::read(pool.path().join("a")).unwrap(), sent);
+        assert_eq!(open.metadata().unwrap().len(), 2000, "who had it open still has the old one");
+        assert_eq!(std::fs::metadata(pool.path().join("a")).unwrap().permissions().mode() & 0o7777, 0o640);
+    }
+
+    #[test]
+    fn upload_that_fails_leaves_the_volume_as_it_was() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("the line is cut"))
+            }
+        }
+        let (pool, root) = pool();
+        let cut = whole(&root, Format::Raw, (&[1; 100][..]).chain(Broken)).unwrap_err();
+        assert_eq!(cut.kind, ErrorKind::Io);
+        let wrong = whole(&root, Format::Qcow2, &[1; 4096][..]).unwrap_err();
+        assert_eq!((wrong.kind, wrong.code()), (ErrorKind::Denied, "image.malformed"));
+        assert_eq!(std::fs::read(pool.path().join("a")).unwrap(), [7; 2000]);
+        assert_eq!(std::fs::read_dir(pool.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn parts_are_written_and_read_where_they_are() {
+        let (pool, root) = pool();
+        let window = Window { offset: 10, length: Some(3) };
+        upload_part(&root, "a", window, &mut &[1, 2, 3, 4, 5][..], &mut |_| {}).unwrap();
+        let mut out = Vec::new();
+        let window = Window { offset: 9, length: Some(5) };
+        assert_eq!(download(&root, "a", window, &mut out, &mut |_| {}).unwrap().bytes, 5);
+        assert_eq!(out, [7, 1, 2, 3, 7]);
+        out.clear();
+        let window = Window { offset: 1999, length: Some(u64::MAX) };
+        download(&root, "a", window, &mut out, &mut |_| {}).unwrap();
+        assert_eq!(out, [7]);
+        let behind = Window { offset: 2001, length: None };
+        assert_eq!(download(&root, "a", behind, &mut out, &mut |_| {}).unwrap_err().code(), "volume.window");
+        assert_eq!(std::fs::metadata(pool.path().join("a")).unwrap().len(), 2000);
+    }
+}

@@ -1,0 +1,35 @@
+//! Pools and volumes: refresh, creation through qemu-img, and the translation of disks that name a volume.
+//!
+//! Everything here works on the directory of one pool, opened once: files are named relative to that directory
+//! and never reached through a link. What a volume contains is looked at for listings only; what a guest is given
+//! is what was declared. Everything blocks; asynchronous callers run it on a thread for blocking work.
+
+mod create;
+mod error;
+mod facts;
+mod image_file;
+mod ownership;
+mod probe;
+mod programs;
+mod refresh;
+mod root;
+mod support;
+mod translate;
+mod translations;
+
+pub use create::{
+    BackingRequest, CloneRequest, Copied, CreateRequest, Draft, Preallocation, RebaseRequest, Resize,
+    ResizeRequest, Transfer, Window, clone_volume, convert_arguments, copy_image, create_arguments,
+    create_volume, delete_volume, download, rebase_arguments, rebase_image, record_arguments,
+    resize_arguments, resize_volume, upload, upload_part,
+};
+pub use error::{ErrorKind, Hint, StorageError};
+pub use facts::{BackingName, VolumeFacts};
+pub use image_file::{kind_of_file, opened_image};
+pub use probe::probe;
+pub use programs::Programs;
+pub use refresh::{Listing, Skipped, Space, find, parse_logical_volumes, parse_volume_group, refresh};
+pub use root::PoolRoot;
+pub use support::{prepare_target, require_startable};
+pub use translate::{KnownVolume, PoolView, Secret, Translated, TranslatedPlace, VolumeReference, translate};
+pub use translations::{Translations, references};

@@ -1,0 +1,276 @@
+//! The directory of a pool, opened once: everything in it is reached from here, and never through a link.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
+
+use hostler_domain::StorageName;
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, ResolveFlags};
+
+use crate::error::{ErrorKind, StorageError};
+
+/// No link at all, and no way out.
+const STRICT: ResolveFlags =
+    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
+/// Links are followed as long as they stay beneath `/dev`: names of devices are links by design.
+const DEVICES: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
+/// Never blocks on a pipe, never becomes a terminal, is not inherited.
+const ALWAYS: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+/// Mode of a volume until it is finished: nobody else looks inside.
+const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+/// The open directory of a pool.
+#[derive(Debug)]
+pub struct PoolRoot {
+    directory: OwnedFd,
+    path: PathBuf,
+    /// Where names are resolved from and what stands before them, for a directory beneath `/dev`.
+    devices: bool,
+}
+
+impl PoolRoot {
+    /// Opens it. Links on the way to the directory are the operator's own.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when there is no such directory, [`ErrorKind::Denied`] when it may not be read.
+    pub fn open_at(path: &Path) -> Result<Self, StorageError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = rustix::fs::open(path, flags, Mode::empty());
+        let directory = opened.map_err(|error| {
+            let shown = hostler_image::shell_quote(&path.display().to_string());
+            let error = StorageError::io("open the directory of the pool", path.display(), error.into());
+            match error.kind {
+                ErrorKind::NotFound => {
+                    error.hint_command("make it, or mount what belongs there", format!("mkdir -p {shown}"))
+                }
+                _ => error,
+            }
+        })?;
+        Ok(Self { directory, path: path.to_owned(), devices: path.starts_with("/dev") })
+    }
+
+    /// Its path, for display and for documents.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of what is called `name` in it.
+    #[must_use]
+    pub fn path_of(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Whether it has an entry of this name, a link included; `false` for what is no name.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        StorageName::existing(name).is_ok() && self.has(name)
+    }
+
+    /// Makes a directory in it, private to this user; durable when this returns.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Exists`] when something has that name; what the operating system says.
+    pub fn make_directory(&self, name: &str) -> Result<(), StorageError> {
+        let name = checked(name)?;
+        let failed =
+            |error| StorageError::io("make the directory", self.path_of(name.as_str()).display(), error);
+        rustix::fs::mkdirat(self.as_fd(), name.as_str(), Mode::RWXU).map_err(|error| failed(error.into()))?;
+        self.sync().map_err(failed)
+    }
+
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+
+    /// Opens an entry for reading. `name` is one name, or names below one another.
+    pub(crate) fn open(&self, name: &str) -> io::Result<OwnedFd> {
+        self.open_with(name, OFlags::RDONLY)
+    }
+
+    /// Opens an entry for reading and writing.
+    pub(crate) fn open_for_writing(&self, name: &str) -> io::Result<OwnedFd> {
+        self.open_with(name, OFlags::RDWR)
+    }
+
+    fn open_with(&self, name: &str, flags: OFlags) -> io::Result<OwnedFd> {
+        if self.devices
+            && let Ok(below) = self.path.strip_prefix("/dev")
+        {
+            let dev =
+                rustix::fs::open("/dev", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+            return Ok(rustix::fs::openat2(dev, below.join(name), flags | ALWAYS, Mode::empty(), DEVICES)?);
+        }
+        Ok(rustix::fs::openat2(self.as_fd(), name, flags | ALWAYS, Mode::empty(), STRICT)?)
+    }
+
+    /// Makes a new empty file, private to this user.
+    pub(crate) fn create_new(&self, name: &str) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | ALWAYS;
+        Ok(rustix::fs::openat2(self.as_fd(), name, flags, PRIVATE, STRICT)?)
+    }
+
+    /// Makes a new empty file without a name, private to this user; it is gone with its last descriptor.
+    pub(crate) fn create_nameless(&self) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+        match rustix::fs::openat(self.as_fd(), ".", flags, PRIVATE) {
+            // What kernels and file systems without such files answer.
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {
+                Err(io::ErrorKind::Unsupported.into())
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// Gives a file without a name the name `to`, which nothing may have; durable when this returns.
+    pub(crate) fn publish_nameless(&self, file: &File, to: &str) -> io::Result<()> {
+        let from = format!("/proc/self/fd/{}", file.as_raw_fd());
+        rustix::fs::linkat(rustix::fs::CWD, from, self.as_fd(), to, AtFlags::SYMLINK_FOLLOW)?;
+        self.sync()
+    }
+
+    /// Whether there is something of that name, a link included.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        rustix::fs::statat(self.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    /// Bytes that an entry occupies, and its length, without opening it.
+    pub(crate) fn sizes(&self, name: &str) -> Option<(u64, u64)> {
+        let stat = rustix::fs::statat(self.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        let length = u64::try_from(stat.st_size).ok()?;
+        Some((u64::try_from(stat.st_blocks).ok()?.saturating_mul(512), length))
+    }
+
+    /// Gives `from` the name `to`, which nothing may have; durable when this returns.
+    pub(crate) fn publish(&self, from: &str, to: &str) -> io::Result<()> {
+        let renamed = rustix::fs::renameat_with(self.as_fd(), from, self.as_fd(), to, RenameFlags::NOREPLACE);
+        match renamed {
+            // A file system without that flag: a link is never made over something either.
+            Err(rustix::io::Errno::INVAL) => {
+                rustix::fs::linkat(self.as_fd(), from, self.as_fd(), to, AtFlags::empty())?;
+                rustix::fs::unlinkat(self.as_fd(), from, AtFlags::empty())?;
+            }
+            other => other?,
+        }
+        self.sync()
+    }
+
+    /// Puts `from` in the place of `to`; durable when this returns.
+    pub(crate) fn replace(&self, from: &str, to: &str) -> io::Result<()> {
+        rustix::fs::renameat(self.as_fd(), from, self.as_fd(), to)?;
+        self.sync()
+    }
+
+    /// Removes a file; durable when this returns. One that is not there is fine.
+    pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
+        match rustix::fs::unlinkat(self.as_fd(), name, AtFlags::empty()) {
+            Err(rustix::io::Errno::NOENT) => Ok(()),
+            removed => {
+                removed?;
+                self.sync()
+            }
+        }
+    }
+
+    /// Removes an empty directory.
+    pub(crate) fn remove_directory(&self, name: &str) -> io::Result<()> {
+        rustix::fs::unlinkat(self.as_fd(), name, AtFlags::REMOVEDIR)?;
+        self.sync()
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(self.as_fd())?)
+    }
+
+    /// Opens an existing volume by name, for reading or for writing as well.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], [`ErrorKind::Denied`] for a link, [`ErrorKind::Invalid`] for what is no name or
+    /// neither a file nor a block device.
+    pub(crate) fn open_volume(&self, name: &str, writable: bool) -> Result<File, StorageError> {
+        let name = checked(name)?;
+        let name = name.as_str();
+        let opened = if writable { self.open_for_writing(name) } else { self.open(name) };
+        let what = if writable { "open the volume for writing" } else { "open the volume" };
+        let file = File::from(opened.map_err(|error| self.open_failed(what, name, error))?);
+        let kind =
+            file.metadata().map_err(|error| StorageError::io("look at the volume", name, error))?.file_type();
+        if kind.is_file() || kind.is_block_device() {
+            return Ok(file);
+        }
+        let message = format!("'{name}' is neither a file nor a block device");
+        Err(StorageError::new(ErrorKind::Invalid, "volume.kind", message)
+            .about("path", self.path_of(name).display().to_string()))
+    }
+
+    fn open_failed(&self, what: &str, name: &str, error: io::Error) -> StorageError {
+        if error.kind() == io::ErrorKind::NotFound {
+            let message = format!("there is no volume '{name}' in '{}'", self.path.display());
+            return StorageError::new(ErrorKind::NotFound, "volume.not-found", message).about("volume", name);
+        }
+        StorageError::io(what, self.path_of(name).display(), error).about("volume", name)
+    }
+}
+
+/// The name of a volume that is there, as the user wrote it.
+pub(crate) fn checked(name: &str) -> Result<StorageName, StorageError> {
+    StorageName::existing(name).map_err(|wrong| refused_name(name, wrong))
+}
+
+pub(crate) fn refused_name(name: &str, wrong: &str) -> StorageError {
+    let shown: String = name.chars().take(64).flat_map(char::escape_debug).collect();
+    StorageError::new(ErrorKind::Invalid, "volume.name", format!("the name of the volume '{shown}' {wrong}"))
+        .hint("a volume is called by one plain name, such as disk.qcow2")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn pool() -> (tempfile::TempDir, PoolRoot) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pool");
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join("a"), "a").unwrap();
+        std::fs::write(directory.path().join("secret"), "s").unwrap();
+        symlink("../secret", path.join("out")).unwrap();
+        symlink("a", path.join("link")).unwrap();
+        let root = PoolRoot::open_at(&path).unwrap();
+        (directory, root)
+    }
+
+    #[test]
+    fn only_plain_entries_are_opened() {
+        let (_directory, root) = pool();
+        assert!(root.open_volume("a", true).is_ok());
+        for (name, code) in [
+            ("out", "storage.link"),
+            ("link", "storage.link"),
+            ("../secret", "volume.name"),
+            ("..", "volume.name"),
+            ("b", "volume.not-found"),
+        ] {
+            assert_eq!(root.open_volume(name, false).unwrap_err().code(), code, "{name}");
+        }
+    }
+
+    #[test]
+    fn publishing_never_replaces() {
+        let (_directory, root) = pool();
+        drop(root.create_new("new").unwrap());
+        assert_eq!(root.publish("new", "a").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        root.publish("new", "b").unwrap();
+        assert!(root.has("b") && !root.has("new"));
+        assert!(root.create_new("link").is_err() && root.create_new("a").is_err());
+    }
+
+    #[test]
+    fn directory_that_is_missing_is_told_with_a_way_out() {
+        let error = PoolRoot::open_at(Path::new("/nonexistent/pool")).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::NotFound);
+        assert_eq!(error.hints[0].command.as_deref(), Some("mkdir -p /nonexistent/pool"));
+    }
+}

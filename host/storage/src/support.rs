@@ -1,0 +1,158 @@
+//! Which pools this version can use, and what has to be there before one is started.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::Path;
+
+use hostler_domain::pool::{PoolType, StoragePool};
+use hostler_image::shell_quote;
+
+use crate::error::{ErrorKind, StorageError};
+use crate::ownership;
+use crate::programs::Programs;
+use crate::refresh::refresh;
+use crate::root::PoolRoot;
+
+/// Mode of a directory that is made for a pool whose document does not say: others pass, and see no names.
+const DIRECTORY_MODE: u32 = 0o711;
+
+/// Refuses a type that this version only keeps the definition of.
+pub(crate) fn require_supported(pool: &StoragePool) -> Result<(), StorageError> {
+    match pool.kind {
+        PoolType::Dir | PoolType::Fs | PoolType::Netfs | PoolType::Logical => Ok(()),
+        kind => {
+            let message = format!(
+                "pools of type '{kind}' are not supported by this version: '{}' cannot be used",
+                pool.name
+            );
+            Err(StorageError::new(ErrorKind::Unsupported, "pool.type-unsupported", message)
+                .about("pool", pool.name.as_str())
+                .hint("it can be defined and its definition is kept; pools of type dir, fs, netfs and logical can be started"))
+        }
+    }
+}
+
+/// Refuses to start what is not ready: a directory that is not there, a file system that is not mounted, a group
+/// that LVM does not know.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] for a type that this version cannot use; otherwise what is missing, and the remedy.
+pub fn require_startable(pool: &StoragePool, programs: &Programs) -> Result<(), StorageError> {
+    require_supported(pool)?;
+    let path = Path::new(pool.target.path.as_deref().unwrap_or_default());
+    let about = |error: StorageError| error.about("pool", pool.name.as_str());
+    match pool.kind {
+        PoolType::Logical => refresh(pool, programs).map(drop),
+        PoolType::Fs | PoolType::Netfs => {
+            PoolRoot::open_at(path).map_err(about)?;
+            require_mounted(pool, path)
+        }
+        _ => PoolRoot::open_at(path).map(drop).map_err(about),
+    }
+}
+
+/// A directory is mounted when it lies on another device than the one above it, or is the root.
+fn require_mounted(pool: &StoragePool, path: &Path) -> Result<(), StorageError> {
+    let device = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.dev());
+    let above = path.parent().map(device).transpose();
+    let failed = |error| StorageError::io("look at", path.display(), error);
+    let mounted = match above.map_err(failed)? {
+        Some(above) => device(path).map_err(failed)? != above,
+        None => true,
+    };
+    if mounted {
+        return Ok(());
+    }
+    let message = format!("nothing is mounted at '{}', where the pool '{}' shows", path.display(), pool.name);
+    Err(StorageError::new(ErrorKind::Conflict, "pool.not-mounted", message)
+        .about("pool", pool.name.as_str())
+        .hint_command(
+            "this version does not mount file systems itself; mount it first",
+            mount_command(pool, path),
+        ))
+}
+
+fn mount_command(pool: &StoragePool, path: &Path) -> String {
+    let source = match (pool.source.hosts.first(), &pool.source.dir, pool.source.devices.first()) {
+        (Some(host), Some(dir), _) => format!("{}:{dir}", host.name.as_deref().unwrap_or_default()),
+        (_, _, Some(device)) => device.path.clone(),
+        _ => "SOURCE".to_owned(),
+    };
+    let format = pool.source.format.as_deref().filter(|format| *format != "auto");
+    let format = format.map(|format| format!("-t {} ", shell_quote(format))).unwrap_or_default();
+    format!("mount {format}{} {}", shell_quote(&source), shell_quote(&path.display().to_string()))
+}
+
+/// Makes the directory of a pool of type dir, fs or netfs, with those above it; one that is there is left as it is.
+///
+/// # Errors
+/// What the operating system says.
+pub fn prepare_target(pool: &StoragePool) -> Result<(), StorageError> {
+    require_supported(pool)?;
+    if pool.kind == PoolType::Logical {
+        let message = format!("the volume group of '{}' is not made by this version", pool.name);
+        return Err(StorageError::new(ErrorKind::Unsupported, "pool.build-unsupported", message)
+            .about("pool", pool.name.as_str())
+            .hint_command(
+                "make it from devices of your choice",
+                format!("vgcreate {} DEVICE…", shell_quote(pool.source.name.as_deref().unwrap_or("NAME"))),
+            ));
+    }
+    let path = Path::new(pool.target.path.as_deref().unwrap_or_default());
+    let failed = |error| {
+        StorageError::io("make the directory", path.display(), error).about("pool", pool.name.as_str())
+    };
+    let is_new = !path.exists();
+    DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path).map_err(failed)?;
+    if is_new {
+        let root = PoolRoot::open_at(path)?;
+        ownership::set(root.as_fd(), &pool.target.permissions, DIRECTORY_MODE).map_err(failed)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool(xml: &str) -> StoragePool {
+        StoragePool::parse(xml).unwrap()
+    }
+
+    #[test]
+    fn types_that_only_have_a_definition_say_so() {
+        let rbd = pool("<pool type='rbd'><name>a</name><source><name>b</name></source></pool>");
+        let error = require_startable(&rbd, &Programs::default()).unwrap_err();
+        assert_eq!((error.code(), error.kind), ("pool.type-unsupported", ErrorKind::Unsupported));
+        assert!(error.to_string().contains("not supported by this version"), "{error}");
+    }
+
+    #[test]
+    fn what_is_not_mounted_is_told_with_the_command() {
+        let directory = tempfile::tempdir().unwrap();
+        let xml = format!(
+            "<pool type='netfs'><name>a</name><source><host name='nas'/><dir path='/export/vm s'/>\
+             <format type='nfs'/></source><target><path>{}</path></target></pool>",
+            directory.path().display()
+        );
+        let error = require_startable(&pool(&xml), &Programs::default()).unwrap_err();
+        assert_eq!(error.code(), "pool.not-mounted");
+        let command = error.hints[0].command.as_deref().unwrap();
+        assert!(command.starts_with("mount -t nfs 'nas:/export/vm s' /"), "{command}");
+        let root = "<pool type='fs'><name>a</name><source><device path='/d'/></source><target><path>/proc</path></target></pool>";
+        require_startable(&pool(root), &Programs::default()).unwrap();
+    }
+
+    #[test]
+    fn directory_is_made_on_request_and_missed_without() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("deep/pool");
+        let xml =
+            format!("<pool type='dir'><name>a</name><target><path>{}</path></target></pool>", path.display());
+        let pool = pool(&xml);
+        assert_eq!(require_startable(&pool, &Programs::default()).unwrap_err().kind, ErrorKind::NotFound);
+        prepare_target(&pool).unwrap();
+        prepare_target(&pool).unwrap();
+        require_startable(&pool, &Programs::default()).unwrap();
+    }
+}

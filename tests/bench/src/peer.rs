@@ -1,0 +1,72 @@
+//! The peer: a libvirtd of our own, in namespaces of its own, so that none on the machine is touched.
+
+use anyhow::{Context, Result, bail};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Makes the room, starts the daemons, then runs one `virsh` command for each line it reads.
+const SCRIPT: &str = include_str!("peer.sh");
+/// What has to be installed.
+const PROGRAMS: &[&str] = &["libvirtd", "virtlogd", "virsh"];
+
+/// A private libvirtd.
+pub(crate) struct Peer {
+    process: Child,
+    commands: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Peer {
+    /// Begins; nothing when libvirt is not installed.
+    pub(crate) fn begin(work: &Path) -> Result<Option<Self>> {
+        let installed = |program: &&str| Command::new(program).arg("--version").output().is_ok();
+        if !PROGRAMS.iter().all(installed) {
+            return Ok(None);
+        }
+        let room = work.join("peer");
+        std::fs::create_dir(&room)?;
+        let mut process = Command::new("unshare")
+            .args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--net", "--ipc"])
+            .args(["--propagation", "private", "bash", "-c", SCRIPT, "peer"])
+            .arg(&room)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot make namespaces for libvirtd")?;
+        let answers = process.stdout.take().context("no answers from the peer")?;
+        let commands = process.stdin.take();
+        let mut peer = Self { process, commands, answers: BufReader::new(answers) };
+        peer.expect("the peer's daemons")?;
+        Ok(Some(peer))
+    }
+
+    /// One `virsh` command of plain words, which must succeed; from its start to its end.
+    pub(crate) fn ask(&mut self, command: &str) -> Result<Duration> {
+        let began = Instant::now();
+        let commands = self.commands.as_mut().context("the peer has ended")?;
+        writeln!(commands, "{command}").context("the peer has ended")?;
+        self.expect(command)?;
+        Ok(began.elapsed())
+    }
+
+    fn expect(&mut self, what: &str) -> Result<()> {
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer)?;
+        if answer.trim() != "0" {
+            bail!("{what} failed in the peer, status {:?}", answer.trim());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // Without input the script ends, and with it everything in its namespaces.
+        drop(self.commands.take());
+        if let Err(error) = self.process.wait() {
+            eprintln!("cannot wait for the peer: {error}");
+        }
+    }
+}
