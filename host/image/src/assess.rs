@@ -198,9 +198,7 @@ fn judge(declared: Option<Declared>, image: &Windows) -> Result<Assessed, Halt> 
     }
     let (format, header) = match declared {
         Declared::Luks => (Format::Raw, formats::parse_luks(image)?),
-        // The disc is opened as it is, for reading only.
-        Declared::Image(Format::Iso) => (Format::Raw, formats::parse(Format::Iso, image)?),
-        Declared::Image(format) => (format, formats::parse(format, image)?),
+        Declared::Image(format) => (format.opened_as(), formats::parse(format, image)?),
     };
     let refusal = match scrutinise(format, &header, image) {
         Ok(()) => None,

@@ -95,7 +95,8 @@ pub fn resolve_compatible(
         };
         let format = header.and_then(|header| header.backing).map(|backing| backing.format);
         known = match format {
-            Some(RecordedFormat::Known(format)) => Known::Declared(format),
+            // That the parent of a VMDK is one is not known there.
+            Some(RecordedFormat::Known(format)) if layer.format != Format::Vmdk => Known::Declared(format),
             _ if layer.format == Format::Qed => Known::ProbedAndTrusted,
             _ => Known::Probed,
         };
@@ -154,6 +155,7 @@ fn examine(
 fn probed(start: &[u8]) -> Format {
     let known = recognise(start).filter(|format| match format {
         Format::Bochs | Format::Cloop | Format::Dmg | Format::Vhdx => false,
+        Format::Qcow2 => matches!(start.get(4..8), Some([0, 0, 0, 2 | 3])),
         Format::Vmdk => start.starts_with(b"KDMV"),
         Format::Parallels => start.starts_with(b"WithouFreSpacExt"),
         _ => true,

@@ -64,7 +64,7 @@ pub(crate) struct Mark {
 }
 
 /// Offset, bytes that stand there, what they mean. Versions are left to the parsers.
-const MARKS: [(usize, &[u8], Content); 21] = [
+const MARKS: [(usize, &[u8], Content); 27] = [
     (0, b"QED\0", Content::Image(Format::Qed)),
     (0, b"KDMV", Content::Image(Format::Vmdk)),
     (0, b"COWD", Content::Image(Format::Vmdk)),
@@ -85,7 +85,13 @@ const MARKS: [(usize, &[u8], Content); 21] = [
     (0, b"\x28\xb5\x2f\xfd", Content::Wrapped("zstd")),
     (0, b"PK\x03\x04", Content::Wrapped("zip")),
     (0, b"7z\xbc\xaf\x27\x1c", Content::Wrapped("7z")),
+    (0, b"\x04\x22\x4d\x18", Content::Wrapped("lz4")),
+    (0, b"MSWIM\0\0\0", Content::Wrapped("wim")),
+    (0, b"\x3a\xff\x26\xed", Content::Wrapped("android-sparse")),
+    (0, b"VMA\0", Content::Wrapped("vma")),
+    (0, b"EVF\x09\x0d\x0a\xff\0", Content::Wrapped("ewf")),
     (257, b"ustar", TAR),
+    (512, b"EFI PART", Content::Partitions),
 ];
 const DESCRIPTOR: &[u8] = b"# Disk DescriptorFile";
 const QCOW_MARK: &[u8] = b"QFI\xfb";
@@ -116,7 +122,8 @@ pub(crate) fn marks(image: &Windows) -> Result<Vec<Mark>, Halt> {
     Ok(found)
 }
 
-fn at_start(start: &[u8]) -> Vec<Mark> {
+/// Every mark in the first bytes of an image.
+pub(crate) fn at_start(start: &[u8]) -> Vec<Mark> {
     let stands = |offset: usize, mark: &[u8]| start.get(offset..).is_some_and(|rest| rest.starts_with(mark));
     let mut found: Vec<_> = MARKS
         .iter()
@@ -136,7 +143,7 @@ fn at_start(start: &[u8]) -> Vec<Mark> {
     if is_archive(start) && !found.contains(&TAR) {
         found.push(TAR);
     }
-    if has_partitions(start) {
+    if has_partitions(start) && !found.contains(&Content::Partitions) {
         found.push(Content::Partitions);
     }
     found.into_iter().map(|content| Mark { content, place: Place::Start }).collect()
@@ -187,7 +194,7 @@ mod tests {
     #[test]
     fn every_mark_at_the_start_is_found() {
         for (offset, mark, content) in MARKS {
-            assert_eq!(contents(&Bytes::zeros(512).put(offset, mark)), [content]);
+            assert_eq!(contents(&Bytes::zeros(1024).put(offset, mark)), [content]);
         }
         let qcow = Bytes::zeros(512).put(0, QCOW_MARK);
         assert_eq!(contents(&qcow.clone().be32(4, 1)), [Content::Image(Format::Qcow)]);

@@ -89,6 +89,12 @@ impl Format {
         NAMES.iter().find(|(format, _, _)| *format == self).and_then(|(_, _, qemu)| *qemu)
     }
 
+    /// The format under which hypervisors open it: a disc is raw to them.
+    #[must_use]
+    pub fn opened_as(self) -> Self {
+        if self == Self::Iso { Self::Raw } else { self }
+    }
+
     /// Whether an image of this format can stand on another one.
     #[must_use]
     pub fn can_have_backing(self) -> bool {

@@ -46,7 +46,7 @@ pub use location::ImagePath;
 pub use lookup::{LayerNotFound, LayerQuery, NamedLayer, find_layer};
 pub use opener::{BrokenChain, OpenFailure, Opener, explore_chain, resolve_chain};
 pub use policy::{Grant, ReferencePolicy};
-pub use recognise::{RECOGNISE_BYTES, recognise};
+pub use recognise::{RECOGNISE_BYTES, Recognition, recognise};
 pub use reference::{Parsed, Reference, Unsupported, parse_reference, redact};
 pub use relative::relative_name;
 pub use repair::{rebase_command, shell_quote};

@@ -2,7 +2,9 @@
 
 pub mod chain;
 pub mod descriptor;
+pub mod foreign;
 pub mod handles;
+pub mod pieces;
 pub mod plan;
 pub mod qcow2;
 pub mod qmp;
@@ -10,3 +12,4 @@ pub mod record;
 pub mod reference;
 pub mod shape;
 pub mod store;
+pub mod vmdk;

@@ -5,6 +5,7 @@ pub mod descriptor;
 pub mod disk_nodes;
 pub mod grant;
 pub mod header;
+pub mod image;
 pub mod opener;
 pub mod qmp;
 pub mod reference;

@@ -16,7 +16,7 @@ use crate::format::Format;
 use crate::formats::{BackingRecord, Header, RecordedFormat};
 use crate::inspection::{Inspection, Progress};
 use crate::opener::OpenFailure;
-use crate::recognise::{RECOGNISE_BYTES, recognise};
+use crate::recognise::Recognition;
 use crate::request::{ChainRequest, Tail};
 use crate::windows::ByteRange;
 
@@ -58,7 +58,7 @@ enum State<F> {
     /// Reads the header of a layer.
     Inspect(Target, Opened<F>, Inspection),
     /// Looks at an image whose format is not recorded, only to word the refusal.
-    Advise(Target, Opened<F>),
+    Advise(Target, Opened<F>, Recognition),
     Done,
 }
 
@@ -108,7 +108,11 @@ impl<F> Walk<F> {
         match &mut self.state {
             State::Open(target) => Ok(Step::Open(target.request())),
             State::Done => Ok(Step::Done),
-            State::Advise(_, opened) => Ok(Step::Read { range: advice_range(opened), file: &opened.file }),
+            State::Advise(target, opened, recognition) => match recognition.advance() {
+                Ok(Progress::Need(range)) => Ok(Step::Read { file: &opened.file, range }),
+                Ok(Progress::Done(format)) => Err(refusals::format_gap(target, Some(*format))),
+                Err(error) => Err(error.in_layer(target.layer, target.path.as_path())),
+            },
             State::Inspect(target, opened, inspection) => match inspection.advance() {
                 Ok(Progress::Need(range)) => Ok(Step::Read { file: &opened.file, range }),
                 Ok(Progress::Done(_)) => Err(refusals::out_of_turn()),
@@ -140,10 +144,10 @@ impl<F> Walk<F> {
                 self.attach_data_file(target, opened);
                 self.descend()?;
             }
-            Wanted::Advice { .. } if opened.length == 0 => {
-                return Err(refusals::format_gap(&target, Some(None)));
+            Wanted::Advice { .. } => {
+                let recognition = Recognition::new(opened.length);
+                self.state = State::Advise(target, opened, recognition);
             }
-            Wanted::Advice { .. } => self.state = State::Advise(target, opened),
         }
         Ok(())
     }
@@ -157,7 +161,9 @@ impl<F> Walk<F> {
             State::Inspect(target, _, inspection) => {
                 inspection.supply(bytes).map_err(|error| error.in_layer(target.layer, target.path.as_path()))
             }
-            State::Advise(target, _) => Err(refusals::format_gap(target, Some(recognise(&bytes)))),
+            State::Advise(target, _, recognition) => {
+                recognition.supply(bytes).map_err(|error| error.in_layer(target.layer, target.path.as_path()))
+            }
             State::Open(_) | State::Done => Err(refusals::out_of_turn()),
         }
     }
@@ -178,7 +184,7 @@ impl<F> Walk<F> {
     #[must_use]
     pub fn read_failed(&self, error: io::Error) -> ImageError {
         match &self.state {
-            State::Inspect(target, ..) | State::Advise(target, _) => refusals::not_read(target, error),
+            State::Inspect(target, ..) | State::Advise(target, ..) => refusals::not_read(target, error),
             State::Open(_) | State::Done => refusals::out_of_turn(),
         }
     }
@@ -314,12 +320,6 @@ impl<F> Walk<F> {
             read_only: layer.read_only,
         }
     }
-}
-
-/// What is read of an image only to advise on its format. Never empty: empty files are answered before.
-fn advice_range<F>(opened: &Opened<F>) -> ByteRange {
-    let length = usize::try_from(opened.length).unwrap_or(usize::MAX).min(RECOGNISE_BYTES);
-    ByteRange { offset: 0, length }
 }
 
 /// The format of an active layer that declares none.

@@ -210,7 +210,7 @@ pub(super) fn format_gap(target: &Target, content: Option<Option<Format>>) -> Im
     };
     let error = target.blame(ImageError::new(kind, message));
     let Some(Named { path, reference, .. }) = &target.named else { return error };
-    let format = content.map(|recognised| recognised.unwrap_or(Format::Raw));
+    let format = content.map(|recognised| recognised.map_or(Format::Raw, Format::opened_as));
     let text = match format {
         Some(format) => {
             format!("'{}' looks like {format}; if you know that this is right, record it", target.path)

@@ -8,6 +8,8 @@ use crate::windows::{Halt, Windows, malformed, unsupported};
 
 const SIGNATURE: &[u8] = b"metadata";
 const TABLE_BYTES: u64 = 64 << 10;
+/// What is read behind the table at once.
+const ITEMS_BYTES: u64 = 4096;
 const OFFSET_COUNT: u64 = 10;
 const OFFSET_ENTRIES: u64 = 32;
 const ENTRY_BYTES: u64 = 32;
@@ -129,7 +131,9 @@ impl Metadata {
 impl Items {
     fn read(image: &Windows, region: &Range<u64>) -> Result<Self, Halt> {
         let start = region.start;
-        let table = image.bytes(start, usize::try_from(TABLE_BYTES).unwrap_or(usize::MAX))?;
+        // The items follow the table as a rule, and are read with it.
+        let length = (TABLE_BYTES + ITEMS_BYTES).min(region.end.saturating_sub(start));
+        let table = image.bytes(start, usize::try_from(length).unwrap_or(usize::MAX))?;
         if !table.starts_with(SIGNATURE) {
             return Err(malformed(start, "there are no metadata where the table of regions says"));
         }
@@ -210,7 +214,7 @@ fn parent(image: &Windows, place: &Range<u64>) -> Result<Option<String>, Halt> {
         let at = place.start.saturating_add(20 + index * 12);
         let key = part(image, place, at, at.saturating_add(8))?;
         let value = part(image, place, at.saturating_add(4), at.saturating_add(10))?;
-        let rank = PATHS.iter().position(|path| *path == key);
+        let rank = PATHS.iter().position(|path| *path == key && !value.is_empty());
         if let Some(rank) = rank.filter(|rank| best.as_ref().is_none_or(|(best, _)| rank < best)) {
             best = Some((rank, value));
         }

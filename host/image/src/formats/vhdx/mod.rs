@@ -27,6 +27,9 @@ const MIB: u64 = 1 << 20;
 /// Identifier, headers and tables of regions.
 const FRONT: Range<u64> = 0..MIB;
 
+/// Where both headers and both tables of regions lie.
+const STRUCTURES: Range<u64> = 64 << 10..320 << 10;
+
 /// Everything in front of the blocks.
 struct Vhdx {
     current: Current,
@@ -76,6 +79,11 @@ impl Vhdx {
         if image.bytes(0, MAGIC.len())? != MAGIC {
             return Err(not_of_format("vhdx", 0));
         }
+        // One read for both headers and both tables: every read more is another round over their checksums.
+        image.bytes(
+            STRUCTURES.start,
+            usize::try_from(STRUCTURES.end - STRUCTURES.start).unwrap_or(usize::MAX),
+        )?;
         let current = Current::read(image)?;
         let regions = Regions::read(image, regions::OFFSET)?;
         let metadata = Metadata::read(image, &regions.metadata)?;

@@ -34,6 +34,8 @@ const TYPES: [&str; 17] = [
     "seSparse",
     "custom",
 ];
+/// Stands for a type that is none of them.
+const OTHER_TYPE: &str = "other";
 const ACCESSES: [&str; 3] = ["RW", "RDONLY", "NOACCESS"];
 const SPARSE: &str = "SPARSE";
 const ZERO: &str = "ZERO";
@@ -172,13 +174,10 @@ impl Lines {
         };
         let version = self.required(VERSION)?;
         let name = self.required(CREATE_TYPE)?;
-        let create_type = TYPES.iter().find(|known| **known == name);
+        let create_type = TYPES.iter().find(|known| **known == name).copied().unwrap_or(OTHER_TYPE);
         if !version.parse().is_ok_and(|version| VERSIONS.contains(&version)) {
             return Err(unsupported(self.start, "the version of its descriptor is not known"));
         }
-        let Some(create_type) = create_type else {
-            return Err(unsupported(self.start, "the type of disk that its descriptor names is not known"));
-        };
         Ok(Descriptor { create_type, parent, virtual_size, extents: self.extents })
     }
 

@@ -88,6 +88,15 @@ fn other_files_are_facts_that_forbid_use() {
 }
 
 #[test]
+fn a_type_that_is_not_known_keeps_its_data_in_other_files() {
+    let image = Bytes(text("later", &[FLAT]).into_bytes());
+    assert_eq!(
+        (facts(&image).subformat, refusal(&image)),
+        (Some("other"), Some(ErrorKind::ReferenceUnsupported))
+    );
+}
+
+#[test]
 fn without_a_capacity_even_its_own_name_is_opened() {
     let image = sample().le64(12, 0);
     assert_eq!(facts(&image).extents.len(), 1);
@@ -153,7 +162,7 @@ fn what_may_be_new_is_unsupported() {
     let plain = text("monolithicSparse", &[SELF]);
     for (what, image) in [
         ("zeros only", Bytes(text("custom", &["RW 8 ZERO"]).into_bytes())),
-        ("type", disk(&plain.replace("monolithicSparse", "later"))),
+        ("type", Bytes(text("later", &["RW 8 ZERO"]).into_bytes())),
         ("version of the text", disk(&plain.replace("version=1", "version=9"))),
         ("version of the extent", sample().le32(4, 4)),
         ("compression", stream().put(77, b"\x09").put((64 << 10) + 512 + 77, b"\x09")),
