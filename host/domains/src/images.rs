@@ -20,15 +20,17 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The place that a path on a command line means.
-    pub(crate) fn of(path: &Path) -> Result<Self, Error> {
+    /// The place that a path on a command line means. Its image may name what one may name at a start: what lies in its
+    /// own directory, or beneath one of `image_roots`.
+    pub(crate) fn of(path: &Path, image_roots: &[PathBuf]) -> Result<Self, Error> {
         let path = chain::full_path(path)?;
         let (Some(directory), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str()))
         else {
             let message = format!("'{}' is not the name of a file", path.display());
             return Err(Error::new(Kind::Invalid, "image.name", message).hint("give the path of an image"));
         };
-        let (root, name) = (PoolRoot::open_at(directory)?, name.to_owned());
+        let root = PoolRoot::open_at(directory)?.with_image_roots(image_roots);
+        let name = name.to_owned();
         Ok(Self { path, root, name })
     }
 
@@ -112,11 +114,11 @@ mod tests {
     #[test]
     fn places_are_named_by_directory_and_name() {
         let home = tempfile::tempdir().unwrap();
-        let place = Place::of(&home.path().join("new.raw")).unwrap();
+        let place = Place::of(&home.path().join("new.raw"), &[]).unwrap();
         assert_eq!(place.name, "new.raw");
         place.require_free().unwrap();
         std::fs::write(home.path().join("new.raw"), "").unwrap();
         assert_eq!(place.require_free().unwrap_err().code(), "image.exists");
-        assert!(Place::of(&home.path().join("none/new.raw")).is_err());
+        assert!(Place::of(&home.path().join("none/new.raw"), &[]).is_err());
     }
 }

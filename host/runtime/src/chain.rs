@@ -5,7 +5,7 @@ mod race;
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +18,6 @@ use hostler_image::{
 };
 use hostler_launch::Role;
 use hostler_storage::opened_image;
-use rustix::fs::OFlags;
 
 use crate::answer::{self, yes_no};
 use crate::bindings::wit::storage::{Below, Layer};
@@ -215,11 +214,6 @@ pub(crate) fn opened(file: File) -> io::Result<OpenedImage<ImageFile>> {
 
 fn facts(fd: OwnedFd, mark: Mark) -> io::Result<OpenedImage<ImageFile>> {
     let OpenedImage { file, identity, kind, length, physical_bytes } = opened_image(File::from(fd))?;
-    if matches!(kind, FileKind::Regular | FileKind::BlockDevice) {
-        // Opened without blocking because it could have been a FIFO; from here on it is an ordinary file.
-        let flags = rustix::fs::fcntl_getfl(file.as_fd())?;
-        rustix::fs::fcntl_setfl(file.as_fd(), flags - OFlags::NONBLOCK)?;
-    }
     let file = ImageFile { fd: file, writable: mark == Mark::ReadWrite };
     Ok(OpenedImage { file, identity, kind, length, physical_bytes })
 }

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use hostler_launch::{Handle, Role};
+use rustix::fs::OFlags;
 
 /// One open file, or in a description the place where it would be opened.
 #[derive(Debug)]
@@ -26,6 +27,11 @@ impl Opened {
     /// When the process has no descriptor left.
     pub(crate) fn handle(&self) -> io::Result<Handle> {
         let fd = self.fd.as_ref().map(OwnedFd::try_clone).transpose()?;
+        if let Some(fd) = &fd {
+            // Opened without blocking because it could have been a FIFO; from here on it is an ordinary file.
+            let flags = rustix::fs::fcntl_getfl(fd)?;
+            rustix::fs::fcntl_setfl(fd, flags - OFlags::NONBLOCK)?;
+        }
         let Self { writable, role, format, .. } = *self;
         Ok(Handle::Descriptor { fd, writable, role, format, path: self.path.clone() })
     }

@@ -70,7 +70,7 @@ fn formats_go_with_their_sources() {
         (directory("type='raw'", "<readonly/>"), Some("directory")),
         (file("type='raw'", "", below), Some("backing")),
         (file("type='vdi'", "", below), Some("backing")),
-        (file("type='luks'", "", below), Some("backing")),
+        (file("type='luks'", "", below), Some("format")),
         (file("type='qcow2'", "", below), None),
         (file("type='raw'", "", "<backingStore/>"), None),
         (file("type='raw' discard_no_unref='on'", "", ""), Some("discard-no-unref")),

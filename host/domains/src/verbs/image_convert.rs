@@ -41,7 +41,7 @@ impl Host {
     ) -> Result<ImageWritten, Error> {
         let source = chain::full_path(source)?;
         self.require_idle(&source, true, "a copy of what is being written to is no copy of anything")?;
-        let place = Place::of(target)?;
+        let place = Place::of(target, &self.config.image_roots)?;
         let options = options.clone();
         process::blocking(move || {
             place.require_free()?;

@@ -39,9 +39,9 @@ impl Host {
     /// [`crate::Kind::Exists`]; [`crate::Kind::Invalid`] for what the format cannot be; what the rules for images say
     /// about what it is to stand on.
     pub async fn image_create(&self, new: &NewImage, mut progress: Progress) -> Result<ImageWritten, Error> {
-        let new = new.clone();
+        let (new, roots) = (new.clone(), self.config.image_roots.clone());
         process::blocking(move || {
-            let place = Place::of(&new.path)?;
+            let place = Place::of(&new.path, &roots)?;
             place.require_free()?;
             let request = request(&place, &new)?;
             let draft = Draft::nameless(&place.root)?;

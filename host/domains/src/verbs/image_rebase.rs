@@ -36,7 +36,7 @@ impl Host {
         options: &RebaseOptions,
         mut progress: Progress,
     ) -> Result<ImageWritten, Error> {
-        let place = Place::of(path)?;
+        let place = Place::of(path, &self.config.image_roots)?;
         self.require_idle(&place.path, false, "what it stands on changes only while no guest uses it")?;
         let options = options.clone();
         process::blocking(move || {

@@ -35,7 +35,7 @@ impl Host {
         path: &Path,
         options: &ImageResizeOptions,
     ) -> Result<ImageResized, Error> {
-        let place = Place::of(path)?;
+        let place = Place::of(path, &self.config.image_roots)?;
         self.require_idle(&place.path, false, "its size changes only while no guest uses it")?;
         let options = options.clone();
         process::blocking(move || {
