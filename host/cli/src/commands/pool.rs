@@ -26,7 +26,7 @@ use crate::session::Session;
 /// Work with storage pools: directories and volume groups that volumes come from
 ///
 /// A pool that is started can be listed, and its volumes can be made and used as disks
-/// (<disk type='volume'>). Nothing runs for a pool: every command measures for itself.
+/// of type 'volume'. Nothing runs for a pool: every command measures for itself.
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 pub(crate) struct Pool {
