@@ -88,8 +88,8 @@ impl Inspection {
     /// Takes the bytes that were asked for.
     ///
     /// # Errors
-    /// [`ErrorKind::Truncated`] when they are fewer than asked: the file shrank since its length was taken.
-    /// [`ErrorKind::InvalidRequest`] when nothing was asked for.
+    /// [`crate::ErrorKind::Truncated`] when they are fewer than asked: the file shrank since its length was taken.
+    /// [`crate::ErrorKind::InvalidRequest`] when nothing was asked for.
     pub fn supply(&mut self, bytes: Vec<u8>) -> Result<(), ImageError> {
         self.reading.supply(bytes)
     }

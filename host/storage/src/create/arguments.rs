@@ -50,7 +50,7 @@ fn create_options(request: &CreateRequest) -> Vec<String> {
     options
 }
 
-/// What copies the image that `source` describes (the member `file` and what lies below, see [`layer`]) to `target`.
+/// What copies the image that `source` describes (a node of QEMU, with everything below it) to `target`.
 #[must_use]
 pub fn convert_arguments(source: &Value, copy: &Copied, target: &Path) -> Vec<String> {
     let mut words: Vec<String> = ["convert", "-p", "-O", qemu_name(copy.format)].map(str::to_owned).into();
