@@ -10,6 +10,7 @@ use crate::chain;
 use crate::error::{Error, Kind};
 use crate::host::Host;
 use crate::image_summary::ImageWritten;
+use crate::pools::is_same_file;
 use crate::verbs::known_format;
 
 /// An image by its directory, opened, and its name in it.
@@ -45,6 +46,25 @@ impl Place {
             .hint("give another name, or remove that file first"))
     }
 
+    /// Refuses what would take the ground from under other images of the directory. What stands on it from elsewhere is
+    /// not known.
+    pub(crate) fn require_nothing_above(&self) -> Result<(), Error> {
+        let directory = self.path.parent().unwrap_or(&self.path);
+        let failed = |error| {
+            let message = format!("what else is in '{}' cannot be read", directory.display());
+            Error::new(Kind::Host, "image.directory", message).caused_by(error)
+        };
+        for entry in std::fs::read_dir(directory).map_err(failed)? {
+            let other = entry.map_err(failed)?.path();
+            if other != self.path && stands_on(&other, &self.path) {
+                let message = format!("the image '{}' stands on '{}'", other.display(), self.path.display());
+                return Err(Error::new(Kind::Conflict, "image.has-overlays", message)
+                    .hint("remove what stands on it first, or flatten it with 'hostler image convert'"));
+            }
+        }
+        Ok(())
+    }
+
     /// The image as it is now.
     pub(crate) fn written(&self, format: Format) -> Result<ImageWritten, Error> {
         let facts = inspect_header(&self.path, Some(format.xml_name()), &Roots::of_operator(Vec::new()))?;
@@ -56,6 +76,14 @@ impl Place {
             backing: facts.header.backing.as_ref().map(|backing| redact(&backing.name)),
         })
     }
+}
+
+/// Whether the header of an image names another below it, or as the place of its data. What is no image stands on nothing.
+fn stands_on(image: &Path, base: &Path) -> bool {
+    let Ok(facts) = inspect_header(image, None, &Roots::of_operator(Vec::new())) else { return false };
+    let backing = facts.header.backing.iter().map(|record| &record.name);
+    let mut names = backing.chain(facts.header.data_file.iter().map(|record| &record.name));
+    names.any(|name| is_same_file(&image.with_file_name(name), base))
 }
 
 /// The format that an image is worked with as: what the user says, else raw for what looks like nothing else. What an

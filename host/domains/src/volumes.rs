@@ -7,6 +7,9 @@ use hostler_domain::storage_source::{Location, StorageSource};
 use hostler_image::Format;
 use hostler_runtime::{Roots, inspect_disk};
 use hostler_state::VolumeRecord;
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+
 use hostler_storage::{
     KnownVolume, Listing, StorageError, Translations, VolumeFacts, VolumeReference, find, references,
     refresh, translate,
@@ -153,25 +156,37 @@ impl Host {
         let mut uses = Vec::new();
         for definition in self.definitions()? {
             let running = self.state().run_dir(definition.uuid).is_held()?;
-            // What runs and what starts next can be two documents.
-            let mut documents = vec![definition.xml.clone()];
-            documents.extend(self.current_xml(&definition).ok().filter(|_| running));
-            for xml in documents {
-                let Ok(domain) = Domain::parse(&xml) else { continue };
-                let translations = self.translations(&xml)?;
+            let mut documents = vec![(definition.xml.clone(), self.translations(&definition.xml)?, false)];
+            if running {
+                // What runs and what starts next can be two documents, and a run keeps the volumes it was started with.
+                let volumes = self.current_volumes(&definition)?;
+                documents.push((self.current_xml(&definition)?, volumes, true));
+            }
+            for (xml, volumes, runs) in documents {
+                let domain = match Domain::parse(&xml) {
+                    Ok(domain) => domain,
+                    // What is off and cannot be read cannot be started either.
+                    Err(_) if !runs => continue,
+                    Err(error) => return Err(error.into()),
+                };
                 for disk in &domain.devices.disks {
                     let named = disk.source.layers().any(is_named);
-                    let top = named && is_named(&disk.source);
-                    let below = || leads_to(inspect_disk(disk, &roots, &translations), path);
-                    if named || below() {
-                        let writes = top && !disk.readonly;
-                        let (domain, disk) = (definition.name.clone(), disk.target.to_string());
-                        uses.push(VolumeUse { domain, disk, running, writes });
+                    let place = place_in(inspect_disk(disk, &roots, &volumes), path);
+                    if !named && place.is_none() {
+                        continue;
                     }
+                    let top = is_named(&disk.source) || place == Some(0);
+                    uses.push(VolumeUse {
+                        domain: definition.name.clone(),
+                        disk: disk.target.to_string(),
+                        running: runs,
+                        writes: top && !disk.readonly,
+                    });
                 }
             }
         }
-        uses.dedup();
+        uses.sort_by(|a, b| (&a.domain, &a.disk, b.running).cmp(&(&b.domain, &b.disk, a.running)));
+        uses.dedup_by(|later, kept| later.domain == kept.domain && later.disk == kept.disk);
         Ok(uses)
     }
 }
@@ -192,19 +207,53 @@ fn names_file(layer: &StorageSource, path: &Path) -> bool {
     }
 }
 
-fn leads_to(
+/// Which layer of a chain an image is. A chain that cannot be resolved is none: it cannot be started either, and a guest
+/// that runs with it holds the image's lock (see [`require_unlocked`]).
+fn place_in(
     layers: Result<Vec<hostler_runtime::InspectedLayer>, hostler_runtime::RuntimeError>,
     path: &Path,
-) -> bool {
-    // A chain that cannot be resolved cannot be started either.
-    layers.is_ok_and(|layers| layers.iter().any(|layer| is_same_file(&layer.path, path)))
+) -> Option<usize> {
+    layers.ok()?.iter().position(|layer| {
+        is_same_file(&layer.path, path)
+            || layer.data_file.as_ref().is_some_and(|data| is_same_file(data, path))
+    })
 }
 
-/// Volumes of the pool whose headers name this one below them.
+/// Refuses while any QEMU on this host has the image open, whoever started it: QEMU locks every image that it uses.
+/// Asked of the kernel, for a volume can be reached by names that no document of this host has.
+pub(crate) fn require_unlocked(path: &Path, why: &str) -> Result<(), Error> {
+    let shown = path.display().to_string();
+    let failed = |error: std::io::Error| {
+        let message = format!("'{shown}' cannot be asked for its locks");
+        Error::new(Kind::Host, "image.lock-unknown", message).about("image", &shown).caused_by(error)
+    };
+    let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(path, flags, Mode::empty());
+    let file = match opened {
+        Ok(file) => file,
+        // Nobody can have locked what is not a file, and the caller says what is wrong with it.
+        Err(Errno::NOENT | Errno::ISDIR | Errno::LOOP | Errno::NXIO) => return Ok(()),
+        Err(error) => return Err(failed(error.into())),
+    };
+    match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(()),
+        Err(Errno::AGAIN | Errno::ACCESS) => {
+            let message = format!("the image '{shown}' is open in a hypervisor or another program; {why}");
+            Err(Error::new(Kind::Conflict, "image.locked", message)
+                .about("image", &shown)
+                .hint_command("see who has it", format!("fuser -v {}", hostler_image::shell_quote(&shown))))
+        }
+        // A file system without locks.
+        Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::INVAL) => Ok(()),
+        Err(error) => Err(failed(error.into())),
+    }
+}
+
+/// Volumes of the pool whose headers name this one, below them or as the place of their data.
 pub(crate) fn standing_on(listing: &Listing, name: &str, path: &Path) -> Vec<String> {
     let below = |facts: &VolumeFacts| {
-        let named = facts.backing.as_ref().map(|backing| PathBuf::from(&backing.name));
-        named.is_some_and(|named| facts.path.with_file_name(named) == path)
+        let names = facts.backing.iter().map(|backing| &backing.name).chain(&facts.data_file);
+        names.map(PathBuf::from).any(|named| is_same_file(&facts.path.with_file_name(named), path))
     };
     let others = listing.volumes.iter().filter(|facts| facts.name != name && below(facts));
     others.map(|facts| facts.name.clone()).collect()

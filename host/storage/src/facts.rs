@@ -24,6 +24,8 @@ pub struct VolumeFacts {
     pub physical: u64,
     /// The image that its header says it stands on.
     pub backing: Option<BackingName>,
+    /// The file that its header says its data lies in, without what is secret in the name.
+    pub data_file: Option<String>,
     /// Bytes of one cluster, for formats that have them.
     pub cluster_size: Option<u64>,
     /// Level of the format, as `1.1` of qcow2.
@@ -61,6 +63,7 @@ impl VolumeFacts {
             allocation,
             physical,
             backing: None,
+            data_file: None,
             cluster_size: None,
             compat: None,
             encryption: None,
@@ -87,6 +90,7 @@ impl VolumeFacts {
                 RecordedFormat::Unknown(name) => Some(name.clone()),
             },
         });
+        self.data_file = header.data_file.as_ref().map(|record| redact(&record.name).to_string());
         self.cluster_size = header.cluster_size;
         self.compat = header.compat;
         self.encryption = header.encryption.as_ref().map(hostler_image::Encryption::name);

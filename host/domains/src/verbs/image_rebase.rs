@@ -36,6 +36,8 @@ impl Host {
         options: &RebaseOptions,
         mut progress: Progress,
     ) -> Result<ImageWritten, Error> {
+        // As the owner, so that no guest starts with it in between.
+        self.owner()?;
         let place = Place::of(path, &self.config.image_roots)?;
         self.require_idle(&place.path, false, "what it stands on changes only while no guest uses it")?;
         let options = options.clone();

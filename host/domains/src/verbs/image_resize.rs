@@ -10,6 +10,7 @@ use crate::image_summary::ImageResized;
 use crate::images::{Place, declared_format};
 use crate::pools::programs;
 use crate::process;
+use crate::volumes::require_unlocked;
 
 /// How an image is resized.
 #[derive(Clone, Debug)]
@@ -35,8 +36,14 @@ impl Host {
         path: &Path,
         options: &ImageResizeOptions,
     ) -> Result<ImageResized, Error> {
+        // As the owner, so that no guest starts with it in between.
+        self.owner()?;
         let place = Place::of(path, &self.config.image_roots)?;
         self.require_idle(&place.path, false, "its size changes only while no guest uses it")?;
+        require_unlocked(&place.path, "its size changes only while nobody has it open")?;
+        if options.shrink {
+            place.require_nothing_above()?;
+        }
         let options = options.clone();
         process::blocking(move || {
             let format = declared_format(&place.path, options.format.as_deref(), "--format")?;

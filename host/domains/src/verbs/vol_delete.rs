@@ -8,7 +8,7 @@ use crate::host::Host;
 use crate::recovery::verb;
 use crate::reference::PoolRef;
 use crate::storage_summary::VolumeSummary;
-use crate::volumes::{self, require_nothing_above, require_unused, standing_on};
+use crate::volumes::{self, require_nothing_above, require_unlocked, require_unused, standing_on};
 
 impl Host {
     /// Removes a volume and what is recorded about it, journalled.
@@ -21,6 +21,7 @@ impl Host {
         let pool = self.pool(wanted)?;
         let summary = self.volume_summary(&pool, name)?;
         require_unused(name, &self.uses(&pool, name, &summary.path)?, "deleting it would take a disk away")?;
+        require_unlocked(&summary.path, "deleting it would take a disk away")?;
         require_nothing_above(name, &standing_on(&volumes::listing(&pool)?, name, &summary.path))?;
         let root = pool.root()?;
         let intent = owner.journal().begin(

@@ -10,6 +10,7 @@ use crate::host::Host;
 use crate::process;
 use crate::reference::PoolRef;
 use crate::storage_summary::VolumeMoved;
+use crate::volumes::require_unused;
 
 impl Host {
     /// Writes the bytes of a volume, or of part of it, as they are: of an image with a format, the image. Needs no owner.
@@ -25,7 +26,13 @@ impl Host {
         mut progress: Progress,
     ) -> Result<VolumeMoved, Error> {
         let pool = self.pool(wanted)?;
-        self.volume(&pool, name)?;
+        let facts = self.volume(&pool, name)?;
+        let writing = self.uses(&pool, name, &facts.path)?;
+        require_unused(
+            name,
+            writing.iter().filter(|one| one.running && one.writes),
+            "a copy of what is being written to is no copy of anything",
+        )?;
         let (pool_name, volume) = (pool.definition.name.clone(), name.to_owned());
         let named = name.to_owned();
         let moved = process::blocking(move || {

@@ -9,7 +9,7 @@ use crate::pools::programs;
 use crate::process;
 use crate::reference::PoolRef;
 use crate::storage_summary::VolumeResized;
-use crate::volumes::require_unused;
+use crate::volumes::{self, require_nothing_above, require_unlocked, require_unused, standing_on};
 
 /// How a volume is resized.
 #[derive(Clone, Debug)]
@@ -47,6 +47,11 @@ impl Host {
             uses.iter().filter(|one| one.running),
             "its size changes only while no guest uses it",
         )?;
+        require_unlocked(&facts.path, "its size changes only while nobody has it open")?;
+        if options.shrink {
+            // What stands on it would read zeros, or nothing, behind the new end.
+            require_nothing_above(name, &standing_on(&volumes::listing(&pool)?, name, &facts.path))?;
+        }
         let request =
             ResizeRequest { size: options.size, format, shrink: options.shrink, allocate: options.allocate };
         let (asked, named) = (pool.clone(), name.to_owned());

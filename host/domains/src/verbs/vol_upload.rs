@@ -13,7 +13,7 @@ use crate::host::Host;
 use crate::process;
 use crate::reference::PoolRef;
 use crate::storage_summary::VolumeMoved;
-use crate::volumes::{self, require_nothing_above, require_unused, standing_on};
+use crate::volumes::{self, require_nothing_above, require_unlocked, require_unused, standing_on};
 
 impl Host {
     /// Replaces the content of a volume by what is read, at once when all of it is there; or, with a window, overwrites
@@ -39,6 +39,7 @@ impl Host {
             uses.iter().filter(|one| one.running),
             "its content changes only while no guest uses it",
         )?;
+        require_unlocked(&facts.path, "its content changes only while nobody has it open")?;
         require_nothing_above(name, &standing_on(&volumes::listing(&pool)?, name, &facts.path))?;
         if facts.kind == VolumeType::Dir || facts.kind == VolumeType::Ploop {
             let message = format!("the volume '{name}' is a directory, which takes no stream");

@@ -217,3 +217,61 @@ fn making_killed_at_any_step_leaves_a_whole_volume_or_nothing() {
     }
     assert!(interrupted > 10, "only {interrupted} were interrupted: the list no longer fits the steps");
 }
+
+#[test]
+fn disk_of_a_running_guest_is_held_by_whatever_name_it_is_reached() {
+    let bench = Workbench::new();
+    pool(&bench);
+    bench.ok(&["vol", "create", "p", "disk", "--capacity", "8MiB", "--format", "raw"]);
+    bench.define(&with_volume("web", "disk", ""));
+    bench.ok(&["start", "web", "--paused"]);
+    let path = bench.path("pool/disk");
+    let image = path.to_str().unwrap();
+    let held = |arguments: &[&str]| {
+        let answer = bench.run(arguments);
+        assert_eq!(answer.status, 5, "{arguments:?}: {}", answer.stderr);
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 8 << 20, "{arguments:?}");
+    };
+    held(&["vol", "download", "p", "disk", bench.path("copy").to_str().unwrap()]);
+    bench.ok(&["pool", "stop", "p"]);
+    held(&["image", "resize", image, "1MiB", "--shrink", "--format", "raw"]);
+    held(&["image", "convert", image, bench.path("copy").to_str().unwrap(), "--format", "qcow2"]);
+    bench.ok(&["pool", "undefine", "p"]);
+    let again = format!(
+        "<pool type='dir'><name>r</name><target><path>{}</path></target></pool>",
+        bench.path("pool").display()
+    );
+    let file = bench.write("again.xml", &again);
+    bench.ok(&["pool", "define", file.to_str().unwrap()]);
+    bench.ok(&["pool", "start", "r"]);
+    let other = bench.write("other", "other content");
+    held(&["vol", "upload", "r", "disk", other.to_str().unwrap()]);
+    held(&["vol", "resize", "r", "disk", "1MiB", "--shrink", "--format", "raw"]);
+    held(&["vol", "delete", "r", "disk"]);
+    bench.ok(&["destroy", "web"]);
+    bench.ok(&["undefine", "web"]);
+    bench.ok(&["vol", "delete", "r", "disk"]);
+}
+
+#[test]
+fn what_others_stand_on_is_neither_cut_nor_removed() {
+    let bench = Workbench::new();
+    pool(&bench);
+    bench.ok(&["vol", "create", "p", "base", "--capacity", "2MiB", "--format", "raw"]);
+    bench.ok(&["vol", "create", "p", "over", "--backing", "base"]);
+    bench.image(&["create", "-q", "-f", "qcow2", "-o", "data_file=pool/data", "pool/apart", "1M"]);
+    bench.image(&["amend", "-f", "qcow2", "-o", "data_file=data", "pool/apart"]);
+    let base = bench.path("pool/base");
+    for arguments in [
+        &["vol", "resize", "p", "base", "1MiB", "--shrink"][..],
+        &["image", "resize", base.to_str().unwrap(), "1MiB", "--shrink", "--format", "raw"],
+        &["vol", "delete", "p", "base"],
+    ] {
+        let answer = bench.run(arguments);
+        assert_eq!(answer.status, 5, "{arguments:?}: {}", answer.stderr);
+        assert!(answer.stderr.contains("has-overlays"), "{}", answer.stderr);
+    }
+    bench.ok(&["vol", "resize", "p", "base", "4MiB"]);
+    let data = bench.run(&["vol", "delete", "p", "data"]);
+    assert!(data.status == 5 && bench.path("pool/data").exists(), "{}", data.stderr);
+}

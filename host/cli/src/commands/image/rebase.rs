@@ -43,7 +43,7 @@ impl Rebase {
         let options = RebaseOptions { format: self.format, onto, record_only: self.record_only };
         let progress = session.output().progress("rebasing the image");
         let rebased = session.block_on(async {
-            let host = session.reader().await?;
+            let host = session.owner().await?;
             Ok(host.image_rebase(&file, &options, progress.teller()).await?)
         });
         drop(progress);

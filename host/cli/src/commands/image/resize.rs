@@ -38,7 +38,7 @@ impl Resize {
         let Self { file, size, format, shrink, allocate } = self;
         let options = ImageResizeOptions { size, shrink, allocate, format };
         let resized = session.block_on(async {
-            let host = session.reader().await?;
+            let host = session.owner().await?;
             Ok(host.image_resize(&file, &options).await?)
         });
         let resized = resized.map_err(|stop| stop.about("image", file.display()))?;
