@@ -73,11 +73,23 @@ pub fn read_source(text: &str, profile: Profile) -> SourceReading {
     }
     match read(text, profile) {
         Err(why) => SourceReading::Malformed { why },
+        Ok(Found { source, .. }) if profile == Profile::Strict && !is_writable(&source) => {
+            SourceReading::Malformed { why: "it contains control characters once decoded".to_owned() }
+        }
         Ok(Found { source, unsupported }) if unsupported.is_empty() => SourceReading::Usable(source),
         Ok(Found { source, unsupported }) => {
             SourceReading::WithUnsupported { source, what: unsupported.join(", ") }
         }
     }
+}
+
+/// Whether the source has no control character in it: a document cannot hold most of them, and no host, file or image
+/// is called by one.
+fn is_writable(source: &BackingSource) -> bool {
+    let xml = source.to_xml();
+    // Those that a document can hold are written as numbers.
+    let numbered = ["&#9;", "&#10;", "&#13;"].iter().any(|number| xml.contains(number));
+    !numbered && !xml.chars().any(|character| character.is_control() && character != '\n')
 }
 
 fn read(text: &str, profile: Profile) -> Result<Found, Fault> {

@@ -64,6 +64,9 @@ fn the_strict_profile_refuses_what_would_become_something_else() {
     assert!(malformed("gluster://h/volume").contains("volume"));
     assert!(malformed("http://h/%zz").contains('%'));
     assert!(malformed("http://h/%00").contains("NUL"));
+    assert!(malformed("gluster://h%15/v/i").contains("control characters"));
+    assert!(malformed("nbd://h/a%0Ab").contains("control characters"));
+    assert!(malformed(r#"json:{"driver":"file","filename":"a\u0007b"}"#).contains("control characters"));
     assert!(malformed("tcp://h/x").contains("not the protocol"));
     assert!(malformed("a:b.img").contains("not the protocol"));
     assert!(malformed(r#"json:{"driver":"qcow2","file":{}}"#).contains("qcow2"));
