@@ -91,6 +91,12 @@ fn hosted(image: &Windows, sparse: &Sparse) -> Result<Header, Halt> {
         if itself {
             header.extents.clear();
         }
+    } else if header.extents.is_empty() {
+        // Extents of zeros are nothing that QEMU reads.
+        return Err(malformed(
+            sparse::OFFSET_CAPACITY,
+            "its capacity is 0, and its descriptor names no extent",
+        ));
     }
     header.features.dirty = sparse.unclean;
     sparse.check_support()?;

@@ -12,7 +12,7 @@ pub(super) const HEADER_BYTES: u64 = 512;
 
 const OFFSET_VERSION: u64 = 4;
 const OFFSET_FLAGS: u64 = 8;
-const OFFSET_CAPACITY: u64 = 12;
+pub(super) const OFFSET_CAPACITY: u64 = 12;
 const OFFSET_GRAIN: u64 = 20;
 const OFFSET_DESCRIPTOR: u64 = 28;
 const OFFSET_DESCRIPTOR_SIZE: u64 = 36;

@@ -101,6 +101,8 @@ fn without_a_capacity_even_its_own_name_is_opened() {
     let image = sample().le64(12, 0);
     assert_eq!(facts(&image).extents.len(), 1);
     assert_eq!(refusal(&image), Some(ErrorKind::ReferenceUnsupported));
+    let zeros = disk(&text("monolithicSparse", &["RW 2048 ZERO"])).le64(12, 0);
+    assert_eq!(refusal(&zeros), Some(ErrorKind::Malformed), "QEMU reads no extent of zeros");
 }
 
 #[test]
