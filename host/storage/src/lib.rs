@@ -30,6 +30,6 @@ pub use probe::probe;
 pub use programs::Programs;
 pub use refresh::{Listing, Skipped, Space, find, parse_logical_volumes, parse_volume_group, refresh};
 pub use root::PoolRoot;
-pub use support::{prepare_target, require_startable};
+pub use support::{open_pool, prepare_target, require_startable};
 pub use translate::{KnownVolume, PoolView, Secret, Translated, TranslatedPlace, VolumeReference, translate};
 pub use translations::{Translations, references};
