@@ -39,14 +39,26 @@ fn make_journalled(
     let draft = Draft::begin(root, intent.id)?;
     fill(&draft)?;
     // The record first: a volume is never there without its declared format.
-    let record =
-        VolumeRecord { name: name.to_owned(), format: format.to_owned(), created_unix_ms: unix_ms() };
+    let file = draft.identity()?.to_string();
+    let record = VolumeRecord {
+        name: name.to_owned(),
+        format: format.to_owned(),
+        created_unix_ms: unix_ms(),
+        files: vec![file.clone()],
+        directory: Some(root.identity()?.to_string()),
+    };
+    let older = owner.volume(pool, name)?;
     owner.put_volume(pool, &record)?;
-    if let Err(error) = draft.publish(name) {
-        owner.remove_volume(pool, name)?;
-        return Err(error.into());
+    let Err(error) = draft.publish(name) else { return Ok(()) };
+    let is_there = root.identity_of(name).is_ok_and(|there| there.to_string() == file);
+    match older {
+        // It has its name, and may lose it by a power cut.
+        _ if is_there => {}
+        // Another volume got the name meanwhile.
+        Some(older) => owner.put_volume(pool, &older)?,
+        None => owner.remove_volume(pool, name)?,
     }
-    Ok(())
+    Err(error.into())
 }
 
 /// Replaces the content of a volume by way of a draft. Blocks for as long as that takes.
@@ -59,9 +71,37 @@ pub(crate) fn replace<T>(
     let root = pool.root()?;
     let uuid = pool.definition.uuid;
     let intent = owner.journal().begin(verb::VOL_UPLOAD, uuid, "begun", json!({"volume": name}))?;
-    let done = Draft::begin(&root, intent.id).map_err(Error::from).and_then(fill);
+    let done = replace_journalled(owner, &root, uuid, name, &intent, fill);
     owner.journal().finish(&intent)?;
     done
+}
+
+/// The record follows the file: it is about both while one takes the place of the other.
+fn replace_journalled<T>(
+    owner: &Owner,
+    root: &PoolRoot,
+    pool: Uuid,
+    name: &str,
+    intent: &Intent,
+    fill: impl FnOnce(Draft<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let draft = Draft::begin(root, intent.id)?;
+    let Some(record) = owner.volume(pool, name)? else { return fill(draft) };
+    let file = draft.identity()?.to_string();
+    let files = |files: Vec<String>| VolumeRecord { files, ..record.clone() };
+    // One that is about every file of its name is about this one too.
+    if !record.files.is_empty() {
+        owner.put_volume(pool, &files(record.files.iter().chain([&file]).cloned().collect()))?;
+    }
+    let filled = fill(draft);
+    let is_there = root.identity_of(name).is_ok_and(|there| there.to_string() == file);
+    let directory = root.identity()?.to_string();
+    let after = match is_there {
+        true => VolumeRecord { directory: Some(directory), ..files(vec![file]) },
+        false => record.clone(),
+    };
+    owner.put_volume(pool, &after)?;
+    filled
 }
 
 /// What a new owner does about a volume that was being made, filled or removed. Whether it is settled: what cannot be

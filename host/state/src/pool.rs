@@ -55,6 +55,13 @@ pub struct VolumeRecord {
     pub format: String,
     /// When it was made, in milliseconds since 1970.
     pub created_unix_ms: u64,
+    /// The files that it may be, in the words of who looked at them: two while its content is being replaced. None in
+    /// records of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
+    /// The directory that it was made in, in the same words; nothing in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
 }
 
 impl StateDir {
@@ -243,7 +250,14 @@ mod tests {
     }
 
     fn volume(name: &str) -> VolumeRecord {
-        VolumeRecord { name: name.to_owned(), format: "qcow2".to_owned(), created_unix_ms: 1 }
+        let (files, directory) = (vec!["1".to_owned()], Some("2".to_owned()));
+        VolumeRecord {
+            name: name.to_owned(),
+            format: "qcow2".to_owned(),
+            created_unix_ms: 1,
+            files,
+            directory,
+        }
     }
 
     fn owner(root: &Path) -> Owner {
@@ -281,6 +295,13 @@ mod tests {
         state.put_pool(&a).unwrap();
         state.put_pool_activity(a.uuid, &activity).unwrap();
         assert_eq!(state.pool_activity(a.uuid).unwrap(), Some(activity));
+    }
+
+    #[test]
+    fn records_of_earlier_versions_are_read() {
+        let older = r#"{"name": "v", "format": "qcow2", "created_unix_ms": 1}"#;
+        let record: VolumeRecord = serde_json::from_str(older).unwrap();
+        assert_eq!(record, VolumeRecord { files: Vec::new(), directory: None, ..volume("v") });
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod create;
 mod error;
 mod facts;
+mod identity;
 mod image_file;
 mod ownership;
 mod probe;
@@ -25,6 +26,7 @@ pub use create::{
 };
 pub use error::{ErrorKind, Hint, StorageError};
 pub use facts::{BackingName, VolumeFacts};
+pub use identity::FileIdentity;
 pub use image_file::{kind_of_file, opened_image};
 pub use probe::probe;
 pub use programs::Programs;

@@ -11,6 +11,7 @@ use hostler_image::ReferencePolicy;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags};
 
 use crate::error::{ErrorKind, StorageError};
+use crate::identity::FileIdentity;
 
 /// No link at all, and no way out.
 const STRICT: ResolveFlags =
@@ -100,6 +101,31 @@ impl PoolRoot {
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         StorageName::existing(name).is_ok() && self.has(name)
+    }
+
+    /// Whether it certainly has no entry of this name: what cannot be looked at may be there.
+    #[must_use]
+    pub fn lacks(&self, name: &str) -> bool {
+        let found = self.identity_of(name);
+        StorageName::existing(name).is_ok()
+            && found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    }
+
+    /// Which directory it is.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn identity(&self) -> Result<FileIdentity, StorageError> {
+        let found = FileIdentity::of(self.as_fd());
+        found.map_err(|error| StorageError::io("look at the directory", self.path.display(), error))
+    }
+
+    /// Which file has this name, a link included.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn identity_of(&self, name: &str) -> io::Result<FileIdentity> {
+        FileIdentity::of_name(self.as_fd(), name)
     }
 
     /// Makes a directory in it, private to this user; durable when this returns.

@@ -30,11 +30,13 @@ impl Host {
             (None, None) => Uuid::new_v4(),
         };
         self.require_own_place(&document, uuid)?;
-        if let Some(older) = &older
-            && (older.document.kind, &older.document.target.path) != (document.kind, &document.target.path)
-        {
+        let moved = older.as_ref().filter(|older| {
+            (older.document.kind, &older.document.target.path) != (document.kind, &document.target.path)
+        });
+        if let Some(older) = moved {
             older.require_inactive("its type and place change only while it is not")?;
         }
+        let moved = moved.is_some();
         if let Some(chosen) = DomainUuid::from_bytes(uuid.into_bytes()) {
             document.set_uuid(&chosen)?;
         }
@@ -49,6 +51,12 @@ impl Host {
             created_unix_ms: older.as_ref().map_or(now, |older| older.created_unix_ms),
             changed_unix_ms: now,
         };
+        if moved {
+            // What was declared of volumes elsewhere says nothing about those of the new place.
+            for record in self.state().volumes(uuid)? {
+                self.owner()?.remove_volume(uuid, &record.name)?;
+            }
+        }
         self.owner()?.put_pool(&definition)?;
         let warnings = warnings(&document);
         let summary = self.opened_pool(definition)?.summary();

@@ -13,7 +13,13 @@ async fn volume_that_was_being_made_leaves_nothing() {
         let owner = setting.owner();
         let uuid = owner.pools().unwrap()[0].uuid;
         let intent = owner.journal().begin("vol-create", uuid, "begun", json!({"volume": "a"})).unwrap();
-        let record = VolumeRecord { name: "a".into(), format: "qcow2".into(), created_unix_ms: 1 };
+        let record = VolumeRecord {
+            name: "a".into(),
+            format: "qcow2".into(),
+            created_unix_ms: 1,
+            files: vec![],
+            directory: None,
+        };
         owner.put_volume(uuid, &record).unwrap();
         (intent.id, uuid)
     };
