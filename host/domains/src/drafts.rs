@@ -6,7 +6,7 @@ use hostler_state::{Intent, Owner, Uuid, VolumeRecord, unix_ms};
 use hostler_storage::{Draft, PoolRoot};
 use serde_json::{Value, json};
 
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::host::Host;
 use crate::pools::Pool;
 use crate::recovery::verb;
@@ -22,9 +22,9 @@ pub(crate) fn make(
     fill: impl FnOnce(&Draft<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let (root, uuid) = (pool.root()?, pool.definition.uuid);
-    let intent = owner.journal().begin(verb::VOL_CREATE, uuid, "begun", json!({"volume": name}))?;
+    let intent = owner.journal().begin(verb::VOL_CREATE, uuid, "begun", payload(&root, name)?)?;
     let done = make_journalled(owner, &root, uuid, (name, format), &intent, fill);
-    owner.journal().finish(&intent)?;
+    finish(owner, &root, &intent)?;
     done
 }
 
@@ -70,9 +70,9 @@ pub(crate) fn replace<T>(
 ) -> Result<T, Error> {
     let root = pool.root()?;
     let uuid = pool.definition.uuid;
-    let intent = owner.journal().begin(verb::VOL_UPLOAD, uuid, "begun", json!({"volume": name}))?;
+    let intent = owner.journal().begin(verb::VOL_UPLOAD, uuid, "begun", payload(&root, name)?)?;
     let done = replace_journalled(owner, &root, uuid, name, &intent, fill);
-    owner.journal().finish(&intent)?;
+    finish(owner, &root, &intent)?;
     done
 }
 
@@ -104,6 +104,20 @@ fn replace_journalled<T>(
     filled
 }
 
+/// What an intent says about a volume: its name, and the directory that it was in, for a path may lead elsewhere by the
+/// time somebody settles it.
+pub(crate) fn payload(root: &PoolRoot, name: &str) -> Result<Value, Error> {
+    Ok(json!({"volume": name, "directory": root.identity()?.to_string()}))
+}
+
+/// An operation is over when nothing is left of its draft; otherwise the next owner tries to remove it.
+fn finish(owner: &Owner, root: &PoolRoot, intent: &Intent) -> Result<(), Error> {
+    if Draft::is_swept(root, intent.id) {
+        owner.journal().finish(intent)?;
+    }
+    Ok(())
+}
+
 /// What a new owner does about a volume that was being made, filled or removed. Whether it is settled: what cannot be
 /// settled now, as in a pool that cannot be reached, is tried by the next owner and holds nobody up.
 pub(crate) fn settle(host: &Host, intent: &Intent) -> bool {
@@ -117,12 +131,30 @@ pub(crate) fn settle(host: &Host, intent: &Intent) -> bool {
 
 fn try_settle(host: &Host, intent: &Intent) -> Result<(), Error> {
     let Some(definition) = host.state().pool_by_uuid(intent.domain)? else { return Ok(()) };
+    let pool = definition.name.clone();
     let root = host.opened_pool(definition)?.root()?;
+    require_begun_in(&root, intent, &pool)?;
     Draft::sweep(&root, intent.id)?;
     let name = intent.payload.get("volume").and_then(Value::as_str).unwrap_or_default();
     // What is recorded goes with the file: without one, nothing was made, or it is deleted.
-    if intent.verb != verb::VOL_UPLOAD && !root.contains(name) {
+    if intent.verb != verb::VOL_UPLOAD && root.lacks(name) {
         host.owner()?.remove_volume(intent.domain, name)?;
     }
     Ok(())
+}
+
+/// Refuses to settle in another directory, as while nothing is mounted: what is not there may well be in the right one.
+fn require_begun_in(root: &PoolRoot, intent: &Intent, pool: &str) -> Result<(), Error> {
+    // Intents of earlier versions do not say.
+    let Some(begun_in) = intent.payload.get("directory").and_then(Value::as_str) else { return Ok(()) };
+    if root.identity()?.to_string() == begun_in {
+        return Ok(());
+    }
+    let message = format!(
+        "'{}' is not the directory that the pool '{pool}' had when the operation began",
+        root.path().display()
+    );
+    Err(Error::new(Kind::Conflict, "pool.other-directory", message)
+        .about("pool", pool)
+        .hint("mount what belongs there; if it is gone for good, undefine the pool and define it again"))
 }
