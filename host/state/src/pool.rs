@@ -90,12 +90,16 @@ impl StateDir {
         self.read_record(&self.pool_path(uuid), |pool: &PoolDefinition| pool.uuid == uuid)
     }
 
-    /// Whether a pool was started or stopped in this boot, or nothing when it was neither.
+    /// Whether a pool was started or stopped, and in which boot, or nothing when it was neither. It is written without
+    /// waiting for the disk, so a damaged one is one that a power cut took.
     ///
     /// # Errors
-    /// [`Kind::Corrupt`], [`Kind::Io`] or [`Kind::TooNew`].
+    /// [`Kind::Io`] or [`Kind::TooNew`].
     pub fn pool_activity(&self, pool: Uuid) -> Result<Option<PoolActivity>, StateError> {
-        self.read_record(&self.pool_dir(pool).join("activity"), |_| true)
+        match self.read_record(&self.pool_dir(pool).join("activity"), |_| true) {
+            Err(error) if error.kind == Kind::Corrupt => Ok(None),
+            read => read,
+        }
     }
 
     /// What is recorded about a volume, or nothing when it was not made here.
@@ -314,8 +318,10 @@ mod tests {
         }
         std::fs::copy(state.pool_path(a.uuid), state.pool_path(b.uuid)).unwrap();
         std::fs::write(state.volume_path(a.uuid, "v"), "torn").unwrap();
+        std::fs::write(state.pool_dir(a.uuid).join("activity"), "torn").unwrap();
+        assert_eq!(state.pool_activity(a.uuid).unwrap(), None);
         assert_eq!(state.pools().unwrap(), std::slice::from_ref(&a));
         assert!(state.volumes(a.uuid).unwrap().is_empty());
-        assert_eq!(state.set_aside().unwrap().len(), 2);
+        assert_eq!(state.set_aside().unwrap().len(), 3);
     }
 }

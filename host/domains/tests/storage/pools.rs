@@ -86,6 +86,31 @@ async fn created_pool_is_forgotten_when_it_is_stopped() {
     assert!(host.pool_list().await.unwrap().is_empty());
 }
 
+#[tokio::test]
+async fn one_directory_is_one_pool_however_it_is_written() {
+    let setting = Setting::new();
+    let host = setting.with_pool().await;
+    std::os::unix::fs::symlink("pool", setting.path("link")).unwrap();
+    let other = setting.pool_xml().replace("<name>p<", "<name>q<");
+    for place in ["/pool/", "//pool", "/./pool", "/link"] {
+        let xml = other.replace("/pool</path>", &format!("{place}</path>"));
+        assert_eq!(host.pool_define(&xml).await.unwrap_err().code(), "pool.exists", "{place}");
+    }
+    host.pool_define(&other.replace("/pool</path>", "/other</path>")).await.unwrap();
+}
+
+/// As after a power cut, which may tear what is written without waiting for the disk.
+#[tokio::test]
+async fn pool_with_a_torn_activity_is_there_and_not_started() {
+    let setting = Setting::new();
+    let uuid = setting.with_pool().await.pool_list().await.unwrap()[0].uuid;
+    std::fs::write(setting.path("state/pools").join(uuid.to_string()).join("activity"), "torn").unwrap();
+    let host = setting.host().await;
+    assert!(!host.pool_show(&pool()).await.unwrap().summary.active);
+    host.pool_start(&pool(), false).await.unwrap();
+    assert!(host.pool_show(&pool()).await.unwrap().summary.active);
+}
+
 /// As after an unmount: another directory under the same name says nothing about what was made here.
 #[tokio::test]
 async fn refresh_forgets_nothing_while_the_storage_is_away() {
