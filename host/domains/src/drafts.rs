@@ -6,7 +6,7 @@ use hostler_state::{Intent, Owner, Uuid, VolumeRecord, unix_ms};
 use hostler_storage::{Draft, PoolRoot};
 use serde_json::{Value, json};
 
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::host::Host;
 use crate::pools::Pool;
 use crate::recovery::verb;
@@ -22,9 +22,9 @@ pub(crate) fn make(
     fill: impl FnOnce(&Draft<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let (root, uuid) = (pool.root()?, pool.definition.uuid);
-    let intent = owner.journal().begin(verb::VOL_CREATE, uuid, "begun", json!({"volume": name}))?;
+    let intent = owner.journal().begin(verb::VOL_CREATE, uuid, "begun", payload(&root, name)?)?;
     let done = make_journalled(owner, &root, uuid, (name, format), &intent, fill);
-    owner.journal().finish(&intent)?;
+    finish(owner, &root, &intent)?;
     done
 }
 
@@ -39,14 +39,26 @@ fn make_journalled(
     let draft = Draft::begin(root, intent.id)?;
     fill(&draft)?;
     // The record first: a volume is never there without its declared format.
-    let record =
-        VolumeRecord { name: name.to_owned(), format: format.to_owned(), created_unix_ms: unix_ms() };
+    let file = draft.identity()?.to_string();
+    let record = VolumeRecord {
+        name: name.to_owned(),
+        format: format.to_owned(),
+        created_unix_ms: unix_ms(),
+        files: vec![file.clone()],
+        directory: Some(root.identity()?.to_string()),
+    };
+    let older = owner.volume(pool, name)?;
     owner.put_volume(pool, &record)?;
-    if let Err(error) = draft.publish(name) {
-        owner.remove_volume(pool, name)?;
-        return Err(error.into());
+    let Err(error) = draft.publish(name) else { return Ok(()) };
+    let is_there = root.identity_of(name).is_ok_and(|there| there.to_string() == file);
+    match older {
+        // It has its name, and may lose it by a power cut.
+        _ if is_there => {}
+        // Another volume got the name meanwhile.
+        Some(older) => owner.put_volume(pool, &older)?,
+        None => owner.remove_volume(pool, name)?,
     }
-    Ok(())
+    Err(error.into())
 }
 
 /// Replaces the content of a volume by way of a draft. Blocks for as long as that takes.
@@ -58,10 +70,52 @@ pub(crate) fn replace<T>(
 ) -> Result<T, Error> {
     let root = pool.root()?;
     let uuid = pool.definition.uuid;
-    let intent = owner.journal().begin(verb::VOL_UPLOAD, uuid, "begun", json!({"volume": name}))?;
-    let done = Draft::begin(&root, intent.id).map_err(Error::from).and_then(fill);
-    owner.journal().finish(&intent)?;
+    let intent = owner.journal().begin(verb::VOL_UPLOAD, uuid, "begun", payload(&root, name)?)?;
+    let done = replace_journalled(owner, &root, uuid, name, &intent, fill);
+    finish(owner, &root, &intent)?;
     done
+}
+
+/// The record follows the file: it is about both while one takes the place of the other.
+fn replace_journalled<T>(
+    owner: &Owner,
+    root: &PoolRoot,
+    pool: Uuid,
+    name: &str,
+    intent: &Intent,
+    fill: impl FnOnce(Draft<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let draft = Draft::begin(root, intent.id)?;
+    let Some(record) = owner.volume(pool, name)? else { return fill(draft) };
+    let file = draft.identity()?.to_string();
+    let files = |files: Vec<String>| VolumeRecord { files, ..record.clone() };
+    // One that is about every file of its name is about this one too.
+    if !record.files.is_empty() {
+        owner.put_volume(pool, &files(record.files.iter().chain([&file]).cloned().collect()))?;
+    }
+    let filled = fill(draft);
+    let is_there = root.identity_of(name).is_ok_and(|there| there.to_string() == file);
+    let directory = root.identity()?.to_string();
+    let after = match is_there {
+        true => VolumeRecord { directory: Some(directory), ..files(vec![file]) },
+        false => record.clone(),
+    };
+    owner.put_volume(pool, &after)?;
+    filled
+}
+
+/// What an intent says about a volume: its name, and the directory that it was in, for a path may lead elsewhere by the
+/// time somebody settles it.
+pub(crate) fn payload(root: &PoolRoot, name: &str) -> Result<Value, Error> {
+    Ok(json!({"volume": name, "directory": root.identity()?.to_string()}))
+}
+
+/// An operation is over when nothing is left of its draft; otherwise the next owner tries to remove it.
+fn finish(owner: &Owner, root: &PoolRoot, intent: &Intent) -> Result<(), Error> {
+    if Draft::is_swept(root, intent.id) {
+        owner.journal().finish(intent)?;
+    }
+    Ok(())
 }
 
 /// What a new owner does about a volume that was being made, filled or removed. Whether it is settled: what cannot be
@@ -77,12 +131,30 @@ pub(crate) fn settle(host: &Host, intent: &Intent) -> bool {
 
 fn try_settle(host: &Host, intent: &Intent) -> Result<(), Error> {
     let Some(definition) = host.state().pool_by_uuid(intent.domain)? else { return Ok(()) };
+    let pool = definition.name.clone();
     let root = host.opened_pool(definition)?.root()?;
+    require_begun_in(&root, intent, &pool)?;
     Draft::sweep(&root, intent.id)?;
     let name = intent.payload.get("volume").and_then(Value::as_str).unwrap_or_default();
     // What is recorded goes with the file: without one, nothing was made, or it is deleted.
-    if intent.verb != verb::VOL_UPLOAD && !root.contains(name) {
+    if intent.verb != verb::VOL_UPLOAD && root.lacks(name) {
         host.owner()?.remove_volume(intent.domain, name)?;
     }
     Ok(())
+}
+
+/// Refuses to settle in another directory, as while nothing is mounted: what is not there may well be in the right one.
+fn require_begun_in(root: &PoolRoot, intent: &Intent, pool: &str) -> Result<(), Error> {
+    // Intents of earlier versions do not say.
+    let Some(begun_in) = intent.payload.get("directory").and_then(Value::as_str) else { return Ok(()) };
+    if root.identity()?.to_string() == begun_in {
+        return Ok(());
+    }
+    let message = format!(
+        "'{}' is not the directory that the pool '{pool}' had when the operation began",
+        root.path().display()
+    );
+    Err(Error::new(Kind::Conflict, "pool.other-directory", message)
+        .about("pool", pool)
+        .hint("mount what belongs there; if it is gone for good, undefine the pool and define it again"))
 }

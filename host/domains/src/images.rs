@@ -30,7 +30,7 @@ impl Place {
             let message = format!("'{}' is not the name of a file", path.display());
             return Err(Error::new(Kind::Invalid, "image.name", message).hint("give the path of an image"));
         };
-        let root = PoolRoot::open_at(directory)?.with_image_roots(image_roots);
+        let root = PoolRoot::open_devices(directory)?.with_image_roots(image_roots);
         let name = name.to_owned();
         Ok(Self { path, root, name })
     }

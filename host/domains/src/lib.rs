@@ -8,6 +8,7 @@ mod chain;
 mod config;
 mod context;
 mod conversion;
+mod declared;
 mod drafts;
 mod drivers;
 mod error;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use hostler_domain::pool::StoragePool;
 use hostler_state::{PoolActivity, PoolDefinition, Uuid, boot_id};
-use hostler_storage::{PoolRoot, PoolView, Programs, require_startable};
+use hostler_storage::{PoolRoot, PoolView, Programs, open_pool, require_startable};
 
 use crate::error::{Error, Kind};
 use crate::host::Host;
@@ -53,11 +53,9 @@ impl Pool {
             .hint_command("stop it first; guests that use its volumes go on", pool_command("stop", name)))
     }
 
-    /// Its directory, opened.
+    /// Its directory, opened: of a pool that is a file system, only while that is mounted.
     pub(crate) fn root(&self) -> Result<PoolRoot, Error> {
-        let opened = PoolRoot::open_at(&self.target());
-        let opened = opened.map_err(|error| error.about("pool", self.definition.name.as_str()))?;
-        Ok(opened.with_image_roots(&self.image_roots))
+        Ok(open_pool(&self.document)?.with_image_roots(&self.image_roots))
     }
 
     pub(crate) fn summary(&self) -> PoolSummary {

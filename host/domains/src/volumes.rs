@@ -76,7 +76,7 @@ impl Host {
         said: Option<&str>,
         option: &str,
     ) -> Result<Format, Error> {
-        let recorded = self.state().volume(pool.definition.uuid, &facts.name)?.map(|record| record.format);
+        let recorded = self.recorded(pool, facts)?.map(|record| record.format);
         if let Some(name) = said.or(recorded.as_deref()) {
             return Format::from_xml_name(name).ok_or_else(|| {
                 let message = format!("there is no image format '{name}'");
@@ -123,11 +123,12 @@ impl Host {
         let facts = if pool.active { find(&pool.document, &reference.volume) } else { Err(not_asked()) };
         let known = match facts {
             Ok(facts) => {
-                let record = self.state().volume(pool.definition.uuid, &facts.name)?;
+                let record = self.recorded(&pool, &facts)?;
                 Some(KnownVolume {
                     kind: facts.kind,
                     path: facts.path.display().to_string(),
                     format: record.map(|record| record.format),
+                    found_format: facts.found_format,
                 })
             }
             Err(error) if error.kind == hostler_storage::ErrorKind::NotFound => None,

@@ -55,6 +55,13 @@ pub struct VolumeRecord {
     pub format: String,
     /// When it was made, in milliseconds since 1970.
     pub created_unix_ms: u64,
+    /// The files that it may be, in the words of who looked at them: two while its content is being replaced. None in
+    /// records of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
+    /// The directory that it was made in, in the same words; nothing in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
 }
 
 impl StateDir {
@@ -83,12 +90,16 @@ impl StateDir {
         self.read_record(&self.pool_path(uuid), |pool: &PoolDefinition| pool.uuid == uuid)
     }
 
-    /// Whether a pool was started or stopped in this boot, or nothing when it was neither.
+    /// Whether a pool was started or stopped, and in which boot, or nothing when it was neither. It is written without
+    /// waiting for the disk, so a damaged one is one that a power cut took.
     ///
     /// # Errors
-    /// [`Kind::Corrupt`], [`Kind::Io`] or [`Kind::TooNew`].
+    /// [`Kind::Io`] or [`Kind::TooNew`].
     pub fn pool_activity(&self, pool: Uuid) -> Result<Option<PoolActivity>, StateError> {
-        self.read_record(&self.pool_dir(pool).join("activity"), |_| true)
+        match self.read_record(&self.pool_dir(pool).join("activity"), |_| true) {
+            Err(error) if error.kind == Kind::Corrupt => Ok(None),
+            read => read,
+        }
     }
 
     /// What is recorded about a volume, or nothing when it was not made here.
@@ -243,7 +254,14 @@ mod tests {
     }
 
     fn volume(name: &str) -> VolumeRecord {
-        VolumeRecord { name: name.to_owned(), format: "qcow2".to_owned(), created_unix_ms: 1 }
+        let (files, directory) = (vec!["1".to_owned()], Some("2".to_owned()));
+        VolumeRecord {
+            name: name.to_owned(),
+            format: "qcow2".to_owned(),
+            created_unix_ms: 1,
+            files,
+            directory,
+        }
     }
 
     fn owner(root: &Path) -> Owner {
@@ -284,6 +302,13 @@ mod tests {
     }
 
     #[test]
+    fn records_of_earlier_versions_are_read() {
+        let older = r#"{"name": "v", "format": "qcow2", "created_unix_ms": 1}"#;
+        let record: VolumeRecord = serde_json::from_str(older).unwrap();
+        assert_eq!(record, VolumeRecord { files: Vec::new(), directory: None, ..volume("v") });
+    }
+
+    #[test]
     fn damaged_records_are_set_aside_and_the_others_are_found() {
         let root = tempfile::tempdir().unwrap();
         let (state, a, b) = (owner(root.path()), pool("a"), pool("b"));
@@ -293,8 +318,10 @@ mod tests {
         }
         std::fs::copy(state.pool_path(a.uuid), state.pool_path(b.uuid)).unwrap();
         std::fs::write(state.volume_path(a.uuid, "v"), "torn").unwrap();
+        std::fs::write(state.pool_dir(a.uuid).join("activity"), "torn").unwrap();
+        assert_eq!(state.pool_activity(a.uuid).unwrap(), None);
         assert_eq!(state.pools().unwrap(), std::slice::from_ref(&a));
         assert!(state.volumes(a.uuid).unwrap().is_empty());
-        assert_eq!(state.set_aside().unwrap().len(), 2);
+        assert_eq!(state.set_aside().unwrap().len(), 3);
     }
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use hostler_domain::volume::VolumeType;
 use hostler_image::{Format, Header, RecordedFormat, redact};
 
+use crate::identity::FileIdentity;
+
 /// What is known about one volume, measured now. Nothing in it decides anything for a guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VolumeFacts {
@@ -16,6 +18,8 @@ pub struct VolumeFacts {
     pub path: PathBuf,
     /// The format that its content looks like; none for a directory.
     pub found_format: Option<Format>,
+    /// Which file it is; nothing for what is no file.
+    pub identity: Option<FileIdentity>,
     /// Bytes that a guest sees; what the header claims, which may be a lie.
     pub capacity: u64,
     /// Bytes that it occupies.
@@ -59,6 +63,7 @@ impl VolumeFacts {
             kind,
             path,
             found_format: Some(Format::Raw),
+            identity: None,
             capacity: physical,
             allocation,
             physical,

@@ -7,6 +7,7 @@
 mod create;
 mod error;
 mod facts;
+mod identity;
 mod image_file;
 mod ownership;
 mod probe;
@@ -25,11 +26,12 @@ pub use create::{
 };
 pub use error::{ErrorKind, Hint, StorageError};
 pub use facts::{BackingName, VolumeFacts};
+pub use identity::FileIdentity;
 pub use image_file::{kind_of_file, opened_image};
 pub use probe::probe;
 pub use programs::Programs;
 pub use refresh::{Listing, Skipped, Space, find, parse_logical_volumes, parse_volume_group, refresh};
 pub use root::PoolRoot;
-pub use support::{prepare_target, require_startable};
+pub use support::{open_pool, prepare_target, require_startable};
 pub use translate::{KnownVolume, PoolView, Secret, Translated, TranslatedPlace, VolumeReference, translate};
 pub use translations::{Translations, references};

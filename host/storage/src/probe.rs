@@ -11,6 +11,7 @@ use hostler_image::{
 use rustix::fs::{FileType, Stat};
 
 use crate::facts::VolumeFacts;
+use crate::identity::FileIdentity;
 use crate::root::PoolRoot;
 
 /// Bytes read of each image at once: the page that holds nearly every header with its names.
@@ -62,6 +63,7 @@ fn image(root: &PoolRoot, name: &str, file: &File, stat: &Stat, page: &mut Page)
     let length = u64::try_from(stat.st_size).unwrap_or(0);
     let allocated = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(BLOCK_BYTES);
     let facts = VolumeFacts::sized(name.to_owned(), VolumeType::File, root.path_of(name), allocated, length);
+    let facts = VolumeFacts { identity: Some(FileIdentity::of(file)?), ..facts };
     looked_at(facts, file, length, page)
 }
 

@@ -3,15 +3,13 @@
 mod directory;
 mod logical;
 
-use std::path::Path;
-
 use hostler_domain::pool::{PoolType, StoragePool};
 
 use crate::error::{ErrorKind, StorageError};
 use crate::facts::VolumeFacts;
 use crate::probe::probe;
 use crate::programs::Programs;
-use crate::root::{self, PoolRoot};
+use crate::root;
 use crate::support;
 
 pub use logical::{parse_logical_volumes, parse_volume_group};
@@ -57,7 +55,7 @@ pub fn refresh(pool: &StoragePool, programs: &Programs) -> Result<Listing, Stora
     if pool.kind == PoolType::Logical {
         return logical::refresh(pool, programs);
     }
-    directory::refresh(&open(pool)?)
+    directory::refresh(&support::open_pool(pool)?)
 }
 
 /// One volume of a pool by its name, measured as a refresh would.
@@ -68,7 +66,7 @@ pub fn find(pool: &StoragePool, name: &str) -> Result<VolumeFacts, StorageError>
     support::require_supported(pool)?;
     let name = root::checked(name)?;
     let name = name.as_str();
-    let root = match open(pool) {
+    let root = match support::open_pool(pool) {
         // A group of which nothing is active has no directory.
         Err(error) if pool.kind == PoolType::Logical && error.kind == ErrorKind::NotFound => {
             return Err(absent(pool, name));
@@ -91,9 +89,4 @@ fn absent(pool: &StoragePool, name: &str) -> StorageError {
     StorageError::new(ErrorKind::NotFound, "volume.not-found", message)
         .about("pool", pool.name.as_str())
         .about("volume", name)
-}
-
-fn open(pool: &StoragePool) -> Result<PoolRoot, StorageError> {
-    PoolRoot::open_at(Path::new(pool.target.path.as_deref().unwrap_or("/nonexistent")))
-        .map_err(|error| error.about("pool", pool.name.as_str()))
 }

@@ -8,15 +8,20 @@ use std::path::{Path, PathBuf};
 
 use hostler_domain::StorageName;
 use hostler_image::ReferencePolicy;
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, ResolveFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags};
 
 use crate::error::{ErrorKind, StorageError};
+use crate::identity::FileIdentity;
 
 /// No link at all, and no way out.
 const STRICT: ResolveFlags =
     ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
-/// Links are followed as long as they stay beneath `/dev`: names of devices are links by design.
-const DEVICES: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
+/// Links are followed as long as they stay on the file system of `/dev`, whose names of devices are links by design. What
+/// others may write to, such as `/dev/shm`, is another one.
+const DEVICES: ResolveFlags =
+    ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS).union(ResolveFlags::NO_XDEV);
+/// Where devices are.
+const DEV: &str = "/dev";
 /// Never blocks on a pipe, never becomes a terminal, is not inherited.
 const ALWAYS: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 /// Mode of a volume until it is finished: nobody else looks inside.
@@ -27,14 +32,14 @@ const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 pub struct PoolRoot {
     directory: OwnedFd,
     path: PathBuf,
-    /// Whether it lies beneath `/dev`, where names are links by design.
-    devices: bool,
+    /// Its path beneath `/dev`, where names may be links to block devices; nothing where no link is followed.
+    devices: Option<PathBuf>,
     /// Which files an image in it may name.
     references: ReferencePolicy,
 }
 
 impl PoolRoot {
-    /// Opens it. Links on the way to the directory are the operator's own.
+    /// Opens it. Links on the way to the directory are the operator's own; none in it is followed.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is no such directory, [`ErrorKind::Denied`] when it may not be read.
@@ -54,9 +59,19 @@ impl PoolRoot {
         Ok(Self {
             directory,
             path: path.to_owned(),
-            devices: path.starts_with("/dev"),
+            devices: None,
             references: ReferencePolicy::same_directory(),
         })
+    }
+
+    /// Opens a directory that may be that of a volume group: a name in it that leads to a block device, and stays in
+    /// `/dev` on the way, is that device. Elsewhere this is [`PoolRoot::open_at`].
+    ///
+    /// # Errors
+    /// As [`PoolRoot::open_at`].
+    pub fn open_devices(path: &Path) -> Result<Self, StorageError> {
+        let devices = path.strip_prefix(DEV).ok().map(Path::to_owned);
+        Ok(Self { devices, ..Self::open_at(path)? })
     }
 
     /// The same, where images may also name what lies beneath these directories, as they may at a start.
@@ -88,6 +103,31 @@ impl PoolRoot {
         StorageName::existing(name).is_ok() && self.has(name)
     }
 
+    /// Whether it certainly has no entry of this name: what cannot be looked at may be there.
+    #[must_use]
+    pub fn lacks(&self, name: &str) -> bool {
+        let found = self.identity_of(name);
+        StorageName::existing(name).is_ok()
+            && found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    }
+
+    /// Which directory it is.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn identity(&self) -> Result<FileIdentity, StorageError> {
+        let found = FileIdentity::of(self.as_fd());
+        found.map_err(|error| StorageError::io("look at the directory", self.path.display(), error))
+    }
+
+    /// Which file has this name, a link included.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn identity_of(&self, name: &str) -> io::Result<FileIdentity> {
+        FileIdentity::of_name(self.as_fd(), name)
+    }
+
     /// Makes a directory in it, private to this user; durable when this returns.
     ///
     /// # Errors
@@ -115,12 +155,10 @@ impl PoolRoot {
     }
 
     fn open_with(&self, name: &str, flags: OFlags) -> io::Result<OwnedFd> {
-        if self.devices
-            && let Ok(below) = self.path.strip_prefix("/dev")
-        {
-            let dev =
-                rustix::fs::open("/dev", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-            return Ok(rustix::fs::openat2(dev, below.join(name), flags | ALWAYS, Mode::empty(), DEVICES)?);
+        if let Some(device) = self.devices.as_deref().and_then(|below| device(&below.join(name))) {
+            // The device that was looked at, whatever its name leads to by now.
+            let path = format!("/proc/self/fd/{}", device.as_raw_fd());
+            return Ok(rustix::fs::open(path, flags | ALWAYS, Mode::empty())?);
         }
         Ok(rustix::fs::openat2(self.as_fd(), name, flags | ALWAYS, Mode::empty(), STRICT)?)
     }
@@ -233,6 +271,15 @@ impl PoolRoot {
     }
 }
 
+/// The block device of this name beneath `/dev`, not opened yet: opening another thing can have effects of its own.
+fn device(name: &Path) -> Option<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let dev = rustix::fs::open(DEV, flags | OFlags::DIRECTORY, Mode::empty()).ok()?;
+    let found = rustix::fs::openat2(dev, name, flags, Mode::empty(), DEVICES).ok()?;
+    let kind = rustix::fs::fstat(&found).ok()?.st_mode;
+    (FileType::from_raw_mode(kind) == FileType::BlockDevice).then_some(found)
+}
+
 /// The name of a volume that is there, as the user wrote it.
 pub(crate) fn checked(name: &str) -> Result<StorageName, StorageError> {
     StorageName::existing(name).map_err(|wrong| refused_name(name, wrong))
@@ -274,6 +321,25 @@ mod tests {
         ] {
             assert_eq!(root.open_volume(name, false).unwrap_err().code(), code, "{name}");
         }
+    }
+
+    /// `/dev/shm` and the like are anybody's; only names of block devices are links by design.
+    #[test]
+    fn links_beneath_dev_lead_to_block_devices_or_nowhere() {
+        let directory = tempfile::tempdir_in("/dev/shm").unwrap();
+        let path = directory.path().join("pool");
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(directory.path().join("victim"), "v").unwrap();
+        std::fs::write(path.join("a"), "a").unwrap();
+        symlink("../victim", path.join("evil")).unwrap();
+        symlink("../../../null", path.join("null")).unwrap();
+        for root in [PoolRoot::open_at(&path).unwrap(), PoolRoot::open_devices(&path).unwrap()] {
+            assert!(root.open_volume("a", true).is_ok());
+            for name in ["evil", "null"] {
+                assert_eq!(root.open_volume(name, true).unwrap_err().code(), "storage.link", "{name}");
+            }
+        }
+        assert_eq!(device(Path::new("null")).map(drop), None, "a character device is none");
     }
 
     /// Names of a pool that somebody else may write to become links while they are opened: what is read is a volume, or

@@ -32,6 +32,25 @@ pub(crate) fn require_supported(pool: &StoragePool) -> Result<(), StorageError> 
     }
 }
 
+/// Opens the directory of a pool, if it is the pool's: a file system has to be mounted there.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] for a type that this version cannot use; [`ErrorKind::NotFound`] without a directory;
+/// [`ErrorKind::Conflict`] when nothing is mounted there.
+pub fn open_pool(pool: &StoragePool) -> Result<PoolRoot, StorageError> {
+    require_supported(pool)?;
+    let path = Path::new(pool.target.path.as_deref().unwrap_or("/nonexistent"));
+    let opened = match pool.kind {
+        PoolType::Logical => PoolRoot::open_devices(path),
+        _ => PoolRoot::open_at(path),
+    };
+    let root = opened.map_err(|error| error.about("pool", pool.name.as_str()))?;
+    if matches!(pool.kind, PoolType::Fs | PoolType::Netfs) {
+        require_mounted(pool, &root)?;
+    }
+    Ok(root)
+}
+
 /// Refuses to start what is not ready: a directory that is not there, a file system that is not mounted, a group
 /// that LVM does not know.
 ///
@@ -39,27 +58,21 @@ pub(crate) fn require_supported(pool: &StoragePool) -> Result<(), StorageError> 
 /// [`ErrorKind::Unsupported`] for a type that this version cannot use; otherwise what is missing, and the remedy.
 pub fn require_startable(pool: &StoragePool, programs: &Programs) -> Result<(), StorageError> {
     require_supported(pool)?;
-    let path = Path::new(pool.target.path.as_deref().unwrap_or_default());
-    let about = |error: StorageError| error.about("pool", pool.name.as_str());
     match pool.kind {
         PoolType::Logical => refresh(pool, programs).map(drop),
-        PoolType::Fs | PoolType::Netfs => {
-            PoolRoot::open_at(path).map_err(about)?;
-            require_mounted(pool, path)
-        }
-        _ => PoolRoot::open_at(path).map(drop).map_err(about),
+        _ => open_pool(pool).map(drop),
     }
 }
 
 /// A directory is mounted when it lies on another device than the one above it, or is the root.
-fn require_mounted(pool: &StoragePool, path: &Path) -> Result<(), StorageError> {
-    let device = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.dev());
-    let above = path.parent().map(device).transpose();
+fn require_mounted(pool: &StoragePool, root: &PoolRoot) -> Result<(), StorageError> {
+    let path = root.path();
+    let above =
+        path.parent().map(|above| std::fs::metadata(above).map(|metadata| metadata.dev())).transpose();
     let failed = |error| StorageError::io("look at", path.display(), error);
-    let mounted = match above.map_err(failed)? {
-        Some(above) => device(path).map_err(failed)? != above,
-        None => true,
-    };
+    // What is open stays what it is, whatever is mounted or unmounted meanwhile.
+    let own = rustix::fs::fstat(root.as_fd()).map_err(|error| failed(error.into()))?.st_dev;
+    let mounted = above.map_err(failed)?.is_none_or(|above| own != above);
     if mounted {
         return Ok(());
     }
@@ -135,12 +148,16 @@ mod tests {
              <format type='nfs'/></source><target><path>{}</path></target></pool>",
             directory.path().display()
         );
-        let error = require_startable(&pool(&xml), &Programs::default()).unwrap_err();
+        let pool = pool(&xml);
+        let error = require_startable(&pool, &Programs::default()).unwrap_err();
         assert_eq!(error.code(), "pool.not-mounted");
         let command = error.hints[0].command.as_deref().unwrap();
         assert!(command.starts_with("mount -t nfs 'nas:/export/vm s' /"), "{command}");
+        assert_eq!(refresh(&pool, &Programs::default()).unwrap_err().code(), "pool.not-mounted");
+        assert_eq!(crate::refresh::find(&pool, "v").unwrap_err().code(), "pool.not-mounted");
         let root = "<pool type='fs'><name>a</name><source><device path='/d'/></source><target><path>/proc</path></target></pool>";
-        require_startable(&pool(root), &Programs::default()).unwrap();
+        let root = StoragePool::parse(root).unwrap();
+        require_startable(&root, &Programs::default()).unwrap();
     }
 
     #[test]

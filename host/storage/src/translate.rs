@@ -8,6 +8,7 @@ use hostler_domain::storage_source::{
     Auth, Host, Location, NetworkSource, Protocol, SecretReference, StorageSource, VolumeMode,
 };
 use hostler_domain::volume::VolumeType;
+use hostler_image::Format;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ErrorKind, StorageError};
@@ -63,6 +64,8 @@ pub struct KnownVolume {
     pub path: String,
     /// Its format as recorded when it was made; nothing for one that this host did not make.
     pub format: Option<String>,
+    /// The format that its content looks like.
+    pub found_format: Option<Format>,
 }
 
 /// What a guest is given for a volume.
@@ -72,6 +75,9 @@ pub struct Translated {
     pub place: TranslatedPlace,
     /// The format that goes with it where the disk declares none; nothing for plain bytes.
     pub format: Option<String>,
+    /// What its content looks like, where nobody has recorded a format and it does not look like plain bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looks_like: Option<String>,
 }
 
 /// Where a translated volume is.
@@ -179,20 +185,24 @@ fn is_direct(reference: &VolumeReference, kind: PoolType) -> Result<bool, Storag
 
 fn local(reference: &VolumeReference, volume: &KnownVolume) -> Result<Translated, StorageError> {
     let (path, format) = (volume.path.clone(), volume.format.clone());
-    match volume.kind {
-        VolumeType::File | VolumeType::Ploop => Ok(Translated { place: TranslatedPlace::File(path), format }),
-        VolumeType::Block => Ok(Translated { place: TranslatedPlace::Block(path), format }),
+    let found = volume.found_format.filter(|found| format.is_none() && found.opened_as() != Format::Raw);
+    let looks_like = found.map(|found| found.xml_name().to_owned());
+    let place = match volume.kind {
+        VolumeType::File | VolumeType::Ploop => TranslatedPlace::File(path),
+        VolumeType::Block => TranslatedPlace::Block(path),
         VolumeType::Dir => {
-            Ok(Translated { place: TranslatedPlace::Dir(path), format: Some("fat".to_owned()) })
+            let place = TranslatedPlace::Dir(path);
+            return Ok(Translated { place, format: Some("fat".to_owned()), looks_like: None });
         }
         VolumeType::Network | VolumeType::Netdir => {
             let message = format!(
                 "the volume '{}' of '{}' is of type '{}', which has no place on this host",
                 reference.volume, reference.pool, volume.kind
             );
-            Err(reference.fault(ErrorKind::Unsupported, "volume.type", message))
+            return Err(reference.fault(ErrorKind::Unsupported, "volume.type", message));
         }
-    }
+    };
+    Ok(Translated { place, format, looks_like })
 }
 
 fn direct_unit(reference: &VolumeReference, pool: &StoragePool) -> Result<Translated, StorageError> {
@@ -226,10 +236,30 @@ fn direct_unit(reference: &VolumeReference, pool: &StoragePool) -> Result<Transl
         initiator: pool.source.initiator_iqn.clone(),
         auth,
     };
-    Ok(Translated { place, format: None })
+    Ok(Translated { place, format: None, looks_like: None })
 }
 
 impl Translated {
+    /// Refuses to take for plain bytes what looks like an image and was declared by nobody.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Denied`].
+    pub(crate) fn require_declared(
+        &self,
+        reference: &VolumeReference,
+        source: &StorageSource,
+    ) -> Result<(), StorageError> {
+        let Some(found) = self.looks_like.as_ref().filter(|_| source.format.is_none()) else { return Ok(()) };
+        let message = format!(
+            "the volume '{}' of '{}' looks like '{found}', and nobody says its format; it is never guessed",
+            reference.volume, reference.pool
+        );
+        Err(reference.fault(ErrorKind::Denied, "volume.format-undeclared", message).hint(format!(
+            "if you know what it is, say it in the disk: <driver type='{found}'/>, or <format type='{found}'/> \
+             of a <backingStore>"
+        )))
+    }
+
     /// The source as a guest is given it: everything that the document says, at the place that was found. What was
     /// there of an earlier translation is replaced.
     #[must_use]

@@ -42,7 +42,11 @@ impl Translations {
     pub fn resolve(&self, source: &StorageSource) -> Result<StorageSource, Arc<StorageError>> {
         let mut resolved = match VolumeReference::of(source) {
             None => source.clone(),
-            Some(reference) => self.one(&reference)?.apply(source),
+            Some(reference) => {
+                let found = self.one(&reference)?;
+                found.require_declared(&reference, source)?;
+                found.apply(source)
+            }
         };
         // As deep as the document, whose depth is bounded.
         if let Backing::Layer(below) = &source.backing {
@@ -95,7 +99,7 @@ mod tests {
         assert_eq!(translations.resolve(&source).unwrap_err().code(), "volume.unresolved");
         for reference in references(&source) {
             let place = TranslatedPlace::File(format!("/p/{}", reference.volume));
-            translations.insert(reference, Ok(Translated { place, format: None }));
+            translations.insert(reference, Ok(Translated { place, format: None, looks_like: None }));
         }
         let resolved = translations.resolve(&source).unwrap();
         let layers: Vec<_> =

@@ -1,12 +1,14 @@
 //! `pool define`: stores the definition of a pool, new or in place of an older one.
 
+use std::path::PathBuf;
+
 use hostler_domain::DomainUuid;
 use hostler_domain::pool::{PoolType, StoragePool};
 use hostler_state::{PoolDefinition, Uuid, unix_ms};
 
 use crate::error::{Error, Kind};
 use crate::host::Host;
-use crate::pools::Pool;
+use crate::pools::{Pool, is_same_file};
 use crate::storage_summary::PoolDefined;
 use crate::summary::Warning;
 
@@ -30,11 +32,13 @@ impl Host {
             (None, None) => Uuid::new_v4(),
         };
         self.require_own_place(&document, uuid)?;
-        if let Some(older) = &older
-            && (older.document.kind, &older.document.target.path) != (document.kind, &document.target.path)
-        {
+        let moved = older.as_ref().filter(|older| {
+            (older.document.kind, &older.document.target.path) != (document.kind, &document.target.path)
+        });
+        if let Some(older) = moved {
             older.require_inactive("its type and place change only while it is not")?;
         }
+        let moved = moved.is_some();
         if let Some(chosen) = DomainUuid::from_bytes(uuid.into_bytes()) {
             document.set_uuid(&chosen)?;
         }
@@ -49,6 +53,12 @@ impl Host {
             created_unix_ms: older.as_ref().map_or(now, |older| older.created_unix_ms),
             changed_unix_ms: now,
         };
+        if moved {
+            // What was declared of volumes elsewhere says nothing about those of the new place.
+            for record in self.state().volumes(uuid)? {
+                self.owner()?.remove_volume(uuid, &record.name)?;
+            }
+        }
         self.owner()?.put_pool(&definition)?;
         let warnings = warnings(&document);
         let summary = self.opened_pool(definition)?.summary();
@@ -81,16 +91,18 @@ impl Host {
                 pool.kind,
                 PoolType::Dir | PoolType::Fs | PoolType::Netfs | PoolType::Logical | PoolType::Zfs
             );
-            pool.target.path.as_deref().filter(|_| own).map(|path| path.trim_end_matches('/').to_owned())
+            pool.target.path.as_deref().filter(|_| own).map(PathBuf::from)
         };
-        let wanted = place(document);
-        let taken = |pool: &&Pool| pool.definition.uuid != uuid && place(&pool.document) == wanted;
-        match self.pools()?.iter().find(taken).filter(|_| wanted.is_some()) {
+        let Some(wanted) = place(document) else { return Ok(()) };
+        // However it is written, and through whatever links: what counts is where it leads.
+        let is_wanted = |pool: &Pool| place(&pool.document).is_some_and(|path| is_same_file(&path, &wanted));
+        let taken = |pool: &&Pool| pool.definition.uuid != uuid && is_wanted(pool);
+        match self.pools()?.iter().find(taken) {
             None => Ok(()),
             Some(other) => Err(exists(
                 format!(
                     "'{}' is the place of the pool '{}' already",
-                    wanted.unwrap_or_default(),
+                    wanted.display(),
                     other.definition.name
                 ),
                 "give the pool a directory of its own",

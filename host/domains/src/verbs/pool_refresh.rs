@@ -1,6 +1,6 @@
 //! `pool refresh`: what a pool holds now; records of volumes that have gone are forgotten.
 
-use std::collections::BTreeSet;
+use hostler_storage::PoolRoot;
 
 use super::pool_show::skipped;
 use crate::error::Error;
@@ -19,11 +19,18 @@ impl Host {
     pub async fn pool_refresh(&self, wanted: &PoolRef) -> Result<PoolRefreshed, Error> {
         let pool = self.pool(wanted)?;
         let (owner, summary, uuid) = (self.owner()?, pool.summary(), pool.definition.uuid);
-        let listing = process::blocking(move || volumes::listing(&pool)).await??;
-        let there: BTreeSet<&str> = listing.volumes.iter().map(|facts| facts.name.as_str()).collect();
+        let (listing, root) = process::blocking(move || {
+            let listing = volumes::listing(&pool)?;
+            // A volume group may have no directory, and none of its volumes a record.
+            Ok::<_, Error>((listing, pool.root().ok()))
+        })
+        .await??;
+        let here = root.as_ref().map(PoolRoot::identity).transpose()?.map(|identity| identity.to_string());
         let mut forgotten = Vec::new();
         for record in self.state().volumes(uuid)? {
-            if !there.contains(record.name.as_str()) {
+            // Another directory, as where nothing is mounted, says nothing about what was made in this one.
+            let is_here = here.is_some() && record.directory == here;
+            if is_here && root.as_ref().is_some_and(|root| root.lacks(&record.name)) {
                 owner.remove_volume(uuid, &record.name)?;
                 forgotten.push(record.name);
             }

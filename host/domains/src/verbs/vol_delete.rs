@@ -1,8 +1,8 @@
 //! `vol delete`: removes a volume that nobody uses.
 
 use hostler_storage::delete_volume;
-use serde_json::json;
 
+use crate::drafts::payload;
 use crate::error::Error;
 use crate::host::Host;
 use crate::recovery::verb;
@@ -24,17 +24,16 @@ impl Host {
         require_unlocked(&summary.path, "deleting it would take a disk away")?;
         require_nothing_above(name, &standing_on(&volumes::listing(&pool)?, name, &summary.path))?;
         let root = pool.root()?;
-        let intent = owner.journal().begin(
-            verb::VOL_DELETE,
-            pool.definition.uuid,
-            "begun",
-            json!({"volume": name}),
-        )?;
+        let uuid = pool.definition.uuid;
+        let intent = owner.journal().begin(verb::VOL_DELETE, uuid, "begun", payload(&root, name)?)?;
         let deleted = delete_volume(&root, name);
         if deleted.is_ok() {
-            owner.remove_volume(pool.definition.uuid, name)?;
+            owner.remove_volume(uuid, name)?;
         }
-        owner.journal().finish(&intent)?;
+        // A file that is gone though removing it failed may be back after a power cut: the next owner looks again.
+        if deleted.is_ok() || !root.lacks(name) {
+            owner.journal().finish(&intent)?;
+        }
         Ok(deleted.map(|()| summary)?)
     }
 }

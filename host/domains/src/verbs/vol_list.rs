@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::declared::is_about;
 use crate::error::Error;
 use crate::host::Host;
 use crate::process;
@@ -21,7 +22,7 @@ impl Host {
         let asked = pool.clone();
         let listing = process::blocking(move || volumes::listing(&asked)).await??;
         let all = listing.volumes.into_iter().map(|facts| {
-            let record = records.get(facts.name.as_str()).copied();
+            let record = records.get(facts.name.as_str()).copied().filter(|record| is_about(record, &facts));
             volumes::summary(&pool, facts, record)
         });
         Ok(all.collect())

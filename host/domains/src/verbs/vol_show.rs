@@ -23,7 +23,7 @@ impl Host {
     /// The line about one volume, measured now.
     pub(crate) fn volume_summary(&self, pool: &Pool, name: &str) -> Result<VolumeSummary, Error> {
         let facts = self.volume(pool, name)?;
-        let record = self.state().volume(pool.definition.uuid, name)?;
+        let record = self.recorded(pool, &facts)?;
         Ok(volumes::summary(pool, facts, record.as_ref()))
     }
 }

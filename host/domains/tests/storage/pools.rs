@@ -2,7 +2,7 @@
 
 use hostler_domains::{Kind, PoolRef};
 
-use crate::setting::{Setting, make, new, pool};
+use crate::setting::{Setting, make, new, pool, quiet};
 
 #[tokio::test]
 async fn pool_is_defined_started_measured_stopped_and_forgotten() {
@@ -84,6 +84,89 @@ async fn created_pool_is_forgotten_when_it_is_stopped() {
     assert_eq!(host.pool_autostart(&pool(), true).await.unwrap_err().code(), "pool.transient");
     host.pool_stop(&pool()).await.unwrap();
     assert!(host.pool_list().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn one_directory_is_one_pool_however_it_is_written() {
+    let setting = Setting::new();
+    let host = setting.with_pool().await;
+    std::os::unix::fs::symlink("pool", setting.path("link")).unwrap();
+    let other = setting.pool_xml().replace("<name>p<", "<name>q<");
+    for place in ["/pool/", "//pool", "/./pool", "/link"] {
+        let xml = other.replace("/pool</path>", &format!("{place}</path>"));
+        assert_eq!(host.pool_define(&xml).await.unwrap_err().code(), "pool.exists", "{place}");
+    }
+    host.pool_define(&other.replace("/pool</path>", "/other</path>")).await.unwrap();
+}
+
+/// As after a power cut, which may tear what is written without waiting for the disk.
+#[tokio::test]
+async fn pool_with_a_torn_activity_is_there_and_not_started() {
+    let setting = Setting::new();
+    let uuid = setting.with_pool().await.pool_list().await.unwrap()[0].uuid;
+    std::fs::write(setting.path("state/pools").join(uuid.to_string()).join("activity"), "torn").unwrap();
+    let host = setting.host().await;
+    assert!(!host.pool_show(&pool()).await.unwrap().summary.active);
+    host.pool_start(&pool(), false).await.unwrap();
+    assert!(host.pool_show(&pool()).await.unwrap().summary.active);
+}
+
+/// As after an unmount: another directory under the same name says nothing about what was made here.
+#[tokio::test]
+async fn refresh_forgets_nothing_while_the_storage_is_away() {
+    let setting = Setting::new();
+    let host = setting.with_pool().await;
+    make(&host, &new("a", "qcow2", 1 << 20)).await;
+    std::fs::rename(setting.path("pool"), setting.path("away")).unwrap();
+    std::fs::create_dir(setting.path("pool")).unwrap();
+    assert!(host.pool_refresh(&pool()).await.unwrap().forgotten.is_empty());
+    std::fs::remove_dir(setting.path("pool")).unwrap();
+    std::fs::rename(setting.path("away"), setting.path("pool")).unwrap();
+    assert!(host.pool_refresh(&pool()).await.unwrap().forgotten.is_empty());
+    assert_eq!(host.vol_show(&pool(), "a").await.unwrap().summary.format.as_deref(), Some("qcow2"));
+}
+
+/// A format was declared for one file: another one under its name, or in another place, has none.
+#[tokio::test]
+async fn declared_format_stays_with_its_file() {
+    let setting = Setting::new();
+    let host = setting.with_pool().await;
+    make(&host, &new("a", "qcow2", 1 << 20)).await;
+    make(&host, &new("b", "raw", 1 << 20)).await;
+    std::fs::copy(setting.path("pool/b"), setting.path("pool/other")).unwrap();
+    std::fs::rename(setting.path("pool/other"), setting.path("pool/a")).unwrap();
+    let formats = async || {
+        let listed = host.vol_list(&pool()).await.unwrap();
+        listed.into_iter().map(|volume| volume.format).collect::<Vec<_>>()
+    };
+    assert_eq!(formats().await, [None, Some("raw".to_owned())]);
+    assert_eq!(host.vol_show(&pool(), "a").await.unwrap().summary.format, None);
+    host.pool_stop(&pool()).await.unwrap();
+    host.pool_define(&setting.pool_xml()).await.unwrap();
+    host.pool_start(&pool(), false).await.unwrap();
+    assert_eq!(formats().await, [None, Some("raw".to_owned())], "defined again as it was");
+    host.pool_stop(&pool()).await.unwrap();
+    let elsewhere = setting.pool_xml().replace("/pool</path>", "/other</path>");
+    std::fs::create_dir(setting.path("other")).unwrap();
+    host.pool_define(&elsewhere).await.unwrap();
+    host.pool_define(&setting.pool_xml()).await.unwrap();
+    host.pool_start(&pool(), false).await.unwrap();
+    assert_eq!(formats().await, [None, None]);
+}
+
+/// An upload puts another file in the place of the volume, and its format goes with it.
+#[tokio::test]
+async fn upload_keeps_the_declared_format() {
+    let setting = Setting::new();
+    let host = setting.with_pool().await;
+    make(&host, &new("a", "raw", 1 << 20)).await;
+    let bytes = vec![1; 1 << 20];
+    let from = Box::new(std::io::Cursor::new(bytes));
+    host.vol_upload(&pool(), "a", from, (None, Some(1 << 20)), quiet()).await.unwrap();
+    assert_eq!(host.vol_show(&pool(), "a").await.unwrap().summary.format.as_deref(), Some("raw"));
+    let failing = Box::new(std::io::Cursor::new(vec![1; 1 << 10]));
+    host.vol_upload(&pool(), "a", failing, (None, Some(1 << 20)), quiet()).await.ok();
+    assert_eq!(host.vol_show(&pool(), "a").await.unwrap().summary.format.as_deref(), Some("raw"));
 }
 
 #[tokio::test]

@@ -58,7 +58,13 @@ pub(crate) fn pool(pool: u128, generation: u64) -> PoolDefinition {
 }
 
 fn volume(format: &str) -> VolumeRecord {
-    VolumeRecord { name: "v".to_owned(), format: format.to_owned(), created_unix_ms: 1 }
+    VolumeRecord {
+        name: "v".to_owned(),
+        format: format.to_owned(),
+        created_unix_ms: 1,
+        files: vec!["1".to_owned()],
+        directory: None,
+    }
 }
 
 /// The state before the verb: one domain at its second generation, with driver state; one pool with a volume.

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use hostler_domain::permissions::Permissions;
 
 use crate::error::{ErrorKind, StorageError};
+use crate::identity::FileIdentity;
 use crate::ownership;
 use crate::root::PoolRoot;
 
@@ -75,12 +76,26 @@ impl<'a> Draft<'a> {
         root.remove(&name).map_err(|error| StorageError::io("remove", root.path_of(&name).display(), error))
     }
 
+    /// Whether nothing is left of an operation.
+    #[must_use]
+    pub fn is_swept(root: &PoolRoot, operation: u64) -> bool {
+        root.lacks(&Self::name_of(operation))
+    }
+
     pub(crate) fn root(&self) -> &PoolRoot {
         self.root
     }
 
     pub(crate) fn file(&self) -> &File {
         &self.file
+    }
+
+    /// Which file it is, and stays under the name that it gets.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn identity(&self) -> Result<FileIdentity, StorageError> {
+        FileIdentity::of(&self.file).map_err(|error| StorageError::io("look at", &self.name, error))
     }
 
     /// Sets mode, owner, group and label.

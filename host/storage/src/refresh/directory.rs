@@ -94,7 +94,8 @@ fn unreadable(listing: &mut Listing, root: &PoolRoot, name: String, error: &io::
             let path = root.path_of(&name);
             let facts = VolumeFacts::sized(name, kind, path, allocated, length);
             let problem = Some("it may not be read by this user".to_owned());
-            listing.volumes.push(VolumeFacts { found_format: None, problem, ..facts });
+            let identity = root.identity_of(&facts.name).ok();
+            listing.volumes.push(VolumeFacts { found_format: None, identity, problem, ..facts });
         }
         _ => listing.skip(&name, &error.to_string()),
     }

@@ -26,7 +26,7 @@ pub(super) fn refresh(pool: &StoragePool, programs: &Programs) -> Result<Listing
     let volumes = report(programs.lvs()?, "lv_name,lv_size,lv_attr", group).map_err(about)?;
     let directory = PathBuf::from(format!("/dev/{group}"));
     let found = parse_logical_volumes(&volumes, &directory).map_err(about)?;
-    let volumes = match PoolRoot::open_at(&directory) {
+    let volumes = match PoolRoot::open_devices(&directory) {
         Ok(root) => found.into_iter().map(|facts| looked_at(&root, facts)).collect(),
         // A group of which nothing is active has no directory.
         Err(_) => found,

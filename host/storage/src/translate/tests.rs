@@ -4,6 +4,7 @@ use hostler_domain::Domain;
 use proptest::prelude::*;
 
 use super::*;
+use crate::Translations;
 
 const POOLS: [(&str, &str); 14] = [
     ("dir", "<target><path>/p</path></target>"),
@@ -44,7 +45,7 @@ fn reference(volume: &str, mode: Option<&str>) -> VolumeReference {
 }
 
 fn volume(kind: VolumeType) -> KnownVolume {
-    KnownVolume { kind, path: "/p/v".to_owned(), format: Some("qcow2".to_owned()) }
+    KnownVolume { kind, path: "/p/v".to_owned(), format: Some("qcow2".to_owned()), found_format: None }
 }
 
 fn outcome(kind: &str, mode: Option<&str>, volume_type: VolumeType) -> Result<TranslatedPlace, &'static str> {
@@ -124,13 +125,37 @@ fn source(mode: Option<&str>, format: Option<&str>) -> StorageSource {
 
 #[test]
 fn format_is_declared_or_recorded_and_never_seen() {
-    let translated =
-        Translated { place: TranslatedPlace::File("/p/v".to_owned()), format: Some("qcow2".to_owned()) };
+    let place = TranslatedPlace::File("/p/v".to_owned());
+    let translated = Translated { place, format: Some("qcow2".to_owned()), looks_like: None };
     let format = |declared| translated.apply(&source(None, declared)).format;
     assert_eq!(format(Some("raw")).as_deref(), Some("raw"));
     assert_eq!(format(None).as_deref(), Some("qcow2"));
     let unknown = Translated { format: None, ..translated.clone() };
     assert_eq!(unknown.apply(&source(None, None)).format, None);
+}
+
+/// What looks like an image is not taken for plain bytes either: a guest would see, and write over, its header.
+#[test]
+fn image_that_nobody_declared_is_refused_until_somebody_does() {
+    let pool = named("dir");
+    let view = PoolView { definition: &pool, active: true };
+    let outcome = |recorded: Option<&str>, found, declared| {
+        let known = volume(VolumeType::File);
+        let known = KnownVolume { format: recorded.map(str::to_owned), found_format: Some(found), ..known };
+        let source = source(None, declared);
+        let reference = VolumeReference::of(&source).unwrap();
+        let mut translations = Translations::default();
+        translations.insert(reference.clone(), translate(&reference, view, Some(&known)));
+        translations.resolve(&source).map(|source| source.format).map_err(|error| error.code())
+    };
+    let undeclared = Err("volume.format-undeclared");
+    assert_eq!(outcome(None, Format::Qcow2, None), undeclared);
+    assert_eq!(outcome(None, Format::Qcow2, Some("qcow2")), Ok(Some("qcow2".to_owned())));
+    assert_eq!(outcome(None, Format::Qcow2, Some("raw")), Ok(Some("raw".to_owned())));
+    assert_eq!(outcome(Some("raw"), Format::Qcow2, None), Ok(Some("raw".to_owned())));
+    for plain in [Format::Raw, Format::Iso] {
+        assert_eq!(outcome(None, plain, None), Ok(None), "{plain}");
+    }
 }
 
 proptest! {

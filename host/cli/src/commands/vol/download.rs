@@ -37,8 +37,11 @@ impl Download {
     /// Writes it.
     pub(super) fn run(self, session: &Session) -> Result<Reply, Stop> {
         let to_stdout = self.file == Path::new("-");
-        let to: Box<dyn Write + Send> =
-            if to_stdout { Box::new(io::stdout()) } else { Box::new(new_file(&self.file)?) };
+        let file = if to_stdout { None } else { Some(new_file(&self.file)?) };
+        let to: Box<dyn Write + Send> = match &file {
+            Some(file) => Box::new(file.try_clone().map_err(|error| unfinished(&self.file, &error))?),
+            None => Box::new(io::stdout()),
+        };
         let window = Window { offset: self.offset, length: self.length };
         let progress = session.output().progress(&format!("reading '{}'", self.target.volume));
         let moved = session.block_on(async {
@@ -47,6 +50,10 @@ impl Download {
             Ok(host.vol_download(&pool, volume, to, window, progress.teller()).await?)
         });
         drop(progress);
+        let moved: Result<_, Stop> = moved.and_then(|moved| match &file {
+            Some(file) => make_durable(file, &self.file).map(|()| moved),
+            None => Ok(moved),
+        });
         if moved.is_err()
             && !to_stdout
             && let Err(error) = std::fs::remove_file(&self.file)
@@ -63,6 +70,17 @@ impl Download {
     }
 }
 
+/// What was acknowledged is there after a power cut: the bytes, and the name in its directory.
+fn make_durable(file: &File, path: &Path) -> Result<(), Stop> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let synced = file.sync_all().and_then(|()| File::open(directory)?.sync_all());
+    synced.map_err(|error| unfinished(path, &error))
+}
+
+fn unfinished(path: &Path, error: &io::Error) -> Stop {
+    Failure::io(format!("make '{}' durable", path.display()), error).about("path", path.display()).into()
+}
+
 fn new_file(path: &Path) -> Result<File, Stop> {
     let opened = OpenOptions::new().write(true).create_new(true).open(path);
     opened.map_err(|error| {
@@ -74,4 +92,21 @@ fn new_file(path: &Path) -> Result<File, Stop> {
             _ => Stop::from(failure),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_is_made_durable_and_what_cannot_be_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new");
+        let file = new_file(&path).unwrap();
+        assert!(make_durable(&file, &path).is_ok());
+        let (_reader, writer) = io::pipe().unwrap();
+        let pipe = File::from(std::os::fd::OwnedFd::from(writer));
+        assert!(make_durable(&pipe, &path).is_err(), "a pipe is never on a disk");
+        assert!(make_durable(&file, &directory.path().join("gone/new")).is_err());
+    }
 }

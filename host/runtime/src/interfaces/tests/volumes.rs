@@ -23,7 +23,8 @@ fn scene(purpose: Purpose, outcome: impl Fn(&str) -> Result<Translated, StorageE
 }
 
 fn file(here: &str) -> Result<Translated, StorageError> {
-    Ok(Translated { place: TranslatedPlace::File(format!("{here}/v.img")), format: Some("qcow2".into()) })
+    let place = TranslatedPlace::File(format!("{here}/v.img"));
+    Ok(Translated { place, format: Some("qcow2".into()), looks_like: None })
 }
 
 #[tokio::test]
