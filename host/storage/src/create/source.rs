@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
 
 use hostler_image::{
     Below, Chain, ChainRequest, DeclaredLayer, FileKind, Format, ImagePath, OpenFailure, OpenRequest, Opened,
-    Opener, Via, resolve_chain,
+    Opener, Tail, Via, resolve_chain,
 };
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use serde_json::Value;
@@ -22,17 +23,32 @@ pub(crate) fn chain_of(root: &PoolRoot, name: &str, format: Format) -> Result<Ch
     resolve(root, root.path_of(name), format, name)
 }
 
+/// One volume of this pool as a chain of its own, opened for reading: what it records below it is not looked at.
+pub(crate) fn alone(root: &PoolRoot, name: &str, format: Format) -> Result<Chain<File>, StorageError> {
+    walked(root, (root.path_of(name), format), Tail::Nothing, name)
+}
+
 /// The chain of an image by its absolute path, under the rules of this pool for what an image may name.
 pub(crate) fn resolve(
     root: &PoolRoot,
-    path: impl Into<std::path::PathBuf>,
+    path: impl Into<PathBuf>,
     format: Format,
+    shown: &str,
+) -> Result<Chain<File>, StorageError> {
+    walked(root, (path.into(), format), Tail::FollowHeaders, shown)
+}
+
+fn walked(
+    root: &PoolRoot,
+    (path, format): (PathBuf, Format),
+    tail: Tail,
     shown: &str,
 ) -> Result<Chain<File>, StorageError> {
     let refused = |error| StorageError::image(error, shown);
     let path = ImagePath::new(path).map_err(refused)?;
     let request = ChainRequest {
         read_only: true,
+        tail,
         policy: root.references().clone(),
         ..ChainRequest::new(DeclaredLayer::new(path, Some(format)))
     };
