@@ -161,13 +161,7 @@ impl CreateRequest {
         let invalid = |code, message: String| {
             Err(StorageError::new(ErrorKind::Invalid, code, message).about("volume", name))
         };
-        if !WRITABLE.contains(&format) {
-            let message = format!("volumes of format '{format}' cannot be made");
-            let known: Vec<_> = WRITABLE.iter().map(|format| format.xml_name()).collect();
-            return Err(StorageError::new(ErrorKind::Unsupported, "volume.format-unwritable", message)
-                .about("volume", name)
-                .hint(format!("formats that can be made: {}", known.join(", "))));
-        }
+        require_writable(format).map_err(|error| error.about("volume", name))?;
         if self.capacity > SIZE_MAX {
             return invalid(
                 "volume.size",
@@ -229,6 +223,17 @@ impl CreateRequest {
             _ => Ok(()),
         }
     }
+}
+
+/// Refuses a format that qemu-img does not make, or makes as another one.
+pub(super) fn require_writable(format: Format) -> Result<(), StorageError> {
+    if WRITABLE.contains(&format) {
+        return Ok(());
+    }
+    let message = format!("volumes of format '{format}' cannot be made");
+    let known: Vec<_> = WRITABLE.iter().map(|format| format.xml_name()).collect();
+    Err(StorageError::new(ErrorKind::Unsupported, "volume.format-unwritable", message)
+        .hint(format!("formats that can be made: {}", known.join(", "))))
 }
 
 /// A format by its name in documents. The formats of listings that are no formats of images become raw.
