@@ -238,6 +238,18 @@ mod tests {
     }
 
     #[test]
+    fn a_base_that_the_image_could_not_name_at_a_start_is_refused() {
+        let (pool, elsewhere) = (Pool::new(), tempfile::tempdir().unwrap());
+        let base = elsewhere.path().join("base");
+        std::fs::write(&base, vec![0; 1 << 20]).unwrap();
+        for record_only in [true, false] {
+            let refused = pool.rebase(base.to_str(), record_only).unwrap_err();
+            assert_eq!((refused.kind, refused.code()), (ErrorKind::Denied, "image.reference-denied"));
+        }
+        assert_eq!(pool.recorded().as_deref(), Some("old"));
+    }
+
+    #[test]
     fn circles_missing_bases_and_shared_directories_are_refused() {
         let pool = Pool::new();
         let over = ["create", "-q", "-f", "qcow2", "-b", "top", "-F", "qcow2", "over"];
