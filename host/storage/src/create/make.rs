@@ -33,11 +33,12 @@ pub fn create_volume(
     if draft.root().has(name) {
         return Err(draft::exists(draft.root(), name));
     }
-    if request.format == Format::Raw {
-        raw(draft, request, progress)?;
+    let made = if request.format == Format::Raw {
+        raw(draft, request, progress)
     } else {
-        formatted(draft, request, programs, progress)?;
-    }
+        formatted(draft, request, programs, progress)
+    };
+    made.map_err(StorageError::in_a_draft)?;
     draft.give(&request.permissions)?;
     draft.finish()
 }

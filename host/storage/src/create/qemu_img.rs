@@ -97,14 +97,22 @@ fn failed(what: &str, complaint: &str) -> StorageError {
     let message = format!("qemu-img cannot {what}");
     let error = if said.contains("No space left on device") || said.contains("quota exceeded") {
         StorageError::new(ErrorKind::Full, "storage.full", message)
-            .hint("free space in the pool, or ask for less; nothing was left half-made")
-    } else if said.contains("lock") {
+            .hint("free space in the pool, or ask for less")
+    } else if complaint.lines().any(is_about_a_lock) {
         StorageError::new(ErrorKind::Conflict, "volume.locked", message)
             .hint("something has the image open; end it first")
     } else {
         StorageError::new(ErrorKind::Io, "storage.qemu-img", message)
     };
     if said.is_empty() { error } else { error.caused_by(said) }
+}
+
+/// Such as `Failed to get "write" lock`, which names may stand before and the image after.
+fn is_about_a_lock(line: &str) -> bool {
+    line.split("Failed to get ").skip(1).any(|rest| {
+        let quoted = rest.strip_prefix("shared ").unwrap_or(rest).strip_prefix('"');
+        quoted.and_then(|quoted| quoted.split_once('"')).is_some_and(|(_, rest)| rest.starts_with(" lock"))
+    })
 }
 
 #[cfg(test)]
@@ -131,6 +139,15 @@ mod tests {
         let of = |text: &str| failed("do it", text);
         assert_eq!(of("qemu-img: x: No space left on device\n").kind, ErrorKind::Full);
         assert_eq!(of("qemu-img: Failed to get \"write\" lock\n").kind, ErrorKind::Conflict);
+        assert_eq!(of("qemu-img: a: Failed to get shared \"write\" lock\n").kind, ErrorKind::Conflict);
+        for text in [
+            "qemu-img: x: Could not read refcount block: Invalid argument",
+            "qemu-img: Could not open '/srv/lock/a'",
+            "qemu-img: Failed to get size of 'lock'",
+            "qemu-img: Failed to get the cluster, lock or not",
+        ] {
+            assert_eq!(of(text).kind, ErrorKind::Io, "{text}");
+        }
         let other = of("qemu-img: one\nqemu-img: two\n");
         assert_eq!(std::error::Error::source(&other).unwrap().to_string(), "one; two");
         assert_eq!(other.to_string(), "qemu-img cannot do it");

@@ -48,7 +48,7 @@ pub fn upload(
 ) -> Result<Transfer, StorageError> {
     let old = draft.root().open_volume(name, true)?;
     let bytes = pump(from, &mut draft.file(), None, expected, progress)
-        .map_err(|error| failed("write", name, error))?;
+        .map_err(|error| failed("write", name, error).in_a_draft())?;
     if format == Format::Raw {
         let sectors = bytes.div_ceil(SECTOR).saturating_mul(SECTOR);
         let before = length(&old).map_err(|error| failed("measure", name, error))?;
