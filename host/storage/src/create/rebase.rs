@@ -4,12 +4,13 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use hostler_image::{Chain, Format, Identity};
+use hostler_image::{Chain, Format};
 
 use super::make::place;
 use super::request::BackingRequest;
 use super::{Progress, arguments, qemu_img, source};
 use crate::error::{ErrorKind, StorageError};
+use crate::image_file::opened_image;
 use crate::programs::Programs;
 use crate::root::PoolRoot;
 
@@ -81,8 +82,7 @@ fn require_sound(root: &PoolRoot, name: &str, onto: &BackingRequest) -> Result<S
     let (path, recorded) = place(root, &onto.path, name)?;
     let chain = source::resolve(root, path, onto.format, &recorded)?;
     let file = root.open_volume(name, false)?;
-    let facts = file.metadata().map_err(|error| StorageError::io("look at", name, error))?;
-    let own = Identity::File { device: facts.dev(), inode: facts.ino() };
+    let own = opened_image(file).map_err(|error| StorageError::io("look at", name, error))?.identity;
     if chain.layers.iter().any(|layer| layer.identity == own) {
         let message = format!("'{recorded}' stands on '{name}' itself, so '{name}' cannot stand on it");
         return Err(StorageError::new(ErrorKind::Invalid, "image.loop", message).about("volume", name));
