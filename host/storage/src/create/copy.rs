@@ -7,7 +7,7 @@ use hostler_domain::permissions::Permissions;
 use hostler_domain::volume::Compat;
 use hostler_image::Format;
 
-use super::request::require_writable;
+use super::request::{require_listed, require_writable};
 use super::{Draft, arguments, draft, qemu_img, source};
 use crate::error::StorageError;
 use crate::programs::Programs;
@@ -41,6 +41,7 @@ pub fn clone_volume(
     progress: &mut dyn FnMut(f64),
 ) -> Result<(), StorageError> {
     let (from, to) = (request.source.as_str(), request.name.as_str());
+    require_listed(to)?;
     if draft.root().has(to) {
         return Err(draft::exists(draft.root(), to));
     }
@@ -142,6 +143,11 @@ mod tests {
             let refused = copy(&root, &request("base", Format::Raw, format)).unwrap_err();
             assert_eq!(refused.code(), "volume.format-unwritable", "{format}");
         }
+        let hidden = CloneRequest {
+            name: StorageName::parse(".hostler-7.part").unwrap(),
+            ..request("base", Format::Raw, Format::Raw)
+        };
+        assert_eq!(copy(&root, &hidden).unwrap_err().code(), "volume.name");
         assert_eq!(std::fs::read_dir(pool.path()).unwrap().count(), 1, "nothing is left");
     }
 
