@@ -21,7 +21,7 @@ pub enum ErrorKind {
     Denied,
     /// This version, or this machine, cannot do it.
     Unsupported,
-    /// No room is left; nothing was left half-made.
+    /// No room is left.
     Full,
     /// The operating system or a program failed.
     Io,
@@ -71,9 +71,7 @@ impl StorageError {
         };
         let said = Self::new(kind, code, format!("cannot {what} '{path}'")).about("path", path.to_string());
         match kind {
-            ErrorKind::Full => {
-                said.hint("free space in the pool, or ask for less; nothing was left half-made")
-            }
+            ErrorKind::Full => said.hint("free space in the pool, or ask for less"),
             ErrorKind::Denied if code == "storage.link" => {
                 said.hint("it is a link or leads out of the pool; a volume is a plain entry of its directory")
             }
@@ -116,6 +114,11 @@ impl StorageError {
     pub fn hint_command(mut self, text: impl Into<String>, command: impl Into<String>) -> Self {
         self.hints.push(Hint { text: text.into(), command: Some(command.into()) });
         self
+    }
+
+    /// Tells who ran out of room that nothing is there by halves: for what is made as a draft only.
+    pub(crate) fn in_a_draft(self) -> Self {
+        if self.kind == ErrorKind::Full { self.hint("nothing was left half-made") } else { self }
     }
 
     /// Adds the cause.
@@ -177,5 +180,12 @@ mod tests {
             assert!(std::error::Error::source(&error).is_some());
         }
         assert_eq!(of(28).to_string(), "cannot open the volume 'a'");
+    }
+
+    #[test]
+    fn only_a_draft_leaves_nothing_half_made() {
+        let of = |code| StorageError::io("write", "a", io::Error::from_raw_os_error(code));
+        let said = |error: &StorageError| error.hints.iter().any(|hint| hint.text.contains("half-made"));
+        assert!(!said(&of(28)) && said(&of(28).in_a_draft()) && !said(&of(5).in_a_draft()));
     }
 }

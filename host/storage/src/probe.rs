@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt as _;
 
 use hostler_domain::volume::VolumeType;
 use hostler_image::{
-    ByteRange, Format, Header, ImageError, Inspection, Progress, RECOGNISE_BYTES, recognise,
+    ByteRange, Format, Header, ImageError, Inspection, Progress, RECOGNISE_BYTES, Recognition, recognise,
 };
 use rustix::fs::{FileType, Stat};
 
@@ -116,6 +116,17 @@ pub(crate) fn header(
                     return Ok(Err(error));
                 }
             }
+        }
+    }
+}
+
+/// What the content of a whole file looks like, its trailer included; nothing for what may be raw data.
+pub(crate) fn looks_like(file: &File, length: u64) -> io::Result<Option<Format>> {
+    let mut recognition = Recognition::new(length);
+    loop {
+        match recognition.advance().map_err(io::Error::other)? {
+            Progress::Done(format) => return Ok(*format),
+            Progress::Need(range) => recognition.supply(read(file, range)?).map_err(io::Error::other)?,
         }
     }
 }

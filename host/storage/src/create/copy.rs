@@ -7,6 +7,7 @@ use hostler_domain::permissions::Permissions;
 use hostler_domain::volume::Compat;
 use hostler_image::Format;
 
+use super::request::{require_listed, require_writable};
 use super::{Draft, arguments, draft, qemu_img, source};
 use crate::error::StorageError;
 use crate::programs::Programs;
@@ -40,6 +41,7 @@ pub fn clone_volume(
     progress: &mut dyn FnMut(f64),
 ) -> Result<(), StorageError> {
     let (from, to) = (request.source.as_str(), request.name.as_str());
+    require_listed(to)?;
     if draft.root().has(to) {
         return Err(draft::exists(draft.root(), to));
     }
@@ -66,7 +68,8 @@ pub struct Copied {
 /// below it is copied too. The caller makes the draft durable.
 ///
 /// # Errors
-/// What the rules for images refuse about the source; what qemu-img says.
+/// [`crate::ErrorKind::Unsupported`] for a format that cannot be made; what the rules for images refuse about the source;
+/// what qemu-img says.
 pub fn copy_image(
     draft: &Draft<'_>,
     (source, format): (&Path, Format),
@@ -74,11 +77,13 @@ pub fn copy_image(
     programs: &Programs,
     progress: &mut dyn FnMut(f64),
 ) -> Result<(), StorageError> {
+    require_writable(copy.format)?;
     let shown = source.display().to_string();
     let chain = source::resolve(draft.root(), source, format, &shown)?;
     let target = qemu_img::name_of(draft.file());
     let words = arguments::convert_arguments(&source::described(&chain), copy, &target);
     qemu_img::run(programs.qemu_img()?, &words, &format!("copy '{shown}'"), progress)
+        .map_err(StorageError::in_a_draft)
 }
 
 #[cfg(test)]
@@ -127,6 +132,23 @@ mod tests {
         assert!(told > 0, "progress is told");
         let again = copy(&root, &request("top", Format::Qcow2, Format::Qcow2)).unwrap_err();
         assert_eq!(again.code(), "volume.exists");
+    }
+
+    #[test]
+    fn a_format_that_cannot_be_made_is_refused_before_anything_is_there() {
+        let pool = tempfile::tempdir().unwrap();
+        let root = PoolRoot::open_at(pool.path()).unwrap();
+        qemu("qemu-img", pool.path(), &["create", "-q", "-f", "raw", "base", "1M"]);
+        for format in [Format::Iso, Format::Dmg, Format::Cloop, Format::Bochs] {
+            let refused = copy(&root, &request("base", Format::Raw, format)).unwrap_err();
+            assert_eq!(refused.code(), "volume.format-unwritable", "{format}");
+        }
+        let hidden = CloneRequest {
+            name: StorageName::parse(".hostler-7.part").unwrap(),
+            ..request("base", Format::Raw, Format::Raw)
+        };
+        assert_eq!(copy(&root, &hidden).unwrap_err().code(), "volume.name");
+        assert_eq!(std::fs::read_dir(pool.path()).unwrap().count(), 1, "nothing is left");
     }
 
     #[test]

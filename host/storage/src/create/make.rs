@@ -2,10 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hostler_domain::{Bytes, StorageName};
-use hostler_image::Format;
+use hostler_image::{Format, ImagePath, shell_quote};
 use rustix::fs::{FallocateFlags, IFlags};
 
 use super::request::{CreateRequest, Preallocation, SECTOR};
@@ -33,11 +33,12 @@ pub fn create_volume(
     if draft.root().has(name) {
         return Err(draft::exists(draft.root(), name));
     }
-    if request.format == Format::Raw {
-        raw(draft, request, progress)?;
+    let made = if request.format == Format::Raw {
+        raw(draft, request, progress)
     } else {
-        formatted(draft, request, programs, progress)?;
-    }
+        formatted(draft, request, programs, progress)
+    };
+    made.map_err(StorageError::in_a_draft)?;
     draft.give(&request.permissions)?;
     draft.finish()
 }
@@ -147,12 +148,25 @@ fn formatted(
 }
 
 /// Where a backing image is, and the name that is recorded for it: that of a volume of the same pool by itself, so that
-/// a pool can be moved.
-pub(super) fn place(
-    root: &PoolRoot,
-    path: &Path,
-    overlay: &str,
-) -> Result<(std::path::PathBuf, String), StorageError> {
+/// a pool can be moved. Refuses what the new image could not name at a start.
+pub(super) fn place(root: &PoolRoot, path: &Path, overlay: &str) -> Result<(PathBuf, String), StorageError> {
+    let (found, recorded) = placed(root, path, overlay)?;
+    let refused = |error| StorageError::image(error, overlay);
+    let naming = ImagePath::new(root.path_of(overlay)).map_err(refused)?;
+    let target = ImagePath::new(found.as_path()).map_err(refused)?;
+    if root.references().judge(&naming, &target).is_some() {
+        return Ok((found, recorded));
+    }
+    let message = format!("a start would refuse '{overlay}': it may not name '{target}'");
+    let directory = shell_quote(&target.directory().display().to_string());
+    Err(StorageError::new(ErrorKind::Denied, "image.reference-denied", message)
+        .about("volume", overlay)
+        .about("path", target.to_string())
+        .hint(format!("let images name it, here and at each start: --image-root {directory}"))
+        .hint(format!("an image may name {}", root.references().describe())))
+}
+
+fn placed(root: &PoolRoot, path: &Path, overlay: &str) -> Result<(PathBuf, String), StorageError> {
     let relative = path.strip_prefix(root.path()).unwrap_or(path);
     let plain = relative.to_str().and_then(|name| StorageName::existing(name).ok());
     match plain {

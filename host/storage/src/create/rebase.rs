@@ -1,14 +1,16 @@
 //! Changing what an image stands on.
 
+use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use hostler_image::{Format, Identity};
+use hostler_image::{Chain, Format};
 
 use super::make::place;
 use super::request::BackingRequest;
 use super::{Progress, arguments, qemu_img, source};
 use crate::error::{ErrorKind, StorageError};
+use crate::image_file::opened_image;
 use crate::programs::Programs;
 use crate::root::PoolRoot;
 
@@ -44,6 +46,9 @@ pub fn rebase_image(
         let message = format!("'{name}' is of format '{}', which stands on nothing", request.format);
         return Err(StorageError::new(ErrorKind::Invalid, "volume.backing", message).about("volume", name));
     }
+    // Before qemu-img opens it: it opens for writing whatever the header names besides what is below.
+    let alone = source::alone(root, name, request.format)?;
+    require_one_file(&alone, name)?;
     let recorded = match &request.onto {
         Some(onto) => Some((require_sound(root, name, onto)?, onto.format)),
         None => None,
@@ -55,9 +60,7 @@ pub fn rebase_image(
         run(programs, &words, name, progress)?;
         return file.sync_all().map_err(|error| StorageError::io("make durable", name, error));
     }
-    for layer in source::chain_of(root, name, request.format)?.layers {
-        require_private(layer.path.directory(), name)?;
-    }
+    require_places(&source::chain_of(root, name, request.format)?, name)?;
     let words = arguments::rebase_arguments(request.format, backing, &root.path_of(name));
     run(programs, &words, name, progress)?;
     let file = root.open_volume(name, false)?;
@@ -79,16 +82,35 @@ fn require_sound(root: &PoolRoot, name: &str, onto: &BackingRequest) -> Result<S
     let (path, recorded) = place(root, &onto.path, name)?;
     let chain = source::resolve(root, path, onto.format, &recorded)?;
     let file = root.open_volume(name, false)?;
-    let facts = file.metadata().map_err(|error| StorageError::io("look at", name, error))?;
-    let own = Identity::File { device: facts.dev(), inode: facts.ino() };
+    let own = opened_image(file).map_err(|error| StorageError::io("look at", name, error))?.identity;
     if chain.layers.iter().any(|layer| layer.identity == own) {
         let message = format!("'{recorded}' stands on '{name}' itself, so '{name}' cannot stand on it");
         return Err(StorageError::new(ErrorKind::Invalid, "image.loop", message).about("volume", name));
     }
-    for layer in &chain.layers {
-        require_private(layer.path.directory(), name)?;
-    }
+    require_places(&chain, name)?;
     Ok(recorded)
+}
+
+/// Refuses an image whose data lies in files that nobody checked, or in one that could be exchanged.
+fn require_one_file(alone: &Chain<File>, name: &str) -> Result<(), StorageError> {
+    for layer in &alone.layers {
+        if !layer.header.extents.is_empty() {
+            let message = format!("the data of '{name}' lies in other files, which are not checked");
+            return Err(StorageError::new(ErrorKind::Unsupported, "image.extents", message)
+                .about("volume", name)
+                .hint("copy it into one file with 'hostler image convert', and change that"));
+        }
+        if let Some(data) = &layer.data_file {
+            require_private(data.path.directory(), name)?;
+        }
+    }
+    Ok(())
+}
+
+/// Each place of a file that qemu-img opens by its name.
+fn require_places(chain: &Chain<File>, name: &str) -> Result<(), StorageError> {
+    require_one_file(chain, name)?;
+    chain.layers.iter().try_for_each(|layer| require_private(layer.path.directory(), name))
 }
 
 /// Refuses where others could put another file in the place of one that was checked, before qemu-img opens it by name.
@@ -182,6 +204,49 @@ mod tests {
         assert_eq!(pool.rebase(Some("moved"), false).unwrap_err().code(), "image.missing");
         pool.rebase(Some("moved"), true).unwrap();
         assert_eq!(pool.first_byte(), 1);
+    }
+
+    #[test]
+    fn a_data_file_that_no_rule_allows_is_never_opened() {
+        let (pool, elsewhere) = (Pool::new(), tempfile::tempdir().unwrap());
+        let victim = elsewhere.path().join("victim");
+        let options = format!("data_file={}", victim.display());
+        std::fs::remove_file(pool.home.path().join("top")).unwrap();
+        let top = ["create", "-q", "-f", "qcow2", "-o", &options, "-b", "old", "-F", "raw", "top"];
+        tool("qemu-img", pool.home.path(), &top);
+        // What qemu-img cannot open it complains about: that nothing is there shows that it was not run.
+        std::fs::remove_file(&victim).unwrap();
+        for record_only in [true, false] {
+            let refused = pool.rebase(Some("new"), record_only).unwrap_err();
+            assert_eq!((refused.kind, refused.code()), (ErrorKind::Denied, "image.reference-denied"));
+        }
+        std::fs::write(&victim, vec![0; 1 << 20]).unwrap();
+        set_permissions(elsewhere.path(), Permissions::from_mode(0o777)).unwrap();
+        let shared = Pool {
+            root: PoolRoot::open_at(pool.home.path())
+                .unwrap()
+                .with_image_roots([&elsewhere.path().to_owned()]),
+            ..pool
+        };
+        for record_only in [true, false] {
+            let refused = shared.rebase(Some("new"), record_only).unwrap_err();
+            assert_eq!(refused.code(), "image.shared-directory", "{record_only}");
+        }
+        set_permissions(elsewhere.path(), Permissions::from_mode(0o700)).unwrap();
+        shared.rebase(Some("new"), true).unwrap();
+        assert_eq!(shared.recorded().as_deref(), Some("new"));
+    }
+
+    #[test]
+    fn a_base_that_the_image_could_not_name_at_a_start_is_refused() {
+        let (pool, elsewhere) = (Pool::new(), tempfile::tempdir().unwrap());
+        let base = elsewhere.path().join("base");
+        std::fs::write(&base, vec![0; 1 << 20]).unwrap();
+        for record_only in [true, false] {
+            let refused = pool.rebase(base.to_str(), record_only).unwrap_err();
+            assert_eq!((refused.kind, refused.code()), (ErrorKind::Denied, "image.reference-denied"));
+        }
+        assert_eq!(pool.recorded().as_deref(), Some("old"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use hostler_domain::permissions::Permissions;
 use hostler_domain::volume::{Compat, StorageVolume, VolumeType};
 use hostler_image::Format;
 
+use super::draft::is_draft;
 use crate::error::{ErrorKind, StorageError};
 use crate::root::refused_name;
 
@@ -24,6 +25,8 @@ const WRITABLE: [Format; 9] = [
 ];
 /// Largest size of a volume, in bytes: what a file offset can reach.
 const SIZE_MAX: u64 = i64::MAX as u64;
+/// Mode of a volume that is a directory.
+const DIRECTORY_MODE: u32 = 0o700;
 /// A disk is whole sectors of this many bytes.
 pub(crate) const SECTOR: u64 = 512;
 
@@ -59,7 +62,7 @@ pub struct CreateRequest {
     pub format: Format,
     /// Bytes that a guest sees; 0 with something below means as many as that has.
     pub capacity: u64,
-    /// Bytes of a raw volume that are set aside at once; all when not given.
+    /// Bytes of a raw volume that are set aside at once; none when not given.
     pub allocation: Option<u64>,
     /// How much is set aside of a volume with a format.
     pub preallocation: Preallocation,
@@ -83,9 +86,10 @@ impl CreateRequest {
     /// A volume of this name, format and size, and nothing else said.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] for a name that is no plain file name.
+    /// [`ErrorKind::Invalid`] for a name that is no plain file name, or that of an unfinished volume.
     pub fn new(name: &str, format: Format, capacity: u64) -> Result<Self, StorageError> {
         let name = StorageName::parse(name).map_err(|wrong| refused_name(name, wrong))?;
+        require_listed(name.as_str())?;
         Ok(Self {
             name,
             directory: false,
@@ -129,7 +133,7 @@ impl CreateRequest {
             }),
         };
         let features = target.features.unwrap_or_default();
-        Ok(Self {
+        let request = Self {
             directory,
             allocation: volume.allocation.map(|bytes| bytes.0),
             preallocation,
@@ -146,7 +150,8 @@ impl CreateRequest {
                 format_named(name, target.format.as_deref().unwrap_or("raw"))?,
                 volume.capacity.0,
             )?
-        })
+        };
+        request.check_directory().map(|()| request)
     }
 
     /// Refuses what the format cannot be, before anything is made.
@@ -156,18 +161,12 @@ impl CreateRequest {
     pub fn check(&self) -> Result<(), StorageError> {
         let (name, format) = (self.name.as_str(), self.format);
         if self.directory {
-            return Ok(());
+            return self.check_directory();
         }
         let invalid = |code, message: String| {
             Err(StorageError::new(ErrorKind::Invalid, code, message).about("volume", name))
         };
-        if !WRITABLE.contains(&format) {
-            let message = format!("volumes of format '{format}' cannot be made");
-            let known: Vec<_> = WRITABLE.iter().map(|format| format.xml_name()).collect();
-            return Err(StorageError::new(ErrorKind::Unsupported, "volume.format-unwritable", message)
-                .about("volume", name)
-                .hint(format!("formats that can be made: {}", known.join(", "))));
-        }
+        require_writable(format).map_err(|error| error.about("volume", name))?;
         if self.capacity > SIZE_MAX {
             return invalid(
                 "volume.size",
@@ -187,6 +186,32 @@ impl CreateRequest {
             );
         }
         self.check_qcow2()
+    }
+
+    /// A directory has nothing of an image, and is private to who makes it.
+    fn check_directory(&self) -> Result<(), StorageError> {
+        let given = &self.permissions;
+        let asked = [
+            ("a format", self.format != Format::Raw),
+            ("something below it", self.backing.is_some()),
+            ("preallocation", self.preallocation != Preallocation::Off),
+            ("compat or features", self.compat.is_some() || self.lazy_refcounts || self.extended_l2),
+            ("a cluster size", self.cluster_size.is_some()),
+            ("nocow", self.nocow),
+            ("another mode than 0700", given.mode.is_some_and(|mode| mode != DIRECTORY_MODE)),
+            ("an owner or a group", given.owner.is_some() || given.group.is_some()),
+            ("a label", given.label.is_some()),
+        ];
+        match asked.iter().find(|(_, asked)| *asked && self.directory) {
+            None => Ok(()),
+            Some((what, _)) => {
+                let message =
+                    format!("'{}' is to be a directory, and is not made with {what}", self.name.as_str());
+                Err(StorageError::new(ErrorKind::Unsupported, "volume.directory-option", message)
+                    .about("volume", self.name.as_str())
+                    .hint("leave it out; who owns the directory can change it afterwards"))
+            }
+        }
     }
 
     fn check_qcow2(&self) -> Result<(), StorageError> {
@@ -229,6 +254,25 @@ impl CreateRequest {
             _ => Ok(()),
         }
     }
+}
+
+/// Refuses the name of an unfinished volume, which no listing shows and the next owner may remove.
+pub(super) fn require_listed(name: &str) -> Result<(), StorageError> {
+    if is_draft(name) {
+        return Err(refused_name(name, "is one of volumes that are being made, which no listing shows"));
+    }
+    Ok(())
+}
+
+/// Refuses a format that qemu-img does not make, or makes as another one.
+pub(super) fn require_writable(format: Format) -> Result<(), StorageError> {
+    if WRITABLE.contains(&format) {
+        return Ok(());
+    }
+    let message = format!("volumes of format '{format}' cannot be made");
+    let known: Vec<_> = WRITABLE.iter().map(|format| format.xml_name()).collect();
+    Err(StorageError::new(ErrorKind::Unsupported, "volume.format-unwritable", message)
+        .hint(format!("formats that can be made: {}", known.join(", "))))
 }
 
 /// A format by its name in documents. The formats of listings that are no formats of images become raw.
@@ -298,6 +342,27 @@ mod tests {
     }
 
     #[test]
+    fn nothing_asked_for_a_directory_is_ignored() {
+        let directory = |target: &str| {
+            let xml = format!(
+                "<volume type='dir'><name>a</name><capacity>0</capacity><target>{target}</target></volume>"
+            );
+            CreateRequest::from_document(&StorageVolume::parse(&xml).unwrap(), Preallocation::Off)
+        };
+        directory("<permissions><mode>0700</mode></permissions>").unwrap();
+        for target in [
+            "<permissions><mode>0755</mode></permissions>",
+            "<permissions><owner>7</owner></permissions>",
+            "<permissions><label>x</label></permissions>",
+            "<format type='qcow2'/>",
+            "<compat>1.1</compat>",
+            "<nocow/>",
+        ] {
+            assert_eq!(directory(target).unwrap_err().code(), "volume.directory-option", "{target}");
+        }
+    }
+
+    #[test]
     fn what_a_format_cannot_be_is_refused() {
         let backing = "<backingStore><path>b</path><format type='raw'/></backingStore>";
         for (inside, code) in [
@@ -329,7 +394,7 @@ mod tests {
         assert_eq!(qcow2.check().unwrap_err().code(), "volume.preallocation");
         let huge = CreateRequest::new("a", Format::Raw, u64::MAX).unwrap();
         assert_eq!(huge.check().unwrap_err().code(), "volume.size");
-        for name in ["../a", "a/b", "-o", "", ".."] {
+        for name in ["../a", "a/b", "-o", "", "..", ".hostler-7.part"] {
             assert_eq!(CreateRequest::new(name, Format::Raw, 1).unwrap_err().code(), "volume.name", "{name}");
         }
     }

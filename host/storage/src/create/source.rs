@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _};
+use std::path::{Path, PathBuf};
 
 use hostler_image::{
     Below, Chain, ChainRequest, DeclaredLayer, FileKind, Format, ImagePath, OpenFailure, OpenRequest, Opened,
-    Opener, Via, resolve_chain,
+    Opener, Tail, Via, resolve_chain,
 };
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use serde_json::Value;
@@ -22,17 +23,32 @@ pub(crate) fn chain_of(root: &PoolRoot, name: &str, format: Format) -> Result<Ch
     resolve(root, root.path_of(name), format, name)
 }
 
+/// One volume of this pool as a chain of its own, opened for reading: what it records below it is not looked at.
+pub(crate) fn alone(root: &PoolRoot, name: &str, format: Format) -> Result<Chain<File>, StorageError> {
+    walked(root, (root.path_of(name), format), Tail::Nothing, name)
+}
+
 /// The chain of an image by its absolute path, under the rules of this pool for what an image may name.
 pub(crate) fn resolve(
     root: &PoolRoot,
-    path: impl Into<std::path::PathBuf>,
+    path: impl Into<PathBuf>,
     format: Format,
+    shown: &str,
+) -> Result<Chain<File>, StorageError> {
+    walked(root, (path.into(), format), Tail::FollowHeaders, shown)
+}
+
+fn walked(
+    root: &PoolRoot,
+    (path, format): (PathBuf, Format),
+    tail: Tail,
     shown: &str,
 ) -> Result<Chain<File>, StorageError> {
     let refused = |error| StorageError::image(error, shown);
     let path = ImagePath::new(path).map_err(refused)?;
     let request = ChainRequest {
         read_only: true,
+        tail,
         policy: root.references().clone(),
         ..ChainRequest::new(DeclaredLayer::new(path, Some(format)))
     };
@@ -62,29 +78,80 @@ pub(crate) fn described(chain: &Chain<File>) -> Value {
     nodes.first_mut().and_then(Option::take).unwrap_or(Value::Null)
 }
 
+/// Where names are links by design.
+const DEVICES: &str = "/dev";
+/// Never blocks on a pipe, never becomes a terminal, is not inherited.
+const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+/// Links are followed as long as they stay beneath the directory.
+const WITHIN: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
+/// No link at all, and no way out.
+const STRICT: ResolveFlags = WITHIN.union(ResolveFlags::NO_SYMLINKS);
+
+fn open_below(directory: &Path, name: &Path, resolve: ResolveFlags) -> io::Result<File> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = rustix::fs::open(directory, flags, Mode::empty())?;
+    Ok(rustix::fs::openat2(directory, name, FLAGS, Mode::empty(), resolve)?.into())
+}
+
+/// A block device by one of its names beneath `devices`; nothing for what is none.
+fn device(devices: &Path, path: &Path) -> io::Result<Option<File>> {
+    let Ok(name) = path.strip_prefix(devices) else { return Ok(None) };
+    // Looked at before it is opened: opening other devices can do things.
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let directory = rustix::fs::open(devices, flags | OFlags::DIRECTORY, Mode::empty())?;
+    let looked = File::from(rustix::fs::openat2(directory, name, flags, Mode::empty(), WITHIN)?);
+    if !looked.metadata()?.file_type().is_block_device() {
+        return Ok(None);
+    }
+    open_below(devices, name, WITHIN).map(Some)
+}
+
 struct Files;
 
 impl Opener for Files {
     type File = File;
 
     fn open(&mut self, request: &OpenRequest) -> Result<Opened<File>, OpenFailure> {
-        let (directory, name) = match &request.via {
-            Via::Declared => {
-                (request.path.directory(), request.path.as_path().file_name().unwrap_or_default())
-            }
-            Via::Granted(grant) => (grant.directory.as_path(), grant.relative.as_os_str()),
+        let path = request.path.as_path();
+        let file = match &request.via {
+            Via::Granted(grant) => open_below(&grant.directory, &grant.relative, STRICT)?,
+            Via::Declared => match device(Path::new(DEVICES), path)? {
+                Some(device) => device,
+                None => {
+                    let name = path.file_name().unwrap_or_default();
+                    open_below(request.path.directory(), Path::new(name), STRICT)?
+                }
+            },
         };
-        let directory =
-            rustix::fs::open(directory, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-                .map_err(io::Error::from)?;
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        let file =
-            rustix::fs::openat2(directory, name, flags, Mode::empty(), resolve).map_err(io::Error::from)?;
-        Ok(opened_image(file.into())?)
+        Ok(opened_image(file)?)
     }
 
     fn read_at(&mut self, file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         file.read_at(buffer, offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn names_of_devices_are_followed_within_and_other_links_are_not() {
+        let (devices, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let at = |name: &str| devices.path().join(name);
+        std::fs::create_dir(at("vg")).unwrap();
+        std::fs::write(at("dm-0"), "0").unwrap();
+        std::fs::write(elsewhere.path().join("victim"), "v").unwrap();
+        symlink("../dm-0", at("vg/lv")).unwrap();
+        symlink(elsewhere.path().join("victim"), at("vg/out")).unwrap();
+        open_below(devices.path(), Path::new("vg/lv"), WITHIN).unwrap();
+        open_below(devices.path(), Path::new("vg/lv"), STRICT).unwrap_err();
+        assert!(device(devices.path(), &at("vg/lv")).unwrap().is_none(), "a file is no device");
+        assert!(device(devices.path(), &elsewhere.path().join("victim")).unwrap().is_none());
+        assert!(device(Path::new(DEVICES), Path::new("/dev/null")).unwrap().is_none());
+        for path in [at("vg/out"), at("../x"), at("vg/gone")] {
+            device(devices.path(), &path).unwrap_err();
+        }
     }
 }

@@ -36,7 +36,7 @@ pub struct Transfer {
 /// to have, and put in its place at once. A raw volume keeps its size where less comes, with zeros at its end.
 ///
 /// # Errors
-/// [`ErrorKind::Denied`] when what comes is no image of that format; [`ErrorKind::Full`]; what reading or writing says.
+/// [`ErrorKind::Denied`] when what comes is no image of that format, or for a raw volume looks like one of another; [`ErrorKind::Full`]; what reading or writing says.
 /// The volume is as it was then.
 pub fn upload(
     draft: Draft<'_>,
@@ -48,8 +48,9 @@ pub fn upload(
 ) -> Result<Transfer, StorageError> {
     let old = draft.root().open_volume(name, true)?;
     let bytes = pump(from, &mut draft.file(), None, expected, progress)
-        .map_err(|error| failed("write", name, error))?;
+        .map_err(|error| failed("write", name, error).in_a_draft())?;
     if format == Format::Raw {
+        require_raw(draft.file(), name, bytes)?;
         let sectors = bytes.div_ceil(SECTOR).saturating_mul(SECTOR);
         let before = length(&old).map_err(|error| failed("measure", name, error))?;
         draft.file().set_len(sectors.max(before)).map_err(|error| failed("write", name, error))?;
@@ -59,6 +60,23 @@ pub fn upload(
     draft.finish()?;
     draft.replace(name)?;
     Ok(Transfer { bytes })
+}
+
+/// Refuses for a raw volume what looks like an image of a format: a guest would be given its header for a disk. What
+/// looks like a disc is its own content.
+fn require_raw(file: &File, name: &str, bytes: u64) -> Result<(), StorageError> {
+    let found = probe::looks_like(file, bytes).map_err(|error| failed("read", name, error))?;
+    let Some(format) = found.filter(|format| !matches!(format, Format::Raw | Format::Iso)) else {
+        return Ok(());
+    };
+    let message =
+        format!("the volume '{name}' is declared to be raw, and what was sent looks like '{format}'");
+    Err(StorageError::new(ErrorKind::Denied, "volume.format-differs", message)
+        .about("volume", name)
+        .hint(format!("make a volume of format '{format}' and upload it into that"))
+        .hint(
+            "if a guest is to find these bytes on its disk as they are, --offset 0 writes them unlooked at",
+        ))
 }
 
 /// An image that nobody could start is not taken.
@@ -76,7 +94,7 @@ fn check(file: &File, name: &str, format: Format) -> Result<(), StorageError> {
 /// Overwrites part of a volume in its place. What is written before a failure stays.
 ///
 /// # Errors
-/// [`ErrorKind::Invalid`] when it would go beyond the end of a device; what reading or writing says.
+/// [`ErrorKind::Invalid`] when it would go beyond the end of a device, or less comes than the part has; what reading or writing says.
 pub fn upload_part(
     root: &PoolRoot,
     name: &str,
@@ -89,13 +107,21 @@ pub fn upload_part(
     let bytes = pump(from, &mut target, window.length, window.length, progress)
         .map_err(|error| failed("write", name, error))?;
     file.sync_all().map_err(|error| failed("make durable", name, error))?;
-    Ok(Transfer { bytes })
+    match window.length {
+        Some(wanted) if bytes < wanted => {
+            let message = format!("{wanted} bytes were to come for the volume '{name}', and {bytes} came");
+            Err(StorageError::new(ErrorKind::Invalid, "volume.input-short", message)
+                .about("volume", name)
+                .hint(format!("those {bytes} bytes are written; send all of it again, or ask for less")))
+        }
+        _ => Ok(Transfer { bytes }),
+    }
 }
 
 /// Reads a volume, or part of it.
 ///
 /// # Errors
-/// [`ErrorKind::Invalid`] when the part begins behind the end; what reading or writing says.
+/// [`ErrorKind::Invalid`] when the part begins behind the end; [`ErrorKind::Conflict`] when the volume shrinks meanwhile; what reading or writing says.
 pub fn download(
     root: &PoolRoot,
     name: &str,
@@ -115,7 +141,18 @@ pub fn download(
     let mut source = At { file: &file, offset: window.offset };
     let bytes = pump(&mut source, to, Some(wanted), Some(wanted), progress)
         .map_err(|error| failed("read", name, error))?;
-    Ok(Transfer { bytes })
+    require_all(name, bytes, wanted)
+}
+
+/// A file that shrinks while it is read is not all there.
+fn require_all(name: &str, bytes: u64, wanted: u64) -> Result<Transfer, StorageError> {
+    if bytes >= wanted {
+        return Ok(Transfer { bytes });
+    }
+    let message = format!("the volume '{name}' shrank while it was read: {bytes} of {wanted} bytes came");
+    Err(StorageError::new(ErrorKind::Conflict, "volume.shrank", message)
+        .about("volume", name)
+        .hint("end what writes to it, and download it again"))
 }
 
 fn length(file: &File) -> io::Result<u64> {
@@ -228,6 +265,46 @@ mod tests {
         assert_eq!((read().len(), read()[4], read()[5]), (2000, 1, 0));
         whole(&root, Format::Raw, &[2; 2049][..]).unwrap();
         assert_eq!((read().len(), read()[2048], read()[2049]), (2560, 2, 0));
+    }
+
+    #[test]
+    fn raw_volume_takes_no_image_of_another_format() {
+        let (pool, root) = pool();
+        let image = |magic: &[u8], at: usize, length: usize| {
+            let mut bytes = vec![0; length];
+            bytes[at..at + magic.len()].copy_from_slice(magic);
+            bytes
+        };
+        for bytes in [image(b"QFI\xfb", 0, 4096), image(b"conectix", 1536, 2048), image(b"KDMV", 0, 512)] {
+            let refused = whole(&root, Format::Raw, bytes.as_slice()).unwrap_err();
+            assert_eq!((refused.kind, refused.code()), (ErrorKind::Denied, "volume.format-differs"));
+        }
+        assert_eq!(std::fs::read(pool.path().join("a")).unwrap(), [7; 2000]);
+        whole(&root, Format::Raw, image(b"CD001", 32_769, 40_960).as_slice()).unwrap();
+        let as_it_is = Window { offset: 0, length: None };
+        upload_part(&root, "a", as_it_is, &mut &b"QFI\xfb"[..], &mut |_| {}).unwrap();
+    }
+
+    #[test]
+    fn what_is_shorter_than_asked_for_is_no_success() {
+        struct Shrinking<'a>(&'a std::path::Path);
+        impl Write for Shrinking<'_> {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                File::options().write(true).open(self.0)?.set_len(0)?;
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let (pool, root) = pool();
+        let window = Window { offset: 0, length: Some(6) };
+        let short = upload_part(&root, "a", window, &mut &[1; 5][..], &mut |_| {}).unwrap_err();
+        assert_eq!((short.kind, short.code()), (ErrorKind::Invalid, "volume.input-short"));
+        let path = pool.path().join("a");
+        File::options().write(true).open(&path).unwrap().set_len(3 << 20).unwrap();
+        let shrank = download(&root, "a", Window::default(), &mut Shrinking(&path), &mut |_| {}).unwrap_err();
+        assert_eq!((shrank.kind, shrank.code()), (ErrorKind::Conflict, "volume.shrank"));
     }
 
     #[test]

@@ -135,6 +135,29 @@ fn what_is_refused_leaves_nothing() {
 }
 
 #[test]
+fn what_a_start_would_refuse_is_not_made() {
+    let (pool, elsewhere) = (pool(), tempfile::tempdir().unwrap());
+    let base = elsewhere.path().join("base");
+    std::fs::write(&base, [0; 512]).unwrap();
+    let on = |path: &Path| CreateRequest {
+        backing: Some(BackingRequest { path: path.to_owned(), format: Format::Raw }),
+        ..request("top", Format::Qcow2, 0)
+    };
+    let climbing = pool.directory.path().join("../base");
+    for (path, code) in [(&base, "image.reference-denied"), (&climbing, "image.invalid-request")] {
+        assert_eq!(pool.make(&on(path)).unwrap_err().code(), code, "{}", path.display());
+    }
+    assert!(pool.names().is_empty());
+    let root = PoolRoot::open_at(pool.directory.path()).unwrap();
+    let pool = Pool { root: root.with_image_roots([&elsewhere.path().to_owned()]), ..pool };
+    pool.make(&on(&base)).unwrap();
+    assert_eq!(source::chain_of(&pool.root, "top", Format::Qcow2).unwrap().layers.len(), 2);
+    std::fs::write(pool.directory.path().join("beside"), [0; 512]).unwrap();
+    let unusual = pool.directory.path().join(".//beside");
+    pool.make(&CreateRequest { name: StorageName::parse("other").unwrap(), ..on(&unusual) }).unwrap();
+}
+
+#[test]
 fn permissions_are_those_of_the_request() {
     let pool = pool();
     let permissions = Permissions { mode: Some(0o640), ..Permissions::default() };
