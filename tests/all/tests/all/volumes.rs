@@ -105,6 +105,9 @@ fn what_a_volume_contains_decides_nothing() {
         "1M",
     ]);
     bench.define(&with_volume("data", "evil", ""));
+    let unsaid = bench.run(&["start", "data", "--paused"]);
+    assert!(unsaid.status == 4 && unsaid.stderr.contains("volume.format-undeclared"), "{}", unsaid.stderr);
+    bench.define(&with_volume("data", "evil", "<driver name='qemu' type='raw'/>"));
     bench.ok(&["start", "data", "--paused"]);
     assert!(
         graph(&bench, "data").iter().all(|(driver, _)| driver != "qcow2"),
