@@ -190,7 +190,19 @@ fn abuses_of_storage_and_control() -> Vec<(&'static str, Json, &'static str)> {
             "blockdev",
             json!({"driver": "qcow2", "backing": null,
                    "file": {"driver": "qcow2", "file": file("<1>"), "backing": null}}),
-            "file.file.filename",
+            "file.driver",
+        ),
+        // A name inside would be of a node whose file is of any format.
+        (
+            "blockdev",
+            json!({"driver": "qcow2", "backing": null, "file": {"driver": "raw", "file": "libvirt-1-storage"}}),
+            "file.file",
+        ),
+        (
+            "blockdev",
+            json!({"driver": "vmdk", "backing": null,
+                   "file": {"driver": "throttle", "throttle-group": "g", "file": "libvirt-1-storage"}}),
+            "file.driver",
         ),
         ("blockdev", json!({"driver": "qcow2", "file": "x", "backing": null}), "file"),
         ("blockdev", json!({"driver": "vmdk", "file": "x", "backing": null}), "file"),
