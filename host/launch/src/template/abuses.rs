@@ -109,11 +109,6 @@ fn what_an_ordinary_domain_needs_passes() {
             json!({"node-name": "f", "driver": "qcow2", "backing": "libvirt-1-format", "file": {"driver": "file", "filename": "<6>", "auto-read-only": true}}),
         ),
         (
-            "blockdev",
-            json!({"node-name": "g", "driver": "qcow2", "backing": null,
-                   "file": {"driver": "raw", "offset": 512, "file": {"driver": "file", "filename": "<6>", "auto-read-only": true}}}),
-        ),
-        (
             "device",
             json!({"driver": "virtio-blk-pci", "bus": "pci.0", "addr": "0x5", "drive": "libvirt-1-format", "id": "virtio-disk0", "bootindex": 1, "serial": "a/b,c"}),
         ),
@@ -181,10 +176,13 @@ fn abuses_of_storage_and_control() -> Vec<(&'static str, Json, &'static str)> {
         ("blockdev", json!({"driver": "vmdk", "file": file("<1>"), "backing": null}), "file.filename"),
         ("blockdev", json!({"driver": "vmdk", "file": file("<6>"), "backing": null}), "file.filename"),
         ("blockdev", json!({"driver": "vdi", "file": file("<6>")}), "file.filename"),
+        // Nor is an image read as plain bytes: its guest would write the header.
+        ("blockdev", file("<6>"), "filename"),
+        ("blockdev", json!({"driver": "raw", "file": file("<6>")}), "file.filename"),
         (
             "blockdev",
-            json!({"driver": "qcow2", "file": {"driver": "raw", "offset": 0, "file": file("<1>")}, "backing": null}),
-            "file.file.filename",
+            json!({"driver": "qcow2", "file": {"driver": "raw", "offset": 327680, "file": file("<6>")}, "backing": null}),
+            "file.driver",
         ),
         (
             "blockdev",
@@ -196,7 +194,7 @@ fn abuses_of_storage_and_control() -> Vec<(&'static str, Json, &'static str)> {
         (
             "blockdev",
             json!({"driver": "qcow2", "backing": null, "file": {"driver": "raw", "file": "libvirt-1-storage"}}),
-            "file.file",
+            "file.driver",
         ),
         (
             "blockdev",

@@ -146,9 +146,13 @@ struct Spot<'a> {
 /// Why a file may not be read as a format: the host has checked it to be another, and what it contains as this one is
 /// anybody's word, the guest's to begin with.
 fn misread(handle: &Handle, read_as: Option<&str>) -> Option<String> {
-    let (found, read_as) = (handle.format()?, read_as?);
+    // Nor as plain bytes: a guest that can write them can write another header.
+    let (found, read_as) = (handle.format()?, read_as.unwrap_or(PLAIN));
     (found != read_as).then(|| format!("the host has checked it to be {found}, and it is read as {read_as}"))
 }
+
+/// What a file is read as where nothing interprets it.
+const PLAIN: &str = "raw";
 
 /// The case that the deciding member selects, and that member's text; nothing when no member decides.
 fn chosen<'a, 'v>(

@@ -20,6 +20,8 @@ use crate::roots::{Directories, Mark, open_beneath};
 
 /// The word for a file of UEFI variables, beside the words for images.
 const VARIABLE_STORE: &str = "nvram";
+/// Most entries of a directory that are looked at for other names of a file.
+const MAX_ENTRIES: usize = 10_000;
 /// `ENXIO`: what opening a socket by its name answers.
 const NO_SUCH_DEVICE: i32 = 6;
 
@@ -173,8 +175,12 @@ fn is_first_of_its_own(root: &Path, relative: &Path, inode: u64, links: u64) -> 
 
 fn names_of(directory: &Path, inode: u64) -> io::Result<Vec<PathBuf>> {
     let mut names = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
+    for (number, entry) in std::fs::read_dir(directory)?.enumerate() {
         let entry = entry?;
+        // Whoever fills a directory must not make this slow: what is not found has a name elsewhere.
+        if number >= MAX_ENTRIES {
+            break;
+        }
         if entry.ino() == inode {
             names.push(PathBuf::from(OsStr::new(&entry.file_name())));
         }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::Area;
 use crate::formats::Luks;
-use crate::windows::{Halt, Windows, malformed, unsupported};
+use crate::windows::{Halt, READ_BUDGET, Windows, malformed, unsupported};
 
 const OFFSET_HEADER_SIZE: u64 = 8;
 const OFFSET_OWN_OFFSET: u64 = 256;
@@ -30,6 +30,12 @@ pub(super) fn parse(image: &Windows, area: Area) -> Result<(Luks, Option<u64>), 
     if image.u64_be(area.at(OFFSET_OWN_OFFSET))? != 0 {
         let message = "the header says that it is not the first of the two";
         return Err(malformed(area.at(OFFSET_OWN_OFFSET), message));
+    }
+    if header_size > READ_BUDGET / 2 {
+        return Err(unsupported(
+            area.at(OFFSET_HEADER_SIZE),
+            format!("a LUKS2 header of {header_size} bytes is not looked into"),
+        ));
     }
     let document = Document::read(image, area, header_size)?;
     let disk = document.segment()?;

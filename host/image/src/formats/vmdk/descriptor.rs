@@ -1,6 +1,6 @@
 //! The text of a VMDK: keys, extents, and nothing that could be read in two ways.
 
-use super::{ONE_FILE, bytes_of};
+use super::{ONE_FILE, SECTOR, bytes_of};
 use crate::error::{ErrorKind, ImageError};
 use crate::formats::{MAX_REFERENCE_BYTES, text};
 use crate::windows::{Halt, Windows, malformed, unsupported};
@@ -59,6 +59,11 @@ pub(super) struct Descriptor {
     pub(super) virtual_size: u64,
 }
 
+/// Keys whose values QEMU searches for by their quotes.
+const MUST_BE_QUOTED: [&str; 2] = [CREATE_TYPE, PARENT_HINT];
+/// How much QEMU reads of a descriptor inside an extent: 20 sectors.
+const QEMU_READS_BYTES: u64 = 20 * SECTOR;
+
 /// A piece of the disk.
 pub(super) struct Extent {
     pub(super) kind: &'static str,
@@ -76,6 +81,10 @@ impl Descriptor {
         let (used, padding) = area.split_at_checked(used).unwrap_or((area, &[]));
         if padding.iter().any(|byte| *byte != 0) {
             return Err(malformed(start, "the descriptor goes on behind the NUL byte that ends it"));
+        }
+        // Inside an extent QEMU reads this much whatever the header says, up to a NUL byte.
+        if start > 0 && padding.is_empty() && length < QEMU_READS_BYTES {
+            return Err(malformed(start, "the descriptor is not ended by a NUL byte in the room it has"));
         }
         Lines::of(text(used, start, "descriptor")?, start)?.descriptor()
     }
@@ -130,7 +139,9 @@ impl Lines {
         if self.keys.iter().any(|(taken, _)| taken == known) {
             return Err(malformed(at, format!("the descriptor has the key {known} twice")));
         }
-        let Some(value) = unquoted(value) else {
+        // QEMU takes what stands between the next two quotes, on whatever line they are.
+        let quoted = value.starts_with('"') || !MUST_BE_QUOTED.contains(known);
+        let Some(value) = unquoted(value).filter(|_| quoted) else {
             return Err(malformed(
                 at,
                 format!("the value of {known} in the descriptor is not quoted properly"),

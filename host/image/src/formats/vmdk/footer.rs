@@ -13,6 +13,10 @@ const KIND_END: u32 = 0;
 
 /// The directory's sector, by a footer that agrees with the header in everything else.
 pub(super) fn directory(image: &Windows, header: &Sparse) -> Result<u64, Halt> {
+    if !image.length().is_multiple_of(HEADER_BYTES) {
+        // QEMU looks for the footer from the end of the last whole sector, rounded up.
+        return Err(malformed(0, "the header refers to a footer, but the image is not whole sectors"));
+    }
     let Some(start) = image.before_end(FOOTER_BYTES).filter(|start| *start >= HEADER_BYTES) else {
         return Err(malformed(0, "the header refers to a footer, but the image is too short for one"));
     };

@@ -15,7 +15,7 @@ use super::{BackingRecord, ExtentRecord, Features, Header, RecordedFormat, not_o
 use crate::content::is_descriptor;
 use crate::error::{ErrorKind, ImageError};
 use crate::format::Format;
-use crate::windows::{Halt, Windows, malformed};
+use crate::windows::{Halt, Windows, malformed, unsupported};
 use descriptor::{Descriptor, MAX_DESCRIPTOR_BYTES};
 use sparse::Sparse;
 
@@ -43,7 +43,14 @@ pub(super) fn parse(image: &Windows) -> Result<Header, Halt> {
         return Err(ImageError::new(ErrorKind::TooComplex, message).into());
     }
     let descriptor = Descriptor::read(image, 0, image.length())?;
-    Ok(described(&descriptor, descriptor.virtual_size, 0))
+    let header = described(&descriptor, descriptor.virtual_size, 0);
+    if header.extents.is_empty() {
+        return Err(unsupported(
+            0,
+            "its descriptor names no extent, and a disk of nothing but zeros is not one",
+        ));
+    }
+    Ok(header)
 }
 
 /// Looks behind the header: where the descriptor lies, and where the tables point to.

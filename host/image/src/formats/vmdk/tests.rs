@@ -123,6 +123,23 @@ fn the_parent_is_what_lies_below() {
 }
 
 #[test]
+fn what_qemu_would_find_behind_the_descriptor_is_refused() {
+    // A descriptor without a NUL byte in its one sector: QEMU reads on, and finds a parent.
+    let plain = text("monolithicSparse", &[SELF]);
+    let filled = format!("{plain}#{}\n", "x".repeat(512 - plain.len() - 2));
+    let image = disk(&filled).le64(36, 1).put(1024, b"parentFileNameHint=\"/etc/passwd\"\n");
+    assert_eq!(refusal(&image), Some(ErrorKind::Malformed));
+    // An empty hint without quotes: QEMU takes what stands between the next two quotes.
+    for hint in ["parentFileNameHint=\nnbd:h:1:exportname=\"\"", "parentFileNameHint=base.vmdk"] {
+        let image = disk(&text("monolithicSparse", &[hint, SELF]));
+        assert_eq!(refusal(&image), Some(ErrorKind::Malformed), "{hint}");
+    }
+    let mut ragged = stream();
+    ragged.0.extend([0; 256]);
+    assert_eq!(refusal(&ragged), Some(ErrorKind::Malformed), "QEMU seeks the footer elsewhere");
+}
+
+#[test]
 fn what_two_readers_could_understand_differently_is_refused() {
     let plain = text("monolithicSparse", &[SELF]);
     for (what, text) in [

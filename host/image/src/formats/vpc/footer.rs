@@ -19,10 +19,12 @@ const OFFSET_SUM: usize = 64;
 const VERSION: u32 = 0x1_0000;
 /// What the format can hold: 2040 GiB.
 const MAX_BYTES: u64 = 2040 << 30;
-/// The largest geometry; a disk of that one or more has the recorded size.
+/// The largest geometry; a disk of exactly that one has the recorded size.
 const MAX_GEOMETRY_SECTORS: u64 = 65_535 * 16 * 255;
 /// Programs whose disks have the recorded size; all others' have the size of their geometry. QEMU decides so.
-const BY_SIZE: [&[u8]; 6] = [b"win ", b"qem2", b"d2v ", b"CTXS", b"tap\0", b"wa\0\0"];
+const BY_SIZE: [&[u8]; 5] = [b"win ", b"qem2", b"d2v ", b"CTXS", b"tap\0"];
+/// A program on whose disks the versions of QEMU do not agree.
+const UNDECIDED: &[u8] = b"wa\0\0";
 
 /// What kind of disk it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +60,13 @@ impl Footer {
             data: image.u64_be(place(OFFSET_DATA))?,
             size: image.u64_be(place(OFFSET_SIZE))?,
             geometry_bytes: geometry * SECTOR,
-            by_size: BY_SIZE.contains(&creator) || geometry >= MAX_GEOMETRY_SECTORS,
+            by_size: BY_SIZE.contains(&creator) || geometry == MAX_GEOMETRY_SECTORS,
         };
+        if creator == UNDECIDED && !footer.by_size && footer.size != footer.geometry_bytes {
+            let message =
+                "its size and its geometry differ, and which of them counts depends on the version of QEMU";
+            return Err(malformed(place(OFFSET_SIZE), message));
+        }
         let visible = footer.visible_size();
         if visible == 0 || footer.size > MAX_BYTES {
             let message = format!("the disk has {} bytes, allowed are 1 to {MAX_BYTES}", footer.size);

@@ -45,6 +45,14 @@ impl Footer {
     }
 }
 
+#[test]
+fn what_versions_of_qemu_read_differently_is_refused() {
+    let odd = Footer { creator: b"wa\0\0", ..FOOTER };
+    let inspection = |image: &Bytes| Inspection::new(Format::Vpc, image.0.len() as u64);
+    let image = odd.dynamic();
+    assert_eq!(sample::drive(inspection(&image), &image.0).0.unwrap_err().kind(), ErrorKind::Malformed);
+}
+
 /// The same bytes with the sum of a structure put right.
 fn summed(image: Bytes, at: usize, length: usize, sum_at: usize) -> Bytes {
     let image = image.be32(sum_at, 0);
