@@ -133,6 +133,11 @@ fn what_an_ordinary_domain_needs_passes() {
     assert_eq!(checked.hash(), check(&plan, &handles(), &qemu()).unwrap().hash());
 }
 
+/// Everything below.
+fn abuses() -> Vec<(&'static str, Json, &'static str)> {
+    [abuses_of_storage_and_control(), abuses_of_formats(), abuses_of_devices()].concat()
+}
+
 /// What a hostile driver tries on the command line, with a word of the place that must be named.
 fn abuses_of_storage_and_control() -> Vec<(&'static str, Json, &'static str)> {
     let file =
@@ -170,6 +175,43 @@ fn abuses_of_storage_and_control() -> Vec<(&'static str, Json, &'static str)> {
         ("blockdev", json!({"driver": "qcow2", "file": file("<6>")}), "backing"),
         ("blockdev", json!({"driver": "qcow2", "file": file("<6>"), "backing": "/etc/shadow"}), "backing"),
         ("blockdev", json!({"driver": "qed", "file": file("<6>")}), "backing"),
+        ("blockdev", json!({"driver": "raw", "file": "x", "force-share": true}), "force-share"),
+        ("drive", json!("file=/etc/shadow,format=raw"), "drive"),
+        ("chardev", json!({"backend": "file", "id": "c", "path": "/root/.ssh/authorized_keys"}), "chardev"),
+        ("chardev", json!({"backend": "socket", "id": "c", "path": "/run/docker.sock"}), "chardev"),
+        ("chardev", json!({"backend": "udp", "id": "c", "host": "127.0.0.1", "port": "53"}), "chardev"),
+        ("chardev", json!({"backend": "pipe", "id": "c", "path": "/x"}), "chardev"),
+        ("chardev", json!({"backend": "<4>", "id": "c", "logfile": "/etc/cron.d/x"}), "chardev"),
+        ("chardev", json!({"backend": "<4>", "id": "charmonitor"}), "chardev"),
+        ("chardev", json!({"backend": "<0>", "id": "other"}), "chardev"),
+        ("mon", json!({"chardev": "charserial0", "mode": "control"}), "mon.chardev"),
+        ("mon", json!({"chardev": "charmonitor", "mode": "readline"}), "mon.mode"),
+        ("monitor", json!("unix:/tmp/m,server=on"), "monitor"),
+        ("qmp", json!("tcp::4444,server=on"), "qmp"),
+        ("gdb", json!("tcp::1234"), "gdb"),
+        ("s", Json::Null, "s"),
+        ("readconfig", json!("/etc/x"), "readconfig"),
+        ("plugin", json!("/tmp/evil.so"), "plugin"),
+        ("incoming", json!("exec:id"), "incoming"),
+        ("incoming", json!("tcp:0:4444"), "incoming"),
+        ("daemonize", Json::Null, "daemonize"),
+        ("pidfile", json!("/etc/x"), "pidfile"),
+        ("D", json!("/etc/x"), "D"),
+        ("trace", json!("file=/etc/x"), "trace"),
+        ("runas", json!("root"), "runas"),
+        ("virtfs", json!("local,path=/"), "virtfs"),
+        ("fsdev", json!("local,id=f,path=/"), "fsdev"),
+        ("add-fd", json!("set=1,fd=0"), "add-fd"),
+        ("nographic", Json::Null, "nographic"),
+        ("no-such-option", Json::Null, "no-such-option"),
+    ]
+}
+
+/// A file read as another format than the host has checked it to be.
+fn abuses_of_formats() -> Vec<(&'static str, Json, &'static str)> {
+    let file =
+        |path: &str| json!({"driver": "file", "filename": path, "node-name": "x", "auto-read-only": true});
+    vec![
         // A file is read as what the host has checked it to be, or as plain bytes: what a guest writes into a raw disk
         // is no header.
         ("blockdev", json!({"driver": "qcow2", "file": file("<1>"), "backing": null}), "file.filename"),
@@ -204,35 +246,6 @@ fn abuses_of_storage_and_control() -> Vec<(&'static str, Json, &'static str)> {
         ),
         ("blockdev", json!({"driver": "qcow2", "file": "x", "backing": null}), "file"),
         ("blockdev", json!({"driver": "vmdk", "file": "x", "backing": null}), "file"),
-        ("blockdev", json!({"driver": "raw", "file": "x", "force-share": true}), "force-share"),
-        ("drive", json!("file=/etc/shadow,format=raw"), "drive"),
-        ("chardev", json!({"backend": "file", "id": "c", "path": "/root/.ssh/authorized_keys"}), "chardev"),
-        ("chardev", json!({"backend": "socket", "id": "c", "path": "/run/docker.sock"}), "chardev"),
-        ("chardev", json!({"backend": "udp", "id": "c", "host": "127.0.0.1", "port": "53"}), "chardev"),
-        ("chardev", json!({"backend": "pipe", "id": "c", "path": "/x"}), "chardev"),
-        ("chardev", json!({"backend": "<4>", "id": "c", "logfile": "/etc/cron.d/x"}), "chardev"),
-        ("chardev", json!({"backend": "<4>", "id": "charmonitor"}), "chardev"),
-        ("chardev", json!({"backend": "<0>", "id": "other"}), "chardev"),
-        ("mon", json!({"chardev": "charserial0", "mode": "control"}), "mon.chardev"),
-        ("mon", json!({"chardev": "charmonitor", "mode": "readline"}), "mon.mode"),
-        ("monitor", json!("unix:/tmp/m,server=on"), "monitor"),
-        ("qmp", json!("tcp::4444,server=on"), "qmp"),
-        ("gdb", json!("tcp::1234"), "gdb"),
-        ("s", Json::Null, "s"),
-        ("readconfig", json!("/etc/x"), "readconfig"),
-        ("plugin", json!("/tmp/evil.so"), "plugin"),
-        ("incoming", json!("exec:id"), "incoming"),
-        ("incoming", json!("tcp:0:4444"), "incoming"),
-        ("daemonize", Json::Null, "daemonize"),
-        ("pidfile", json!("/etc/x"), "pidfile"),
-        ("D", json!("/etc/x"), "D"),
-        ("trace", json!("file=/etc/x"), "trace"),
-        ("runas", json!("root"), "runas"),
-        ("virtfs", json!("local,path=/"), "virtfs"),
-        ("fsdev", json!("local,id=f,path=/"), "fsdev"),
-        ("add-fd", json!("set=1,fd=0"), "add-fd"),
-        ("nographic", Json::Null, "nographic"),
-        ("no-such-option", Json::Null, "no-such-option"),
     ]
 }
 
@@ -303,7 +316,7 @@ fn abuses_of_devices() -> Vec<(&'static str, Json, &'static str)> {
 
 #[test]
 fn abuses_of_options_are_refused_where_they_are() {
-    let abuses = abuses_of_storage_and_control().into_iter().chain(abuses_of_devices());
+    let abuses = abuses().into_iter();
     for (option, json, place) in abuses {
         let error = verdict(&[(option, json.clone())]).expect_err(&format!("{option} {json}"));
         assert_eq!(error.kind, LaunchErrorKind::Denied, "{option} {json}: {error}");

@@ -177,7 +177,14 @@ async fn image_reaches_the_hypervisor_as_a_descriptor() {
             ("auto-read-only", true.into()),
             ("node-name", node.into()),
         ];
-        Value::mapping(pairs)
+        let format: [(&str, Value); 5] = [
+            ("driver", "qcow2".into()),
+            ("node-name", format!("{node}-format").as_str().into()),
+            ("read-only", true.into()),
+            ("backing", Value::Null),
+            ("file", Value::mapping(pairs)),
+        ];
+        Value::mapping(format)
     };
     let at_launch = vec![option("blockdev", Some(file("at-launch", 1)))];
     let process = scene.launched(at_launch, vec![Handle::Image(borrowed(&image))]).await;
