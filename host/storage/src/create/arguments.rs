@@ -66,24 +66,22 @@ pub fn convert_arguments(source: &Value, copy: &Copied, target: &Path) -> Vec<St
 /// no data.
 #[must_use]
 pub fn record_arguments(format: Format, backing: Option<(&str, Format)>, target: &Path) -> Vec<String> {
-    let mut words: Vec<String> = ["rebase", "-u", "-f", qemu_name(format)].map(str::to_owned).into();
-    match backing {
-        Some((name, format)) => words.extend(["-b", name, "-F", qemu_name(format)].map(str::to_owned)),
-        None => words.extend(["-b", ""].map(str::to_owned)),
-    }
-    words.extend(["--".to_owned(), target.display().to_string()]);
-    words
+    rebase_words("-u", format, backing, target)
 }
 
 /// What changes what the image at `target` stands on, and copies into it what that changes. Opens everything by name.
 #[must_use]
 pub fn rebase_arguments(format: Format, backing: Option<(&str, Format)>, target: &Path) -> Vec<String> {
-    let mut words = record_arguments(format, backing, target);
-    for word in &mut words {
-        if word == "-u" {
-            "-p".clone_into(word);
-        }
+    rebase_words("-p", format, backing, target)
+}
+
+fn rebase_words(mode: &str, format: Format, backing: Option<(&str, Format)>, target: &Path) -> Vec<String> {
+    let mut words: Vec<String> = ["rebase", mode, "-f", qemu_name(format)].map(str::to_owned).into();
+    match backing {
+        Some((name, format)) => words.extend(["-b", name, "-F", qemu_name(format)].map(str::to_owned)),
+        None => words.extend(["-b", ""].map(str::to_owned)),
     }
+    words.extend(["--".to_owned(), target.display().to_string()]);
     words
 }
 
@@ -180,6 +178,17 @@ mod tests {
         assert_eq!(source["backing"]["file"]["driver"], "host_device");
         assert_eq!(source["backing"].get("backing"), None, "raw bytes name nothing");
         assert_eq!(layer(Format::Qcow2, Path::new(TARGET), false, None)["backing"], Value::Null);
+    }
+
+    #[test]
+    fn a_rebase_says_whether_data_moves_whatever_its_base_is_called() {
+        let backing = Some(("-u", Format::Raw));
+        let record = record_arguments(Format::Qcow2, backing, Path::new(TARGET));
+        assert_eq!(record.join(" "), "rebase -u -f qcow2 -b -u -F raw -- /proc/7/fd/5");
+        let rebase = rebase_arguments(Format::Qcow2, backing, Path::new(TARGET));
+        assert_eq!(rebase.join(" "), "rebase -p -f qcow2 -b -u -F raw -- /proc/7/fd/5");
+        let alone = record_arguments(Format::Qcow2, None, Path::new(TARGET));
+        assert_eq!(alone[4..6], ["-b", ""]);
     }
 
     #[test]
