@@ -5,6 +5,26 @@ use std::fmt;
 /// Longest domain name, in bytes: what a file name can hold on Linux.
 pub const MAX_NAME_BYTES: usize = 255;
 
+/// Refuses what is no plain file name of one line.
+pub(crate) fn plain_file_name(name: &str) -> Result<(), &'static str> {
+    if name.trim().is_empty() {
+        return Err("is empty");
+    }
+    if name.len() > MAX_NAME_BYTES {
+        return Err("is longer than 255 bytes");
+    }
+    if name.contains('/') {
+        return Err("contains '/'");
+    }
+    if name.chars().any(char::is_control) {
+        return Err("contains a line end or another control character");
+    }
+    if matches!(name, "." | "..") {
+        return Err("is '.' or '..'");
+    }
+    Ok(())
+}
+
 /// The name of a domain: usable as a file name, one line.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DomainName(String);
@@ -15,22 +35,7 @@ impl DomainName {
     /// # Errors
     /// What is wrong with it: empty, too long, `/`, a control character, `.` or `..`.
     pub fn parse(name: &str) -> Result<Self, &'static str> {
-        if name.trim().is_empty() {
-            return Err("is empty");
-        }
-        if name.len() > MAX_NAME_BYTES {
-            return Err("is longer than 255 bytes");
-        }
-        if name.contains('/') {
-            return Err("contains '/'");
-        }
-        if name.chars().any(char::is_control) {
-            return Err("contains a line end or another control character");
-        }
-        if matches!(name, "." | "..") {
-            return Err("is '.' or '..'");
-        }
-        Ok(Self(name.to_owned()))
+        plain_file_name(name).map(|()| Self(name.to_owned()))
     }
 
     /// The name as it is written.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::identity::MAX_NAME_BYTES;
+use crate::identity::plain_file_name;
 
 /// The name of a pool, or of a volume that is to be made: one plain file name that no program takes for an option.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,22 +25,7 @@ impl StorageName {
     /// # Errors
     /// As [`StorageName::parse`].
     pub fn existing(name: &str) -> Result<Self, &'static str> {
-        if name.trim().is_empty() {
-            return Err("is empty");
-        }
-        if name.len() > MAX_NAME_BYTES {
-            return Err("is longer than 255 bytes");
-        }
-        if name.contains('/') {
-            return Err("contains '/'");
-        }
-        if name.chars().any(char::is_control) {
-            return Err("contains a line end or another control character");
-        }
-        if matches!(name, "." | "..") {
-            return Err("is '.' or '..'");
-        }
-        Ok(Self(name.to_owned()))
+        plain_file_name(name).map(|()| Self(name.to_owned()))
     }
 
     /// The name as it is written.
