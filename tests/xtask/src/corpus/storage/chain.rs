@@ -1,13 +1,13 @@
 //! Layers of a chain: found by name, and named by one another.
 
 use super::Outcome;
-use super::records::{read, same};
+use super::records::{copy_tree, read, same};
 use anyhow::{Context, Result};
 use hostler_image::{LayerQuery, NamedLayer, find_layer, relative_name};
 use serde::Deserialize;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Stands for the tree of files in which names are looked up.
 const TREE: &str = "@LOOKUP@";
@@ -35,25 +35,10 @@ struct Lookup {
 
 pub(super) fn lookups(directory: &Path) -> Result<Vec<Outcome>> {
     let cases: Vec<Lookup> = read(&directory.join("chain/lookup.jsonl"))?;
-    let tree = tree(&directory.join("chain/lookup-tree"))?;
-    Ok(cases.into_iter().map(|case| (case.name.clone(), lookup(&case, tree.path()))).collect())
-}
-
-/// A copy of the tree in which the recorded links are links: as plain files they hold what they point to.
-fn tree(recorded: &Path) -> Result<tempfile::TempDir> {
     let home = tempfile::tempdir()?;
-    fs::create_dir(home.path().join("sub"))?;
-    for name in ["wrap", "qcow2", "raw"] {
-        fs::copy(recorded.join(name), home.path().join(name))
-            .with_context(|| format!("cannot copy {name}"))?;
-    }
-    let link = recorded.join("sub/link2");
-    let target = match fs::read_link(&link) {
-        Ok(target) => target,
-        Err(_) => PathBuf::from(fs::read_to_string(&link).context("cannot read sub/link2")?.trim()),
-    };
-    std::os::unix::fs::symlink(target, home.path().join("sub/link2"))?;
-    Ok(home)
+    let tree = home.path().join("tree");
+    copy_tree(&directory.join("chain/lookup-tree"), &tree)?;
+    Ok(cases.into_iter().map(|case| (case.name.clone(), lookup(&case, &tree))).collect())
 }
 
 fn lookup(case: &Lookup, tree: &Path) -> Result<(), String> {

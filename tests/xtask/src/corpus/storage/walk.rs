@@ -1,7 +1,7 @@
 //! Whole chains, resolved from the headers of recorded images.
 
 use super::Outcome;
-use super::records::read;
+use super::records::{copy_tree, read};
 use anyhow::{Context, Result, bail, ensure};
 use hostler_domain::storage_source::Location;
 use hostler_image::{COMPATIBLE_WINDOW, CompatibleLayer, Format, Looked, resolve_compatible};
@@ -9,7 +9,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
@@ -35,33 +34,13 @@ pub(super) fn judge(directory: &Path) -> Result<Vec<Outcome>> {
     let cases: Vec<Case> = read(&directory.join("chain/chain.jsonl"))?;
     let home = tempfile::tempdir()?;
     let images = home.path().join("images");
-    copy(&directory.join("images"), &images)?;
+    copy_tree(&directory.join("images"), &images)?;
     let scratch = home.path().join("scratch");
     fs::create_dir(&scratch)?;
     let placed = |text: &str| {
         text.replace(IMAGES, &images.display().to_string()).replace(SCRATCH, &scratch.display().to_string())
     };
     cases.into_iter().map(|case| Ok((case.name.clone(), compare(&case, &scratch, &placed)?))).collect()
-}
-
-/// A copy of a tree in which the recorded links are links: as plain files they hold what they point to.
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir(to)?;
-    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
-        let entry = entry?;
-        let (source, target) = (entry.path(), to.join(entry.file_name()));
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            copy(&source, &target)?;
-        } else if kind.is_symlink() {
-            symlink(fs::read_link(&source)?, &target)?;
-        } else if entry.file_name().as_encoded_bytes().starts_with(b"link") {
-            symlink(fs::read_to_string(&source)?.trim(), &target)?;
-        } else {
-            fs::copy(&source, &target).with_context(|| format!("cannot copy {}", source.display()))?;
-        }
-    }
-    Ok(())
 }
 
 fn compare(case: &Case, scratch: &Path, placed: &dyn Fn(&str) -> String) -> Result<Result<(), String>> {
