@@ -14,16 +14,16 @@ use crate::error::{ErrorKind, StorageError};
 use crate::identity::FileIdentity;
 
 /// No link at all, and no way out.
-const STRICT: ResolveFlags =
+pub(crate) const STRICT: ResolveFlags =
     ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
 /// Links are followed as long as they stay on the file system of `/dev`, whose names of devices are links by design. What
 /// others may write to, such as `/dev/shm`, is another one.
 const DEVICES: ResolveFlags =
     ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS).union(ResolveFlags::NO_XDEV);
 /// Where devices are.
-const DEV: &str = "/dev";
+pub(crate) const DEV: &str = "/dev";
 /// Never blocks on a pipe, never becomes a terminal, is not inherited.
-const ALWAYS: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+pub(crate) const ALWAYS: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 /// Mode of a volume until it is finished: nobody else looks inside.
 const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 

@@ -16,7 +16,7 @@ use super::arguments::layer;
 use super::qemu_img::name_of;
 use crate::error::StorageError;
 use crate::image_file::opened_image;
-use crate::root::PoolRoot;
+use crate::root::{ALWAYS, DEV, PoolRoot, STRICT};
 
 /// The chain of a volume of this pool, opened for reading.
 pub(crate) fn chain_of(root: &PoolRoot, name: &str, format: Format) -> Result<Chain<File>, StorageError> {
@@ -78,19 +78,13 @@ pub(crate) fn described(chain: &Chain<File>) -> Value {
     nodes.first_mut().and_then(Option::take).unwrap_or(Value::Null)
 }
 
-/// Where names are links by design.
-const DEVICES: &str = "/dev";
-/// Never blocks on a pipe, never becomes a terminal, is not inherited.
-const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 /// Links are followed as long as they stay beneath the directory.
 const WITHIN: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
-/// No link at all, and no way out.
-const STRICT: ResolveFlags = WITHIN.union(ResolveFlags::NO_SYMLINKS);
 
 fn open_below(directory: &Path, name: &Path, resolve: ResolveFlags) -> io::Result<File> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = rustix::fs::open(directory, flags, Mode::empty())?;
-    Ok(rustix::fs::openat2(directory, name, FLAGS, Mode::empty(), resolve)?.into())
+    Ok(rustix::fs::openat2(directory, name, OFlags::RDONLY | ALWAYS, Mode::empty(), resolve)?.into())
 }
 
 /// A block device by one of its names beneath `devices`; nothing for what is none.
@@ -115,7 +109,7 @@ impl Opener for Files {
         let path = request.path.as_path();
         let file = match &request.via {
             Via::Granted(grant) => open_below(&grant.directory, &grant.relative, STRICT)?,
-            Via::Declared => match device(Path::new(DEVICES), path)? {
+            Via::Declared => match device(Path::new(DEV), path)? {
                 Some(device) => device,
                 None => {
                     let name = path.file_name().unwrap_or_default();
@@ -149,7 +143,7 @@ mod tests {
         open_below(devices.path(), Path::new("vg/lv"), STRICT).unwrap_err();
         assert!(device(devices.path(), &at("vg/lv")).unwrap().is_none(), "a file is no device");
         assert!(device(devices.path(), &elsewhere.path().join("victim")).unwrap().is_none());
-        assert!(device(Path::new(DEVICES), Path::new("/dev/null")).unwrap().is_none());
+        assert!(device(Path::new(DEV), Path::new("/dev/null")).unwrap().is_none());
         for path in [at("vg/out"), at("../x"), at("vg/gone")] {
             device(devices.path(), &path).unwrap_err();
         }
