@@ -39,12 +39,12 @@ pub use error::{ErrorKind, Hint, ImageError};
 pub use format::Format;
 pub use formats::{
     BackingRecord, Compression, DataFileRecord, Encryption, ExtentRecord, FeatureBits, Features, Header,
-    Luks, MAX_REFERENCE_BYTES, RecordedFormat,
+    Luks, MAX_REFERENCE_BYTES, RecordedFormat, usable,
 };
 pub use inspection::{Inspection, Progress};
 pub use location::ImagePath;
 pub use lookup::{LayerNotFound, LayerQuery, NamedLayer, find_layer};
-pub use opener::{BrokenChain, OpenFailure, Opener, explore_chain, resolve_chain};
+pub use opener::{BrokenChain, OpenFailure, Opener, explore_chain, read_range, resolve_chain};
 pub use policy::{Grant, ReferencePolicy};
 pub use recognise::{RECOGNISE_BYTES, Recognition, recognise};
 pub use reference::{Parsed, Reference, Unsupported, parse_reference, redact};

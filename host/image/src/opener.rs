@@ -96,7 +96,9 @@ fn advance<O: Opener>(opener: &mut O, walk: &mut Walk<O::File>) -> Result<(), Im
     loop {
         let bytes = match walk.step()? {
             Step::Done => return Ok(()),
-            Step::Read { file, range } => read(opener, file, range),
+            Step::Read { file, range } => {
+                read_range(range, |offset, buffer| opener.read_at(file, offset, buffer))
+            }
             Step::Open(request) => {
                 match opener.open(&request) {
                     Ok(opened) => walk.opened(opened)?,
@@ -112,13 +114,21 @@ fn advance<O: Opener>(opener: &mut O, walk: &mut Walk<O::File>) -> Result<(), Im
     }
 }
 
-fn read<O: Opener>(opener: &mut O, file: &O::File, range: ByteRange) -> io::Result<Vec<u8>> {
+/// The bytes of a range that a parser asked for; fewer where the file ends before it does. `read_at` reads at an offset
+/// into a buffer, and gives the number of bytes read, 0 at the end of the file.
+///
+/// # Errors
+/// What `read_at` says, but for [`io::ErrorKind::Interrupted`], after which it is asked again.
+pub fn read_range(
+    range: ByteRange,
+    mut read_at: impl FnMut(u64, &mut [u8]) -> io::Result<usize>,
+) -> io::Result<Vec<u8>> {
     // The length of a range is bounded by the read budget.
     let mut bytes = vec![0; range.length];
     let mut filled = 0;
     while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         let at = range.offset.saturating_add(u64::try_from(filled).unwrap_or(u64::MAX));
-        match opener.read_at(file, at, rest) {
+        match read_at(at, rest) {
             Ok(0) => break,
             Ok(count) => filled = filled.saturating_add(count),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

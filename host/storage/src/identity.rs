@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
 
-use rustix::fs::{AtFlags, StatxFlags};
+use rustix::fs::{AtFlags, Statx, StatxFlags};
 
 /// Which file or directory something is. Its number alone would not do: a file system gives that of a file that was
 /// removed to the next one. With the time of birth it is that file for ever, also after a boot, when devices may have
@@ -24,6 +24,9 @@ enum Home {
 }
 
 impl FileIdentity {
+    /// What has to be asked of `statx` to know it.
+    pub(crate) const ASKED: StatxFlags = StatxFlags::INO.union(StatxFlags::BTIME);
+
     /// That of an open file.
     ///
     /// # Errors
@@ -41,14 +44,18 @@ impl FileIdentity {
     }
 
     fn at(file: impl AsFd, name: &str, flags: AtFlags) -> io::Result<Self> {
-        let asked = StatxFlags::INO | StatxFlags::BTIME;
-        let found = rustix::fs::statx(file, name, flags, asked)?;
+        Ok(Self::from(&rustix::fs::statx(file, name, flags, Self::ASKED)?))
+    }
+}
+
+impl From<&Statx> for FileIdentity {
+    fn from(found: &Statx) -> Self {
         let home = if StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::BTIME) {
             Home::Born(found.stx_btime.tv_sec, found.stx_btime.tv_nsec)
         } else {
             Home::Device(found.stx_dev_major, found.stx_dev_minor)
         };
-        Ok(Self { inode: found.stx_ino, home })
+        Self { inode: found.stx_ino, home }
     }
 }
 

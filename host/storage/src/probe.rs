@@ -6,9 +6,10 @@ use std::os::unix::fs::FileExt as _;
 
 use hostler_domain::volume::VolumeType;
 use hostler_image::{
-    ByteRange, Format, Header, ImageError, Inspection, Progress, RECOGNISE_BYTES, Recognition, recognise,
+    ByteRange, Format, Header, ImageError, Inspection, Progress, RECOGNISE_BYTES, Recognition, read_range,
+    recognise,
 };
-use rustix::fs::{FileType, Stat};
+use rustix::fs::{AtFlags, FileType, Statx, StatxFlags};
 
 use crate::facts::VolumeFacts;
 use crate::identity::FileIdentity;
@@ -43,8 +44,8 @@ pub fn probe(root: &PoolRoot, name: &str) -> io::Result<Option<VolumeFacts>> {
 /// As [`probe`], with a buffer that is used again.
 pub(crate) fn probe_into(root: &PoolRoot, name: &str, page: &mut Page) -> io::Result<Option<VolumeFacts>> {
     let file = File::from(root.open(name)?);
-    let stat = rustix::fs::fstat(&file)?;
-    match FileType::from_raw_mode(stat.st_mode) {
+    let stat = stat(&file)?;
+    match FileType::from_raw_mode(stat.stx_mode.into()) {
         FileType::RegularFile => image(root, name, &file, &stat, page).map(Some),
         FileType::BlockDevice => device(root, name, &file, page).map(Some),
         FileType::Directory => Ok(Some(directory(root, name))),
@@ -59,11 +60,17 @@ fn directory(root: &PoolRoot, name: &str) -> VolumeFacts {
     VolumeFacts::directory(name.to_owned(), kind, root.path_of(name))
 }
 
-fn image(root: &PoolRoot, name: &str, file: &File, stat: &Stat, page: &mut Page) -> io::Result<VolumeFacts> {
-    let length = u64::try_from(stat.st_size).unwrap_or(0);
-    let allocated = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(BLOCK_BYTES);
+/// Everything about an open file that is told of it, in one call.
+fn stat(file: &File) -> io::Result<Statx> {
+    let asked = StatxFlags::BASIC_STATS | FileIdentity::ASKED;
+    Ok(rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, asked)?)
+}
+
+fn image(root: &PoolRoot, name: &str, file: &File, stat: &Statx, page: &mut Page) -> io::Result<VolumeFacts> {
+    let length = stat.stx_size;
+    let allocated = stat.stx_blocks.saturating_mul(BLOCK_BYTES);
     let facts = VolumeFacts::sized(name.to_owned(), VolumeType::File, root.path_of(name), allocated, length);
-    let facts = VolumeFacts { identity: Some(FileIdentity::of(file)?), ..facts };
+    let facts = VolumeFacts { identity: Some(FileIdentity::from(stat)), ..facts };
     looked_at(facts, file, length, page)
 }
 
@@ -136,19 +143,6 @@ fn held(start: &[u8], range: ByteRange) -> Option<&[u8]> {
     start.get(offset..offset.checked_add(range.length)?)
 }
 
-/// The length of a range is bounded by the read budget of the parsers.
 fn read(file: &File, range: ByteRange) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; range.length];
-    let mut filled = 0;
-    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        let at = range.offset.saturating_add(u64::try_from(filled).unwrap_or(u64::MAX));
-        match file.read_at(rest, at) {
-            Ok(0) => break,
-            Ok(count) => filled = filled.saturating_add(count),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    bytes.truncate(filled);
-    Ok(bytes)
+    read_range(range, |offset, buffer| file.read_at(buffer, offset))
 }

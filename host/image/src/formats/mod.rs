@@ -76,7 +76,10 @@ pub(crate) fn parse_luks(image: &Windows) -> Result<Header, Halt> {
 
 /// The rules for using an image, whatever shows it: its format and its header are sound, but can a
 /// hypervisor be given it?
-pub(crate) fn usable(format: Format, header: &Header) -> Result<(), ImageError> {
+///
+/// # Errors
+/// Why not, with the remedy.
+pub fn usable(format: Format, header: &Header) -> Result<(), ImageError> {
     if !format.is_parsed() {
         return Err(unsupported(format));
     }

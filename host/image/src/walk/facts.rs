@@ -93,11 +93,14 @@ pub enum FileKind {
 
 impl FileKind {
     /// Whether an image can be kept in it.
-    pub(super) fn can_hold_an_image(self) -> bool {
+    #[must_use]
+    pub fn can_hold_an_image(self) -> bool {
         matches!(self, Self::Regular | Self::BlockDevice)
     }
 
-    pub(super) fn describe(self) -> &'static str {
+    /// What it is, in words that follow "it is".
+    #[must_use]
+    pub fn describe(self) -> &'static str {
         match self {
             Self::Regular => "a regular file",
             Self::BlockDevice => "a block device",

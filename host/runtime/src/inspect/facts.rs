@@ -1,11 +1,12 @@
 //! One image by itself: what its header says, and whether its tables are sound.
 
 use std::fs::File;
-use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use hostler_image::{ByteRange, ErrorKind, Format, Header, ImageError, Inspection, Opened, Progress};
+use hostler_image::{
+    ByteRange, ErrorKind, Format, Header, ImageError, Inspection, Opened, Progress, read_range, usable,
+};
 
 use super::{FileFacts, file_facts, format_named, not_read, open_image};
 use crate::chain::{self, ImageFile};
@@ -41,9 +42,9 @@ pub fn inspect_header(path: &Path, format: Option<&str>, roots: &Roots) -> Resul
         Some(name) => (format_named(name)?, false),
         None => (facts.content.unwrap_or(Format::Raw), true),
     };
-    let read = |inspection| drive(inspection, &opened).map_err(|error| error.in_layer(0, path));
-    let header = read(Inspection::new(format, opened.length).facts_only())?;
-    let refusal = read(Inspection::new(format, opened.length)).err();
+    let inspection = Inspection::new(format, opened.length).facts_only();
+    let header = drive(inspection, &opened).map_err(|error| error.in_layer(0, path))?;
+    let refusal = usable(format, &header).err();
     let (length, physical_bytes) = (opened.length, opened.physical_bytes);
     Ok(ImageFacts { format, recognised, header, length, physical_bytes, file: facts, refusal })
 }
@@ -82,26 +83,7 @@ fn drive(mut inspection: Inspection, image: &Opened<ImageFile>) -> Result<Header
 /// # Errors
 /// What the operating system says.
 pub(super) fn read(file: &File, range: ByteRange) -> Result<Vec<u8>, ImageError> {
-    let mut bytes = Vec::with_capacity(range.length);
-    let mut rest = FileSection { file, offset: range.offset }.take(u64::try_from(range.length).unwrap_or(0));
-    match rest.read_to_end(&mut bytes) {
-        Ok(_) => Ok(bytes),
-        Err(error) => {
-            Err(ImageError::new(ErrorKind::Io, "reading it failed").at(range.offset).caused_by(error))
-        }
-    }
-}
-
-/// A file from an offset on, read without moving the position that others of the same file share.
-struct FileSection<'a> {
-    file: &'a File,
-    offset: u64,
-}
-
-impl Read for FileSection<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read_at(buffer, self.offset)?;
-        self.offset = self.offset.saturating_add(u64::try_from(count).unwrap_or(0));
-        Ok(count)
-    }
+    read_range(range, |offset, buffer| file.read_at(buffer, offset)).map_err(|error| {
+        ImageError::new(ErrorKind::Io, "reading it failed").at(range.offset).caused_by(error)
+    })
 }

@@ -168,15 +168,11 @@ fn file_facts(file: &File) -> io::Result<FileFacts> {
 /// Opens one image as a document would name it.
 fn open_image(path: &Path, roots: &Roots) -> Result<Opened<ImageFile>, ImageError> {
     let opened = chain::open_declared(path, roots).map_err(|failure| not_opened(path, failure))?;
-    match opened.kind {
-        FileKind::Regular | FileKind::BlockDevice => Ok(opened),
-        FileKind::Directory | FileKind::Other => Err(not_an_image(path, opened.kind)),
-    }
+    if opened.kind.can_hold_an_image() { Ok(opened) } else { Err(not_an_image(path, opened.kind)) }
 }
 
 fn not_an_image(path: &Path, kind: FileKind) -> ImageError {
-    let what = if kind == FileKind::Directory { "a directory" } else { "a FIFO, socket or character device" };
-    let message = format!("it is {what}, which cannot hold an image");
+    let message = format!("it is {}, which cannot hold an image", kind.describe());
     ImageError::new(ErrorKind::NotAnImage, message).in_layer(0, path)
 }
 

@@ -1,10 +1,10 @@
 //! Judging one file that somebody hands over, before anything opens it: the file itself, then what is in it.
 
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{DirEntryExt as _, MetadataExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use hostler_firmware::{ErrorKind as FirmwareErrorKind, check_store};
 use hostler_image::{
@@ -170,10 +170,10 @@ fn is_first_of_its_own(root: &Path, relative: &Path, inode: u64, links: u64) -> 
     let directory = root.join(relative.parent().unwrap_or(Path::new("")));
     let names = names_of(&directory, inode).map_err(|error| not_read(&directory, error))?;
     let all = u64::try_from(names.len()).is_ok_and(|found| found == links);
-    Ok(all && names.iter().min().map(|name| name.as_os_str()) == relative.file_name())
+    Ok(all && names.iter().min().map(OsString::as_os_str) == relative.file_name())
 }
 
-fn names_of(directory: &Path, inode: u64) -> io::Result<Vec<PathBuf>> {
+fn names_of(directory: &Path, inode: u64) -> io::Result<Vec<OsString>> {
     let mut names = Vec::new();
     for (number, entry) in std::fs::read_dir(directory)?.enumerate() {
         let entry = entry?;
@@ -182,7 +182,7 @@ fn names_of(directory: &Path, inode: u64) -> io::Result<Vec<PathBuf>> {
             break;
         }
         if entry.ino() == inode {
-            names.push(PathBuf::from(OsStr::new(&entry.file_name())));
+            names.push(entry.file_name());
         }
     }
     Ok(names)
