@@ -47,6 +47,7 @@ impl Host for CallState {}
 
 impl HostEndpoint for CallState {
     async fn facts(&mut self, me: Resource<Endpoint>) -> wasmtime::Result<Vec<Fact>> {
+        self.enter("endpoint.facts")?;
         let endpoint = self.table.get(&me)?;
         Ok(vec![answer::fact("alias", endpoint.spec.alias.clone()), answer::fact("kind", endpoint.word)])
     }

@@ -27,8 +27,9 @@ use crate::call::{CallState, ContractViolation};
 use crate::context::{DomainContext, Purpose, StateAccess};
 use crate::driver::Shared;
 use crate::error::DriverIdentity;
-use crate::limits;
+use crate::limits::{self, Limits};
 use crate::operation::Operation;
+use crate::rates::TenantRates;
 use crate::roots::Roots;
 
 /// One call on one domain.
@@ -121,7 +122,9 @@ fn shared(driver: &str) -> Arc<Shared> {
     let granted = grant(&manifest, "sha256:00", &Policy::built_in().unwrap(), &Tenant::default()).unwrap();
     let identity =
         DriverIdentity { name: driver.into(), version: "0.1.0".into(), digest: "sha256:00".into() };
-    Arc::new(Shared { identity, manifest, granted, log: Mutex::new(LogBudget::default()) })
+    let limits = Limits::default();
+    let (log, rates) = (Mutex::new(LogBudget::new(&limits)), Arc::new(TenantRates::new(&limits)));
+    Arc::new(Shared { identity, manifest, granted, log, rates, activity: Mutex::default() })
 }
 
 fn plan(template: &str, nodes: Vec<Node>) -> LaunchPlan {
