@@ -33,6 +33,7 @@ mod rates;
 mod recorded;
 mod roots;
 mod runtime;
+mod scan;
 mod section;
 mod text;
 mod volumes;

@@ -32,6 +32,8 @@ pub const CACHE_BYTES: u64 = 512 << 20;
 pub const CACHE_ENTRIES: usize = 64;
 /// Imports and exports of a component that are looked at.
 pub const COMPONENT_ITEMS: usize = 256;
+/// Components and modules within each other. Toolchains make two levels; adapters one more.
+pub const COMPONENT_DEPTH: usize = 32;
 /// How often a running guest is looked at. Also the longest time by which it passes a deadline.
 pub const EPOCH_TICK: Duration = Duration::from_millis(10);
 
