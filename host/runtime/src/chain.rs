@@ -117,7 +117,24 @@ fn declared(source: &StorageSource, target: &str) -> Result<DeclaredLayer, Error
         return Err(unsupported(target, "a slice of an image that is not raw"));
     }
     let path = ImagePath::new(path.as_str()).map_err(|error| refused(&error, target))?;
-    Ok(DeclaredLayer::new(path, format))
+    let luks = is_container(source, format, target)?;
+    Ok(DeclaredLayer { luks, ..DeclaredLayer::new(path, format) })
+}
+
+/// Whether a source is declared to be a LUKS container around raw bytes. Other formats say in their header how they are
+/// encrypted.
+fn is_container(source: &StorageSource, format: Option<Format>, target: &str) -> Result<bool, Error> {
+    let Some(encryption) = &source.encryption else { return Ok(false) };
+    if format.is_some_and(|format| format != Format::Raw) {
+        return Ok(false);
+    }
+    if source.slice.is_some() {
+        return Err(unsupported(target, "a slice of an encrypted image"));
+    }
+    match encryption.format.as_str() {
+        "luks" => Ok(true),
+        other => Err(unsupported(target, &format!("encryption of format '{other}' of a raw image"))),
+    }
 }
 
 pub(crate) fn unsupported(target: &str, what: &str) -> Error {

@@ -1,5 +1,6 @@
 //! The host interfaces as a driver meets them, called without a driver between.
 
+mod containers;
 mod firmware;
 mod hypervisor;
 mod volumes;
