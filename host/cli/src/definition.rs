@@ -64,11 +64,11 @@ pub(crate) struct Globals {
     /// Default: $HOSTLER_POLICY, or the built-in policy.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
-    /// Confine hypervisors by every wall ('require', the default), by all but Landlock, or not at all ('off')
+    /// Confine hypervisors as HOW says: require, without-landlock or off
     ///
-    /// What is asked for is built, or nothing is started. Without a cage a guest that takes its hypervisor over
-    /// has all the rights of the user who started it. Default: $HOSTLER_CAGE, or 'require'.
-    #[arg(long, global = true, value_name = "require|without-landlock|off")]
+    /// What is asked for is built, or nothing is started. With 'off', a guest that takes its hypervisor over
+    /// has all the rights of the user who started it. Default: $HOSTLER_CAGE, or 'require', which is every wall.
+    #[arg(long, global = true, value_name = "HOW")]
     pub(crate) cage: Option<CageSetting>,
     /// Write data as a table or as JSON
     #[arg(short, long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
