@@ -35,19 +35,15 @@ pub(crate) struct Reserved {
 /// # Errors
 /// When the directory of locks cannot be used, or all users are taken.
 pub(crate) fn reserve(key: &str) -> io::Result<Reserved> {
-    reserve_in(Path::new(RESERVED), key, &in_use()?)
+    reserve_in(Path::new(RESERVED), key, in_use)
 }
 
-fn reserve_in(directory: &Path, key: &str, busy: &[u32]) -> io::Result<Reserved> {
+fn reserve_in(directory: &Path, key: &str, busy: impl Fn() -> io::Result<Vec<u32>>) -> io::Result<Reserved> {
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     let hash = blake3::hash(key.as_bytes());
     let start = hash.as_bytes().first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes)) % UIDS;
     for step in 0..UIDS {
         let uid = FIRST_UID + (start + step) % UIDS;
-        // A hypervisor whose shim was killed still runs as its user, and holds no lock on it.
-        if busy.contains(&uid) {
-            continue;
-        }
         let mut options = OpenOptions::new();
         let lock = options
             .write(true)
@@ -56,6 +52,9 @@ fn reserve_in(directory: &Path, key: &str, busy: &[u32]) -> io::Result<Reserved>
             .mode(0o600)
             .open(directory.join(uid.to_string()))?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            // A hypervisor whose shim was killed still runs as its user, and holds no lock on it. Looked at with the
+            // lock held: nobody else begins to use it from here on.
+            Ok(()) if busy()?.contains(&uid) => {}
             Ok(()) => return Ok(Reserved { uid, _lock: lock }),
             Err(rustix::io::Errno::WOULDBLOCK) => {}
             Err(error) => return Err(error.into()),
@@ -131,13 +130,14 @@ mod tests {
     #[test]
     fn users_are_given_once_and_again_when_they_are_free() {
         let directory = tempfile::tempdir().unwrap();
-        let first = reserve_in(directory.path(), "a", &[]).unwrap();
-        let second = reserve_in(directory.path(), "a", &[]).unwrap();
+        let none = || Ok(Vec::new());
+        let first = reserve_in(directory.path(), "a", none).unwrap();
+        let second = reserve_in(directory.path(), "a", none).unwrap();
         assert_ne!(first.uid, second.uid);
         let uid = first.uid;
         drop(first);
-        assert_eq!(reserve_in(directory.path(), "a", &[]).unwrap().uid, uid);
-        assert_ne!(reserve_in(directory.path(), "a", &[uid]).unwrap().uid, uid, "a process has it");
+        assert_eq!(reserve_in(directory.path(), "a", none).unwrap().uid, uid);
+        assert_ne!(reserve_in(directory.path(), "a", || Ok(vec![uid])).unwrap().uid, uid, "a process has it");
         assert!((FIRST_UID..FIRST_UID + UIDS).contains(&uid));
     }
 
