@@ -9,6 +9,7 @@ use tracing::Instrument as _;
 use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
 
+use crate::activity::CallActivity;
 use crate::answer;
 use crate::bindings::wit::types::Error;
 use crate::driver::Shared;
@@ -33,7 +34,9 @@ pub(crate) struct CallState {
     /// The chains that were resolved, by target name.
     pub(crate) chains: HashMap<String, Arc<Layers>>,
     /// How many events it may still emit.
-    pub(crate) events_left: usize,
+    events_left: usize,
+    /// What it asked of the host.
+    pub(crate) activity: CallActivity,
     /// What `launch` recorded instead of starting it.
     pub(crate) recorded: Option<Recorded>,
 }
@@ -58,8 +61,28 @@ impl CallState {
             deadline,
             chains: HashMap::new(),
             events_left: limits::EVENTS,
+            activity: CallActivity::default(),
             recorded: None,
         }
+    }
+
+    /// Counts one host call; every one of them begins with this.
+    ///
+    /// # Errors
+    /// [`TooManyHostCalls`], which ends the operation: a loop of cheap calls would cost the host more than the guest.
+    pub(crate) fn enter(&mut self, call: &'static str) -> wasmtime::Result<()> {
+        if !self.driver.rates.take_host_call() {
+            return Err(TooManyHostCalls.into());
+        }
+        self.activity.count(call);
+        Ok(())
+    }
+
+    /// Whether the driver may emit one more event: in this operation, and at the rate of its tenant.
+    pub(crate) fn take_event(&mut self) -> bool {
+        let Some(left) = self.events_left.checked_sub(1) else { return false };
+        self.events_left = left;
+        self.driver.rates.take_event()
     }
 
     /// How long a host call may take that is allowed `own` time.
@@ -84,8 +107,11 @@ impl CallState {
         let allowed = self.allowance(own);
         let span = tracing::debug_span!("host_call", call);
         let inner = span.clone();
+        let begun = Instant::now();
         let running = tokio::task::spawn_blocking(move || inner.in_scope(|| work(allowed)));
-        match tokio::time::timeout(allowed, running).instrument(span).await {
+        let finished = tokio::time::timeout(allowed, running).instrument(span).await;
+        self.activity.waited(call, begun.elapsed(), !matches!(finished, Ok(Ok(Ok(_)))));
+        match finished {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(error)) => Err(HostFault(format!("{call}: {error}")).into()),
             Err(_) => Ok(Err(answer::timed_out(call, allowed))),
@@ -104,6 +130,18 @@ impl fmt::Display for HostFault {
 }
 
 impl std::error::Error for HostFault {}
+
+/// The reason for ending an operation: its tenant's drivers call the host more often than they may.
+#[derive(Debug)]
+pub(crate) struct TooManyHostCalls;
+
+impl fmt::Display for TooManyHostCalls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("more host calls than the rate of its tenant allows")
+    }
+}
+
+impl std::error::Error for TooManyHostCalls {}
 
 /// The reason for a trap: the driver broke a rule that the contract states in words.
 #[derive(Debug)]

@@ -16,6 +16,7 @@ use crate::cache::{Cache, CacheOutcome};
 use crate::contract;
 use crate::error::{DriverIdentity, RuntimeError, RuntimeErrorKind};
 use crate::limits;
+use crate::scan;
 use crate::section;
 
 /// The section that holds the manifest.
@@ -47,7 +48,7 @@ impl ComponentFile {
         Ok(Self { bytes, manifest, identity })
     }
 
-    /// The component's machine code, from the cache or made now, its imports and exports checked.
+    /// The component's machine code, from the cache or made now, its imports and exports checked before.
     ///
     /// # Errors
     /// [`RuntimeErrorKind::Load`] when it does not compile, [`RuntimeErrorKind::Contract`] or
@@ -61,12 +62,13 @@ impl ComponentFile {
         if let Some(component) = cache.and_then(|cache| cache.find(engine, digest)) {
             return Ok((component, CacheOutcome::Cached));
         }
+        let found = scan::component(&self.bytes).map_err(|why| load(why).of(&self.identity))?;
+        contract::check_items(&found).map_err(|error| error.of(&self.identity))?;
         let component = Component::from_binary(engine, &self.bytes).map_err(|error| {
             load("the component is not valid, or uses a feature that is switched off")
                 .caused_by(error)
                 .of(&self.identity)
         })?;
-        contract::check_items(engine, &component).map_err(|error| error.of(&self.identity))?;
         if let Some(cache) = cache {
             cache.store(engine, digest, &component);
         }

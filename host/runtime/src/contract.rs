@@ -5,7 +5,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::error::{RuntimeError, RuntimeErrorKind};
-use crate::limits;
+use crate::scan::Scan;
 use crate::text;
 
 /// The package that drivers import from.
@@ -33,17 +33,12 @@ pub(crate) fn refused(error: GrantError) -> RuntimeError {
 ///
 /// # Errors
 /// [`RuntimeErrorKind::Denied`] for an import from elsewhere, [`RuntimeErrorKind::Contract`] otherwise.
-pub(crate) fn check_items(engine: &Engine, component: &Component) -> Result<(), RuntimeError> {
-    let shape = component.component_type();
-    if shape.imports(engine).len() + shape.exports(engine).len() > limits::COMPONENT_ITEMS {
-        let message = format!("the component has more than {} imports and exports", limits::COMPONENT_ITEMS);
-        return Err(RuntimeError::new(RuntimeErrorKind::Load, message));
-    }
-    for (name, _) in shape.imports(engine) {
+pub(crate) fn check_items(found: &Scan) -> Result<(), RuntimeError> {
+    for name in &found.imports {
         check_import(name)?;
     }
     for wanted in EXPORTS {
-        if !exports(engine, component, wanted) {
+        if !exports(found.exports.iter().map(String::as_str), wanted) {
             let message =
                 format!("the component does not export {wanted}@{CONTRACT_VERSION}, as every driver does");
             return Err(RuntimeError::new(RuntimeErrorKind::Contract, message)
@@ -55,11 +50,11 @@ pub(crate) fn check_items(engine: &Engine, component: &Component) -> Result<(), 
 
 /// Whether the component can show a launch without launching.
 pub(crate) fn has_native_config(engine: &Engine, component: &Component) -> bool {
-    exports(engine, component, NATIVE_CONFIG)
+    exports(component.component_type().exports(engine).map(|(name, _)| name), NATIVE_CONFIG)
 }
 
-fn exports(engine: &Engine, component: &Component, wanted: &str) -> bool {
-    component.component_type().exports(engine).any(|(name, _)| {
+fn exports<'a>(mut names: impl Iterator<Item = &'a str>, wanted: &str) -> bool {
+    names.any(|name| {
         let version = name.strip_prefix(wanted).and_then(|rest| rest.strip_prefix('@'));
         version.is_some_and(|version| check_contract(version).is_ok())
     })

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hostler_grant::{Granted, Manifest};
@@ -10,6 +10,7 @@ use tracing::Instrument as _;
 use wasmtime::component::Resource;
 use wasmtime::{Engine, Store};
 
+use crate::activity::{Activity, Tally};
 use crate::bindings::driver::DriverPre;
 use crate::bindings::native_config::NativeConfigAbilityPre;
 use crate::cache::CacheOutcome;
@@ -23,6 +24,7 @@ use crate::interfaces::log::LogBudget;
 use crate::limits::{self, Limits};
 use crate::meter::Meter;
 use crate::operation::Operation;
+use crate::rates::TenantRates;
 
 /// What every call of a driver shares.
 pub(crate) struct Shared {
@@ -30,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) manifest: Manifest,
     pub(crate) granted: Granted,
     pub(crate) log: Mutex<LogBudget>,
+    pub(crate) rates: Arc<TenantRates>,
+    pub(crate) activity: Mutex<Activity>,
 }
 
 /// A driver that is compiled, linked and ready. Cheap to clone; may be used from several tasks at once.
@@ -126,7 +130,11 @@ impl Driver {
             driver = identity.name,
             version = identity.version,
             operation = operation.name(),
-            domain
+            domain,
+            tenant = self.0.shared.granted.tenant,
+            host_calls = tracing::field::Empty,
+            host_time_us = tracing::field::Empty,
+            cpu_us = tracing::field::Empty,
         );
         let called = self.call_within(operation, context, invoke).instrument(span).await;
         called.map_err(|error| error.of(identity).during(operation))
@@ -145,17 +153,43 @@ impl Driver {
                 .caused_by(error)
         })?;
         let wall = operation.wall(&loaded.limits);
+        let begun = Instant::now();
         let (mut store, meter) = self.store(operation, context, wall);
         let domain = domain_handle(&mut store).map_err(|error| fault::of_call(error, store.data()))?;
         let finished = {
-            let call = meter.count(invoke(loaded, &mut store, domain));
+            let call = async {
+                // What earlier calls of this tenant used too much of is waited for by this one.
+                tokio::time::sleep(loaded.shared.rates.charge_cpu(Duration::ZERO)).await;
+                Arc::clone(&meter).count(invoke(loaded, &mut store, domain)).await
+            };
             tokio::time::timeout(wall, call).await
         };
-        match finished {
-            Ok(Ok(answer)) => Ok((answer, store.into_data())),
-            Ok(Err(error)) => Err(fault::of_call(error, store.data())),
-            Err(_) => Err(fault::too_slow(wall)),
-        }
+        let used = meter.settle();
+        let (answer, mut state) = match finished {
+            Ok(Ok(answer)) => (Ok(answer), store.into_data()),
+            Ok(Err(error)) => (Err(fault::of_call(error, store.data())), store.into_data()),
+            Err(_) => (Err(fault::too_slow(wall)), store.into_data()),
+        };
+        self.record(operation, &mut state, Tally::once(answer.is_err(), begun.elapsed()), used);
+        answer.map(|answer| (answer, state))
+    }
+
+    /// Adds a finished call to what the driver did, and to its span.
+    fn record(&self, operation: Operation, state: &mut CallState, done: Tally, cpu: Duration) {
+        let activity = std::mem::take(&mut state.activity);
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        tracing::Span::current()
+            .record("host_calls", activity.host_calls())
+            .record("host_time_us", micros(activity.host_time()))
+            .record("cpu_us", micros(cpu));
+        let mut sum = self.0.shared.activity.lock().unwrap_or_else(PoisonError::into_inner);
+        activity.add_to(&mut sum, operation.name(), done, cpu);
+    }
+
+    /// What the driver did since this was last called.
+    #[must_use]
+    pub fn take_activity(&self) -> Activity {
+        std::mem::take(&mut *self.0.shared.activity.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A fresh store under all limits. The deadlines are armed before anything of the driver runs.
@@ -174,7 +208,7 @@ impl Driver {
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(limits::HOSTCALL_BYTES);
         store.set_max_component_handles(limits::RESOURCES);
-        let meter = Arc::new(Meter::default());
+        let meter = Arc::new(Meter::new(Arc::clone(&loaded.shared.rates)));
         meter.limit(&mut store, loaded.limits.cpu);
         (store, meter)
     }

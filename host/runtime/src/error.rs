@@ -17,6 +17,8 @@ pub enum RuntimeErrorKind {
     Timeout,
     /// The driver wanted more memory, tables or handles than it may have.
     Memory,
+    /// The driver calls the host more often than its tenant may.
+    Rate,
     /// The driver was made for a contract that this host does not offer.
     Contract,
     /// The driver imports or asks for what the policy does not grant.
@@ -39,6 +41,7 @@ impl RuntimeErrorKind {
             Self::Trap => "driver.trap",
             Self::Timeout => "driver.timeout",
             Self::Memory => "driver.memory",
+            Self::Rate => "driver.rate",
             Self::Contract => "driver.contract",
             Self::Denied => "driver.denied",
             Self::Driver => "driver.error",

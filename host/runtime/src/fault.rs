@@ -5,7 +5,7 @@ use std::time::Duration;
 use wasmtime::Trap;
 use wasmtime::component::ResourceTableError;
 
-use crate::call::{CallState, ContractViolation, HostFault};
+use crate::call::{CallState, ContractViolation, HostFault, TooManyHostCalls};
 use crate::error::{RuntimeError, RuntimeErrorKind};
 use crate::limits;
 use crate::meter::ProcessorTimeUsedUp;
@@ -36,6 +36,9 @@ fn sort(error: &wasmtime::Error, state: &CallState) -> (RuntimeErrorKind, String
     }
     if let Some(used_up) = error.downcast_ref::<ProcessorTimeUsedUp>() {
         return (RuntimeErrorKind::Timeout, format!("the driver used {used_up}"));
+    }
+    if error.is::<TooManyHostCalls>() {
+        return (RuntimeErrorKind::Rate, format!("the driver made {TooManyHostCalls}"));
     }
     if let Some(violation) = error.downcast_ref::<ContractViolation>() {
         return (RuntimeErrorKind::Trap, format!("the driver broke the contract: {}", violation.0));

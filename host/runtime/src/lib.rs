@@ -5,8 +5,10 @@
 //! only through the interfaces in `interfaces/`, and ends in an answer or in a [`RuntimeError`] that names
 //! driver, version and operation. A trap, a timeout or too much memory loses nothing but that call.
 
+mod activity;
 mod answer;
 mod bindings;
+mod bucket;
 mod cache;
 mod call;
 mod chain;
@@ -27,13 +29,16 @@ mod meter;
 mod opened;
 mod operation;
 mod operations;
+mod rates;
 mod recorded;
 mod roots;
 mod runtime;
+mod scan;
 mod section;
 mod text;
 mod volumes;
 
+pub use activity::{Activity, Tally};
 pub use cache::CacheOutcome;
 pub use chardev::console_aliases;
 pub use component::read_manifest;

@@ -32,6 +32,8 @@ pub const CACHE_BYTES: u64 = 512 << 20;
 pub const CACHE_ENTRIES: usize = 64;
 /// Imports and exports of a component that are looked at.
 pub const COMPONENT_ITEMS: usize = 256;
+/// Components and modules within each other. Toolchains make two levels; adapters one more.
+pub const COMPONENT_DEPTH: usize = 32;
 /// How often a running guest is looked at. Also the longest time by which it passes a deadline.
 pub const EPOCH_TICK: Duration = Duration::from_millis(10);
 
@@ -53,6 +55,20 @@ pub const NOTES_BYTES: usize = 1 << 20;
 pub const EVENT_KIND_BYTES: usize = 64;
 /// Events that a driver may emit in one operation: a start has about five.
 pub const EVENTS: usize = 256;
+/// Events that the drivers of one tenant may emit at once: a hundred domains that start together.
+pub const EVENT_BURST: u64 = 1_024;
+/// Events that the drivers of one tenant may emit in the long run, in events a second. Each is a line on the disk.
+pub const EVENTS_PER_SECOND: u64 = 100;
+/// Host calls that the drivers of one tenant may make at once: a start has about a hundred.
+pub const HOST_CALL_BURST: u64 = 50_000;
+/// Host calls that the drivers of one tenant may make in the long run, in calls a second. The cheapest costs
+/// a microsecond, so this is at most a fiftieth of a processor.
+pub const HOST_CALLS_PER_SECOND: u64 = 20_000;
+/// Processor time that the drivers of one tenant may use at once: a thousand domains that are recovered together.
+pub const CPU_BURST: Duration = Duration::from_secs(10);
+/// Processor time that the drivers of one tenant may use in the long run, in each second: a twentieth of the
+/// smallest host that makes sense (two processors). Who wants more is made to wait, not refused.
+pub const CPU_PER_SECOND: Duration = Duration::from_millis(100);
 /// Document that `check` gives back, in bytes. hostler-domain reads at most as much.
 pub const DOCUMENT_BYTES: usize = 4 << 20;
 /// Nodes of a value tree; the contract states it.
@@ -90,6 +106,22 @@ pub struct Limits {
     pub memory_bytes: usize,
     /// Processor time of guest code in one call. A check of a large document takes about 10 ms.
     pub cpu: Duration,
+    /// See [`CPU_BURST`].
+    pub cpu_burst: Duration,
+    /// See [`CPU_PER_SECOND`].
+    pub cpu_per_second: Duration,
+    /// See [`HOST_CALL_BURST`].
+    pub host_call_burst: u64,
+    /// See [`HOST_CALLS_PER_SECOND`].
+    pub host_calls_per_second: u64,
+    /// See [`EVENT_BURST`].
+    pub event_burst: u64,
+    /// See [`EVENTS_PER_SECOND`].
+    pub events_per_second: u64,
+    /// See [`LOG_BURST_BYTES`].
+    pub log_burst_bytes: u64,
+    /// See [`LOG_BYTES_PER_SECOND`].
+    pub log_bytes_per_second: u64,
     /// Wall time of a call that only computes: describe, check, show.
     pub plan: Duration,
     /// Wall time of a start.
@@ -107,6 +139,14 @@ impl Default for Limits {
         Self {
             memory_bytes: MEMORY_BYTES,
             cpu: Duration::from_millis(500),
+            cpu_burst: CPU_BURST,
+            cpu_per_second: CPU_PER_SECOND,
+            host_call_burst: HOST_CALL_BURST,
+            host_calls_per_second: HOST_CALLS_PER_SECOND,
+            event_burst: EVENT_BURST,
+            events_per_second: EVENTS_PER_SECOND,
+            log_burst_bytes: LOG_BURST_BYTES,
+            log_bytes_per_second: LOG_BYTES_PER_SECOND,
             plan: Duration::from_secs(10),
             start: Duration::from_secs(60),
             control: Duration::from_secs(20),

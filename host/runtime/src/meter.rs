@@ -14,11 +14,15 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use wasmtime::{Store, UpdateDeadline};
 
+use crate::rates::TenantRates;
+
 /// Processor time of one call. Only the thread that polls the call writes it.
-#[derive(Default)]
 pub(crate) struct Meter {
     used_ns: AtomicU64,
     polled_since_ns: AtomicU64,
+    /// How much of it the tenant has been charged.
+    charged_ns: AtomicU64,
+    rates: Arc<TenantRates>,
 }
 
 /// The reason for a trap: the guest used up its processor time.
@@ -34,22 +38,48 @@ impl fmt::Display for ProcessorTimeUsedUp {
 impl std::error::Error for ProcessorTimeUsedUp {}
 
 impl Meter {
+    /// Nothing used yet, of this tenant's rate.
+    pub(crate) fn new(rates: Arc<TenantRates>) -> Self {
+        let zero = AtomicU64::default;
+        Self { used_ns: zero(), polled_since_ns: zero(), charged_ns: zero(), rates }
+    }
+
     /// Limits what guests of this store may use: checked at each epoch, where the guest also yields so that
     /// its call can be dropped.
     pub(crate) fn limit<T: 'static>(self: &Arc<Self>, store: &mut Store<T>, limit: Duration) {
         let meter = Arc::clone(self);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(move |_| {
-            if meter.used_while_polled() > limit {
+            let used = meter.used_while_polled();
+            if used > limit {
                 return Err(ProcessorTimeUsedUp(limit).into());
             }
-            Ok(UpdateDeadline::Yield(1))
+            let wait = meter.charge(used);
+            Ok(if wait.is_zero() {
+                UpdateDeadline::Yield(1)
+            } else {
+                UpdateDeadline::YieldCustom(1, Box::pin(tokio::time::sleep(wait)))
+            })
         });
     }
 
     /// The future, with what polling it costs counted here.
     pub(crate) fn count<F: Future>(self: Arc<Self>, call: F) -> Counted<F> {
         Counted { meter: self, call: Box::pin(call) }
+    }
+
+    /// Charges the tenant for what it was not charged for yet; how long it has to wait before it may use more.
+    fn charge(&self, used: Duration) -> Duration {
+        let used = u64::try_from(used.as_nanos()).unwrap_or(u64::MAX);
+        let before = self.charged_ns.swap(used, Ordering::Relaxed);
+        self.rates.charge_cpu(Duration::from_nanos(used.saturating_sub(before)))
+    }
+
+    /// Charges for the rest when the call is over; what it used in all.
+    pub(crate) fn settle(&self) -> Duration {
+        let used = Duration::from_nanos(self.used_ns.load(Ordering::Relaxed));
+        self.charge(used);
+        used
     }
 
     fn used_while_polled(&self) -> Duration {
@@ -91,7 +121,8 @@ mod tests {
 
     #[tokio::test]
     async fn work_counts_and_waiting_does_not() {
-        let meter = Arc::new(Meter::default());
+        let rates = Arc::new(TenantRates::new(&crate::limits::Limits::default()));
+        let meter = Arc::new(Meter::new(rates));
         let burn = || {
             let begun = thread_ns();
             while thread_ns() - begun < 30_000_000 {}

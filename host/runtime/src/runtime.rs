@@ -19,6 +19,7 @@ use crate::engine::{self, Ticker};
 use crate::error::{RuntimeError, RuntimeErrorKind};
 use crate::interfaces::log::LogBudget;
 use crate::limits::Limits;
+use crate::rates::Rates;
 
 /// How a runtime is set up.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +37,7 @@ pub struct Runtime {
     ticker: Ticker,
     cache: Option<Cache>,
     limits: Limits,
+    rates: Rates,
 }
 
 impl Runtime {
@@ -53,7 +55,14 @@ impl Runtime {
         let mut linker = Linker::new(&engine);
         World::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state).map_err(failed)?;
         let cache = config.cache_dir.as_deref().map(Cache::open).transpose()?;
-        Ok(Self { ticker: Ticker::new(engine.clone()), engine, linker, cache, limits: config.limits })
+        Ok(Self {
+            ticker: Ticker::new(engine.clone()),
+            engine,
+            linker,
+            cache,
+            limits: config.limits,
+            rates: Rates::default(),
+        })
     }
 
     /// Loads a driver: its manifest is read and held against the policy before anything of it is compiled.
@@ -79,8 +88,11 @@ impl Runtime {
             .of(&file.identity)
         })?;
         let size_bytes = file.size();
-        let log = Mutex::new(LogBudget::default());
-        let shared = Shared { identity: file.identity, manifest: file.manifest, granted, log };
+        let log = Mutex::new(LogBudget::new(&self.limits));
+        let rates = self.rates.of(&tenant.name, &self.limits);
+        let activity = Mutex::default();
+        let shared =
+            Shared { identity: file.identity, manifest: file.manifest, granted, log, rates, activity };
         Ok(Driver(Arc::new(Loaded {
             shared: Arc::new(shared),
             driver,

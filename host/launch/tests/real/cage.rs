@@ -126,8 +126,14 @@ fn file_that_is_opened_by_path_is_the_one_that_was_checked() {
         std::fs::rename(&path, domain.path("aside")).unwrap();
         std::fs::write(&path, "another").unwrap();
         let (fd, role, format) = (Some(file.into()), Role::Code, "raw");
-        let code =
-            domain.handle(Handle::Descriptor { fd, writable: false, role, format, path: path.clone() });
+        let code = domain.handle(Handle::Descriptor {
+            fd,
+            writable: false,
+            role,
+            format,
+            path: path.clone(),
+            data_apart: false,
+        });
         domain.option("bios", code);
         let client = domain.start();
         let pid = client.status().unwrap().pid;
@@ -147,7 +153,14 @@ fn firmware(domain: &mut Domain) -> Option<std::path::PathBuf> {
     std::fs::set_permissions(&store, std::fs::Permissions::from_mode(0o600)).unwrap();
     let handle = |path: &Path, writable, role| {
         let file = std::fs::OpenOptions::new().read(true).write(writable).open(path).unwrap();
-        Handle::Descriptor { fd: Some(file.into()), writable, role, format: "raw", path: path.to_owned() }
+        Handle::Descriptor {
+            fd: Some(file.into()),
+            writable,
+            role,
+            format: "raw",
+            path: path.to_owned(),
+            data_apart: false,
+        }
     };
     for (name, path, writable, role) in
         [("pflash0", code, false, Role::Code), ("pflash1", store.as_path(), true, Role::VariableStore)]

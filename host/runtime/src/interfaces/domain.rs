@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use hostler_domain::Domain as Document;
-use hostler_grant::Capability;
+use hostler_grant::{Capability, Grant};
 use hostler_launch::accelerator::probe_kvm;
 use hostler_state::{Kind as StateErrorKind, NewEvent, StateError};
 use wasmtime::component::Resource;
@@ -67,12 +67,14 @@ impl CallState {
     }
 
     /// What the driver is told when it uses what it was not granted.
-    pub(crate) fn require(&self, capability: Capability, scope: &str) -> Result<(), Error> {
+    pub(crate) fn require(&mut self, capability: Capability, scope: &str) -> Result<(), Error> {
         self.driver.granted.require(capability, scope).map_err(|error| {
             let mut problem = answer::problem(error.kind.code(), error.to_string());
             problem.hints = error.hints;
             Error::Denied(problem)
-        })
+        })?;
+        self.activity.used(Grant { capability, scope: scope.to_owned() }.to_string());
+        Ok(())
     }
 }
 
@@ -97,18 +99,22 @@ impl Host for CallState {}
 
 impl HostDomain for CallState {
     async fn name(&mut self, me: Resource<Domain>) -> wasmtime::Result<String> {
+        self.enter("domain.name")?;
         Ok(self.subject(&me)?.context.name.clone())
     }
 
     async fn uuid(&mut self, me: Resource<Domain>) -> wasmtime::Result<String> {
+        self.enter("domain.uuid")?;
         Ok(self.subject(&me)?.context.uuid.to_string())
     }
 
     async fn config(&mut self, me: Resource<Domain>) -> wasmtime::Result<String> {
+        self.enter("domain.config")?;
         Ok(self.subject(&me)?.context.xml.clone())
     }
 
     async fn facts(&mut self, me: Resource<Domain>) -> wasmtime::Result<Vec<Fact>> {
+        self.enter("domain.facts")?;
         let subject = self.subject(&me)?;
         let probe = self.blocking("domain.facts", limits::FILE_DEADLINE, |_| Ok(probe_kvm())).await?;
         let kvm = match probe {
@@ -126,6 +132,7 @@ impl HostDomain for CallState {
     }
 
     async fn state(&mut self, me: Resource<Domain>) -> wasmtime::Result<Result<Vec<u8>, Error>> {
+        self.enter("domain.state")?;
         let subject = self.subject(&me)?;
         self.blocking("domain.state", limits::FILE_DEADLINE, move |_| {
             let context = &subject.context;
@@ -140,6 +147,7 @@ impl HostDomain for CallState {
         me: Resource<Domain>,
         notes: Vec<u8>,
     ) -> wasmtime::Result<Result<(), Error>> {
+        self.enter("domain.put-state")?;
         let subject = self.subject(&me)?;
         if notes.len() > limits::NOTES_BYTES {
             let message = format!("notes of {} bytes, at most {}", notes.len(), limits::NOTES_BYTES);
@@ -162,11 +170,13 @@ impl HostDomain for CallState {
         me: Resource<Domain>,
         target: String,
     ) -> wasmtime::Result<Result<Resource<Chain>, Error>> {
+        self.enter("domain.disk")?;
         let subject = self.subject(&me)?;
         self.disk_chain(subject, target).await
     }
 
     async fn firmware(&mut self, me: Resource<Domain>) -> wasmtime::Result<Result<Option<Firmware>, Error>> {
+        self.enter("domain.firmware")?;
         let subject = self.subject(&me)?;
         self.chosen_firmware(subject).await
     }
@@ -176,6 +186,7 @@ impl HostDomain for CallState {
         me: Resource<Domain>,
         which: BootFile,
     ) -> wasmtime::Result<Result<Option<Resource<File>>, Error>> {
+        self.enter("domain.boot-file")?;
         let subject = self.subject(&me)?;
         self.open_boot_file(subject, which).await
     }
@@ -185,6 +196,7 @@ impl HostDomain for CallState {
         me: Resource<Domain>,
         alias: String,
     ) -> wasmtime::Result<Result<Resource<Endpoint>, Error>> {
+        self.enter("domain.endpoint")?;
         let subject = self.subject(&me)?;
         self.open_endpoint(subject, alias).await
     }
@@ -195,21 +207,25 @@ impl HostDomain for CallState {
         plan: LaunchPlan,
         handles: Vec<Handle>,
     ) -> wasmtime::Result<Result<Resource<Process>, Error>> {
+        self.enter("domain.launch")?;
         let subject = self.subject(&me)?;
         self.launch_plan(subject, plan, handles).await
     }
 
     async fn process(&mut self, me: Resource<Domain>) -> wasmtime::Result<Option<Resource<Process>>> {
+        self.enter("domain.process")?;
         let subject = self.subject(&me)?;
         self.running_process(subject).await
     }
 
     async fn monitor(&mut self, me: Resource<Domain>) -> wasmtime::Result<Result<Resource<Monitor>, Error>> {
+        self.enter("domain.monitor")?;
         let subject = self.subject(&me)?;
         self.running_monitor(subject).await
     }
 
     async fn emit(&mut self, me: Resource<Domain>, kind: String, facts: Vec<Fact>) -> wasmtime::Result<()> {
+        self.enter("domain.emit")?;
         let subject = self.subject(&me)?;
         if !text::is_word(&kind, &['-'], limits::EVENT_KIND_BYTES) {
             let shown = text::escape(&kind, limits::EVENT_KIND_BYTES);
@@ -218,11 +234,10 @@ impl HostDomain for CallState {
         if subject.describes() {
             return Ok(());
         }
-        let Some(left) = self.events_left.checked_sub(1) else {
-            tracing::warn!(kind, "the driver emits more events than an operation may, and they are lost");
+        if !self.take_event() {
+            tracing::warn!(kind, "the driver emits more events than it may, and they are lost");
             return Ok(());
-        };
-        self.events_left = left;
+        }
         let detail = details(&facts);
         let appended = self
             .blocking("domain.emit", limits::FILE_DEADLINE, move |_| {

@@ -47,6 +47,7 @@ impl Host for CallState {}
 
 impl HostEndpoint for CallState {
     async fn facts(&mut self, me: Resource<Endpoint>) -> wasmtime::Result<Vec<Fact>> {
+        self.enter("endpoint.facts")?;
         let endpoint = self.table.get(&me)?;
         Ok(vec![answer::fact("alias", endpoint.spec.alias.clone()), answer::fact("kind", endpoint.word)])
     }
@@ -109,7 +110,14 @@ impl CallState {
                         open_input(&subject.context.roots, &path).map_err(|error| unopened(&path, &error))?,
                     ),
                 };
-                Ok(Some(Opened { fd, writable: false, role: Role::File, format: "raw", path }))
+                Ok(Some(Opened {
+                    fd,
+                    writable: false,
+                    role: Role::File,
+                    format: "raw",
+                    data_apart: false,
+                    path,
+                }))
             })
             .await?;
         match opened {

@@ -5,48 +5,36 @@ use std::sync::PoisonError;
 use std::time::Instant;
 
 use crate::bindings::wit::log::{Fact, Host, Level};
+use crate::bucket::Bucket;
 use crate::call::CallState;
-use crate::limits;
+use crate::limits::{self, Limits};
 use crate::text;
 
 /// What a driver may still write: refilled as time goes by.
 pub(crate) struct LogBudget {
-    bytes: u64,
-    refilled: Instant,
+    bytes: Bucket,
     lost: u64,
 }
 
-impl Default for LogBudget {
-    fn default() -> Self {
-        Self { bytes: limits::LOG_BURST_BYTES, refilled: Instant::now(), lost: 0 }
-    }
-}
-
 impl LogBudget {
+    /// Nothing written yet.
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self { bytes: Bucket::new(limits.log_burst_bytes, limits.log_bytes_per_second), lost: 0 }
+    }
+
     /// Takes `length` bytes if there are as many; the number of lines lost before, or none if this one is lost.
     fn take(&mut self, length: u64, now: Instant) -> Option<u64> {
-        let passed = now.saturating_duration_since(self.refilled);
-        let refill = passed.as_millis().saturating_mul(limits::LOG_BYTES_PER_SECOND.into()) / 1_000;
-        let refill = u64::try_from(refill).unwrap_or(u64::MAX);
-        if refill > 0 {
-            self.bytes = self.bytes.saturating_add(refill).min(limits::LOG_BURST_BYTES);
-            self.refilled = now;
+        if self.bytes.take(length, now) {
+            return Some(std::mem::take(&mut self.lost));
         }
-        match self.bytes.checked_sub(length) {
-            Some(left) => {
-                self.bytes = left;
-                Some(std::mem::take(&mut self.lost))
-            }
-            None => {
-                self.lost = self.lost.saturating_add(1);
-                None
-            }
-        }
+        self.lost = self.lost.saturating_add(1);
+        None
     }
 }
 
 impl Host for CallState {
     async fn write(&mut self, level: Level, message: String, facts: Vec<Fact>) -> wasmtime::Result<()> {
+        self.enter("log.write")?;
         let line = line(&message, &facts);
         let taken = {
             let mut budget = self.driver.log.lock().unwrap_or_else(PoisonError::into_inner);
@@ -91,8 +79,8 @@ mod tests {
 
     #[test]
     fn flood_is_cut_and_what_is_lost_is_counted() {
-        let mut budget = LogBudget::default();
-        let start = budget.refilled;
+        let mut budget = LogBudget::new(&Limits::default());
+        let start = Instant::now();
         let kept = (0..1_000).filter(|_| budget.take(4 << 10, start).is_some()).count();
         assert_eq!(kept as u64, limits::LOG_BURST_BYTES / (4 << 10));
         assert_eq!(budget.take(4 << 10, start + Duration::from_secs(1)), Some(1_000 - kept as u64));

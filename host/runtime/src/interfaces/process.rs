@@ -43,6 +43,7 @@ impl Host for CallState {}
 
 impl HostProcess for CallState {
     async fn ending(&mut self, me: Resource<Process>) -> wasmtime::Result<Option<WitEnding>> {
+        self.enter("process.ending")?;
         let process = self.table.get(&me)?.clone();
         let ending = self
             .blocking("process.ending", limits::SHIM_DEADLINE, move |_| match process {
@@ -69,6 +70,7 @@ impl HostProcess for CallState {
         me: Resource<Process>,
         timeout_ms: u64,
     ) -> wasmtime::Result<Result<WitEnding, Error>> {
+        self.enter("process.wait")?;
         let process = self.table.get(&me)?.clone();
         let wanted = Duration::from_millis(timeout_ms);
         self.blocking("process.wait", limits::WAIT_DEADLINE, move |allowed| {
@@ -92,6 +94,7 @@ impl HostProcess for CallState {
         gracefully: bool,
         timeout_ms: u64,
     ) -> wasmtime::Result<Result<WitEnding, Error>> {
+        self.enter("process.end")?;
         let process = self.table.get(&me)?.clone();
         let wanted = Duration::from_millis(timeout_ms);
         self.blocking("process.end", limits::WAIT_DEADLINE, move |allowed| {
@@ -112,6 +115,7 @@ impl HostProcess for CallState {
     }
 
     async fn output_tail(&mut self, me: Resource<Process>) -> wasmtime::Result<String> {
+        self.enter("process.output-tail")?;
         let process = self.table.get(&me)?.clone();
         let tail = self
             .blocking("process.output-tail", limits::SHIM_DEADLINE, move |_| match process {

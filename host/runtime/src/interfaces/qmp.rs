@@ -52,6 +52,7 @@ impl HostMonitor for CallState {
         command: Command,
         handles: Vec<WitHandle>,
     ) -> wasmtime::Result<Result<String, Error>> {
+        self.enter("qmp.execute")?;
         let monitor = self.table.get(&me)?.clone();
         let handles = self.handles(&handles)?;
         let request = request(command, handles.len())?;
@@ -67,6 +68,7 @@ impl HostMonitor for CallState {
         commands: Vec<Command>,
         handles: Vec<WitHandle>,
     ) -> wasmtime::Result<Vec<Result<String, Error>>> {
+        self.enter("qmp.execute-all")?;
         let monitor = self.table.get(&me)?.clone();
         if commands.len() > limits::COMMANDS {
             let found = commands.len();
@@ -87,6 +89,7 @@ impl HostMonitor for CallState {
     }
 
     async fn cursor(&mut self, me: Resource<Monitor>) -> wasmtime::Result<u64> {
+        self.enter("qmp.cursor")?;
         let monitor = self.table.get(&me)?.clone();
         let cursor = self
             .blocking("qmp.cursor", limits::SHIM_DEADLINE, move |_| match monitor.client.cursor() {
@@ -105,6 +108,7 @@ impl HostMonitor for CallState {
         cursor: u64,
         timeout_ms: u64,
     ) -> wasmtime::Result<Result<Option<Event>, Error>> {
+        self.enter("qmp.wait-event")?;
         let monitor = self.table.get(&me)?.clone();
         let wanted = Duration::from_millis(timeout_ms);
         self.blocking("qmp.wait-event", limits::WAIT_DEADLINE, move |allowed| {

@@ -42,6 +42,7 @@ impl HostImage for CallState {
 
 impl HostChain for CallState {
     async fn layers(&mut self, me: Resource<Chain>) -> wasmtime::Result<Vec<Layer>> {
+        self.enter("storage.layers")?;
         Ok(self.table.get(&me)?.0.layers.clone())
     }
 
@@ -50,6 +51,7 @@ impl HostChain for CallState {
         me: Resource<Chain>,
         index: u32,
     ) -> wasmtime::Result<Result<Resource<Image>, Error>> {
+        self.enter("storage.image")?;
         let chain = &self.table.get(&me)?.0;
         let opened = usize::try_from(index).ok().and_then(|index| chain.images.get(index)).cloned();
         match opened {
