@@ -46,6 +46,7 @@ impl Session {
             driver_dirs: self.globals.driver_dirs.clone(),
             image_roots: self.globals.image_roots.clone(),
             policy: self.globals.policy.clone(),
+            cage: self.globals.cage,
         };
         Ok(Host::open(Config::discover(overrides)?, access).await?)
     }

@@ -31,7 +31,7 @@ pub use drafts::Progress;
 pub use error::{Error, Fault, Hint, Kind};
 pub use host::{Access, Host};
 pub use hostler_domain::Bytes;
-pub use hostler_launch::CommandLine;
+pub use hostler_launch::{CageReport, CageSetting, CommandLine};
 pub use hostler_state::{Batch, Event, EventLog};
 pub use hostler_storage::{BackingRequest, CreateRequest, Preallocation, Resize, Window};
 pub use image_summary::{
@@ -44,8 +44,8 @@ pub use storage_summary::{
     VolumeMoved, VolumeResized, VolumeSummary, VolumeUse,
 };
 pub use summary::{
-    Defined, DiskChain, DiskSummary, DomainDetails, DomainSummary, DriverSummary, Finding, LayerSummary,
-    RunState, Started, Status, Undefined, Warning,
+    Confinement, Defined, DiskChain, DiskSummary, DomainDetails, DomainSummary, DriverSummary, Finding,
+    LayerSummary, RunState, Started, Status, Undefined, Warning,
 };
 pub use verbs::{
     CloneOptions, ConsoleStream, ConvertOptions, ImageResizeOptions, NativeSource, NewImage, NewVolume,

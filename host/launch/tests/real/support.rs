@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_launch::{
-    EndpointKind, EndpointSpec, Handle, LaunchContext, LaunchError, OptionEntry, Plan, Reaction, Role,
-    ShimClient, Template, TemplateSet, Value, check, launch,
+    CageSetting, EndpointKind, EndpointSpec, Handle, LaunchContext, LaunchError, OptionEntry, Plan, Reaction,
+    Role, ShimClient, Template, TemplateSet, Value, check, launch,
 };
 use hostler_state::{Owner, RunDir, StateDir, Uuid};
 
@@ -95,7 +95,11 @@ impl Drop for Domain {
 }
 
 pub(crate) fn context() -> LaunchContext {
-    LaunchContext { shim: env!("CARGO_BIN_EXE_hostler-shim").into(), domain_name: "test".into() }
+    LaunchContext {
+        shim: env!("CARGO_BIN_EXE_hostler-shim").into(),
+        domain_name: "test".into(),
+        cage: CageSetting::Require,
+    }
 }
 
 pub(crate) fn qemu() -> Arc<Template> {

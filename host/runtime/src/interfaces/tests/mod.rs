@@ -89,6 +89,7 @@ impl Scene {
             volumes: Translations::default(),
             templates: Arc::new(TemplateSet::builtin().unwrap()),
             shim: PathBuf::new(),
+            cage: hostler_launch::CageSetting::Require,
             reset_nvram: false,
         };
         let subject = Arc::new(Subject::new(adapt(context)));
