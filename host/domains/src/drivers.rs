@@ -68,7 +68,7 @@ impl DriverSet {
         let mut known = Vec::new();
         let mut failed = None;
         for path in self.paths()? {
-            match hostler_runtime::read_manifest(&path) {
+            match hostler_package::read_manifest(&path) {
                 Ok(manifest) if manifest.domain_types.iter().any(|known| known == domain_type) => {
                     return self.load(&path);
                 }

@@ -1,11 +1,13 @@
-//! What a component may import and must export, by the contract that this host offers.
+//! What a component may import and must export, as the engine sees it once it is compiled.
+//!
+//! [`hostler_package`] has judged the same before: this is what holds should the two read a component otherwise.
 
 use hostler_grant::{CONTRACT_VERSION, GrantError, Kind as GrantErrorKind, check_contract};
+use hostler_package::ITEMS_MAX;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::error::{RuntimeError, RuntimeErrorKind};
-use crate::limits;
 use crate::text;
 
 /// The package that drivers import from.
@@ -18,15 +20,23 @@ const EXPORTS: [&str; 2] = ["hostler:driver/about", "hostler:driver/lifecycle"];
 /// The optional interface that shows a launch.
 const NATIVE_CONFIG: &str = "hostler:driver/native-config";
 
-/// The error for a driver made for another contract, or for none.
+/// The error for a driver made for another contract, or refused by the policy.
 pub(crate) fn refused(error: GrantError) -> RuntimeError {
-    let kind = match error.kind {
-        GrantErrorKind::ContractVersion => RuntimeErrorKind::Contract,
-        GrantErrorKind::DigestMismatch | GrantErrorKind::Denied => RuntimeErrorKind::Denied,
-        _ => RuntimeErrorKind::Load,
-    };
-    let refused = RuntimeError::new(kind, error.to_string());
+    let refused = RuntimeError::new(kind_of(error.kind), error.to_string());
     error.hints.iter().fold(refused, |refused, hint| refused.hint(hint))
+}
+
+/// What a refusal by manifest or policy is when a driver is loaded.
+pub(crate) fn kind_of(kind: GrantErrorKind) -> RuntimeErrorKind {
+    match kind {
+        GrantErrorKind::ContractVersion => RuntimeErrorKind::Contract,
+        GrantErrorKind::DigestMismatch
+        | GrantErrorKind::Denied
+        | GrantErrorKind::Unsigned
+        | GrantErrorKind::SignatureInvalid
+        | GrantErrorKind::Revoked => RuntimeErrorKind::Denied,
+        _ => RuntimeErrorKind::Load,
+    }
 }
 
 /// Refuses a component that imports what no host offers, or does not export what every driver does.
@@ -35,8 +45,8 @@ pub(crate) fn refused(error: GrantError) -> RuntimeError {
 /// [`RuntimeErrorKind::Denied`] for an import from elsewhere, [`RuntimeErrorKind::Contract`] otherwise.
 pub(crate) fn check_items(engine: &Engine, component: &Component) -> Result<(), RuntimeError> {
     let shape = component.component_type();
-    if shape.imports(engine).len() + shape.exports(engine).len() > limits::COMPONENT_ITEMS {
-        let message = format!("the component has more than {} imports and exports", limits::COMPONENT_ITEMS);
+    if shape.imports(engine).len() + shape.exports(engine).len() > ITEMS_MAX {
+        let message = format!("the component has more than {} imports and exports", ITEMS_MAX);
         return Err(RuntimeError::new(RuntimeErrorKind::Load, message));
     }
     for (name, _) in shape.imports(engine) {
