@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use crate::chain;
 use crate::context::Purpose;
-use crate::drivers;
 use crate::error::{Error, Kind, command};
 use crate::host::Host;
 use crate::process;
@@ -70,7 +69,7 @@ impl Host {
         Ok(Started {
             summary: self.summarise(definition).await?,
             chains: chain::of_domain(&Domain::parse(&definition.xml)?, &context.roots, &context.volumes),
-            driver: drivers::summary(&driver).await?,
+            driver: self.driver_summary(&driver).await?,
         })
     }
 
