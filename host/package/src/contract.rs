@@ -13,8 +13,6 @@ const OFFERED: [&str; 10] =
 const DRIVER_PACKAGE: &str = "hostler:driver/";
 /// What every driver exports, without version.
 const EXPORTS: [&str; 2] = ["about", "lifecycle"];
-/// Imports and exports of a component that are looked at; a driver has about ten.
-pub const ITEMS_MAX: usize = 256;
 
 /// Everything that is wrong with what a component imports.
 pub(crate) fn judge_imports(imports: &[String]) -> Vec<PackageError> {

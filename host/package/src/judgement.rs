@@ -1,10 +1,10 @@
 //! What can be said of a component without compiling it: manifest, imports, exports, and everything that is wrong.
 
 use hostler_grant::Manifest;
-use wasmparser_host::{BinaryReader, ComponentExport, ComponentImport, FromReader, SectionLimited};
 
-use crate::contract::{self, ITEMS_MAX};
-use crate::error::{Kind, PackageError, shown};
+use crate::contract;
+use crate::error::{Kind, PackageError};
+use crate::scan::{self, Scan};
 use crate::section;
 
 /// The section that holds the manifest.
@@ -31,27 +31,19 @@ pub struct Judgement {
 #[must_use]
 pub fn judge(bytes: &[u8]) -> Judgement {
     let mut found = Judgement::default();
-    let sections = match section::find(bytes, MANIFEST_SECTION) {
-        Ok(sections) => sections,
-        Err(why) => {
-            found.problems.push(no_driver(why));
-            return found;
-        }
-    };
-    match sections.custom {
-        None => {
-            let why = format!("the component has no section '{MANIFEST_SECTION}', so it is no driver");
-            found.problems.push(no_driver(why));
-        }
-        Some(manifest) => {
+    match section::find(bytes, MANIFEST_SECTION) {
+        Ok(manifest) => {
             let (manifest, problems) = Manifest::judge(manifest);
             found.manifest = manifest;
             found.problems.extend(problems.into_iter().map(PackageError::from));
         }
+        Err(why) => found.problems.push(no_driver(why)),
     }
-    match (imports(&sections.imports), exports(&sections.exports)) {
-        (Ok(imports), Ok(exports)) => found.judge_items(imports, exports),
-        (Err(why), _) | (_, Err(why)) => found.problems.push(no_driver(why)),
+    match scan::component(bytes) {
+        Ok(Scan { imports, exports }) => found.judge_items(imports, exports),
+        // What is no component at all has been said once.
+        Err(_) if found.manifest.is_none() && !found.problems.is_empty() => {}
+        Err(why) => found.problems.push(no_driver(why)),
     }
     found
 }
@@ -85,37 +77,7 @@ impl Judgement {
 /// # Errors
 /// [`Kind::Component`] when there is none, or what is wrong with it.
 pub(crate) fn manifest(bytes: &[u8]) -> Result<Manifest, PackageError> {
-    let found = section::find(bytes, MANIFEST_SECTION).map_err(no_driver)?;
-    let missing = || format!("the component has no section '{MANIFEST_SECTION}', so it is no driver");
-    Ok(Manifest::parse(found.custom.ok_or_else(|| no_driver(missing()))?)?)
-}
-
-fn imports(sections: &[&[u8]]) -> Result<Vec<String>, String> {
-    items::<ComponentImport<'_>>(sections, |import| import.name.name.to_owned())
-}
-
-fn exports(sections: &[&[u8]]) -> Result<Vec<String>, String> {
-    items::<ComponentExport<'_>>(sections, |export| export.name.name.to_owned())
-}
-
-fn items<'a, T: FromReader<'a>>(
-    sections: &[&'a [u8]],
-    name: impl Fn(T) -> String,
-) -> Result<Vec<String>, String> {
-    let damaged = |error: wasmparser_host::BinaryReaderError| {
-        format!("the component is damaged: {}", shown(error.message()))
-    };
-    let mut names = Vec::new();
-    for section in sections {
-        let reader = SectionLimited::<T>::new(BinaryReader::new(section, 0)).map_err(damaged)?;
-        for item in reader {
-            if names.len() >= ITEMS_MAX {
-                return Err(format!("the component has more than {ITEMS_MAX} imports or exports"));
-            }
-            names.push(name(item.map_err(damaged)?));
-        }
-    }
-    Ok(names)
+    Ok(Manifest::parse(section::find(bytes, MANIFEST_SECTION).map_err(no_driver)?)?)
 }
 
 fn no_driver(why: String) -> PackageError {
@@ -195,12 +157,13 @@ mod tests {
     }
 
     #[test]
-    fn too_many_imports_are_not_read() {
-        for (count, refused) in [(ITEMS_MAX, false), (ITEMS_MAX + 1, true)] {
-            let found = judge(&samples::component("{}", &vec!["x"; count], &[]));
-            let limited = |problem: &PackageError| problem.to_string().contains("more than 256 imports");
-            assert_eq!((found.problems.iter().any(limited), found.imports.is_empty()), (refused, refused));
-        }
+    fn component_that_is_damaged_behind_its_manifest_is_refused_with_the_rest() {
+        let manifest = r#"{"name":"acme","version":"1","contract":"0.9.0","domain-types":["x"]}"#;
+        let mut bytes = samples::component(manifest, &[], &[]);
+        // A section of five imports that has none.
+        bytes.extend_from_slice(&[10, 1, 5]);
+        let text: Vec<_> = judge(&bytes).problems.iter().map(ToString::to_string).collect();
+        assert!(text.len() == 2 && text[0].contains("0.9.0") && text[1].contains("damaged"), "{text:?}");
     }
 
     #[test]

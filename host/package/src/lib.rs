@@ -11,9 +11,9 @@ mod judgement;
 pub mod key_file;
 mod layout;
 mod package;
+mod scan;
 mod section;
 
-pub use contract::ITEMS_MAX;
 pub use error::{Kind, PackageError};
 pub use judgement::{Judgement, judge};
 pub use layout::{ARTIFACT_TYPE, COMPONENT_TYPE, SIGNATURES_ANNOTATION, SIGNATURES_TYPE};

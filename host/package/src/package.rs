@@ -116,6 +116,14 @@ impl Package {
         judgement::judge(&self.bytes)
     }
 
+    /// Its component's manifest alone, for a build that was judged before.
+    ///
+    /// # Errors
+    /// [`Kind::Component`] when there is none, [`Kind::Grant`] when it is not valid or for another contract.
+    pub fn manifest(&self) -> Result<Manifest, PackageError> {
+        judgement::manifest(&self.bytes)
+    }
+
     /// Its signatures, understood; none when none came along.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Finds the sections at the top level of a component, before anything compiles or validates it.
+//! Finds a custom section at the top level of a component, before anything compiles or validates it.
 
 /// First bytes of every WebAssembly binary.
 const MAGIC: &[u8] = b"\0asm";
@@ -8,48 +8,29 @@ const COMPONENT: &[u8] = &[0x0d, 0, 1, 0];
 const MODULE: &[u8] = &[1, 0, 0, 0];
 /// Identifier of a custom section.
 const CUSTOM: u8 = 0;
-/// Identifier of a section of imports.
-const IMPORTS: u8 = 10;
-/// Identifier of a section of exports.
-const EXPORTS: u8 = 11;
 /// Sections that are looked at: a component of one driver has about 40.
 const SECTIONS: usize = 10_000;
 
-/// What the top level of a component says of itself.
-#[derive(Debug)]
-pub(crate) struct Sections<'a> {
-    /// The content of the one custom section that was looked for, if it is there.
-    pub(crate) custom: Option<&'a [u8]>,
-    /// Sections of imports, in their order.
-    pub(crate) imports: Vec<&'a [u8]>,
-    /// Sections of exports, in their order.
-    pub(crate) exports: Vec<&'a [u8]>,
-}
-
-/// The sections that are of interest here, with the one custom section of this name.
+/// The content of the one custom section with this name.
 ///
 /// # Errors
 /// One sentence that says in what way the bytes are not such a component.
-pub(crate) fn find<'a>(bytes: &'a [u8], name: &str) -> Result<Sections<'a>, String> {
+pub(crate) fn find<'a>(bytes: &'a [u8], name: &str) -> Result<&'a [u8], String> {
     let mut rest = Bytes(after_header(bytes)?);
-    let mut found = Sections { custom: None, imports: Vec::new(), exports: Vec::new() };
+    let mut found = None;
     for _ in 0..SECTIONS {
         if rest.0.is_empty() {
-            return Ok(found);
+            return found.ok_or_else(|| format!("the component has no section '{name}', so it is no driver"));
         }
         let (id, content) =
             rest.section().ok_or("the component is damaged: a section ends behind its end")?;
-        match id {
-            IMPORTS => found.imports.push(content),
-            EXPORTS => found.exports.push(content),
-            CUSTOM => {
-                let (title, content) =
-                    Bytes(content).named().ok_or("the component is damaged: a section has no name")?;
-                if title == name.as_bytes() && found.custom.replace(content).is_some() {
-                    return Err(format!("the component has more than one section '{name}'"));
-                }
-            }
-            _ => {}
+        if id != CUSTOM {
+            continue;
+        }
+        let (title, content) =
+            Bytes(content).named().ok_or("the component is damaged: a section has no name")?;
+        if title == name.as_bytes() && found.replace(content).is_some() {
+            return Err(format!("the component has more than one section '{name}'"));
         }
     }
     Err(format!("the component has more than {SECTIONS} sections"))
@@ -122,8 +103,7 @@ mod tests {
     #[test]
     fn section_is_found_among_others() {
         let bytes = with(&[("name", b"x"), ("hostler:manifest", b"{}"), ("producers", b"")]);
-        assert_eq!(find(&bytes, "hostler:manifest").unwrap().custom, Some(&b"{}"[..]));
-        assert_eq!(find(EMPTY, "hostler:manifest").unwrap().custom, None);
+        assert_eq!(find(&bytes, "hostler:manifest").unwrap(), b"{}");
     }
 
     #[test]
@@ -135,6 +115,7 @@ mod tests {
             (&b"#!/bin/sh"[..], "not WebAssembly"),
             (b"\0asm\x01\0\0\0", "core module"),
             (b"\0asm\x0e\0\x01\0", "another version"),
+            (EMPTY, "no section 'm'"),
             (&two, "more than one"),
             (&torn, "damaged"),
         ] {
@@ -149,9 +130,8 @@ mod tests {
         #[test]
         fn any_bytes_after_the_header_are_handled(tail in prop::collection::vec(any::<u8>(), 0..200)) {
             let bytes = [EMPTY, &tail].concat();
-            if let Ok(found) = find(&bytes, "m") {
-                let parts = found.imports.iter().chain(&found.exports).chain(&found.custom);
-                prop_assert!(parts.map(|part| part.len()).sum::<usize>() < bytes.len());
+            if let Ok(content) = find(&bytes, "m") {
+                prop_assert!(content.len() < bytes.len());
             }
         }
     }

@@ -17,20 +17,20 @@ pub(crate) struct ComponentFile<'a> {
 }
 
 impl<'a> ComponentFile<'a> {
-    /// Checks everything that can be checked without compiling.
+    /// Reads the manifest, and nothing else yet.
     ///
     /// # Errors
     /// [`RuntimeErrorKind::Load`] when it is no driver, [`RuntimeErrorKind::Contract`] when it is one for
-    /// another contract, [`RuntimeErrorKind::Denied`] when it imports what no driver may have.
+    /// another contract.
     pub(crate) fn of(package: &'a Package) -> Result<Self, RuntimeError> {
-        let judged = package.judge().into_manifest();
-        let manifest = judged.map_err(|error| refused(error.within(&package.path)))?;
+        let manifest = package.manifest().map_err(|error| refused(error.within(&package.path)))?;
         let (name, version) = (manifest.name.clone(), manifest.version.clone());
         let identity = DriverIdentity { name, version, digest: package.digest.clone() };
         Ok(Self { package, manifest, identity })
     }
 
-    /// The component's machine code, from the cache or made now, its imports and exports checked.
+    /// The component's machine code: from the cache, or made now, of a component that is found to be in order first.
+    /// What is in the cache was judged by this very version of the host.
     ///
     /// # Errors
     /// [`RuntimeErrorKind::Load`] when it does not compile, [`RuntimeErrorKind::Contract`] or
@@ -44,12 +44,13 @@ impl<'a> ComponentFile<'a> {
         if let Some(component) = cache.and_then(|cache| cache.find(engine, digest)) {
             return Ok((component, CacheOutcome::Cached));
         }
+        let judged = self.package.judge().into_manifest();
+        judged.map_err(|error| refused(error).of(&self.identity))?;
         let component = Component::from_binary(engine, &self.package.bytes).map_err(|error| {
             load("the component is not valid, or uses a feature that is switched off")
                 .caused_by(error)
                 .of(&self.identity)
         })?;
-        contract::check_items(engine, &component).map_err(|error| error.of(&self.identity))?;
         if let Some(cache) = cache {
             cache.store(engine, digest, &component);
         }

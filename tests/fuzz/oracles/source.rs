@@ -64,6 +64,8 @@ mod tests {
         for text in [
             "base.img",
             "nbd:unix:/s:exportname=a",
+            "nbd:user@:7",
+            "nbd:a/b?c#d%e:7",
             "rbd:pool/image:id=a:key=b:mon_host=h",
             "iscsi://u%p@h:3260/iqn.x/1",
             r#"json:{"driver":"raw","offset":512,"size":1024,"file":{"driver":"file","filename":"/a"}}"#,

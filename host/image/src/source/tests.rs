@@ -152,6 +152,18 @@ prop_compose! {
     }
 }
 
+#[test]
+fn host_that_would_end_the_authority_is_encoded_when_written() {
+    for name in ["user@", "a/b", "a?b", "a#b", "50%"] {
+        let read = |text: &str| match read_source(text, Profile::Strict) {
+            SourceReading::Usable(source) => source,
+            other => panic!("{text}: {other:?}"),
+        };
+        let source = read(&format!("nbd:{name}:7"));
+        assert_eq!(read(&reference_text(&source, Profile::Strict).unwrap()), source);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
     #[test]

@@ -135,7 +135,14 @@ fn base_options(machine: &str) -> Vec<OptionEntry> {
 pub(crate) fn image(path: &Path, writable: bool) -> Handle {
     let file = std::fs::OpenOptions::new().read(true).write(writable).open(path).unwrap();
     let fd = Some(OwnedFd::from(file));
-    Handle::Descriptor { fd, writable, role: Role::Image, format: "raw", path: path.to_owned() }
+    Handle::Descriptor {
+        fd,
+        writable,
+        role: Role::Image,
+        format: "raw",
+        data_apart: false,
+        path: path.to_owned(),
+    }
 }
 
 /// The process's descriptors: number and what it is.

@@ -219,12 +219,26 @@ impl Host {
         self.name.as_deref().unwrap_or_default()
     }
 
-    /// Its name for a URI: an IPv6 address stands in brackets.
+    /// Its name for a URI: an IPv6 address stands in brackets, and what would end the name is percent-encoded.
     #[must_use]
     pub fn bracketed_name(&self) -> String {
-        let name = self.name_text();
-        if name.contains(':') && !name.starts_with('[') { format!("[{name}]") } else { name.to_owned() }
+        let name = encode_host(self.name_text());
+        if name.contains(':') && !name.starts_with('[') { format!("[{name}]") } else { name }
     }
+}
+
+/// Encodes what has a meaning of its own in the authority of a URI (RFC 3986 section 3.2).
+fn encode_host(name: &str) -> String {
+    let ends = |character: char| matches!(character, '@' | '/' | '?' | '#' | '%' | '\\') || character <= ' ';
+    let mut encoded = String::with_capacity(name.len());
+    for character in name.chars() {
+        if ends(character) {
+            encoded.push_str(&format!("%{:02X}", u32::from(character)));
+        } else {
+            encoded.push(character);
+        }
+    }
+    encoded
 }
 
 /// A user or group of an NFS server, given by number; a leading `+` says so.

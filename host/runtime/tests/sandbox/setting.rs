@@ -32,6 +32,11 @@ pub(crate) fn tenant() -> Tenant {
     Tenant::default()
 }
 
+/// Another tenant.
+pub(crate) fn neighbour() -> Tenant {
+    Tenant::parse(br#"{"name":"neighbour"}"#).unwrap()
+}
+
 /// A component's bytes with one text replaced by another of the same length.
 pub(crate) fn patched(path: &Path, from: &str, to: &str) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
@@ -43,9 +48,13 @@ pub(crate) fn patched(path: &Path, from: &str, to: &str) -> Vec<u8> {
 
 /// A driver under these limits, compiled anew or from the cache that all tests share.
 pub(crate) fn load_with(limits: Limits, name: &str) -> Driver {
+    runtime(limits).load(&component(name), &policy(), &tenant()).unwrap()
+}
+
+/// A runtime whose cache all tests share.
+pub(crate) fn runtime(limits: Limits) -> Runtime {
     let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("driver-cache");
-    let runtime = Runtime::new(RuntimeConfig { cache_dir: Some(cache), limits }).unwrap();
-    runtime.load(&component(name), &policy(), &tenant()).unwrap()
+    Runtime::new(RuntimeConfig { cache_dir: Some(cache), limits }).unwrap()
 }
 
 /// See the module.
@@ -66,7 +75,8 @@ impl Setting {
             name: name.to_owned(),
             xml: format!(
                 "<domain type='{kind}'><name>{name}</name><uuid>{uuid}</uuid><memory unit='MiB'>64</memory>\
-                 <os><type arch='x86_64' machine='pc'>hvm</type></os></domain>"
+                 <os><type arch='x86_64' machine='pc'>hvm</type></os>\
+                 <devices><serial type='pty'/></devices></domain>"
             ),
             driver: kind.to_owned(),
             persistent: true,

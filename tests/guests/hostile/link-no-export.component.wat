@@ -1,0 +1,3 @@
+;; Exports nothing of what a driver is.
+
+(component)
