@@ -38,11 +38,29 @@ pub struct Host {
 }
 
 /// How the state directory is held.
+#[derive(Clone)]
 pub(crate) enum Held {
     /// By us alone.
     Owner(Arc<Owner>),
     /// Not at all.
     Reader(Arc<StateDir>),
+}
+
+impl Held {
+    /// The state directory, for reading.
+    pub(crate) fn state(&self) -> &StateDir {
+        match self {
+            Self::Owner(owner) => owner,
+            Self::Reader(state) => state,
+        }
+    }
+}
+
+/// What drivers have used is written down when a host is closed, whatever its verb came to.
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.keep_usage();
+    }
 }
 
 impl Host {
@@ -60,7 +78,7 @@ impl Host {
                 Held::Owner(Arc::new(opened.map_err(stopped)??))
             }
         };
-        let drivers = DriverSet::new(&config)?;
+        let drivers = DriverSet::new(&config, held.clone())?;
         let host = Self { config, drivers, loaded_templates: OnceLock::new(), held };
         if matches!(access, Access::Owner { .. }) {
             recovery::settle(&host).await?;
@@ -70,10 +88,7 @@ impl Host {
 
     /// The state directory, for reading.
     pub(crate) fn state(&self) -> &StateDir {
-        match &self.held {
-            Held::Owner(owner) => owner,
-            Held::Reader(state) => state,
-        }
+        self.held.state()
     }
 
     /// The state directory, for changing.

@@ -10,6 +10,9 @@ mod context;
 mod conversion;
 mod declared;
 mod drafts;
+mod driver_plan;
+mod driver_summary;
+mod driver_usage;
 mod drivers;
 mod error;
 mod host;
@@ -28,6 +31,11 @@ mod volumes;
 
 pub use config::{Config, Overrides};
 pub use drafts::Progress;
+pub use driver_plan::{DriverPlan, PlanOptions};
+pub use driver_summary::{
+    DriverChanged, DriverDetails, DriverOrigin, DriverSummary, GrantStanding, GrantUse, InstalledBuild,
+    PlanProblem, Replaced, Verified,
+};
 pub use error::{Error, Fault, Hint, Kind};
 pub use host::{Access, Host};
 pub use hostler_domain::Bytes;
@@ -44,10 +52,11 @@ pub use storage_summary::{
     VolumeMoved, VolumeResized, VolumeSummary, VolumeUse,
 };
 pub use summary::{
-    Confinement, Defined, DiskChain, DiskSummary, DomainDetails, DomainSummary, DriverSummary, Finding,
-    LayerSummary, RunState, Started, Status, Undefined, Warning,
+    Confinement, Defined, DiskChain, DiskSummary, DomainDetails, DomainSummary, Finding, LayerSummary,
+    RunState, Started, Status, Undefined, Warning,
 };
 pub use verbs::{
-    CloneOptions, ConsoleStream, ConvertOptions, ImageResizeOptions, NativeSource, NewImage, NewVolume,
-    RebaseOptions, ResizeOptions, StartOptions, UndefineOptions, Which, probe_image,
+    CloneOptions, ConsoleStream, ConvertOptions, ImageResizeOptions, KeyUse, NativeSource, NewImage,
+    NewVolume, RebaseOptions, ResizeOptions, StartOptions, UndefineOptions, Which, generate_signing_key,
+    probe_image, sign_driver,
 };

@@ -33,15 +33,12 @@ mod rates;
 mod recorded;
 mod roots;
 mod runtime;
-mod scan;
-mod section;
 mod text;
 mod volumes;
 
 pub use activity::{Activity, Tally};
 pub use cache::CacheOutcome;
 pub use chardev::console_aliases;
-pub use component::read_manifest;
 pub use context::{DomainContext, Purpose, RunDocument, StateAccess};
 pub use description::{Description, RunState};
 pub use driver::Driver;

@@ -102,6 +102,7 @@ impl StateDir {
         for uuid in self.uuids_in("pools")? {
             self.sweep_records(&self.pool_dir(uuid))?;
         }
+        self.sweep_drivers()?;
         for run in self.run_dirs()? {
             // A live shim may be writing right now; what a dead one left is nobody's.
             if !run.is_held()? {
@@ -125,7 +126,7 @@ impl StateDir {
     }
 
     /// Returns how many names stay.
-    fn sweep_temporaries(&self, directory: &Path) -> Result<usize, StateError> {
+    pub(crate) fn sweep_temporaries(&self, directory: &Path) -> Result<usize, StateError> {
         let mut stay = 0;
         for name in self.names_in(directory)? {
             if files::is_temporary(&name) {

@@ -3,6 +3,14 @@
 mod console;
 mod define;
 mod doctor;
+mod driver_back;
+mod driver_grant;
+mod driver_install;
+mod driver_pin;
+mod driver_remove;
+mod driver_show;
+mod driver_sign;
+mod driver_verify;
 mod drivers;
 mod events;
 mod image_chain;
@@ -43,6 +51,7 @@ mod vol_xml;
 mod xml;
 
 pub use console::ConsoleStream;
+pub use driver_sign::{KeyUse, generate_signing_key, sign_driver};
 pub use image_convert::ConvertOptions;
 pub use image_create::NewImage;
 pub use image_probe::probe_image;
