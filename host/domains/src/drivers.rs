@@ -22,6 +22,7 @@ const POLICY_MAX_BYTES: u64 = 1 << 20;
 pub(crate) struct DriverSet {
     directories: Vec<PathBuf>,
     cache_dir: PathBuf,
+    compiler: Option<PathBuf>,
     policy: Policy,
     tenant: Tenant,
     held: Held,
@@ -75,6 +76,7 @@ impl DriverSet {
         Ok(Self {
             directories: config.driver_dirs.clone(),
             cache_dir: config.cache_dir.clone(),
+            compiler: config.compiler.clone(),
             policy: read_policy(config.policy.as_deref())?,
             tenant: Tenant::default(),
             held,
@@ -257,6 +259,7 @@ impl DriverSet {
             return Ok(runtime);
         }
         let made = Runtime::new(RuntimeConfig {
+            compiler: self.compiler.clone(),
             cache_dir: Some(self.cache_dir.clone()),
             ..RuntimeConfig::default()
         })?;

@@ -40,6 +40,7 @@ pub use error::{Error, Fault, Hint, Kind};
 pub use host::{Access, Host};
 pub use hostler_domain::Bytes;
 pub use hostler_launch::{CageReport, CageSetting, CommandLine};
+pub use hostler_runtime::{COMPILE_ARGUMENT, compile_here};
 pub use hostler_state::{Batch, Event, EventLog};
 pub use hostler_storage::{BackingRequest, CreateRequest, Preallocation, Resize, Window};
 pub use image_summary::{

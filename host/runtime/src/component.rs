@@ -1,11 +1,14 @@
 //! A driver's component before it runs: judged as it is, then compiled.
 
+use std::path::Path;
+
 use hostler_grant::Manifest;
 use hostler_package::{Kind as PackageErrorKind, Package, PackageError};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::cache::{Cache, CacheOutcome};
+use crate::compiler;
 use crate::contract;
 use crate::error::{DriverIdentity, RuntimeError, RuntimeErrorKind};
 
@@ -39,6 +42,7 @@ impl<'a> ComponentFile<'a> {
         &self,
         engine: &Engine,
         cache: Option<&Cache>,
+        compiler: Option<&Path>,
     ) -> Result<(Component, CacheOutcome), RuntimeError> {
         let digest = &self.identity.digest;
         if let Some(component) = cache.and_then(|cache| cache.find(engine, digest)) {
@@ -46,15 +50,39 @@ impl<'a> ComponentFile<'a> {
         }
         let judged = self.package.judge().into_manifest();
         judged.map_err(|error| refused(error).of(&self.identity))?;
-        let component = Component::from_binary(engine, &self.package.bytes).map_err(|error| {
-            load("the component is not valid, or uses a feature that is switched off")
-                .caused_by(error)
-                .of(&self.identity)
-        })?;
+        let component = match (cache, compiler) {
+            (Some(cache), Some(program)) => self.compile_apart(engine, cache, program),
+            _ => self.compile_in_place(engine, cache),
+        };
+        Ok((component.map_err(|error| error.of(&self.identity))?, CacheOutcome::Compiled))
+    }
+
+    /// In a bounded process, whose result goes through the cache like any other.
+    fn compile_apart(
+        &self,
+        engine: &Engine,
+        cache: &Cache,
+        program: &Path,
+    ) -> Result<Component, RuntimeError> {
+        let artifact = compiler::compile_apart(program, &self.package.bytes)?;
+        let digest = &self.identity.digest;
+        let unwritten = |error| {
+            RuntimeError::new(RuntimeErrorKind::Cache, "the compiled driver cannot be kept").caused_by(error)
+        };
+        cache.store_artifact(engine, digest, &artifact).map_err(unwritten)?;
+        cache.find(engine, digest).ok_or_else(|| {
+            RuntimeError::new(RuntimeErrorKind::Cache, "the compiled driver was not found in the cache")
+                .hint("look at the log: it says why the entry was refused")
+        })
+    }
+
+    fn compile_in_place(&self, engine: &Engine, cache: Option<&Cache>) -> Result<Component, RuntimeError> {
+        let component = Component::from_binary(engine, &self.package.bytes)
+            .map_err(|error| load(compiler::NOT_VALID).caused_by(error))?;
         if let Some(cache) = cache {
-            cache.store(engine, digest, &component);
+            cache.store(engine, &self.identity.digest, &component);
         }
-        Ok((component, CacheOutcome::Compiled))
+        Ok(component)
     }
 
     /// Size of the component, in bytes.

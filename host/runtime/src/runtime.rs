@@ -29,6 +29,9 @@ pub struct RuntimeConfig {
     pub cache_dir: Option<PathBuf>,
     /// What drivers may use.
     pub limits: Limits,
+    /// The program that compiles drivers, in a bounded process: it calls [`crate::compile_here`] when its one
+    /// argument is [`crate::COMPILE_ARGUMENT`]. None, or no cache: drivers are compiled in this process.
+    pub compiler: Option<PathBuf>,
 }
 
 /// What drivers are loaded into. One for each process.
@@ -39,6 +42,7 @@ pub struct Runtime {
     cache: Option<Cache>,
     limits: Limits,
     rates: Rates,
+    compiler: Option<PathBuf>,
 }
 
 impl Runtime {
@@ -63,6 +67,7 @@ impl Runtime {
             cache,
             limits: config.limits,
             rates: Rates::default(),
+            compiler: config.compiler,
         })
     }
 
@@ -100,7 +105,8 @@ impl Runtime {
         let granted =
             hostler_grant::grant(&file.manifest, &file.identity.digest, &signatures, policy, tenant)
                 .map_err(|error| contract::refused(error).of(&file.identity))?;
-        let (component, compiled) = file.compile(&self.engine, self.cache.as_ref())?;
+        let (component, compiled) =
+            file.compile(&self.engine, self.cache.as_ref(), self.compiler.as_deref())?;
         let (driver, native_config) = self.link(&component).map_err(|error| {
             RuntimeError::new(
                 RuntimeErrorKind::Contract,
