@@ -179,3 +179,33 @@ pub struct Verified {
     /// Why it would be refused; none when it is good.
     pub problem: Option<PlanProblem>,
 }
+
+/// What the drivers of one name did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DriverStats {
+    /// The name.
+    pub driver: String,
+    /// Since when it is counted, in milliseconds since 1970.
+    pub since_unix_ms: u64,
+    /// Processor time of its own code, in microseconds.
+    pub cpu_us: u64,
+    /// By the contract's name of the operation.
+    pub operations: Vec<ActivityLine>,
+    /// By the contract's name of the host call; time is what it waited for something.
+    pub host_calls: Vec<ActivityLine>,
+}
+
+/// How often something was done, and how long it took.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ActivityLine {
+    /// What.
+    pub name: String,
+    /// How often.
+    pub count: u64,
+    /// How many of these failed.
+    pub failed: u64,
+    /// In all, in microseconds.
+    pub time_us: u64,
+    /// Each, in microseconds.
+    pub mean_us: u64,
+}

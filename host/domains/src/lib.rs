@@ -33,8 +33,8 @@ pub use config::{Config, Overrides};
 pub use drafts::Progress;
 pub use driver_plan::{DriverPlan, PlanOptions};
 pub use driver_summary::{
-    DriverChanged, DriverDetails, DriverOrigin, DriverSummary, GrantStanding, GrantUse, InstalledBuild,
-    PlanProblem, Replaced, Verified,
+    ActivityLine, DriverChanged, DriverDetails, DriverOrigin, DriverStats, DriverSummary, GrantStanding,
+    GrantUse, InstalledBuild, PlanProblem, Replaced, Verified,
 };
 pub use error::{Error, Fault, Hint, Kind};
 pub use host::{Access, Host};

@@ -72,11 +72,43 @@ pub struct InstalledVersion {
     pub installed_unix_ms: u64,
 }
 
-/// Which grants the drivers of one name have used.
+/// What the drivers of one name have used and done.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DriverUsage {
     /// By the grant as a manifest writes it: when it was first used, in milliseconds since 1970.
     pub grants: BTreeMap<String, u64>,
+    /// Since when the rest is counted, in milliseconds since 1970; 0 when nothing is.
+    #[serde(default)]
+    pub since_unix_ms: u64,
+    /// By the contract's name of the operation.
+    #[serde(default)]
+    pub operations: BTreeMap<String, UsageTally>,
+    /// By the contract's name of the host call.
+    #[serde(default)]
+    pub host_calls: BTreeMap<String, UsageTally>,
+    /// Processor time of guest code, in microseconds.
+    #[serde(default)]
+    pub cpu_us: u64,
+}
+
+/// How often something was done, and how long it took in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageTally {
+    /// How often.
+    pub count: u64,
+    /// How many of these failed.
+    pub failed: u64,
+    /// Wall time in all, in microseconds. Of a host call: as far as it waited for something.
+    pub time_us: u64,
+}
+
+impl UsageTally {
+    /// Adds what was done at another time.
+    pub fn add(&mut self, other: Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.time_us = self.time_us.saturating_add(other.time_us);
+    }
 }
 
 impl DriverRecord {

@@ -41,7 +41,7 @@ mod run;
 pub use clock::{boot_id, unix_ms};
 pub use definition::{DRIVER_STATE_MAX_BYTES, Definition, NAME_MAX_BYTES};
 pub use disk::{Disk, Draft, RealDisk};
-pub use driver::{DriverRecord, DriverUsage, InstalledVersion};
+pub use driver::{DriverRecord, DriverUsage, InstalledVersion, UsageTally};
 pub use error::{Kind, StateError};
 pub use events::{
     Batch, Cancel, Event, EventLog, Follow, Followed, Gap, LINE_MAX_BYTES, NewEvent, ROTATE_AT_BYTES,

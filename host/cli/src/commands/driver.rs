@@ -11,6 +11,7 @@ mod remove;
 mod rollback;
 mod show;
 mod sign;
+mod stats;
 mod upgrade;
 mod verify;
 
@@ -48,6 +49,7 @@ enum What {
     Verify(verify::Verify),
     Keygen(keygen::Keygen),
     Sign(sign::Sign),
+    Stats(stats::Stats),
 }
 
 impl Driver {
@@ -66,6 +68,7 @@ impl Driver {
             What::Verify(command) => command.run(session),
             What::Keygen(command) => command.run(session),
             What::Sign(command) => command.run(session),
+            What::Stats(command) => command.run(session),
         }
     }
 }

@@ -10,6 +10,7 @@ mod driver_pin;
 mod driver_remove;
 mod driver_show;
 mod driver_sign;
+mod driver_stats;
 mod driver_verify;
 mod drivers;
 mod events;

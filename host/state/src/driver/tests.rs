@@ -92,7 +92,7 @@ fn no_name_and_no_digest_becomes_a_path_by_chance() {
 fn usage_is_kept_beside_the_record_and_without_one() {
     let root = tempfile::tempdir().unwrap();
     let state = owner(root.path());
-    let usage = DriverUsage { grants: BTreeMap::from([("qmp".to_owned(), 7)]) };
+    let usage = DriverUsage { grants: BTreeMap::from([("qmp".to_owned(), 7)]), ..DriverUsage::default() };
     state.put_driver_usage("qemu", &usage).unwrap();
     drop(state);
     let state = owner(root.path());
