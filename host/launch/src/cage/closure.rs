@@ -37,6 +37,8 @@ pub(crate) struct Closure {
     seen: HashMap<PathBuf, Option<PathBuf>>,
     /// Files whose libraries were resolved.
     resolved: HashSet<PathBuf>,
+    /// Libraries that are there already, by name. Those that an object looks for in places of its own are not here.
+    libraries: HashSet<String>,
 }
 
 /// What is needed by a program and by its template.
@@ -90,9 +92,15 @@ impl Closure {
             }
             let Some(needs) = read(&file)? else { continue };
             for library in &needs.libraries {
+                if needs.search.is_empty() && self.libraries.contains(library) {
+                    continue;
+                }
                 let found = find(library, &file, &needs.search, &rule.libraries);
                 let path = found.ok_or_else(|| library_missing(library, &file, &rule.libraries))?;
                 waiting.push(self.add(&path, false)?);
+                if needs.search.is_empty() {
+                    self.libraries.insert(library.clone());
+                }
             }
         }
         Ok(())
