@@ -138,3 +138,21 @@ fn directories_that_others_look_into_are_not_private() {
     }
     assert!(is_private(&root.path().join("absent")).unwrap());
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig {
+        failure_persistence: None,
+        ..proptest::prelude::ProptestConfig::with_cases(2_000)
+    })]
+
+    /// Whatever is taken for a name is one plain component, and neither a temporary, a removed one nor an older generation.
+    #[test]
+    fn names_are_single_components(name in "[a-zA-Z0-9./\\\\ _-]{0,40}|\\PC{0,8}") {
+        if check_tenant_name(&name).is_ok() {
+            let path = Path::new("/tenants").join(&name);
+            proptest::prop_assert_eq!(path.parent(), Some(Path::new("/tenants")));
+            proptest::prop_assert_eq!(path.components().count(), 3);
+            proptest::prop_assert!(!files::is_temporary(&name) && !name.ends_with(files::PREVIOUS));
+        }
+    }
+}
