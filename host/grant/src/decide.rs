@@ -57,13 +57,15 @@ pub struct Granted {
 /// the driver runs without it, and meets [`Granted::require`] when it uses it.
 ///
 /// # Errors
-/// [`Kind::DigestMismatch`] when the policy pins another build: then the driver gets nothing at all.
+/// [`Kind::DigestMismatch`] when the policy pins another build, [`Kind::Denied`] when the tenant may not use this
+/// driver: then it gets nothing at all.
 pub fn grant(
     manifest: &Manifest,
     digest: &str,
     policy: &Policy,
     tenant: &Tenant,
 ) -> Result<Granted, GrantError> {
+    tenant.require_driver(&manifest.name)?;
     check_pin(manifest, digest, policy)?;
     let allow = policy.allow_for(&manifest.name);
     let (driver, tenant_name) = (manifest.name.clone(), tenant.name.clone());
@@ -193,6 +195,13 @@ mod tests {
         let error = granted.require(Capability::Process, "qemu-system-x86_64").unwrap_err();
         assert_eq!(error.kind, Kind::Denied);
         assert!(error.to_string().contains("without asking for it"), "{error}");
+    }
+
+    #[test]
+    fn driver_that_the_tenant_may_not_use_gets_nothing_at_all() {
+        let error =
+            decide(&manifest("qemu", &["qmp"]), "{}", r#"{"name":"t","drivers":["test"]}"#).unwrap_err();
+        assert_eq!(error.kind, Kind::Denied);
     }
 
     #[test]

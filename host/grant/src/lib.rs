@@ -11,6 +11,7 @@ mod decide;
 mod error;
 mod manifest;
 mod policy;
+mod tenant;
 
 pub use allow::AllowList;
 pub use capability::{Capability, Grant, SCOPE_MAX_BYTES};
@@ -19,3 +20,4 @@ pub use decide::{Denied, Denier, Granted, grant};
 pub use error::{GrantError, Kind};
 pub use manifest::{LIST_MAX_ENTRIES, MANIFEST_MAX_BYTES, Manifest, NAME_MAX_BYTES};
 pub use policy::{DefaultPolicy, DriverPolicy, POLICY_MAX_BYTES, Policy, Tenant};
+pub use tenant::EVERY_DRIVER;
