@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use hostler_grant::{Policy, Tenant};
-use hostler_runtime::{CacheOutcome, Driver, Runtime, RuntimeConfig};
+use hostler_runtime::{CacheOutcome, Driver, Limits, Runtime, RuntimeConfig};
 
 use crate::config::Config;
 use crate::error::{Error, Kind};
 
 use crate::summary::DriverSummary;
+use crate::tenants::Tenancy;
 
 /// The file-name ending of a driver's component; the rest is the driver's name.
 const COMPONENT: &str = "wasm";
@@ -23,6 +24,7 @@ pub(crate) struct DriverSet {
     cache_dir: PathBuf,
     policy: Policy,
     tenant: Tenant,
+    limits: Limits,
     runtime: OnceLock<Runtime>,
     loaded: Mutex<BTreeMap<String, Arc<Driver>>>,
 }
@@ -32,12 +34,13 @@ impl DriverSet {
     ///
     /// # Errors
     /// [`Kind::Invalid`] for a policy that cannot be read or understood: nothing is granted on a guess.
-    pub(crate) fn new(config: &Config) -> Result<Self, Error> {
+    pub(crate) fn new(config: &Config, tenancy: Option<&Tenancy>) -> Result<Self, Error> {
         Ok(Self {
             directories: config.driver_dirs.clone(),
             cache_dir: config.cache_dir.clone(),
             policy: read_policy(config.policy.as_deref())?,
-            tenant: Tenant::default(),
+            tenant: tenancy.map(Tenancy::rights).transpose()?.unwrap_or_default(),
+            limits: tenancy.map(Tenancy::driver_limits).unwrap_or_default(),
             runtime: OnceLock::new(),
             loaded: Mutex::new(BTreeMap::new()),
         })
@@ -51,6 +54,7 @@ impl DriverSet {
         if let Some(driver) = self.lock().get(name) {
             return Ok(Arc::clone(driver));
         }
+        self.require_allowed(name)?;
         let path = self
             .directories
             .iter()
@@ -67,14 +71,22 @@ impl DriverSet {
     pub(crate) fn for_type(&self, domain_type: &str) -> Result<Arc<Driver>, Error> {
         let mut known = Vec::new();
         let mut failed = None;
+        let mut withheld = None;
         for path in self.paths()? {
             match hostler_runtime::read_manifest(&path) {
                 Ok(manifest) if manifest.domain_types.iter().any(|known| known == domain_type) => {
-                    return self.load(&path);
+                    if self.tenant.may_use(&manifest.name) {
+                        return self.load(&path);
+                    }
+                    withheld.get_or_insert(manifest.name);
                 }
+                Ok(manifest) if !self.tenant.may_use(&manifest.name) => {}
                 Ok(manifest) => known.extend(manifest.domain_types),
                 Err(error) => failed = Some(error),
             }
+        }
+        if let Some(name) = withheld {
+            self.require_allowed(&name)?;
         }
         // A driver that cannot be loaded may be the one that is wanted: its reason is worth more.
         if let Some(error) = failed {
@@ -95,14 +107,23 @@ impl DriverSet {
         })
     }
 
-    /// Every driver, loaded, and what could not be loaded.
+    /// Refuses a driver that the tenant may not use.
+    fn require_allowed(&self, name: &str) -> Result<(), Error> {
+        self.tenant.require_driver(name).map_err(|denied| {
+            let error = Error::new(Kind::Denied, "tenant.driver", denied.to_string()).about("driver", name);
+            denied.hints.iter().fold(error, Error::hint)
+        })
+    }
+
+    /// Every driver that may be used, loaded, and what could not be loaded.
     ///
     /// # Errors
     /// [`Kind::Host`] when a directory cannot be read.
     pub(crate) fn all(&self) -> Result<Vec<Result<Arc<Driver>, Error>>, Error> {
         let loaded =
             |path: &PathBuf| self.load(path).map_err(|error| error.about("path", path.display().to_string()));
-        Ok(self.paths()?.iter().map(loaded).collect())
+        let usable = |path: &&PathBuf| self.tenant.may_use(&stem(path));
+        Ok(self.paths()?.iter().filter(usable).map(loaded).collect())
     }
 
     /// Component files, by driver name; an earlier directory hides the same name in a later one.
@@ -141,10 +162,8 @@ impl DriverSet {
         if let Some(runtime) = self.runtime.get() {
             return Ok(runtime);
         }
-        let made = Runtime::new(RuntimeConfig {
-            cache_dir: Some(self.cache_dir.clone()),
-            ..RuntimeConfig::default()
-        })?;
+        let made =
+            Runtime::new(RuntimeConfig { cache_dir: Some(self.cache_dir.clone()), limits: self.limits })?;
         Ok(self.runtime.get_or_init(|| made))
     }
 
@@ -183,6 +202,11 @@ pub(crate) async fn summary(driver: &Driver) -> Result<DriverSummary, Error> {
         abilities: if driver.has_native_config() { vec!["native-config".to_owned()] } else { Vec::new() },
         cached: driver.compiled() == CacheOutcome::Cached,
     })
+}
+
+/// The name of the driver that a file is to hold.
+fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn files_in(directory: &Path) -> Result<Vec<PathBuf>, Error> {

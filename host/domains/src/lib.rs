@@ -18,13 +18,18 @@ mod images;
 mod lost;
 mod pools;
 mod process;
+mod quota;
 mod recovery;
 mod reference;
 mod storage_summary;
 mod summary;
+mod tenant_summary;
+mod tenants;
+mod usage;
 mod user;
 mod verbs;
 mod volumes;
+mod within;
 
 pub use config::{Config, Overrides};
 pub use drafts::Progress;
@@ -38,6 +43,7 @@ pub use image_summary::{
     ImageChain, ImageCheck, ImageLayer, ImageProbe, ImageReport, ImageResized, ImageWritten, NamedFileReport,
     ReferenceReport,
 };
+pub use quota::{Quota, QuotaUnit};
 pub use reference::{DomainRef, PoolRef};
 pub use storage_summary::{
     PoolDefined, PoolDetails, PoolRefreshed, PoolSpace, PoolSummary, SkippedEntry, VolumeDetails,
@@ -47,7 +53,11 @@ pub use summary::{
     Defined, DiskChain, DiskSummary, DomainDetails, DomainSummary, DriverSummary, Finding, LayerSummary,
     RunState, Started, Status, Undefined, Warning,
 };
+pub use tenant_summary::{
+    LimitChange, LimitSummary, TenantChanged, TenantDetails, TenantRemoved, TenantSummary,
+};
+pub use tenants::{Caller, TenantChoice};
 pub use verbs::{
-    CloneOptions, ConsoleStream, ConvertOptions, ImageResizeOptions, NativeSource, NewImage, NewVolume,
-    RebaseOptions, ResizeOptions, StartOptions, UndefineOptions, Which, probe_image,
+    CloneOptions, ConsoleStream, ConvertOptions, ImageResizeOptions, NativeSource, NewImage, NewTenant,
+    NewVolume, RebaseOptions, ResizeOptions, StartOptions, TenantRights, UndefineOptions, Which, probe_image,
 };

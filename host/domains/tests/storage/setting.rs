@@ -31,6 +31,7 @@ impl Setting {
             shim: PathBuf::from("/nonexistent/hostler-shim"),
             policy: None,
             template_dir: None,
+            tenant: None,
         };
         Host::open(config, Access::Owner { wait: Duration::ZERO }).await.unwrap()
     }

@@ -20,6 +20,7 @@ mod lifecycle;
 mod linux;
 mod native;
 mod storage;
+mod tenants;
 mod volumes;
 mod workbench;
 mod wrong_input;
