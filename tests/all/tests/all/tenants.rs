@@ -167,6 +167,23 @@ fn quotas_of_domains_are_hit_exactly() {
 }
 
 #[test]
+fn commands_at_the_same_time_do_not_pass_a_quota_together() {
+    let shared = Shared::new(&["blue"]);
+    shared.0.ok(&["tenant", "limits", "blue", "running=3"]);
+    let names = ["a", "b", "c", "d", "e", "f"];
+    for name in names {
+        assert_eq!(shared.define("blue", &test_domain(name, 1, 1)).status, 0);
+    }
+    let start =
+        |name: &str| shared.0.command(&["--tenant", "blue", "--quiet", "start", name]).spawn().unwrap();
+    let begun: Vec<_> = names.iter().map(|name| start(name)).collect();
+    let codes: Vec<_> = begun.into_iter().map(|mut child| child.wait().unwrap().code().unwrap()).collect();
+    let count = |wanted: i32| codes.iter().filter(|code| **code == wanted).count();
+    assert_eq!((count(0), count(4)), (3, 3), "{codes:?}");
+    assert_eq!(shared.used("blue", "running"), 3);
+}
+
+#[test]
 fn transient_domain_that_there_is_no_room_for_leaves_nothing() {
     let shared = Shared::new(&["blue"]);
     shared.0.ok(&["tenant", "limits", "blue", "running=0"]);
