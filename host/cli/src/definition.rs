@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use hostler_domains::CageSetting;
 
 use crate::commands::{
     completions, console, define, destroy, doctor, domain_xml, driver, events, image, list, man, native,
@@ -68,6 +69,12 @@ pub(crate) struct Globals {
     /// Default: $HOSTLER_POLICY, or the built-in policy.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
+    /// Confine hypervisors as HOW says: require, without-landlock or off
+    ///
+    /// What is asked for is built, or nothing is started. With 'off', a guest that takes its hypervisor over
+    /// has all the rights of the user who started it. Default: $HOSTLER_CAGE, or 'require', which is every wall.
+    #[arg(long, global = true, value_name = "HOW")]
+    pub(crate) cage: Option<CageSetting>,
     /// Write data as a table or as JSON
     #[arg(short, long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
     pub(crate) output: Format,
@@ -88,7 +95,7 @@ pub(crate) struct Globals {
 }
 
 /// The environment variables that matter, for the manual: name and meaning.
-pub(crate) const ENVIRONMENT: [(&str, &str); 10] = [
+pub(crate) const ENVIRONMENT: [(&str, &str); 11] = [
     ("HOSTLER_STATE_DIR", "the state directory, as with --state-dir"),
     ("HOSTLER_TENANT", "the tenant to work for, as with --tenant"),
     ("HOSTLER_DRIVER_DIR", "directories with drivers, separated by colons, as with --driver-dir"),
@@ -96,6 +103,7 @@ pub(crate) const ENVIRONMENT: [(&str, &str); 10] = [
     ("HOSTLER_POLICY", "the policy for drivers, as with --policy"),
     ("HOSTLER_TEMPLATE_DIR", "launch templates that replace built-in ones or are added to them"),
     ("HOSTLER_SHIM", "the program hostler-shim, if it is not beside hostler"),
+    ("HOSTLER_CAGE", "how strictly hypervisors are confined, as with --cage"),
     ("NO_COLOR", "if set and not empty: no colour"),
     ("CLICOLOR_FORCE", "if set and not 0: colour even into a pipe"),
     ("COLUMNS", "the width that tables are made for on a terminal"),

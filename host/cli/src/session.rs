@@ -54,6 +54,7 @@ impl Session {
             image_roots: self.globals.image_roots.clone(),
             policy: self.globals.policy.clone(),
             tenant: self.globals.tenant.clone(),
+            cage: self.globals.cage,
         };
         Ok(Host::open(Config::discover(overrides)?, access).await?)
     }

@@ -4,6 +4,8 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use hostler_launch::CageSetting;
+
 use crate::error::{Error, Kind};
 use crate::tenants::{Caller, TenantChoice};
 
@@ -23,6 +25,8 @@ pub struct Config {
     pub image_roots: Vec<PathBuf>,
     /// The shim program.
     pub shim: PathBuf,
+    /// How strictly hypervisors are confined.
+    pub cage: CageSetting,
     /// The operator's policy for drivers; the built-in one without it.
     pub policy: Option<PathBuf>,
     /// A directory of launch templates that replace or add to the built-in ones.
@@ -44,17 +48,19 @@ pub struct Overrides {
     pub policy: Option<PathBuf>,
     /// `--tenant`
     pub tenant: Option<String>,
+    /// `--cage`
+    pub cage: Option<CageSetting>,
 }
 
 impl Config {
     /// Finds everything from overrides, the environment and the program's own place.
     ///
     /// Environment: `HOSTLER_STATE_DIR`, `HOSTLER_CACHE_DIR`, `HOSTLER_DRIVER_DIR` and `HOSTLER_IMAGE_ROOTS` (both
-    /// colon-separated), `HOSTLER_POLICY`, `HOSTLER_TEMPLATE_DIR`, `HOSTLER_SHIM`, `HOSTLER_TENANT`.
+    /// colon-separated), `HOSTLER_POLICY`, `HOSTLER_TEMPLATE_DIR`, `HOSTLER_SHIM`, `HOSTLER_CAGE`, `HOSTLER_TENANT`.
     ///
     /// # Errors
     /// [`Kind::Host`] when the program cannot tell where it is; [`Kind::Invalid`] when no state directory is
-    /// given and neither root nor a home directory suggests one.
+    /// given and neither root nor a home directory suggests one, or when the cage's setting is none that there is.
     pub fn discover(overrides: Overrides) -> Result<Self, Error> {
         let program = env::current_exe().map_err(|e| {
             Error::new(Kind::Host, "config.program", "cannot find the running program").caused_by(e)
@@ -72,11 +78,20 @@ impl Config {
             }),
             image_roots: first_given(overrides.image_roots, "HOSTLER_IMAGE_ROOTS", Vec::new),
             shim: path_variable("HOSTLER_SHIM").unwrap_or_else(|| beside.join(SHIM)),
+            cage: overrides.cage.map_or_else(cage_variable, Ok)?,
             policy: overrides.policy.or_else(|| path_variable("HOSTLER_POLICY")),
             template_dir: path_variable("HOSTLER_TEMPLATE_DIR"),
             tenant: tenant(overrides.tenant)?,
         })
     }
+}
+
+/// What the environment says about the cage; every wall when it says nothing.
+fn cage_variable() -> Result<CageSetting, Error> {
+    let Some(word) = variable("HOSTLER_CAGE") else { return Ok(CageSetting::Require) };
+    word.to_string_lossy().parse().map_err(|message: String| {
+        Error::new(Kind::Invalid, "config.cage", format!("HOSTLER_CAGE: {message}"))
+    })
 }
 
 fn variable(name: &str) -> Option<OsString> {

@@ -64,6 +64,7 @@ impl Host {
             volumes: Translations::default(),
             templates: self.templates()?,
             shim: self.config.shim.clone(),
+            cage: self.config.cage,
             reset_nvram: false,
         })
     }

@@ -36,7 +36,7 @@ pub use drafts::Progress;
 pub use error::{Error, Fault, Hint, Kind};
 pub use host::{Access, Host};
 pub use hostler_domain::Bytes;
-pub use hostler_launch::CommandLine;
+pub use hostler_launch::{CageReport, CageSetting, CommandLine};
 pub use hostler_state::{Batch, Event, EventLog};
 pub use hostler_storage::{BackingRequest, CreateRequest, Preallocation, Resize, Window};
 pub use image_summary::{
@@ -50,8 +50,8 @@ pub use storage_summary::{
     VolumeMoved, VolumeResized, VolumeSummary, VolumeUse,
 };
 pub use summary::{
-    Defined, DiskChain, DiskSummary, DomainDetails, DomainSummary, DriverSummary, Finding, LayerSummary,
-    RunState, Started, Status, Undefined, Warning,
+    Confinement, Defined, DiskChain, DiskSummary, DomainDetails, DomainSummary, DriverSummary, Finding,
+    LayerSummary, RunState, Started, Status, Undefined, Warning,
 };
 pub use tenant_summary::{
     LimitChange, LimitSummary, TenantChanged, TenantDetails, TenantRemoved, TenantSummary,

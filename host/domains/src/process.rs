@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use hostler_grant::Capability;
-use hostler_launch::{Ending, ExitRecord, ShimClient, ShimErrorKind, ShimStatus, end_orphan};
+use hostler_launch::{Ending, ExitRecord, ProcessRecord, ShimClient, ShimErrorKind, ShimStatus, end_orphan};
 use hostler_runtime::Driver;
 use hostler_state::{Definition, RunDir, RunRecord};
 
 use crate::error::{Error, Kind, command};
 use crate::host::{Host, stopped};
+use crate::summary::Confinement;
 
 /// Whether the host holds the process of this driver's domains: the driver asked to start one.
 pub(crate) fn is_ours(driver: &Driver) -> bool {
@@ -22,6 +23,19 @@ pub(crate) fn is_ours(driver: &Driver) -> bool {
 pub(crate) async fn status(host: &Host, definition: &Definition) -> Result<ShimStatus, Error> {
     let run = host.state().run_dir(definition.uuid);
     Ok(blocking(move || ShimClient::of(&run).status()).await??)
+}
+
+/// What confines a domain's hypervisor; nothing when none runs.
+///
+/// # Errors
+/// [`Kind::Host`] when its record cannot be read.
+pub(crate) fn confinement(host: &Host, definition: &Definition) -> Result<Option<Confinement>, Error> {
+    let run = host.state().run_dir(definition.uuid);
+    if !run.is_held()? {
+        return Ok(None);
+    }
+    let record: Option<ProcessRecord> = run.read(RunRecord::Process)?;
+    Ok(record.map(|record| record.cage.map_or(Confinement::None, Confinement::Cage)))
 }
 
 /// Waits for the process's end.

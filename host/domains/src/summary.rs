@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use hostler_launch::CageReport;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -90,6 +91,16 @@ pub struct DomainSummary {
     pub vcpus: u32,
 }
 
+/// What confines a running hypervisor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Confinement {
+    /// Nothing but its user's rights: the operator wanted it so, or it was started by a version without a cage.
+    None,
+    /// A cage of this kind.
+    Cage(CageReport),
+}
+
 /// Everything about a domain.
 #[derive(Clone, Debug, Serialize)]
 pub struct DomainDetails {
@@ -104,6 +115,8 @@ pub struct DomainDetails {
     pub generation: u64,
     /// When it was first defined, in milliseconds since 1970.
     pub created_unix_ms: u64,
+    /// What confines its hypervisor, while this host runs one.
+    pub confinement: Option<Confinement>,
     /// Its disks with their chains, as they are now.
     pub disks: Vec<DiskSummary>,
     /// Character devices that can be attached to: `serial0`.
@@ -205,6 +218,8 @@ pub struct Defined {
 pub struct Started {
     /// The domain.
     pub summary: DomainSummary,
+    /// What confines its hypervisor, when this host runs one.
+    pub confinement: Option<Confinement>,
     /// The chains of its disks, as they were handed over.
     pub chains: Vec<DiskChain>,
     /// The driver that did it.

@@ -211,15 +211,26 @@ fn judge(declared: Option<Declared>, image: &Windows) -> Result<Assessed, Halt> 
 /// The rules beyond those of a sound header.
 fn scrutinise(format: Format, header: &Header, image: &Windows) -> Result<(), Halt> {
     formats::usable(format, header)?;
-    formats::screen(format, image)?;
+    check_size(header.virtual_size)?;
+    formats::screen(format, image).map_err(explained)?;
     if header.features.corrupt {
         let message = "it is marked as corrupt by the program that last wrote it";
         return Err(ImageError::new(ErrorKind::Corrupt, message)
             .hint("let whoever hands it over repair it with 'qemu-img check -r all'")
             .into());
     }
-    check_size(header.virtual_size)?;
     named_files(format, header).first().map_or(Ok(()), |named| Err(not_granted(named).into()))
+}
+
+/// With the remedy for tables that are more than may be read.
+fn explained(halt: Halt) -> Halt {
+    match halt {
+        Halt::Fault(error) if error.kind() == ErrorKind::TooComplex => Halt::Fault(error.hint(
+            "let whoever hands it over copy the disk to a new image with 'qemu-img convert -O qcow2', \
+             which has no snapshots and tables of the size that the disk needs",
+        )),
+        other => other,
+    }
 }
 
 fn check_size(size: u64) -> Result<(), ImageError> {

@@ -32,7 +32,8 @@ pub struct Layer<F> {
     pub format: Format,
     /// Who said so.
     pub format_origin: FormatOrigin,
-    /// What its header says; for raw images the size of the file in whole sectors.
+    /// What its header says; for raw images the size of the file in whole sectors, or what the LUKS header says where
+    /// the content is declared to be a container.
     pub header: Header,
     /// Bytes it occupies on disk.
     pub physical_bytes: u64,

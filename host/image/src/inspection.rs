@@ -1,9 +1,9 @@
 //! Reading the header of one image of declared format, without doing the reading.
 
-use crate::error::ImageError;
+use crate::error::{ErrorKind, ImageError};
 use crate::format::Format;
 use crate::formats::{self, Header};
-use crate::windows::{ByteRange, Ran, Reading};
+use crate::windows::{ByteRange, Halt, Ran, Reading, Windows};
 
 /// What an [`Inspection`], or another reading of an image, wants next.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Inspection {
                 formats::usable(format, &header)?;
             }
             if screened {
-                formats::screen(format, image)?;
+                screen(format, image)?;
             }
             Ok(header)
         })?;
@@ -95,10 +95,17 @@ impl Inspection {
     }
 }
 
+/// What is too large to be screened within the budget is refused from elsewhere only, see [`crate::assess`].
+fn screen(format: Format, image: &Windows) -> Result<(), Halt> {
+    match formats::screen(format, image) {
+        Err(Halt::Fault(error)) if error.kind() == ErrorKind::TooComplex => Ok(()),
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
     use crate::formats::Encryption;
     use crate::sample::{self, Sample};
 

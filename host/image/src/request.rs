@@ -19,13 +19,21 @@ pub struct DeclaredLayer {
     pub format: Option<Format>,
     /// Where its external data file is, for an image that has one.
     pub data_file: Option<ImagePath>,
+    /// Whether its content is a LUKS container; only a raw image says so here, other formats say it in their header.
+    pub luks: bool,
 }
 
 impl DeclaredLayer {
-    /// A layer without an external data file.
+    /// A layer without an external data file, whose content is no container.
     #[must_use]
     pub fn new(path: ImagePath, format: Option<Format>) -> Self {
-        Self { path, format, data_file: None }
+        Self { path, format, data_file: None, luks: false }
+    }
+
+    /// The same layer, its content a LUKS container.
+    #[must_use]
+    pub fn luks(self) -> Self {
+        Self { luks: true, ..self }
     }
 }
 

@@ -86,6 +86,7 @@ pub(crate) fn luks1() -> Bytes {
 }
 
 /// A v3 image of 64 KiB clusters with everything in its place; tests overwrite what they want to break.
+#[derive(Clone)]
 pub(crate) struct Sample {
     pub(crate) bytes: Vec<u8>,
     extension_end: usize,

@@ -1,5 +1,8 @@
 //! The bytes of an image that its parser has asked for so far.
 
+use std::collections::VecDeque;
+use std::ops::Range;
+
 use crate::error::{ErrorKind, ImageError};
 
 /// Bytes that may be read of one image to understand its header.
@@ -20,8 +23,8 @@ pub struct ByteRange {
 /// Why a parser stopped before its end.
 #[derive(Debug)]
 pub(crate) enum Halt {
-    /// It needs these bytes; supply them and run it again from the start.
-    Need(ByteRange),
+    /// It needs all of these bytes; supply them and run it again from the start.
+    Need(Vec<ByteRange>),
     /// The image is refused.
     Fault(ImageError),
 }
@@ -35,6 +38,11 @@ impl From<ImageError> for Halt {
 /// Builds the refusal of a header that breaks a rule.
 pub(crate) fn malformed(offset: u64, message: impl Into<String>) -> Halt {
     Halt::Fault(ImageError::new(ErrorKind::Malformed, message).at(offset))
+}
+
+/// Builds the refusal of an image that may be sound, but takes more reading than the budget to find out.
+pub(crate) fn too_complex(offset: u64, message: impl Into<String>) -> Halt {
+    Halt::Fault(ImageError::new(ErrorKind::TooComplex, message).at(offset))
 }
 
 /// Builds the refusal of a header that is sound, but asks for what is not supported.
@@ -77,7 +85,7 @@ impl Windows {
         if length == 0 {
             return Ok(&[]);
         }
-        self.find(offset, length).ok_or_else(|| Halt::Need(self.request(offset, length, end)))
+        self.find(offset, length).ok_or_else(|| Halt::Need(vec![self.request(offset, length, end)]))
     }
 
     /// The bytes at `offset` like [`Windows::bytes`], or nothing when the budget does not reach that far.
@@ -88,6 +96,33 @@ impl Windows {
             return self.bytes(offset, size).map(Some);
         }
         Ok(None)
+    }
+
+    /// The first of these places, as many as the budget reaches; those that are held cost nothing.
+    pub(crate) fn reach<'p>(&self, places: &'p [Range<u64>]) -> &'p [Range<u64>] {
+        let mut spent = self.asked;
+        let count = places.iter().take_while(|place| {
+            let length = place.end.saturating_sub(place.start);
+            if self.find(place.start, usize::try_from(length).unwrap_or(usize::MAX)).is_none() {
+                spent = spent.saturating_add(length);
+            }
+            spent <= READ_BUDGET
+        });
+        places.get(..count.count()).unwrap_or_default()
+    }
+
+    /// Asks for all of these places at once where some are not held, so that the parser is run again only once.
+    pub(crate) fn fetch(&self, places: &[Range<u64>]) -> Result<(), Halt> {
+        let mut missing = Vec::new();
+        for place in places {
+            let length = place.end.saturating_sub(place.start);
+            match self.bytes(place.start, usize::try_from(length).unwrap_or(usize::MAX)) {
+                Err(Halt::Need(ranges)) => missing.extend(ranges),
+                other => other.map(|_| ())?,
+            }
+        }
+        missing.dedup();
+        if missing.is_empty() { Ok(()) } else { Err(Halt::Need(missing)) }
     }
 
     pub(crate) fn u8(&self, offset: u64) -> Result<u8, Halt> {
@@ -160,7 +195,7 @@ impl Windows {
 #[derive(Debug)]
 pub(crate) struct Reading {
     windows: Windows,
-    pending: Option<ByteRange>,
+    pending: VecDeque<ByteRange>,
 }
 
 /// How far a run of a parser came.
@@ -174,7 +209,7 @@ pub(crate) enum Ran<T> {
 impl Reading {
     /// Of an image of `length` bytes, none of which is held.
     pub(crate) fn new(length: u64) -> Self {
-        Self { windows: Windows::new(length), pending: None }
+        Self { windows: Windows::new(length), pending: VecDeque::new() }
     }
 
     /// Runs a parser from its start over the bytes at hand.
@@ -182,23 +217,25 @@ impl Reading {
         &mut self,
         parse: impl FnOnce(&Windows) -> Result<T, Halt>,
     ) -> Result<Ran<T>, ImageError> {
-        if let Some(range) = self.pending {
+        if let Some(range) = self.pending.front().copied() {
             return Ok(Ran::Need(range));
         }
         match parse(&self.windows) {
             Ok(found) => Ok(Ran::Done(found)),
             Err(Halt::Fault(error)) => Err(error),
-            Err(Halt::Need(range)) => {
-                self.windows.charge(range)?;
-                self.pending = Some(range);
-                Ok(Ran::Need(range))
+            Err(Halt::Need(ranges)) => {
+                ranges.iter().try_for_each(|range| self.windows.charge(*range))?;
+                self.pending.extend(ranges);
+                self.pending.front().map(|range| Ran::Need(*range)).ok_or_else(|| {
+                    ImageError::new(ErrorKind::InvalidRequest, "a parser waits, but for no bytes")
+                })
             }
         }
     }
 
     /// Takes the bytes that a run asked for.
     pub(crate) fn supply(&mut self, bytes: Vec<u8>) -> Result<(), ImageError> {
-        let Some(range) = self.pending.take() else {
+        let Some(range) = self.pending.pop_front() else {
             return Err(ImageError::new(
                 ErrorKind::InvalidRequest,
                 "bytes were supplied that nobody asked for",
@@ -221,10 +258,10 @@ mod tests {
     fn the_first_request_is_one_page_and_later_ones_are_exact() {
         let windows = Windows::new(10_000);
         assert!(
-            matches!(windows.u32_be(8), Err(Halt::Need(range)) if range == ByteRange { offset: 0, length: 4096 })
+            matches!(windows.u32_be(8), Err(Halt::Need(ranges)) if ranges == [ByteRange { offset: 0, length: 4096 }])
         );
         assert!(
-            matches!(windows.u32_be(4094), Err(Halt::Need(range)) if range == ByteRange { offset: 4094, length: 4 })
+            matches!(windows.u32_be(4094), Err(Halt::Need(ranges)) if ranges == [ByteRange { offset: 4094, length: 4 }])
         );
     }
 
@@ -254,5 +291,25 @@ mod tests {
         windows.charge(ByteRange { offset: 0, length: 2 << 20 }).unwrap();
         let error = windows.charge(ByteRange { offset: 9, length: 1 }).unwrap_err();
         assert_eq!((error.code(), error.offset()), ("image.too-complex", Some(9)));
+    }
+
+    #[test]
+    fn several_places_are_asked_for_at_once_as_far_as_the_budget_reaches() {
+        let places = [8192..8193, 0..4, 1 << 20..3 << 20, 9000..9001];
+        let mut reading = Reading::new(4 << 20);
+        let wanted = |image: &Windows| image.reach(&places).to_vec();
+        assert_eq!(wanted(&reading.windows), places[..2]);
+        let mut runs = 0;
+        for range in [(8192, 1), (0, 4096)] {
+            let ran = reading.run(|image| {
+                runs += 1;
+                image.fetch(image.reach(&places))
+            });
+            let asked = ByteRange { offset: range.0, length: range.1 };
+            assert!(matches!(ran.unwrap(), Ran::Need(need) if need == asked));
+            reading.supply(vec![0; range.1]).unwrap();
+        }
+        assert!(matches!(reading.run(|image| image.fetch(image.reach(&places))).unwrap(), Ran::Done(())));
+        assert_eq!((runs, wanted(&reading.windows)), (1, places[..2].to_vec()), "it still does not reach on");
     }
 }

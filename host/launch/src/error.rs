@@ -27,6 +27,8 @@ pub enum LaunchErrorKind {
     HypervisorFailed,
     /// The monitor did not answer within the deadline; the hypervisor was ended.
     TimedOut,
+    /// The cage around the program cannot be built here, or what belongs in it is missing.
+    CageFailed,
     /// The operating system refused a call.
     Io,
 }
@@ -45,12 +47,13 @@ impl LaunchErrorKind {
             Self::ShimFailed => "launch.shim-failed",
             Self::HypervisorFailed => "launch.hypervisor-failed",
             Self::TimedOut => "launch.timed-out",
+            Self::CageFailed => "launch.cage-failed",
             Self::Io => "launch.io",
         }
     }
 
     /// Every kind, for documentation and tests.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Denied,
         Self::PlanInvalid,
         Self::TemplateUnknown,
@@ -60,6 +63,7 @@ impl LaunchErrorKind {
         Self::ShimFailed,
         Self::HypervisorFailed,
         Self::TimedOut,
+        Self::CageFailed,
         Self::Io,
     ];
 }

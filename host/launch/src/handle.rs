@@ -30,6 +30,8 @@ pub enum Handle {
         /// The format that the host has checked it to be, by the name that templates have for it; `raw` for bytes that
         /// are nobody's but the guest's.
         format: &'static str,
+        /// Whether its header says that its data is in another file.
+        data_apart: bool,
         /// Where it came from: for display and comparison only, never opened.
         path: PathBuf,
     },
@@ -61,6 +63,12 @@ impl Handle {
             Self::Descriptor { format, .. } => Some(format),
             _ => None,
         }
+    }
+
+    /// Whether the host has found in a descriptor's file that its data is in another file.
+    #[must_use]
+    pub fn has_data_apart(&self) -> bool {
+        matches!(self, Self::Descriptor { data_apart: true, .. })
     }
 
     /// What the handle is, as template rules and messages call it.

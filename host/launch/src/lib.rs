@@ -5,6 +5,7 @@
 //! outlives its maker; [`ShimClient`] talks to that shim. Nothing here knows a hypervisor: rules are data.
 
 pub mod accelerator;
+pub mod cage;
 pub mod command;
 mod error;
 mod grant;
@@ -17,6 +18,8 @@ pub mod shim;
 pub mod template;
 mod value;
 
+pub use cage::posture::{Posture, posture};
+pub use cage::{CageReport, CageSetting, Wall, WallFailure};
 pub use command::{CommandLine, describe, describe_unchecked};
 pub use error::{LaunchError, LaunchErrorKind, QmpError, QmpErrorKind, ShimError, ShimErrorKind};
 pub use handle::{EndpointKind, EndpointSpec, Handle, Role};

@@ -10,6 +10,19 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::shim::record::ProcessIdentity;
 
+/// A process's open descriptors: number, and what it is of.
+pub(crate) fn descriptors(pid: u32) -> io::Result<Vec<(u32, String)>> {
+    let mut open = Vec::new();
+    for entry in std::fs::read_dir(format!("/proc/{pid}/fd"))? {
+        let entry = entry?;
+        let Some(number) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        // One that is closed while it is looked at is none.
+        let Ok(target) = std::fs::read_link(entry.path()) else { continue };
+        open.push((number, target.display().to_string()));
+    }
+    Ok(open)
+}
+
 /// This boot's identifier: process numbers and start times mean nothing in another.
 pub(crate) fn boot_id() -> io::Result<String> {
     Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())

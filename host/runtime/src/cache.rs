@@ -1,12 +1,13 @@
 //! Compiled components on disk, so that a command pays for a driver's compilation once.
 //!
 //! An artifact is machine code that runs unchecked, so nothing reaches it that this host did not write: the
-//! directory belongs to the owner alone, and each entry carries a keyed checksum over its name and content.
+//! directory belongs to the owner alone, and beside each entry is a keyed checksum over its name and content.
 //! The name covers component, engine version, settings and processor. Whatever does not fit is compiled anew.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -24,6 +25,8 @@ const KEY_BYTES: usize = 32;
 const KEY_FILE: &str = "key";
 /// Ending of an entry's name.
 const ENTRY_ENDING: &str = "cwasm";
+/// What follows an entry's name in that of the file with its keyed checksum.
+const SUM_ENDING: &str = ".sum";
 /// Beginning of the name of a file that is being written.
 const DRAFT: &str = ".draft-";
 /// A draft older than this was left by a process that died, in seconds.
@@ -61,20 +64,17 @@ impl Cache {
     pub(crate) fn find(&self, engine: &Engine, digest: &str) -> Option<Component> {
         let name = entry_name(engine, digest);
         let path = self.directory.join(&name);
-        let (file, bytes) = match read(&path, limits::ARTIFACT_BYTES) {
-            Ok(read) => read,
+        let mut file = match open(&path, limits::ARTIFACT_BYTES) {
+            Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => return self.discard(&path, &error.to_string()),
         };
-        let Some((sum, artifact)) = bytes.split_at_checked(KEY_BYTES) else {
-            return self.discard(&path, "too short");
-        };
-        // Compared by BLAKE3's own type, which takes the same time wherever the difference is.
-        let Ok(sum) = <[u8; KEY_BYTES]>::try_from(sum) else { return self.discard(&path, "too short") };
-        if self.sum(&name, artifact) != blake3::Hash::from_bytes(sum) {
-            return self.discard(&path, "not written by this host");
+        match self.sum(&name, &mut file).and_then(|sum| Ok(sum == self.recorded_sum(&name)?)) {
+            Ok(true) => {}
+            Ok(false) => return self.discard(&path, "not written by this host"),
+            Err(error) => return self.discard(&path, &error.to_string()),
         }
-        match deserialize(engine, artifact) {
+        match deserialize(engine, &file) {
             Ok(component) => {
                 // The time of use decides what is swept; without it only the order of sweeping suffers.
                 drop(file.set_modified(SystemTime::now()));
@@ -88,24 +88,33 @@ impl Cache {
     pub(crate) fn store(&self, engine: &Engine, digest: &str, component: &Component) {
         let name = entry_name(engine, digest);
         let stored = component.serialize().map_err(io::Error::other).and_then(|artifact| {
-            let sum = self.sum(&name, &artifact);
-            write(&self.directory, &name, &[sum.as_bytes(), &artifact])
+            let sum = self.sum(&name, &mut artifact.as_slice())?;
+            write(&self.directory, &format!("{name}{SUM_ENDING}"), sum.as_bytes())?;
+            write(&self.directory, &name, &artifact)
         });
         if let Err(error) = stored.and_then(|()| self.sweep()) {
             tracing::warn!(directory = %self.directory.display(), %error, "a compiled driver was not cached");
         }
     }
 
+    /// What [`Cache::store`] wrote beside the entry. Compared by BLAKE3's own type, which takes the same time
+    /// wherever the difference is.
+    fn recorded_sum(&self, name: &str) -> io::Result<blake3::Hash> {
+        let (_, bytes) = read(&self.directory.join(format!("{name}{SUM_ENDING}")), KEY_BYTES as u64)?;
+        let sum = <[u8; KEY_BYTES]>::try_from(bytes.as_slice());
+        sum.map(blake3::Hash::from_bytes).map_err(|_| io::Error::other("its sum is too short"))
+    }
+
     /// Covers the name as well, so that an entry under another component's name is not authentic.
-    fn sum(&self, name: &str, artifact: &[u8]) -> blake3::Hash {
+    fn sum(&self, name: &str, artifact: &mut impl io::Read) -> io::Result<blake3::Hash> {
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
-        hasher.update(name.as_bytes()).update(b"\n").update(artifact);
-        hasher.finalize()
+        hasher.update(name.as_bytes()).update(b"\n").update_reader(artifact)?;
+        Ok(hasher.finalize())
     }
 
     fn discard(&self, path: &Path, reason: &str) -> Option<Component> {
         tracing::warn!(entry = %path.display(), reason, "a cache entry is refused; the driver is compiled anew");
-        if let Err(error) = std::fs::remove_file(path) {
+        if let Err(error) = remove_entry(path) {
             tracing::warn!(entry = %path.display(), %error, "the refused cache entry stays");
         }
         None
@@ -131,11 +140,19 @@ impl Cache {
         for (position, (_, length, path)) in entries.iter().enumerate() {
             total = total.saturating_add(*length);
             if position >= limits::CACHE_ENTRIES || total > limits::CACHE_BYTES {
-                remove(path)?;
+                remove_entry(path)?;
             }
         }
         Ok(())
     }
+}
+
+/// Removes an entry, and its sum with it.
+fn remove_entry(path: &Path) -> io::Result<()> {
+    remove(path)?;
+    let mut sum = path.as_os_str().to_owned();
+    sum.push(SUM_ENDING);
+    remove(Path::new(&sum))
 }
 
 /// The one place where unchecked machine code becomes runnable.
@@ -143,11 +160,15 @@ impl Cache {
     unsafe_code,
     reason = "wasmtime offers no checked way to load compiled code; the caller has authenticated it"
 )]
-fn deserialize(engine: &Engine, artifact: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: `artifact` is the output of `Component::serialize` of an engine with the same version, settings
-    // and processor: its keyed checksum was verified over these very bytes (a copy in memory, not a file that
-    // could change), and the key is known only to processes that may write this owner-only directory.
-    unsafe { Component::deserialize(engine, artifact) }
+fn deserialize(engine: &Engine, artifact: &File) -> wasmtime::Result<Component> {
+    // The very file that was authenticated, whatever its name is by now. Mapped, not copied: only the pages that
+    // a call touches are read.
+    let path = format!("/proc/self/fd/{}", artifact.as_raw_fd());
+    // SAFETY: the file is the output of `Component::serialize` of an engine with the same version, settings and
+    // processor: its keyed checksum was verified, and the key is known only to processes that may write this
+    // owner-only directory. Entries are never written in place (they are drafts that are renamed), so what was
+    // verified is what is mapped.
+    unsafe { Component::deserialize_file(engine, path) }
 }
 
 /// Covers everything that decides whether an artifact fits.
@@ -203,7 +224,7 @@ fn key(directory: &Path) -> io::Result<[u8; KEY_BYTES]> {
     }
     let mut key = [0; KEY_BYTES];
     File::open("/dev/urandom")?.read_exact(&mut key)?;
-    let draft = draft(directory, &[&key])?;
+    let draft = draft(directory, &key)?;
     // A link never replaces: of two processes that make a key at once, both use the first one's.
     let linked = std::fs::hard_link(&draft, &path);
     remove(&draft)?;
@@ -229,15 +250,23 @@ fn existing_key(path: &Path) -> io::Result<Option<[u8; KEY_BYTES]>> {
     }
 }
 
-/// Reads a whole regular file through no link.
-fn read(path: &Path, limit: u64) -> io::Result<(File, Vec<u8>)> {
+/// Opens a regular file of at most `limit` bytes through no link.
+fn open(path: &Path, limit: u64) -> io::Result<File> {
     let file = OpenOptions::new().read(true).custom_flags(open_flags()).open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() || metadata.uid() != rustix::process::geteuid().as_raw() {
         return Err(io::Error::other("not a file of this user"));
     }
-    let mut bytes =
-        Vec::with_capacity(usize::try_from(metadata.len().min(limit)).unwrap_or(0).saturating_add(1));
+    if metadata.len() > limit {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(file)
+}
+
+/// Reads a whole regular file through no link.
+fn read(path: &Path, limit: u64) -> io::Result<(File, Vec<u8>)> {
+    let file = open(path, limit)?;
+    let mut bytes = Vec::new();
     (&file).take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
         return Err(io::ErrorKind::FileTooLarge.into());
@@ -250,19 +279,19 @@ fn open_flags() -> i32 {
     (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32
 }
 
-fn write(directory: &Path, name: &str, parts: &[&[u8]]) -> io::Result<()> {
-    let draft = draft(directory, parts)?;
+fn write(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let draft = draft(directory, bytes)?;
     // No fsync: an entry that a power cut tears is not authentic and is made again.
     std::fs::rename(&draft, directory.join(name))
 }
 
-fn draft(directory: &Path, parts: &[&[u8]]) -> io::Result<PathBuf> {
+fn draft(directory: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
     let unique =
         blake3::hash(format!("{:?} {:?}", std::thread::current().id(), SystemTime::now()).as_bytes());
     let path = directory.join(format!("{DRAFT}{}-{}", std::process::id(), unique.to_hex()));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
     file.set_permissions(Permissions::from_mode(0o600))?;
-    parts.iter().try_for_each(|part| file.write_all(part))?;
+    file.write_all(bytes)?;
     Ok(path)
 }
 
@@ -282,6 +311,16 @@ mod tests {
 
     fn engine() -> Engine {
         crate::engine::engine().unwrap()
+    }
+
+    fn sum_of(entry: &Path) -> PathBuf {
+        PathBuf::from(format!("{}{SUM_ENDING}", entry.display()))
+    }
+
+    /// Copies an entry with its sum.
+    fn copy(from: &Path, to: &Path) {
+        std::fs::copy(from, to).unwrap();
+        std::fs::copy(sum_of(from), sum_of(to)).unwrap();
     }
 
     fn filled(directory: &Path, engine: &Engine) -> (Cache, PathBuf) {
@@ -308,15 +347,26 @@ mod tests {
         let engine = engine();
         let (cache, entry) = filled(&path, &engine);
         let whole = std::fs::read(&entry).unwrap();
-        for at in [0, KEY_BYTES - 1, KEY_BYTES, whole.len() / 2, whole.len() - 1] {
+        let sum = sum_of(&entry);
+        let whole_sum = std::fs::read(&sum).unwrap();
+        for at in [0, whole.len() / 2, whole.len() - 1] {
             let mut bytes = whole.clone();
             bytes[at] ^= 1;
             std::fs::write(&entry, &bytes).unwrap();
+            std::fs::write(&sum, &whole_sum).unwrap();
             assert!(cache.find(&engine, "sha256:1").is_none(), "byte {at}");
-            assert!(!entry.exists());
+            assert!(!entry.exists() && !sum.exists());
         }
-        std::fs::write(&entry, &whole[..10]).unwrap();
-        assert!(cache.find(&engine, "sha256:1").is_none());
+        for sum_bytes in [&whole_sum[..10], &[0; KEY_BYTES], &[]] {
+            std::fs::write(&entry, &whole).unwrap();
+            std::fs::write(&sum, sum_bytes).unwrap();
+            assert!(cache.find(&engine, "sha256:1").is_none());
+        }
+        std::fs::write(&entry, &whole).unwrap();
+        assert!(cache.find(&engine, "sha256:1").is_none(), "no sum at all");
+        std::fs::write(&entry, &whole).unwrap();
+        std::fs::write(&sum, &whole_sum).unwrap();
+        assert!(cache.find(&engine, "sha256:1").is_some(), "as it was written");
     }
 
     #[test]
@@ -325,9 +375,9 @@ mod tests {
         let engine = engine();
         let (cache, entry) = filled(&directory.path().join("a"), &engine);
         let (other, other_entry) = filled(&directory.path().join("b"), &engine);
-        std::fs::copy(&entry, &other_entry).unwrap();
+        copy(&entry, &other_entry);
         assert!(other.find(&engine, "sha256:1").is_none(), "made with another directory's key");
-        std::fs::copy(&entry, directory.path().join("a").join(entry_name(&engine, "sha256:2"))).unwrap();
+        copy(&entry, &directory.path().join("a").join(entry_name(&engine, "sha256:2")));
         assert!(cache.find(&engine, "sha256:2").is_none(), "another component's entry under this name");
         assert!(cache.find(&engine, "sha256:1").is_some());
     }
@@ -371,7 +421,7 @@ mod tests {
         dead.set_modified(SystemTime::now() - day).unwrap();
         cache.store(&engine, "sha256:1", &Component::new(&engine, EMPTY).unwrap());
         let left = std::fs::read_dir(&path).unwrap().count();
-        assert_eq!(left, limits::CACHE_ENTRIES + 1, "the entries and the key");
+        assert_eq!(left, limits::CACHE_ENTRIES + 2, "the entries, the key and the one sum");
         assert!(path.join(entry_name(&engine, "sha256:1")).exists());
     }
 }

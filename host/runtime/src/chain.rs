@@ -117,7 +117,24 @@ fn declared(source: &StorageSource, target: &str) -> Result<DeclaredLayer, Error
         return Err(unsupported(target, "a slice of an image that is not raw"));
     }
     let path = ImagePath::new(path.as_str()).map_err(|error| refused(&error, target))?;
-    Ok(DeclaredLayer::new(path, format))
+    let luks = is_container(source, format, target)?;
+    Ok(DeclaredLayer { luks, ..DeclaredLayer::new(path, format) })
+}
+
+/// Whether a source is declared to be a LUKS container around raw bytes. Other formats say in their header how they are
+/// encrypted.
+fn is_container(source: &StorageSource, format: Option<Format>, target: &str) -> Result<bool, Error> {
+    let Some(encryption) = &source.encryption else { return Ok(false) };
+    if format.is_some_and(|format| format != Format::Raw) {
+        return Ok(false);
+    }
+    if source.slice.is_some() {
+        return Err(unsupported(target, "a slice of an encrypted image"));
+    }
+    match encryption.format.as_str() {
+        "luks" => Ok(true),
+        other => Err(unsupported(target, &format!("encryption of format '{other}' of a raw image"))),
+    }
 }
 
 pub(crate) fn unsupported(target: &str, what: &str) -> Error {
@@ -235,7 +252,8 @@ fn opened_layers(chain: Chain<ImageFile>) -> Layers {
             data_file: None,
             facts: layer_facts(&layer.header, layer.physical_bytes),
         });
-        images.push(image(layer.file, layer.format, layer.path.as_path().to_owned()));
+        let data_apart = layer.header.data_file.is_some();
+        images.push(image(layer.file, layer.format, data_apart, layer.path.as_path().to_owned()));
         data_files.extend(layer.data_file.map(|file| (index, file)));
     }
     // Data files follow the chain itself, so that references only go to higher indexes.
@@ -255,14 +273,14 @@ fn opened_layers(chain: Chain<ImageFile>) -> Layers {
             data_file: None,
             facts: Vec::new(),
         });
-        images.push(image(file.file, Format::Raw, file.path.as_path().to_owned()));
+        images.push(image(file.file, Format::Raw, false, file.path.as_path().to_owned()));
     }
     Layers { layers, images }
 }
 
-fn image(file: ImageFile, format: Format, path: PathBuf) -> Arc<Opened> {
+fn image(file: ImageFile, format: Format, data_apart: bool, path: PathBuf) -> Arc<Opened> {
     let (fd, writable) = (Some(file.fd.into()), file.writable);
-    Arc::new(Opened { fd, writable, role: Role::Image, format: handle_format(format), path })
+    Arc::new(Opened { fd, writable, role: Role::Image, format: handle_format(format), data_apart, path })
 }
 
 /// The word for a format that a handle carries. What QEMU has no driver for is plain bytes to it.
@@ -316,7 +334,8 @@ pub(crate) fn describe(disk: &Disk) -> Result<Layers, Error> {
             facts: slice_facts(source),
         });
         let format = Format::from_xml_name(format).map_or("raw", handle_format);
-        images.push(Arc::new(Opened { fd: None, writable: !read_only, role: Role::Image, format, path }));
+        let (fd, writable, role) = (None, !read_only, Role::Image);
+        images.push(Arc::new(Opened { fd, writable, role, format, data_apart: false, path }));
     }
     Ok(Layers { layers, images })
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hostler_launch::TemplateSet;
+use hostler_launch::{CageSetting, TemplateSet};
 use hostler_state::{Owner, StateDir, Uuid};
 use hostler_storage::{Translated, Translations, VolumeReference};
 
@@ -92,6 +92,8 @@ pub struct DomainContext {
     pub templates: Arc<TemplateSet>,
     /// The `hostler-shim` program, an absolute path.
     pub shim: PathBuf,
+    /// How strictly a hypervisor is confined.
+    pub cage: CageSetting,
     /// Whether the variable store is made anew from its template.
     pub reset_nvram: bool,
 }

@@ -26,6 +26,9 @@ pub(crate) fn engine() -> wasmtime::Result<Engine> {
     config.max_wasm_stack(limits::STACK_BYTES).async_stack_size(limits::FIBER_STACK_BYTES);
     config.memory_reservation(limits::MEMORY_BYTES as u64).memory_guard_size(MEMORY_GUARD_BYTES);
     config.memory_reservation_for_growth(0);
+    // Compiled code carries what a call needs and no more: places in the component's bytes and tables for other
+    // unwinders make it a third larger, and every load verifies all of it. Functions keep their names.
+    config.generate_address_map(false).native_unwind_info(false);
     switch_features_off(&mut config);
     Engine::new(&config)
 }

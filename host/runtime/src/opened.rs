@@ -16,6 +16,8 @@ pub(crate) struct Opened {
     pub(crate) role: Role,
     /// The format that it has been checked to be, by QEMU's name; `raw` for plain bytes.
     pub(crate) format: &'static str,
+    /// Whether its header says that its data is in another file.
+    pub(crate) data_apart: bool,
     /// For display and comparison only.
     pub(crate) path: PathBuf,
 }
@@ -32,7 +34,7 @@ impl Opened {
             let flags = rustix::fs::fcntl_getfl(fd)?;
             rustix::fs::fcntl_setfl(fd, flags - OFlags::NONBLOCK)?;
         }
-        let Self { writable, role, format, .. } = *self;
-        Ok(Handle::Descriptor { fd, writable, role, format, path: self.path.clone() })
+        let Self { writable, role, format, data_apart, .. } = *self;
+        Ok(Handle::Descriptor { fd, writable, role, format, data_apart, path: self.path.clone() })
     }
 }

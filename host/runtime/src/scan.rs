@@ -112,7 +112,7 @@ mod tests {
         let many: String = (0..300).map(|number| format!("(import \"i{number}\" (func))")).collect();
         let utf16 = r#"(component (import "f" (func $f (param "t" string)))
             (core module $m (memory (export "m") 1)) (core instance $i (instantiate $m))
-            (core func (canon lower (func $f) (memory $i "m") string-encoding=utf16)))"#;
+            (core func (canon lower (func $f) (memory (core memory $i "m")) string-encoding=utf16)))"#;
         for (text, reason) in [
             (nested.as_str(), "deeper than"),
             (&format!("(component {many})"), "more than 256 imports"),

@@ -117,6 +117,7 @@ fn context(state: &Path) -> Result<DomainContext> {
         volumes: Translations::default(),
         templates: Arc::new(TemplateSet::builtin()?),
         shim: "/nonexistent".into(),
+        cage: hostler_launch::CageSetting::Require,
         reset_nvram: false,
     })
 }

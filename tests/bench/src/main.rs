@@ -22,7 +22,7 @@ const DEFAULT_ROUNDS: usize = 15;
 const HELP: &str = "\
 usage: cargo xtask bench [NAME] [--rounds N]
 
-  start       hostler start beside the same command line run bare, and beside virsh start
+  start       hostler start beside the same command line run bare, without its cage, and beside virsh start
   driver      loading a driver, cold and cached; one call in an instance of its own
   footprint   sizes of components and programs, peak memory of the command line
   storage     resolving a chain beside qemu-img and beside bare reads; listing a pool beside libvirt;

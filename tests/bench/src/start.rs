@@ -1,4 +1,5 @@
-//! How much `hostler start` adds to the limit: the same command line run bare; and beside `virsh start`.
+//! How much `hostler start` adds to the limit: the same command line run bare; without the cage; and beside
+//! `virsh start`.
 
 mod bare;
 mod domain;
@@ -10,7 +11,7 @@ use anyhow::{Context, Result};
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// Runs the benchmark: the three in turn, round by round, so that they meet the same load.
+/// Runs the benchmark: all of them in turn, round by round, so that they meet the same load.
 pub(crate) fn run(place: &Place, rounds: usize) -> Result<()> {
     let xml = domain::xml(&place.guest);
     let file = place.work().join("bench.xml");
@@ -23,16 +24,19 @@ pub(crate) fn run(place: &Place, rounds: usize) -> Result<()> {
     }
     let mut bare = Vec::new();
     let mut ours = Vec::new();
+    let mut uncaged = Vec::new();
     let mut theirs = Vec::new();
     // The first of each fills caches and is not counted.
     for round in 0..=rounds {
         let counted = round > 0;
         let limit = bare::start_once(&argv, place.work())?;
-        let hostler = hostler_once(place)?;
+        let hostler = hostler_once(place, "require")?;
+        let open = hostler_once(place, "off")?;
         let virsh = peer.as_mut().map(virsh_once).transpose()?;
         if counted {
             bare.push(limit);
             ours.push(hostler);
+            uncaged.push(open);
             theirs.extend(virsh);
         }
     }
@@ -41,6 +45,7 @@ pub(crate) fn run(place: &Place, rounds: usize) -> Result<()> {
     let mut series = vec![
         Series { name: "limit: same command line, bare, QMP to running".to_owned(), rounds: bare },
         Series { name: "hostler start".to_owned(), rounds: ours },
+        Series { name: "hostler start --cage=off".to_owned(), rounds: uncaged },
     ];
     match peer {
         Some(_) => series.push(Series { name: "virsh start (private libvirtd)".to_owned(), rounds: theirs }),
@@ -51,9 +56,9 @@ pub(crate) fn run(place: &Place, rounds: usize) -> Result<()> {
 }
 
 /// The command as a user runs it, from its start to its end.
-fn hostler_once(place: &Place) -> Result<Duration> {
+fn hostler_once(place: &Place, cage: &str) -> Result<Duration> {
     let began = Instant::now();
-    output(&mut place.hostler(&["start", domain::NAME])).context("hostler start")?;
+    output(&mut place.hostler(&["start", domain::NAME, "--cage", cage])).context("hostler start")?;
     let took = began.elapsed();
     output(&mut place.hostler(&["destroy", domain::NAME])).context("hostler destroy")?;
     Ok(took)

@@ -9,7 +9,7 @@ use super::shown;
 use crate::generators::pieces::Pieces;
 
 /// Requests for bytes that one image may take.
-const STEPS_MAX: usize = 256;
+const STEPS_MAX: usize = 512;
 /// Bytes that it takes to see what an image looks like.
 const RECOGNISE_MAX: u64 = 5 << 10;
 /// Formats that are accepted from elsewhere, beside raw.

@@ -6,7 +6,7 @@ use hostler_sdk::{Below, Error, Layer, ProblemExt, Value, problem};
 
 use super::filters;
 use super::format::{Backing, Format, layer_format, reads_plain_bytes};
-use super::names::{LayerNames, Names, check_node_name};
+use super::names::{Names, check_node_name};
 use super::objects::{Needed, Object};
 use super::options::Options;
 use super::protocol::Protocol;
@@ -93,9 +93,10 @@ impl Chain<'_> {
             comparison: self.comparison,
             floppy: self.disk.device == DiskDevice::Floppy,
         };
-        let mut file = self.place(protocol.node()?, &names.storage, layer, nodes);
-        if let Some(slice) = self.slice(layer, source, &names, &file) {
-            file = self.place(slice, &names.slice, layer, nodes);
+        let named = self.names_bytes(layer);
+        let mut file = place(protocol.node(named.then_some(&names.storage))?, &names.storage, named, nodes);
+        if let Some(slice) = self.slice(layer, source, named.then_some(&names.slice), &file) {
+            file = place(slice, &names.slice, named, nodes);
         }
         nodes.extend(needed.below_format().into_iter().map(Node::Object));
         let format = Format {
@@ -113,14 +114,12 @@ impl Chain<'_> {
         Ok(())
     }
 
-    /// How the node above refers to `node`: by its name, or with the node inside where the format above is interpreted.
-    fn place(&self, node: Value, name: &str, layer: &Layer, nodes: &mut Vec<Node>) -> Value {
+    /// Whether the nodes below a layer's format stand for themselves, with names. Where the format is interpreted they
+    /// are inside its node, so that the host can hold the file's format against it, and have no name by which a guest
+    /// could be given the bytes.
+    fn names_bytes(&self, layer: &Layer) -> bool {
         // libvirt's lines, which a comparison is held against, have names everywhere.
-        if !self.comparison && !reads_plain_bytes(layer_format(layer)) {
-            return node;
-        }
-        nodes.push(Node::Block(node));
-        name.into()
+        self.comparison || reads_plain_bytes(layer_format(layer))
     }
 
     /// The node for a part of a file, where the format's own node cannot say which part.
@@ -128,7 +127,7 @@ impl Chain<'_> {
         &self,
         layer: &Layer,
         source: Option<&StorageSource>,
-        names: &LayerNames,
+        name: Option<&String>,
         file: &Value,
     ) -> Option<Value> {
         let source = source?;
@@ -139,7 +138,7 @@ impl Chain<'_> {
         Some(
             Value::mapping()
                 .with("driver", "raw")
-                .with("node-name", names.slice.as_str())
+                .with_some("node-name", name.map(String::as_str))
                 .with("offset", slice.offset)
                 .with("size", slice.size)
                 .with("file", file.clone())
@@ -174,6 +173,15 @@ impl Chain<'_> {
     fn source(&self, layer: u32) -> Option<&StorageSource> {
         self.disk.source.layers().nth(usize::try_from(layer).ok()?)
     }
+}
+
+/// How the node above refers to `node`: by its name, or with the node inside.
+fn place(node: Value, name: &str, named: bool, nodes: &mut Vec<Node>) -> Value {
+    if !named {
+        return node;
+    }
+    nodes.push(Node::Block(node));
+    name.into()
 }
 
 #[cfg(test)]

@@ -53,9 +53,12 @@ fn flash(
     comparison: bool,
 ) -> Result<Vec<Value>, Error> {
     let storage = format!("libvirt-pflash{unit}-storage");
-    let protocol =
-        properties.with("node-name", storage.as_str()).with("auto-read-only", true).with("discard", "unmap");
-    let (mut nodes, file) = match comparison || reads_plain_bytes(format) {
+    let named = comparison || reads_plain_bytes(format);
+    let protocol = properties
+        .with_some("node-name", named.then_some(storage.as_str()))
+        .with("auto-read-only", true)
+        .with("discard", "unmap");
+    let (mut nodes, file) = match named {
         true => (vec![protocol], storage.into()),
         false => (Vec::new(), protocol),
     };

@@ -101,14 +101,14 @@ impl Protocol<'_> {
             .with_some("pr-manager", Needed::of(self.source, self.names).reservations_id())
     }
 
-    /// The whole node. S1: it opens read-only until something needs more.
+    /// The whole node, with a name where others refer to it. S1: it opens read-only until something needs more.
     ///
     /// # Errors
     /// As [`Protocol::properties`].
-    pub(crate) fn node(&self) -> Result<Value, Error> {
+    pub(crate) fn node(&self, name: Option<&String>) -> Result<Value, Error> {
         Ok(self
             .properties()?
-            .with("node-name", self.names.storage.as_str())
+            .with_some("node-name", name.map(String::as_str))
             .with_some("cache", self.options.cache())
             .with("auto-read-only", true)
             .with("discard", "unmap"))

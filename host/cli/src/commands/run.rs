@@ -37,6 +37,7 @@ impl Run {
         });
         drop(progress);
         let started = started.map_err(|stop| stop.in_file(&self.file))?;
+        start::warn(session, &started);
         if self.console {
             let domain = DomainRef::new(started.summary.uuid.to_string());
             return console::Attachment::to(domain).run(session);

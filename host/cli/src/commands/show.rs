@@ -56,6 +56,7 @@ fn facts(details: &DomainDetails) -> Facts {
     facts.add_known("pid", summary.pid.map(|pid| pid.to_string()));
     facts.add_known("started", summary.started_unix_ms.map(quantity::moment));
     facts.add_known("up", view::uptime(summary.started_unix_ms));
+    facts.add_known("cage", details.confinement.as_ref().map(view::confinement));
     facts.add("defined", quantity::moment(details.created_unix_ms));
     facts.add("generation", details.generation.to_string());
     facts.add_known("variable store", details.variable_store.as_ref().map(|path| path.display().to_string()));
@@ -88,7 +89,7 @@ fn disk_json(disk: &DiskSummary) -> Result<Value, Stop> {
 
 #[cfg(test)]
 mod tests {
-    use hostler_domains::RunState;
+    use hostler_domains::{Confinement, RunState};
 
     use super::*;
     use view::samples;
@@ -101,6 +102,7 @@ mod tests {
             machine: Some("q35".into()),
             generation: 3,
             created_unix_ms: 0,
+            confinement: Some(Confinement::None),
             disks: vec![
                 disk("vda", Ok(samples::chain())),
                 disk("vdb", Err("it is gone\x1b[1m".into())),
@@ -115,6 +117,7 @@ mod tests {
     #[test]
     fn text_shows_disks_with_their_chains_or_problems() {
         let text = reply(&details()).unwrap().text(None, false, false);
+        assert!(text.contains("none: not caged\n"), "{text}");
         assert!(text.contains("machine:     q35\n"), "{text}");
         assert!(text.contains("\ndisk vda\nLAYER"), "{text}");
         assert!(text.contains("\ndisk vdb\ncannot be resolved: it is gone\\u{1b}[1m\n"), "{text}");

@@ -47,7 +47,17 @@ impl Start {
             Ok(host.start(&self.target.reference(), self.how.options()).await?)
         });
         drop(progress);
-        reply(&started?)
+        let started = started?;
+        warn(session, &started);
+        reply(&started)
+    }
+}
+
+/// Says aloud that a guest runs with less around it than every wall.
+pub(super) fn warn(session: &Session, started: &Started) {
+    let found = started.confinement.as_ref();
+    if let Some(text) = found.and_then(|found| view::weakness(&started.summary.name, found)) {
+        session.output().warning(&text);
     }
 }
 
@@ -62,6 +72,7 @@ pub(super) fn reply(started: &Started) -> Result<Reply, Stop> {
     let json = json!({
         "domain": view::to_json(&started.summary)?,
         "driver": view::to_json(&started.driver)?,
+        "confinement": view::to_json(&started.confinement)?,
         "chains": view::to_json(&started.chains)?,
     });
     Ok(Reply::confirmation(json, blocks))
@@ -69,7 +80,7 @@ pub(super) fn reply(started: &Started) -> Result<Reply, Stop> {
 
 #[cfg(test)]
 mod tests {
-    use hostler_domains::{DiskChain, RunState};
+    use hostler_domains::{Confinement, DiskChain, RunState};
 
     use super::*;
     use view::samples;
@@ -79,6 +90,7 @@ mod tests {
         let started = Started {
             summary: samples::summary("web", RunState::Running),
             chains: vec![DiskChain { target: "vda".into(), layers: samples::chain() }],
+            confinement: Some(Confinement::None),
             driver: samples::driver(),
         };
         let reply = reply(&started).unwrap();
@@ -90,6 +102,7 @@ mod tests {
             assert!(text.contains(part), "{part} is missing: {text}");
         }
         let json: serde_json::Value = serde_json::from_str(&reply.json_text()).unwrap();
+        assert_eq!(json["confinement"], "none");
         assert_eq!(json["domain"]["state"], "running");
         assert_eq!(json["driver"]["granted"][0], "process:qemu-system-x86_64");
         assert_eq!(json["chains"][0]["layers"][1]["below"], serde_json::Value::Null);

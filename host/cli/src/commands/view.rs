@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use hostler_domains::{DomainSummary, DriverSummary, LayerSummary, RunState};
+use hostler_domains::{Confinement, DomainSummary, DriverSummary, LayerSummary, RunState};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -51,6 +51,33 @@ pub(super) fn state(state: RunState) -> Cell {
 pub(super) fn uptime(started_unix_ms: Option<u64>) -> Option<String> {
     let started = UNIX_EPOCH.checked_add(Duration::from_millis(started_unix_ms?))?;
     SystemTime::now().duration_since(started).ok().map(quantity::span)
+}
+
+/// What confines a hypervisor, in a few words.
+pub(super) fn confinement(found: &Confinement) -> Cell {
+    let report = match found {
+        Confinement::None => return Cell::new("none: not caged").tone(Tone::Bad),
+        Confinement::Cage(report) => report,
+    };
+    let network = if report.host_network { "the host's network" } else { "no network" };
+    let shown = format!("user {}, private namespaces, {network}", report.uid);
+    match report.landlock_abi {
+        0 => Cell::new(format!("{shown}, without Landlock")).tone(Tone::Warning),
+        abi => Cell::new(format!("{shown}, Landlock {abi}")),
+    }
+}
+
+/// What a start has to warn of.
+pub(super) fn weakness(name: &str, found: &Confinement) -> Option<String> {
+    match found {
+        Confinement::None => Some(format!(
+            "'{name}' is not caged: a guest that takes its hypervisor over has all the rights of the user who started it"
+        )),
+        Confinement::Cage(report) if report.landlock_abi == 0 => {
+            Some(format!("the cage of '{name}' is without Landlock; its other walls stand"))
+        }
+        Confinement::Cage(_) => None,
+    }
 }
 
 /// The layers of a chain, the active one first.

@@ -3,10 +3,12 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use hostler_launch::accelerator;
+use hostler_launch::cage::probe::{probe, probe_closure};
+use hostler_launch::{CageReport, CageSetting, Template, Wall, WallFailure, accelerator};
 
 use crate::error::{Error, command};
 use crate::host::Host;
+use crate::process::blocking;
 use crate::summary::{Finding, RunState, Status};
 
 impl Host {
@@ -19,7 +21,7 @@ impl Host {
         findings.push(image_tool());
         findings.extend(self.state_findings().await);
         findings.extend(self.tenant_findings());
-        findings.push(cage());
+        findings.extend(self.cage().await);
         findings
     }
 
@@ -109,6 +111,33 @@ impl Host {
         findings
     }
 
+    /// Each wall of the cage, tried; then what each template wants in it.
+    async fn cage(&self) -> Vec<Finding> {
+        let setting = self.config.cage;
+        if setting == CageSetting::Off {
+            return vec![
+                Finding {
+                    id: "cage".to_owned(),
+                    title: "cage around hypervisors".to_owned(),
+                    status: Status::Limited,
+                    detail: "switched off: a hypervisor has all the rights of the user who starts it"
+                        .to_owned(),
+                    remedy: None,
+                }
+                .remedy("leave out --cage=off and HOSTLER_CAGE"),
+            ];
+        }
+        let shim = self.config.shim.clone();
+        let mut findings = match blocking(move || probe(&shim, setting)).await {
+            Ok(probed) => walls(setting, &probed),
+            Err(error) => vec![broken("cage", "cage around hypervisors", &error)],
+        };
+        if let Ok(templates) = self.templates() {
+            findings.extend(templates.iter().map(closure));
+        }
+        findings
+    }
+
     async fn state_findings(&self) -> Vec<Finding> {
         let root = self.state().root().display().to_string();
         let set_aside = match self.state().set_aside() {
@@ -185,6 +214,26 @@ fn kvm() -> Finding {
         .remedy("use <domain type='qemu'>, which translates; or a machine whose processor shows vmx or svm")
 }
 
+/// Whether all that a template declares for its cage is here.
+fn closure(template: &Template) -> Finding {
+    let found = Finding {
+        id: format!("cage.closure.{}", template.name()),
+        title: format!("cage: files of {}", template.name()),
+        status: Status::Good,
+        detail: String::new(),
+        remedy: None,
+    };
+    match probe_closure(template) {
+        Ok(count) => Finding { detail: format!("{count} files, directories and links"), ..found },
+        Err(error) => Finding {
+            status: Status::Missing,
+            detail: error.to_string(),
+            remedy: error.hints.first().cloned(),
+            ..found
+        },
+    }
+}
+
 fn firmware() -> Finding {
     let found = Finding {
         id: "firmware.uefi".to_owned(),
@@ -229,14 +278,85 @@ fn image_tool() -> Finding {
     }
 }
 
-/// Said openly on every host: what this version does not hold yet.
-fn cage() -> Finding {
+/// One finding for each wall, from building them: those before the one that does not stand do.
+fn walls(setting: CageSetting, probed: &Result<CageReport, WallFailure>) -> Vec<Finding> {
+    let broken = probed.as_ref().err();
+    let last = broken.and_then(|failure| Wall::ALL.iter().position(|wall| *wall == failure.wall));
+    let mut findings = Vec::new();
+    for (index, wall) in Wall::ALL.into_iter().enumerate() {
+        let found = Finding {
+            id: format!("cage.{}", wall.word()),
+            title: format!("cage: {}", wall.meaning()),
+            status: Status::Good,
+            detail: "stands".to_owned(),
+            remedy: None,
+        };
+        findings.push(match (broken, last) {
+            // It broke before it came to any wall.
+            (Some(failure), None) => missing_wall(found, failure),
+            (Some(failure), Some(last)) if index == last => missing_wall(found, failure),
+            (Some(_), Some(last)) if index > last => Finding {
+                status: Status::Limited,
+                detail: "not tried: one before it does not stand".to_owned(),
+                ..found
+            },
+            _ if wall == Wall::Landlock && setting == CageSetting::WithoutLandlock => Finding {
+                status: Status::Limited,
+                detail: "left out, as the operator said".to_owned(),
+                ..found
+            }
+            .remedy("leave out --cage and HOSTLER_CAGE"),
+            _ => Finding { detail: stands(wall, probed), ..found },
+        });
+    }
+    findings
+}
+
+fn missing_wall(found: Finding, failure: &WallFailure) -> Finding {
     Finding {
-        id: "cage".to_owned(),
-        title: "namespace cage around hypervisors".to_owned(),
-        status: Status::Limited,
-        detail: "not in this version: a hypervisor runs as this user, with QEMU's own sandbox on and no new privileges"
-            .to_owned(),
-        remedy: Some("do not run guests that you do not trust as root; see SECURITY.md".to_owned()),
+        status: Status::Missing,
+        detail: failure.to_string(),
+        remedy: failure
+            .hint
+            .clone()
+            .or_else(|| Some("no guest starts without it, unless with --cage=off".to_owned())),
+        ..found
+    }
+}
+
+fn stands(wall: Wall, probed: &Result<CageReport, WallFailure>) -> String {
+    match (wall, probed) {
+        (Wall::Landlock, Ok(report)) => format!("stands, version {}", report.landlock_abi),
+        (Wall::Identity, Ok(report)) => format!("stands, as user {}", report.uid),
+        _ => "stands".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> CageReport {
+        CageReport { uid: 900_001, landlock_abi: 6, host_network: false }
+    }
+
+    #[test]
+    fn walls_before_the_broken_one_stand_and_those_behind_were_not_tried() {
+        let failure = WallFailure { wall: Wall::Limits, message: "no".into(), hint: Some("do this".into()) };
+        let findings = walls(CageSetting::Require, &Err(failure));
+        let states: Vec<_> = findings.iter().map(|finding| finding.status).collect();
+        let (good, bad, untried) = (Status::Good, Status::Missing, Status::Limited);
+        assert_eq!(states, [good, good, bad, untried, untried, untried]);
+        assert_eq!(findings[2].remedy.as_deref(), Some("do this"));
+        assert!(walls(CageSetting::Require, &Ok(report())).iter().all(|finding| finding.status == good));
+    }
+
+    #[test]
+    fn stage_that_cannot_run_breaks_every_wall_and_a_left_out_one_is_said() {
+        let failure = WallFailure { wall: Wall::Program, message: "gone".into(), hint: None };
+        let findings = walls(CageSetting::Require, &Err(failure));
+        assert!(findings.iter().all(|finding| finding.status == Status::Missing && finding.remedy.is_some()));
+        let left_out = walls(CageSetting::WithoutLandlock, &Ok(report()));
+        assert_eq!(left_out.iter().filter(|finding| finding.status == Status::Limited).count(), 1);
     }
 }

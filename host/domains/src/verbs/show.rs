@@ -6,6 +6,7 @@ use hostler_runtime::console_aliases;
 use crate::chain;
 use crate::error::Error;
 use crate::host::Host;
+use crate::process;
 use crate::reference::DomainRef;
 use crate::summary::{DiskSummary, DomainDetails};
 
@@ -39,6 +40,7 @@ impl Host {
             machine: domain.os.machine.clone(),
             generation: definition.generation,
             created_unix_ms: definition.created_unix_ms,
+            confinement: process::confinement(self, &definition)?,
             disks,
             consoles: console_aliases(&domain),
             variable_store: store.exists().then_some(store),

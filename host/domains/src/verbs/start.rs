@@ -71,6 +71,7 @@ impl Host {
         Ok(Started {
             summary: self.summarise(definition).await?,
             chains: chain::of_domain(&Domain::parse(&definition.xml)?, &context.roots, &context.volumes),
+            confinement: process::confinement(self, definition)?,
             driver: drivers::summary(&driver).await?,
         })
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hostler_state::{Owner, StateDir};
 
 use crate::error::{Error, Kind};
-use crate::host::Host;
+use crate::host::{Access, Host};
 use crate::process;
 use crate::tenant_summary::TenantRemoved;
 use crate::verbs::undefine::KEPT;
@@ -27,8 +27,10 @@ impl Host {
         purge: bool,
         dry_run: bool,
     ) -> Result<TenantRemoved, Error> {
-        self.tenant_record(name)?;
+        let record = self.tenant_record(name)?;
         self.owner()?;
+        // As any owner of the tenant's: what was left unfinished is settled, and what has ended is forgotten.
+        drop(self.of_tenant(&record, Access::Owner { wait: BUSY_WAIT }).await?);
         let directory = self.state().tenant_dir(name)?;
         let held = process::blocking(move || StateDir::open_owner(&directory, BUSY_WAIT)).await??;
         require_nothing_running(name, &held)?;

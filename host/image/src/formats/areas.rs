@@ -16,6 +16,11 @@ impl Areas {
         Self { length: image.length(), owned: Vec::new() }
     }
 
+    /// The same where what is pointed to may reach up to `bytes` behind the end.
+    pub(super) fn with_slack(self, bytes: u64) -> Self {
+        Self { length: self.length.saturating_add(bytes), ..self }
+    }
+
     /// Adds stretches; they must not overlap each other or earlier ones. Empty ones do not count.
     pub(super) fn own(&mut self, areas: impl IntoIterator<Item = Range<u64>>) -> Result<(), Halt> {
         self.owned.extend(areas.into_iter().filter(|area| !area.is_empty()));

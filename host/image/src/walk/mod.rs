@@ -136,8 +136,12 @@ impl<F> Walk<F> {
             return Err(refusals::looped(&target, layer));
         }
         match target.wanted {
-            Wanted::Layer { format, .. } => {
-                let inspection = Inspection::new(format, opened.length);
+            Wanted::Layer { format, luks, .. } => {
+                let inspection = if luks && format == Format::Raw {
+                    Inspection::luks(opened.length)
+                } else {
+                    Inspection::new(format, opened.length)
+                };
                 self.state = State::Inspect(target, opened, inspection);
             }
             Wanted::DataFile => {
@@ -205,7 +209,7 @@ impl<F> Walk<F> {
         let State::Inspect(target, opened, _) = mem::replace(&mut self.state, State::Done) else {
             return Err(refusals::out_of_turn());
         };
-        let Wanted::Layer { format, origin } = target.wanted else { return Err(refusals::out_of_turn()) };
+        let Wanted::Layer { format, origin, .. } = target.wanted else { return Err(refusals::out_of_turn()) };
         refusals::check_header(&target, format, &header, &self.request)?;
         if let Some(above) = self.layers.last_mut() {
             above.below = Below::Layer(target.layer);

@@ -30,6 +30,8 @@ pub(super) enum Wanted {
     Layer {
         format: Format,
         origin: FormatOrigin,
+        /// Whether a raw image is declared to be a LUKS container.
+        luks: bool,
     },
     DataFile,
     /// Only to advise which format it seems to have; `recorded` is a name that is not a format.
@@ -50,7 +52,8 @@ pub(super) struct Named {
 impl Target {
     pub(super) fn declared(layer: usize, declared: &DeclaredLayer, read_only: bool) -> Self {
         let origin = if declared.format.is_some() { FormatOrigin::Declared } else { FormatOrigin::Assumed };
-        let wanted = Wanted::Layer { format: declared.format.unwrap_or(ASSUMED), origin };
+        let (format, luks) = (declared.format.unwrap_or(ASSUMED), declared.luks);
+        let wanted = Wanted::Layer { format, origin, luks };
         let (path, access) = (declared.path.clone(), access(read_only));
         Self { layer, path, via: Via::Declared, access, wanted, named: None }
     }
@@ -79,7 +82,7 @@ impl Target {
     ) -> Result<Self, ImageError> {
         let wanted = match &record.format {
             RecordedFormat::Known(format) => {
-                Wanted::Layer { format: *format, origin: FormatOrigin::Recorded }
+                Wanted::Layer { format: *format, origin: FormatOrigin::Recorded, luks: false }
             }
             RecordedFormat::Absent => Wanted::Advice { recorded: None },
             RecordedFormat::Unknown(name) => Wanted::Advice { recorded: Some(name.clone()) },

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use super::*;
 use crate::chain::FormatOrigin;
 use crate::error::ErrorKind;
+use crate::formats::Encryption;
 use crate::location::ImagePath;
 use crate::opener::{Opener, explore_chain, resolve_chain};
 use crate::policy::ReferencePolicy;
 use crate::request::{DeclaredLayer, Limits};
-use crate::sample::Sample;
+use crate::sample::{self, LUKS_DISK_BYTES, Sample};
 
 /// Files by full path; remembers every request.
 #[derive(Default)]
@@ -169,6 +170,54 @@ fn a_disc_is_no_format_of_a_layer() {
     let error = memory.resolve(request).unwrap_err();
     assert_eq!((error.kind(), error.layer()), (ErrorKind::FormatUnsupported, Some(0)));
     assert!(error.hints()[0].text.contains("declare it as raw"), "{error:?}");
+}
+
+/// A raw image whose content is declared to be a LUKS container.
+fn container(path_of: &str, format: Option<Format>) -> DeclaredLayer {
+    DeclaredLayer::new(path(path_of), format).luks()
+}
+
+#[test]
+fn a_declared_container_is_judged_and_its_header_is_no_part_of_the_disk() {
+    let (image, disk_bytes) = (sample::luks1(), LUKS_DISK_BYTES as u64);
+    for format in [Some(Format::Raw), None] {
+        let mut memory = Memory::default().with("/d/disk", image.0.clone());
+        let chain = memory.resolve(ChainRequest::new(container("/d/disk", format))).unwrap();
+        let [layer] = chain.layers.as_slice() else { panic!("{chain:?}") };
+        assert_eq!((layer.format, layer.header.virtual_size), (Format::Raw, disk_bytes));
+        assert!(matches!(layer.header.encryption, Some(Encryption::Luks(_))), "{layer:?}");
+    }
+    // Undeclared it is data, whatever it looks like.
+    let mut memory = Memory::default().with("/d/disk", image.0.clone());
+    let plain = DeclaredLayer::new(path("/d/disk"), Some(Format::Raw));
+    let chain = memory.resolve(ChainRequest::new(plain)).unwrap();
+    assert_eq!(chain.layers[0].header.virtual_size, image.0.len() as u64);
+    assert_eq!(chain.layers[0].header.encryption, None);
+    // As the layer below another it is judged the same way.
+    let mut below = request("/d/top");
+    below.below = vec![container("/d/disk", Some(Format::Raw))];
+    let mut memory = Memory::default().with("/d/top", Sample::new().bytes).with("/d/disk", image.0);
+    assert_eq!(memory.resolve(below).unwrap().layers[1].header.virtual_size, disk_bytes);
+}
+
+#[test]
+fn a_container_that_is_none_or_costs_too_much_is_refused() {
+    let (qcow2, luks2) = (Sample::new().bytes, sample::luks1().put(6, &[0, 2]).be64(8, 16_384).0);
+    let cases = [
+        ("no container", vec![0; 1 << 20], ErrorKind::Malformed),
+        ("another format", qcow2, ErrorKind::Malformed),
+        ("absurd work for the digest", sample::luks1().be32(164, u32::MAX).0, ErrorKind::Malformed),
+        ("absurd work for a key", sample::luks1().be32(212, u32::MAX).0, ErrorKind::Malformed),
+        ("payload beyond the end", sample::luks1().be32(104, u32::MAX).0, ErrorKind::Malformed),
+        ("version 2 without a document", luks2, ErrorKind::Malformed),
+    ];
+    for (what, bytes, kind) in cases {
+        let mut memory = Memory::default().with("/d/disk", bytes);
+        let request = ChainRequest::new(container("/d/disk", Some(Format::Raw)));
+        let error = memory.resolve(request).unwrap_err();
+        assert_eq!((error.kind(), error.layer()), (kind, Some(0)), "{what}: {error}");
+        assert!(memory.asked.len() == 1, "{what}");
+    }
 }
 
 #[test]

@@ -139,6 +139,11 @@ impl<'a> Leaves<'a> {
     }
 }
 
+/// The path by which the program opens a descriptor that it is not given through a set.
+pub(crate) fn path_of(template: &Template, fd: RawFd) -> String {
+    fill(&template.data.writing.fd_path, 0, fd)
+}
+
 /// Puts the numbers in.
 fn fill(pattern: &str, set: u64, fd: RawFd) -> String {
     let name = format!("hostler-{set}");

@@ -76,6 +76,7 @@ fn options_are_written_as_the_program_reads_them() {
         writable: false,
         role: Role::Image,
         format: "raw",
+        data_apart: false,
         path: "/i.qcow2".into(),
     };
     let node = [("driver", "file".into()), ("filename", Value::Handle(0)), ("backing", Value::Null)];
@@ -96,6 +97,7 @@ fn sets_are_made_once_right_before_their_first_use() {
         writable: true,
         role: Role::Image,
         format: "raw",
+        data_apart: false,
         path: PathBuf::new(),
     };
     let node = |index| Value::mapping([("filename", Value::Handle(index))]);

@@ -1,5 +1,6 @@
 //! The shim program: a short first stage that cuts all ties to its maker, and the stage that stays.
 
+use std::ffi::OsStr;
 use std::fs::Permissions;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -19,12 +20,13 @@ use super::client::SOCKET_NAME;
 use super::console::Console;
 use super::log::{RollingLog, Tail};
 use super::monitor::Monitor;
-use super::program::{self, Program};
+use super::program::{self, NotStarted, Program};
 use super::record::ProcessRecord;
 use super::request::{StartAnswer, StartFailure, StartRequest};
 use super::ring::Ring;
 use super::server::{Server, new_buffer};
 use super::wire::{Wire, address_in, after, open_directory};
+use crate::cage::{WallFailure, stage};
 use crate::limits::{LOG_MAX_BYTES, OUTPUT_TAIL_BYTES};
 use crate::process;
 
@@ -40,8 +42,12 @@ const BACKLOG: i32 = 64;
 /// The whole program. The launcher's socket is the standard input.
 #[must_use]
 pub fn main() -> ExitCode {
-    let staying = std::env::args_os().nth(1).is_some_and(|argument| argument == SERVE);
-    let done = if staying { serve() } else { detach() };
+    let argument = std::env::args_os().nth(1);
+    let done = match argument.as_deref().and_then(OsStr::to_str) {
+        Some(SERVE) => serve(),
+        Some(stage::ARGUMENT) => stage::run(),
+        _ => detach(),
+    };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -80,22 +86,24 @@ fn serve() -> io::Result<()> {
     match prepared {
         Ok(prepared) => prepared.server(request, launcher).run(),
         Err(failed) => {
-            let Failed { kind, message } = failed;
-            let answer = serde_json::to_vec(&StartAnswer::Failed { kind, message, tail: String::new() })?;
-            launcher.send(&answer, &[], Instant::now() + REQUEST_WAIT)
+            let answer = match failed {
+                Failed::Start { kind, message } => StartAnswer::Failed { kind, message, tail: String::new() },
+                Failed::NoCage(failure) => StartAnswer::NoCage(failure),
+            };
+            launcher.send(&serde_json::to_vec(&answer)?, &[], Instant::now() + REQUEST_WAIT)
         }
     }
 }
 
 /// Why nothing was started.
-struct Failed {
-    kind: StartFailure,
-    message: String,
+enum Failed {
+    Start { kind: StartFailure, message: String },
+    NoCage(WallFailure),
 }
 
 impl Failed {
     fn shim(what: &'static str) -> impl FnOnce(io::Error) -> Self {
-        move |error| Self { kind: StartFailure::Shim, message: format!("{what}: {error}") }
+        move |error| Self::Start { kind: StartFailure::Shim, message: format!("{what}: {error}") }
     }
 }
 
@@ -113,7 +121,7 @@ struct Prepared {
 
 /// Takes the lock before anything else, then makes the rest and starts the program.
 fn prepare(request: &StartRequest, fds: Vec<OwnedFd>) -> Result<Prepared, Failed> {
-    let state = |error: hostler_state::StateError| Failed {
+    let state = |error: hostler_state::StateError| Failed::Start {
         kind: if error.kind == Kind::Busy { StartFailure::Busy } else { StartFailure::Shim },
         message: error.to_string(),
     };
@@ -124,7 +132,7 @@ fn prepare(request: &StartRequest, fds: Vec<OwnedFd>) -> Result<Prepared, Failed
     let monitor = if request.monitor { fds.next().map(Monitor::new) } else { None };
     let consoles = consoles(request, &run, fds)?;
     if granted.len() != request.program_fds || monitor.is_some() != request.monitor {
-        return Err(Failed {
+        return Err(Failed::Start {
             kind: StartFailure::Shim,
             message: "descriptors were lost on their way".into(),
         });
@@ -132,7 +140,10 @@ fn prepare(request: &StartRequest, fds: Vec<OwnedFd>) -> Result<Prepared, Failed
     let log = RollingLog::open(run.log_path(), LOG_MAX_BYTES).map_err(Failed::shim("open the log"))?;
     let listener = listen_in(&run).map_err(Failed::shim("listen on the shim's socket"))?;
     let shared = lock.share().map_err(state)?;
-    let program = program::start(request, granted, shared).map_err(Failed::shim("start the program"))?;
+    let program = program::start(request, granted, shared).map_err(|error| match error {
+        NotStarted::Io(error) => Failed::shim("start the program")(error),
+        NotStarted::NoCage(failure) => Failed::NoCage(failure),
+    })?;
     let identity = identity(request, &program).map_err(Failed::shim("identify the program"));
     let recorded = identity.and_then(|identity| {
         run.write(RunRecord::Process, &identity).map_err(state)?;
@@ -148,10 +159,9 @@ fn prepare(request: &StartRequest, fds: Vec<OwnedFd>) -> Result<Prepared, Failed
     }
 }
 
-fn end_unrecorded(mut program: Program) {
-    program.signal(rustix::process::Signal::KILL);
+fn end_unrecorded(program: Program) {
     // Only a process that was reaped already cannot be waited for.
-    program.child.wait().ok();
+    program.end_at_once().ok();
 }
 
 fn consoles(
@@ -176,9 +186,10 @@ fn identity(request: &StartRequest, program: &Program) -> io::Result<ProcessReco
     Ok(ProcessRecord {
         boot_id: process::boot_id()?,
         shim: process::identify(std::process::id())?,
-        program: process::identify(program.child.id())?,
+        program: process::identify(program.pid)?,
         started_unix_ms: unix_ms(),
         plan_hash: request.plan_hash.clone(),
+        cage: program.cage.clone(),
     })
 }
 

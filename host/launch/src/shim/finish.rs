@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::os::unix::process::ExitStatusExt as _;
-use std::process::ExitStatus;
 use std::time::Instant;
 
 use hostler_state::{EventLog, NewEvent, RunRecord, unix_ms};
@@ -26,8 +24,8 @@ const LAST_READS: usize = 1_024;
 impl Server {
     /// Takes the program's exit status, if it has one.
     pub(crate) fn reap(&mut self) {
-        match self.program.child.try_wait() {
-            Ok(Some(status)) => self.end(ending_of(status)),
+        match self.program.reap() {
+            Ok(Some(ending)) => self.end(ending),
             Ok(None) => {}
             // Reaped by nobody else, so this says that it is gone unseen.
             Err(_) => self.end(Ending::Unknown),
@@ -145,12 +143,6 @@ impl Server {
         let sides = peers.chain(self.consoles.iter().flat_map(Console::sides));
         sides.filter(|(_, _, waiting)| *waiting).map(|(fd, _, _)| fd)
     }
-}
-
-fn ending_of(status: ExitStatus) -> Ending {
-    let number = |value: i32| u32::try_from(value).ok();
-    let exited = status.code().and_then(number).map(Ending::Exited);
-    exited.or_else(|| status.signal().and_then(number).map(Ending::Killed)).unwrap_or(Ending::Unknown)
 }
 
 fn words(ending: Ending) -> String {

@@ -3,41 +3,122 @@
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd, ioctl_fionbio};
+use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd, ioctl_fionbio};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_open, pidfd_send_signal, waitpid,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, WaitOptions, geteuid, kill_process,
+    pidfd_open, pidfd_send_signal, waitid, waitpid,
 };
 
+use super::record::Ending;
 use super::request::{FIRST_PROGRAM_FD, StartRequest};
+use super::wire::after;
+use crate::cage::identity::{self, Reserved};
+use crate::cage::plan::CagePlan;
+use crate::cage::stage::{self, StageRequest};
+use crate::cage::{CageReport, Wall, WallFailure};
 
 /// The running program.
 #[derive(Debug)]
 pub(crate) struct Program {
-    pub(crate) child: Child,
+    pub(crate) pid: u32,
     pub(crate) pidfd: OwnedFd,
     /// Its standard output and error; nothing once all writers closed it.
     pub(crate) output: Option<OwnedFd>,
+    /// What confines it.
+    pub(crate) cage: Option<CageReport>,
+    /// The user that it has to itself, until this is dropped.
+    _identity: Option<Reserved>,
+}
+
+/// Why it does not run.
+#[derive(Debug)]
+pub(crate) enum NotStarted {
+    Io(io::Error),
+    NoCage(WallFailure),
+}
+
+impl From<io::Error> for NotStarted {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<Errno> for NotStarted {
+    fn from(error: Errno) -> Self {
+        Self::Io(error.into())
+    }
+}
+
+impl From<WallFailure> for NotStarted {
+    fn from(failure: WallFailure) -> Self {
+        Self::NoCage(failure)
+    }
 }
 
 /// Starts it. `granted` get the numbers that the arguments name; `lock` is inherited under any number.
-pub(crate) fn start(request: &StartRequest, granted: Vec<OwnedFd>, lock: OwnedFd) -> io::Result<Program> {
+pub(crate) fn start(
+    request: &StartRequest,
+    granted: Vec<OwnedFd>,
+    lock: OwnedFd,
+) -> Result<Program, NotStarted> {
     let placed = place(granted)?;
     let (output, input) = pipe_with(PipeFlags::CLOEXEC)?;
     ioctl_fionbio(&output, true)?;
-    let (program, arguments) = request.argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut command = Command::new(program);
-    command.args(arguments).env_clear().envs(request.env.iter().map(|(name, value)| (name, value)));
-    command.current_dir("/").stdin(Stdio::null()).stdout(input.try_clone()?).stderr(input).process_group(0);
     // One thread: nothing else can be started between here and the end of this function.
     for fd in placed.iter().chain(std::iter::once(&lock)) {
         fcntl_setfd(fd, FdFlags::empty())?;
     }
-    let child = command.spawn()?;
-    let pidfd = pidfd_open(pid_of(&child)?, PidfdFlags::empty())?;
-    Ok(Program { child, pidfd, output: Some(output) })
+    let (pid, cage, reserved) = match &request.cage {
+        None => (start_open(request, input)?, None, None),
+        Some(plan) => start_caged(request, plan, input)?,
+    };
+    let pidfd = pidfd_open(pid_of(pid)?, PidfdFlags::empty())?;
+    Ok(Program { pid, pidfd, output: Some(output), cage, _identity: reserved })
+}
+
+/// As this user, in the host's namespaces.
+fn start_open(request: &StartRequest, output: OwnedFd) -> io::Result<u32> {
+    let (program, arguments) = request.argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear().envs(request.env.iter().map(|(name, value)| (name, value)));
+    command.current_dir("/").stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).process_group(0);
+    Ok(command.spawn()?.id())
+}
+
+/// Through a process of its own, which becomes the cage and ends; the program falls to us then.
+fn start_caged(
+    request: &StartRequest,
+    plan: &CagePlan,
+    output: OwnedFd,
+) -> Result<(u32, Option<CageReport>, Option<Reserved>), NotStarted> {
+    let reserved = if geteuid().is_root() {
+        let taken = identity::reserve(&request.run.display().to_string());
+        Some(taken.map_err(|error| Wall::Identity.failed("find a free user", error))?)
+    } else {
+        None
+    };
+    let uid = reserved.as_ref().map(|reserved| reserved.uid);
+    if let Some(sockets) = &plan.sockets {
+        std::os::unix::fs::chown(sockets, uid, uid)?;
+    }
+    let stage = StageRequest {
+        plan: plan.clone(),
+        identity: uid,
+        over: request.run.clone(),
+        argv: request.argv.clone(),
+        env: request.env.clone(),
+    };
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("hostler-shim").arg(stage::ARGUMENT).env_clear().current_dir("/");
+    command.stdout(output.try_clone()?).stderr(output);
+    let until = after(Duration::from_millis(request.deadline_ms));
+    let (pid, report) = stage::start_stage(command, &stage, until)?;
+    let pid = pid.ok_or_else(|| io::Error::other("the cage's own process started no program"))?;
+    Ok((pid, Some(report), reserved))
 }
 
 fn place(granted: Vec<OwnedFd>) -> io::Result<Vec<OwnedFd>> {
@@ -53,8 +134,8 @@ fn place(granted: Vec<OwnedFd>) -> io::Result<Vec<OwnedFd>> {
     Ok(placed)
 }
 
-fn pid_of(child: &Child) -> io::Result<Pid> {
-    i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or_else(|| io::ErrorKind::InvalidData.into())
+fn pid_of(pid: u32) -> io::Result<Pid> {
+    i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 impl Program {
@@ -63,6 +144,34 @@ impl Program {
         // The only other failure would be a lack of permission over our own child.
         pidfd_send_signal(self.pidfd.as_fd(), signal).ok();
     }
+
+    /// Its ending when it has ended, which is then no longer kept by the kernel.
+    pub(crate) fn reap(&self) -> io::Result<Option<Ending>> {
+        Ok(self.wait(WaitIdOptions::EXITED | WaitIdOptions::NOHANG)?)
+    }
+
+    /// Kills it and waits for its end.
+    pub(crate) fn end_at_once(&self) -> io::Result<()> {
+        self.signal(Signal::KILL);
+        self.wait(WaitIdOptions::EXITED).map(drop).map_err(io::Error::from)
+    }
+
+    fn wait(&self, options: WaitIdOptions) -> Result<Option<Ending>, Errno> {
+        loop {
+            match waitid(WaitId::PidFd(self.pidfd.as_fd()), options) {
+                Err(Errno::INTR) => {}
+                other => return Ok(other?.map(|status| ending_of(&status))),
+            }
+        }
+    }
+}
+
+fn ending_of(status: &WaitIdStatus) -> Ending {
+    let number = |value: i32| u32::try_from(value).ok();
+    let exited = status.exit_status().and_then(number).map(Ending::Exited);
+    exited
+        .or_else(|| status.terminating_signal().and_then(number).map(Ending::Killed))
+        .unwrap_or(Ending::Unknown)
 }
 
 /// Generations of processes that a program can have left behind; each falls to us when its parent dies.

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::cage::CageReport;
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -28,6 +30,9 @@ pub struct ProcessRecord {
     pub started_unix_ms: u64,
     /// The hash of the frozen plan it was started from.
     pub plan_hash: String,
+    /// What confines the hypervisor; nothing when it is not caged.
+    #[serde(default)]
+    pub cage: Option<CageReport>,
 }
 
 /// A process number with the time the kernel gave it out: together they are never used again in one boot.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cage::WallFailure;
+use crate::cage::plan::CagePlan;
 use crate::plan::Reaction;
 
 /// Number of the first descriptor that a program inherits. Above what the shim itself ever opens before the
@@ -26,6 +28,8 @@ pub(crate) struct StartRequest {
     pub(crate) consoles: Vec<String>,
     pub(crate) reactions: Vec<Reaction>,
     pub(crate) plan_hash: String,
+    /// The cage around the program; nothing when it runs as the shim does.
+    pub(crate) cage: Option<CagePlan>,
     /// Time until the monitor must have answered.
     pub(crate) deadline_ms: u64,
 }
@@ -41,6 +45,8 @@ pub(crate) enum StartAnswer {
         /// The program's last words: untrusted.
         tail: String,
     },
+    /// The cage could not be built, so nothing was started.
+    NoCage(WallFailure),
 }
 
 /// Why a start failed.

@@ -14,7 +14,9 @@ use serde::Serialize;
 use super::client::ShimClient;
 use super::request::{FIRST_PROGRAM_FD, StartAnswer, StartFailure, StartRequest};
 use super::wire::{Wire, after};
-use crate::command::leaf::Grants;
+use crate::cage::plan::{self, NamedFile, SOCKETS as CAGED_SOCKETS};
+use crate::cage::{CageSetting, Wall, WallFailure};
+use crate::command::leaf::{Grants, path_of};
 use crate::command::{CommandLine, command_line};
 use crate::error::{LaunchError, LaunchErrorKind};
 use crate::grant::{self, Opened};
@@ -33,6 +35,8 @@ pub struct LaunchContext {
     pub shim: PathBuf,
     /// The domain's name, for the event log.
     pub domain_name: String,
+    /// How strictly the program is confined.
+    pub cage: CageSetting,
 }
 
 /// `launch.json`: the frozen plan and what was made of it. Paths in it are for display.
@@ -62,7 +66,15 @@ pub fn launch(
     refuse_running(run)?;
     let sockets = sockets_directory(run, &handles)?;
     let opened = grant::open_all(&handles, &checked.named(), until)?;
-    let grants = number(&opened, sockets)?;
+    let named = match context.cage {
+        CageSetting::Off => sockets.clone(),
+        _ => PathBuf::from(CAGED_SOCKETS),
+    };
+    let grants = number(&opened, named)?;
+    let files = files_by_path(&checked, &grants);
+    let makes_sockets = handles.iter().any(|handle| matches!(handle, Handle::Socket(_)));
+    let sockets = makes_sockets.then_some(sockets.as_path());
+    let cage = plan::make(context.cage, &checked.plan, &checked.template, files, sockets)?;
     let CommandLine { env, argv } = command_line(&checked.plan, &handles, &checked.template, Some(&grants))?;
     let record = LaunchRecord { hash: checked.hash(), plan: &checked.plan, argv: &argv, env: &env };
     run.write(RunRecord::Launch, &record)
@@ -78,6 +90,7 @@ pub fn launch(
         consoles: opened.consoles.iter().map(|(alias, _)| alias.clone()).collect(),
         reactions: checked.plan.reactions.clone(),
         plan_hash: checked.hash().to_owned(),
+        cage,
         deadline_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
     };
     let answer = start_shim(run, &context.shim, &request, &opened, left)?;
@@ -85,7 +98,32 @@ pub fn launch(
     match answer {
         StartAnswer::Ready => Ok(ShimClient::of(run)),
         StartAnswer::Failed { kind, message, tail } => Err(start_error(kind, message, &tail)),
+        StartAnswer::NoCage(failure) => Err(no_cage(failure)),
     }
+}
+
+/// The descriptors that the program opens by a path, which its root must have then.
+fn files_by_path(checked: &Checked, grants: &Grants) -> Vec<NamedFile> {
+    let mut files: Vec<NamedFile> = Vec::new();
+    for index in checked.named_by_path() {
+        for fd in grants.numbers.get(index).into_iter().flatten() {
+            files.push(NamedFile { fd: *fd, path: path_of(&checked.template, *fd).into() });
+        }
+    }
+    files
+}
+
+fn no_cage(failure: WallFailure) -> LaunchError {
+    let mut error = LaunchError::new(LaunchErrorKind::CageFailed, failure.to_string());
+    if let Some(hint) = failure.hint {
+        error = error.hint(hint);
+    }
+    if failure.wall != Wall::Program {
+        error = error.hint("see which walls hold here: hostler doctor").hint(
+            "to start it all the same, with all that its user may do open to it: hostler --cage=off start …",
+        );
+    }
+    error
 }
 
 /// The time for the shim. A start that is late must not happen at all: whoever asked was told that it failed.

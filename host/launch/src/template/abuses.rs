@@ -16,16 +16,18 @@ fn qemu() -> Arc<Template> {
     Arc::clone(TemplateSet::builtin().unwrap().get("qemu-system-x86_64").unwrap())
 }
 
-/// Handles 0 to 6: monitor, image, code, file, endpoint, socket, an image that was checked to be qcow2.
+/// Handles 0 to 7: monitor, image, code, file, endpoint, socket, an image that was checked to be qcow2, one whose data
+/// is in another file.
 fn handles() -> Vec<Handle> {
-    let of_format = |role, format| Handle::Descriptor {
+    let made = |role, format, data_apart| Handle::Descriptor {
         fd: None,
         writable: false,
         role,
         format,
+        data_apart,
         path: PathBuf::from("/x"),
     };
-    let file = |role| of_format(role, "raw");
+    let file = |role| made(role, "raw", false);
     vec![
         Handle::Monitor,
         file(Role::Image),
@@ -33,7 +35,8 @@ fn handles() -> Vec<Handle> {
         file(Role::File),
         Handle::Endpoint(EndpointSpec { alias: "serial0".into(), kind: EndpointKind::Pty }),
         Handle::Socket("vnc.sock".into()),
-        of_format(Role::Image, "qcow2"),
+        made(Role::Image, "qcow2", false),
+        made(Role::Image, "qcow2", true),
     ]
 }
 
@@ -109,6 +112,11 @@ fn what_an_ordinary_domain_needs_passes() {
             json!({"node-name": "f", "driver": "qcow2", "backing": "libvirt-1-format", "file": {"driver": "file", "filename": "<6>", "auto-read-only": true}}),
         ),
         (
+            "blockdev",
+            json!({"node-name": "g", "driver": "qcow2", "backing": null, "data-file": "libvirt-1-format",
+                   "file": {"driver": "file", "filename": "<7>", "auto-read-only": true}}),
+        ),
+        (
             "device",
             json!({"driver": "virtio-blk-pci", "bus": "pci.0", "addr": "0x5", "drive": "libvirt-1-format", "id": "virtio-disk0", "bootindex": 1, "serial": "a/b,c"}),
         ),
@@ -142,6 +150,7 @@ fn abuses() -> Vec<(&'static str, Json, &'static str)> {
 fn abuses_of_storage_and_control() -> Vec<(&'static str, Json, &'static str)> {
     let file =
         |path: &str| json!({"driver": "file", "filename": path, "node-name": "x", "auto-read-only": true});
+    let inner = |path: &str| json!({"driver": "file", "filename": path, "auto-read-only": true});
     vec![
         ("blockdev", file("/etc/shadow"), "filename"),
         ("blockdev", file("/dev/fdset/0"), "filename"),
@@ -172,9 +181,9 @@ fn abuses_of_storage_and_control() -> Vec<(&'static str, Json, &'static str)> {
         ("blockdev", json!({"driver": "file", "filename": "<3>", "auto-read-only": true}), "filename"),
         ("blockdev", json!({"driver": "file", "filename": "<1>"}), "auto-read-only"),
         ("blockdev", json!({"driver": "file", "filename": "<1>", "auto-read-only": false}), "auto-read-only"),
-        ("blockdev", json!({"driver": "qcow2", "file": file("<6>")}), "backing"),
-        ("blockdev", json!({"driver": "qcow2", "file": file("<6>"), "backing": "/etc/shadow"}), "backing"),
-        ("blockdev", json!({"driver": "qed", "file": file("<6>")}), "backing"),
+        ("blockdev", json!({"driver": "qcow2", "file": inner("<6>")}), "backing"),
+        ("blockdev", json!({"driver": "qcow2", "file": inner("<6>"), "backing": "/etc/shadow"}), "backing"),
+        ("blockdev", json!({"driver": "qed", "file": inner("<6>")}), "backing"),
         ("blockdev", json!({"driver": "raw", "file": "x", "force-share": true}), "force-share"),
         ("drive", json!("file=/etc/shadow,format=raw"), "drive"),
         ("chardev", json!({"backend": "file", "id": "c", "path": "/root/.ssh/authorized_keys"}), "chardev"),
@@ -209,8 +218,7 @@ fn abuses_of_storage_and_control() -> Vec<(&'static str, Json, &'static str)> {
 
 /// A file read as another format than the host has checked it to be.
 fn abuses_of_formats() -> Vec<(&'static str, Json, &'static str)> {
-    let file =
-        |path: &str| json!({"driver": "file", "filename": path, "node-name": "x", "auto-read-only": true});
+    let file = |path: &str| json!({"driver": "file", "filename": path, "auto-read-only": true});
     vec![
         // A file is read as what the host has checked it to be, or as plain bytes: what a guest writes into a raw disk
         // is no header.
@@ -247,6 +255,84 @@ fn abuses_of_formats() -> Vec<(&'static str, Json, &'static str)> {
         ("blockdev", json!({"driver": "qcow2", "file": "x", "backing": null}), "file"),
         ("blockdev", json!({"driver": "vmdk", "file": "x", "backing": null}), "file"),
     ]
+}
+
+/// Nodes over the bytes of an interpreted image, and images whose data is in another file, opened without or with one.
+fn abuses_of_layers() -> Vec<(Json, &'static str)> {
+    let file = |path: &str| json!({"driver": "file", "filename": path, "auto-read-only": true});
+    let without = json!({"driver": "qcow2", "node-name": "x", "backing": null, "file": file("<7>")});
+    let with =
+        json!({"driver": "qcow2", "node-name": "x", "backing": null, "file": file("<6>"), "data-file": "y"});
+    let mut named = file("<6>");
+    named["node-name"] = json!("bytes");
+    vec![
+        // QEMU would open the name in the header itself.
+        (without.clone(), "file.filename"),
+        (json!({"driver": "raw", "node-name": "y", "file": without}), "file.file.filename"),
+        (
+            json!({"driver": "qcow2", "node-name": "y", "file": file("<6>"), "backing": without}),
+            "backing.file.filename",
+        ),
+        // The header would be given a meaning that the host has not found in it.
+        (with.clone(), "file.filename"),
+        (json!({"driver": "copy-on-read", "node-name": "y", "file": with}), "file.file.filename"),
+        // Nor is it said by a member that says nothing.
+        (
+            json!({"driver": "qcow2", "node-name": "x", "backing": null, "file": file("<7>"), "data-file": null}),
+            "data-file",
+        ),
+        // A name for the bytes would let a raw node stand over them, and a guest write another header.
+        (json!({"driver": "qcow2", "node-name": "x", "backing": null, "file": named}), "file.node-name"),
+        (
+            json!({"driver": "throttle", "node-name": "y", "throttle-group": "g",
+                   "file": {"driver": "qcow2", "backing": null, "file": named}}),
+            "file.file.node-name",
+        ),
+        // QEMU makes names for nodes that have none.
+        (json!({"driver": "raw", "node-name": "x", "file": "#block123"}), "file"),
+        (json!({"driver": "throttle", "node-name": "x", "throttle-group": "g", "file": "#block123"}), "file"),
+        (
+            json!({"driver": "qcow2", "node-name": "x", "file": file("<6>"), "backing": "#block123"}),
+            "backing",
+        ),
+        (
+            json!({"driver": "qcow2", "node-name": "x", "file": file("<7>"), "backing": null, "data-file": "#block123"}),
+            "data-file",
+        ),
+    ]
+}
+
+#[test]
+fn abuses_of_layers_are_refused_at_the_launch_and_by_the_monitor() {
+    for (node, place) in abuses_of_layers() {
+        let reopened = json!({"options": [{"driver": "null-co", "node-name": "n"}, node]});
+        let verdicts = [
+            ("blockdev", verdict(&[("blockdev", node.clone())]), place.to_owned()),
+            ("blockdev-add", command("blockdev-add", node.clone()), place.to_owned()),
+            ("blockdev-reopen", command("blockdev-reopen", reopened), format!("options.1.{place}")),
+        ];
+        for (name, verdict, place) in verdicts {
+            let error = verdict.expect_err(&format!("{name} {node}"));
+            assert_eq!(error.kind, LaunchErrorKind::Denied, "{name} {node}: {error}");
+            assert_eq!(error.option, format!("{name}.{place}"), "{node}: {error}");
+        }
+    }
+    let bytes = "#block123";
+    for (name, arguments) in [
+        ("device_add", json!({"driver": "virtio-blk-pci", "drive": bytes})),
+        ("blockdev-mirror", json!({"job-id": "j", "device": "d", "target": bytes, "sync": "full"})),
+        ("blockdev-mirror", json!({"job-id": "j", "device": "d", "target": "t", "replaces": bytes})),
+        ("blockdev-backup", json!({"job-id": "j", "device": "d", "target": bytes, "sync": "full"})),
+        ("blockdev-snapshot", json!({"node": "n", "overlay": bytes})),
+        ("blockdev-insert-medium", json!({"id": "i", "node-name": bytes})),
+        (
+            "transaction",
+            json!({"actions": [{"type": "blockdev-backup", "data": {"device": "d", "target": bytes}}]}),
+        ),
+    ] {
+        let error = command(name, arguments.clone()).expect_err(&format!("{name} {arguments}"));
+        assert_eq!(error.kind, LaunchErrorKind::Denied, "{name}: {error}");
+    }
 }
 
 /// As above, for what is attached to the machine.
@@ -409,6 +495,8 @@ fn abuses_of_the_monitor_are_refused() {
         ("blockdev-add", json!({"driver": "qcow2", "file": "x"})),
         ("blockdev-reopen", json!({"options": [{"driver": "vvfat", "dir": "/"}]})),
         ("block-commit", json!({"device": "f", "backing-file": "/x"})),
+        ("block-stream", json!({"device": "f", "backing-file": "/x"})),
+        ("block-stream", json!({"device": "f", "base-node": "b", "backing-file": "plain-name"})),
         ("device_add", json!({"driver": "vfio-pci", "host": "0000:01:00.0"})),
         ("object-add", json!({"qom-type": "memory-backend-file", "id": "m", "mem-path": "/x"})),
         ("object-add", json!({"qom-type": "secret", "id": "s", "file": "/etc/shadow"})),

@@ -1,10 +1,10 @@
 //! Holding a plan against a template, and freezing what passed.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::Template;
-use super::data::{CommandRules, OptionRule, Syntax};
+use super::data::{CommandRules, Descriptors, OptionRule, Syntax};
 use super::matching::{Mismatch, Surroundings};
 use crate::error::{LaunchError, LaunchErrorKind};
 use crate::handle::{EndpointKind, Handle};
@@ -37,6 +37,16 @@ impl Checked {
     /// The handles that the plan names.
     pub(crate) fn named(&self) -> HashSet<usize> {
         self.plan.options.iter().filter_map(|option| option.value.as_ref()).flat_map(leaves).collect()
+    }
+
+    /// Those of them that the program opens by a path, in order.
+    pub(crate) fn named_by_path(&self) -> BTreeSet<usize> {
+        let by_path = |name: &str| {
+            let rule = self.template.data.options.get(name);
+            rule.is_some_and(|rule| rule.descriptors == Descriptors::Fd)
+        };
+        let options = self.plan.options.iter().filter(|option| by_path(&option.name));
+        options.filter_map(|option| option.value.as_ref()).flat_map(leaves).collect()
     }
 
     /// Whether the program has a control connection.

@@ -30,6 +30,7 @@ impl Reader {
             writable: false,
             role,
             format: "raw",
+            data_apart: false,
             path: PathBuf::from("/x"),
         })
     }
@@ -127,6 +128,9 @@ fn inlined(options: Vec<OptionEntry>, handles: &mut [Handle]) -> Vec<OptionEntry
                 let Some(found) = found else { continue };
                 taken.extend(text(found, "node-name"));
                 *file = found.clone();
+                if let Value::Mapping(pairs) = file {
+                    pairs.retain(|(key, _)| key != "node-name");
+                }
                 if let Some(Value::Handle(index)) = file.get("filename")
                     && let Handle::Descriptor { format: checked, .. } = &mut handles[*index]
                 {

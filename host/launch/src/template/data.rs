@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::shape::Shape;
+use crate::cage::rule::CageRule;
 
 /// One program's policy, as an operator writes it.
 #[derive(Debug, Deserialize)]
@@ -21,6 +22,8 @@ pub(crate) struct TemplateData {
     #[serde(default)]
     pub(crate) endpoints: BTreeMap<String, EndpointRule>,
     pub(crate) options: BTreeMap<String, OptionRule>,
+    /// What the program finds in its cage; without it the program is only started uncaged.
+    pub(crate) cage: Option<CageRule>,
     #[serde(default)]
     pub(crate) shapes: BTreeMap<String, Shape>,
     #[serde(default)]

@@ -103,9 +103,10 @@ impl Surroundings<'_> {
             Ok(None) => (None, None),
             Err((key, why)) => return refuse(key, why),
         };
+        let has = |key: &String| pairs.iter().any(|(name, _)| name == key);
         let required = rule.required.iter().chain(case.into_iter().flat_map(|case| &case.required));
         for key in required {
-            if !pairs.iter().any(|(name, _)| name == key) {
+            if !has(key) {
                 return refuse(key, "it must be there".into());
             }
         }
@@ -119,8 +120,11 @@ impl Surroundings<'_> {
             }
             match shape_of(key, rule, case) {
                 Some(shape) => {
+                    let apart = case.and_then(|case| case.apart.as_ref()).filter(|key| has(key));
                     let reads = case.is_some_and(|case| case.reads.as_ref() == Some(key));
-                    let read_as = if reads { decided } else { spot.read_as };
+                    let inside =
+                        decided.filter(|_| reads).map(|format| ReadAs { format, apart: apart.is_some() });
+                    let read_as = inside.or(spot.read_as);
                     self.fits_at(
                         value,
                         shape,
@@ -140,15 +144,36 @@ struct Spot<'a> {
     place: &'a str,
     depth: usize,
     /// The format that files are read as from here on, when it is one that the program interprets.
-    read_as: Option<&'a str>,
+    read_as: Option<ReadAs<'a>>,
+}
+
+/// How a file is read.
+#[derive(Clone, Copy)]
+struct ReadAs<'a> {
+    format: &'a str,
+    /// Whether another file is named for the data.
+    apart: bool,
 }
 
 /// Why a file may not be read as a format: the host has checked it to be another, and what it contains as this one is
 /// anybody's word, the guest's to begin with.
-fn misread(handle: &Handle, read_as: Option<&str>) -> Option<String> {
+fn misread(handle: &Handle, read_as: Option<ReadAs<'_>>) -> Option<String> {
     // Nor as plain bytes: a guest that can write them can write another header.
-    let (found, read_as) = (handle.format()?, read_as.unwrap_or(PLAIN));
-    (found != read_as).then(|| format!("the host has checked it to be {found}, and it is read as {read_as}"))
+    let ReadAs { format, apart } = read_as.unwrap_or(ReadAs { format: PLAIN, apart: false });
+    let found = handle.format()?;
+    if found != format {
+        return Some(format!("the host has checked it to be {found}, and it is read as {format}"));
+    }
+    match (handle.has_data_apart(), apart) {
+        // The program would open what the header names.
+        (true, false) => {
+            Some("the host has found its data to be in another file, which nothing here names".into())
+        }
+        (false, true) => {
+            Some("the host has found its data to be in it, and another file is named for it".into())
+        }
+        _ => None,
+    }
 }
 
 /// What a file is read as where nothing interprets it.

@@ -117,6 +117,9 @@ pub(crate) struct Case {
     /// The member that is read as the format that the deciding member names: every handle in it must be of a file that
     /// the host has checked to be of that format.
     pub(crate) reads: Option<String>,
+    /// The member that says where the data is when it is not in the file that is read: it must be there exactly when
+    /// the host has found the header of that file to say so.
+    pub(crate) apart: Option<String>,
 }
 
 impl From<String> for CharSet {

@@ -30,6 +30,7 @@ fn with_firmware(accel: &str) -> Option<Domain> {
         writable: false,
         role: Role::Code,
         format: "raw",
+        data_apart: false,
         path: rom,
     };
     let code = domain.handle(code);

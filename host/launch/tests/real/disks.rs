@@ -39,10 +39,17 @@ fn protocol(name: &str, image: Value) -> Value {
     node(name, vec![("driver", "file".into()), ("filename", image), ("auto-read-only", true.into())])
 }
 
+/// What a format node has inside it.
+fn bytes(image: Value) -> Value {
+    Value::mapping::<&str>([("driver", "file".into()), ("filename", image), ("auto-read-only", true.into())])
+}
+
 /// The same handle, checked to be of another format.
 fn of_format(handle: Handle, format: &'static str) -> Handle {
-    let Handle::Descriptor { fd, writable, role, path, .. } = handle else { panic!("{handle:?}") };
-    Handle::Descriptor { fd, writable, role, format, path }
+    let Handle::Descriptor { fd, writable, role, path, data_apart, .. } = handle else {
+        panic!("{handle:?}")
+    };
+    Handle::Descriptor { fd, writable, role, format, data_apart, path }
 }
 
 #[test]
@@ -57,14 +64,14 @@ fn chain_is_opened_by_descriptor_and_written() {
     let base_format = vec![
         ("driver", "qcow2".into()),
         ("read-only", true.into()),
-        ("file", protocol("base-storage", lower)),
+        ("file", bytes(lower)),
         ("backing", Value::Null),
     ];
     domain.option("blockdev", node("base-format", base_format));
     let top_format = vec![
         ("driver", "qcow2".into()),
         ("read-only", false.into()),
-        ("file", protocol("top-storage", upper)),
+        ("file", bytes(upper)),
         ("backing", "base-format".into()),
     ];
     domain.option("blockdev", node("top-format", top_format));
@@ -124,8 +131,8 @@ fn handle_whose_mode_is_not_what_it_says_is_refused() {
     let mut domain = Domain::new("q35");
     let path = domain.path("x.raw");
     make_image(&["-f", "raw"], &path);
-    let Handle::Descriptor { fd, role, format, path, .. } = image(&path, false) else { panic!() };
-    let wrong = domain.handle(Handle::Descriptor { fd, writable: true, role, format, path });
+    let Handle::Descriptor { fd, role, format, data_apart, path, .. } = image(&path, false) else { panic!() };
+    let wrong = domain.handle(Handle::Descriptor { fd, writable: true, role, format, data_apart, path });
     domain.option("blockdev", protocol("x", wrong));
     assert_eq!(domain.try_start().unwrap_err().code(), "launch.plan-invalid");
 }

@@ -116,7 +116,11 @@ fn shim_is_never_searched_for_and_a_missing_one_is_named() {
     let domain = Domain::new("none");
     for shim in ["hostler-shim", "./hostler-shim", "/nonexistent/hostler-shim"] {
         let checked = hostler_launch::check(&domain.plan, &domain.handles, &crate::support::qemu()).unwrap();
-        let context = hostler_launch::LaunchContext { shim: shim.into(), domain_name: "test".into() };
+        let context = hostler_launch::LaunchContext {
+            shim: shim.into(),
+            domain_name: "test".into(),
+            ..crate::support::context()
+        };
         let handles = vec![hostler_launch::Handle::Monitor];
         let error = hostler_launch::launch(&domain.run, &context, checked, handles, PATIENCE).unwrap_err();
         assert_eq!((error.kind, error.option.as_str()), (LaunchErrorKind::ShimFailed, shim));

@@ -46,7 +46,7 @@ fn file_is_written_through_its_descriptor() {
 }
 
 /// Reading from it waits for the next change of the file.
-fn inotify(path: &std::path::Path) -> std::fs::File {
+pub(crate) fn inotify(path: &std::path::Path) -> std::fs::File {
     use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
     let watch = init(CreateFlags::CLOEXEC).unwrap();
     add_watch(&watch, path, WatchFlags::MODIFY).unwrap();

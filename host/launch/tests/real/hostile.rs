@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_launch::{
-    Ending, Handle, LaunchError, LaunchErrorKind, OptionEntry, Plan, QmpErrorKind, Reaction, ShimClient,
-    ShimErrorKind, Template, Value, check, launch,
+    CageSetting, Ending, Handle, LaunchContext, LaunchError, LaunchErrorKind, OptionEntry, Plan,
+    QmpErrorKind, Reaction, ShimClient, ShimErrorKind, Template, Value, check, launch,
 };
 
 use crate::support::{Domain, PATIENCE, context, shim_pid, status_line};
@@ -36,7 +36,9 @@ fn start(domain: &mut Domain, script: &str, monitor: bool) -> Result<ShimClient,
     let template = Arc::new(Template::parse(SHELL, "test").unwrap());
     let handles = if monitor { vec![Handle::Monitor] } else { vec![] };
     let checked = check(&plan, &handles, &template).unwrap();
-    launch(&domain.run, &context(), checked, handles, PATIENCE)
+    // The shell's tools are all over the host, and what is tried here is the shim.
+    let context = LaunchContext { cage: CageSetting::Off, ..context() };
+    launch(&domain.run, &context, checked, handles, PATIENCE)
 }
 
 /// The script's arguments end in `-- M=<number>`: the number is the last argument's.

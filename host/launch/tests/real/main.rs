@@ -8,6 +8,8 @@
     reason = "a failed unwrap is a failed test, also in what tests share; tests print why they skip"
 )]
 
+mod abuses;
+mod cage;
 mod confinement;
 mod consoles;
 mod disks;

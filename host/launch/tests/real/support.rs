@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_launch::{
-    EndpointKind, EndpointSpec, Handle, LaunchContext, LaunchError, OptionEntry, Plan, Reaction, Role,
-    ShimClient, Template, TemplateSet, Value, check, launch,
+    CageSetting, EndpointKind, EndpointSpec, Handle, LaunchContext, LaunchError, OptionEntry, Plan, Reaction,
+    Role, ShimClient, Template, TemplateSet, Value, check, launch,
 };
 use hostler_state::{Owner, RunDir, StateDir, Uuid};
 
@@ -95,7 +95,11 @@ impl Drop for Domain {
 }
 
 pub(crate) fn context() -> LaunchContext {
-    LaunchContext { shim: env!("CARGO_BIN_EXE_hostler-shim").into(), domain_name: "test".into() }
+    LaunchContext {
+        shim: env!("CARGO_BIN_EXE_hostler-shim").into(),
+        domain_name: "test".into(),
+        cage: CageSetting::Require,
+    }
 }
 
 pub(crate) fn qemu() -> Arc<Template> {
@@ -135,7 +139,14 @@ fn base_options(machine: &str) -> Vec<OptionEntry> {
 pub(crate) fn image(path: &Path, writable: bool) -> Handle {
     let file = std::fs::OpenOptions::new().read(true).write(writable).open(path).unwrap();
     let fd = Some(OwnedFd::from(file));
-    Handle::Descriptor { fd, writable, role: Role::Image, format: "raw", path: path.to_owned() }
+    Handle::Descriptor {
+        fd,
+        writable,
+        role: Role::Image,
+        format: "raw",
+        data_apart: false,
+        path: path.to_owned(),
+    }
 }
 
 /// The process's descriptors: number and what it is.

@@ -109,20 +109,18 @@ pub fn inspect_disk(
 /// layers above it.
 pub fn inspect_image(
     path: &Path,
-    format: Option<&str>,
+    given: Option<&str>,
     detail: Detail,
     roots: &Roots,
 ) -> Result<InspectedChain, ImageError> {
     let declared = ImagePath::new(path)?;
-    let (format, guessed) = match format {
+    let (format, guessed) = match given {
+        Some(CONTAINER) => (Format::Raw, None),
         Some(name) => (format_named(name)?, None),
         None => (recognised(path, roots), Some("recognised")),
     };
-    let request = ChainRequest {
-        read_only: true,
-        policy: roots.references(),
-        ..ChainRequest::new(DeclaredLayer::new(declared, Some(format)))
-    };
+    let top = DeclaredLayer { luks: given == Some(CONTAINER), ..DeclaredLayer::new(declared, Some(format)) };
+    let request = ChainRequest { read_only: true, policy: roots.references(), ..ChainRequest::new(top) };
     let (layers, notes, refusal) = match chain::explore(request, roots) {
         Ok(chain) => (chain.layers, chain.notes, None),
         Err(broken) => (broken.layers, Vec::new(), Some(broken.error)),
@@ -134,6 +132,9 @@ pub fn inspect_image(
         refusal,
     })
 }
+
+/// The word for a raw image whose content is a LUKS container, as `image probe` has it.
+const CONTAINER: &str = "luks";
 
 /// The format that documents call `name`.
 fn format_named(name: &str) -> Result<Format, ImageError> {

@@ -110,7 +110,14 @@ impl CallState {
                         open_input(&subject.context.roots, &path).map_err(|error| unopened(&path, &error))?,
                     ),
                 };
-                Ok(Some(Opened { fd, writable: false, role: Role::File, format: "raw", path }))
+                Ok(Some(Opened {
+                    fd,
+                    writable: false,
+                    role: Role::File,
+                    format: "raw",
+                    data_apart: false,
+                    path,
+                }))
             })
             .await?;
         match opened {

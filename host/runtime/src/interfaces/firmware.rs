@@ -116,7 +116,8 @@ fn ready(subject: &Subject, starting: bool) -> Result<Option<Ready>, Error> {
     };
     let store = plan.store.as_ref().map(|store| open_store(subject, store)).transpose()?;
     let format = plan.code.format.name();
-    let code = Opened { fd: code, writable: false, role: Role::Code, format, path: code_path };
+    let code =
+        Opened { fd: code, writable: false, role: Role::Code, format, data_apart: false, path: code_path };
     for flash in std::iter::once(&code).chain(&store) {
         check_flash(flash)?;
     }
@@ -179,7 +180,7 @@ fn open_store(subject: &Subject, store: &StorePlan) -> Result<Opened, Error> {
         false => Some(open().map_err(|error| unopened(&store.path, &error))?),
     };
     let (format, path) = (store.format.name(), store.path.clone());
-    Ok(Opened { fd, writable: true, role: Role::VariableStore, format, path })
+    Ok(Opened { fd, writable: true, role: Role::VariableStore, format, data_apart: false, path })
 }
 
 /// Refuses a flash image whose header is not sound, or that keeps its data in another file. A file below it would not be

@@ -201,7 +201,8 @@ fn start(subject: &Subject, plan: &Plan, handles: Vec<Handle>, allowed: Duration
         volumes: context.volumes.known(),
     };
     run.write(RunRecord::Document, &document).map_err(|error| state_failed(&error))?;
-    let launch = LaunchContext { shim: context.shim.clone(), domain_name: context.name.clone() };
+    let launch =
+        LaunchContext { shim: context.shim.clone(), domain_name: context.name.clone(), cage: context.cage };
     let deadline = allowed.saturating_sub(SHIM_MARGIN);
     match hostler_launch::launch(&run, &launch, checked, handles, deadline) {
         Ok(client) => Ok(Process::Shim { client, run: Arc::new(run) }),

@@ -106,6 +106,7 @@ impl Setting {
             volumes: Translations::default(),
             templates: Arc::new(TemplateSet::builtin().unwrap()),
             shim: PathBuf::from("/nonexistent/hostler-shim"),
+            cage: hostler_launch::CageSetting::Require,
             reset_nvram: false,
         }
     }

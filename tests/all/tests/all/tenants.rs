@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hostler_state::StateDir;
 
+use crate::kill::killed_at;
 use crate::workbench::{Answer, GUEST_SECONDS, Workbench, guest, rom_domain};
 
 /// A workbench with tenants, whose guests are ended when this is dropped.
@@ -447,6 +448,47 @@ fn removing_loses_nothing_unless_it_is_said() {
     shared.0.ok(&["tenant", "create", "blue"]);
     assert!(shared.names("blue").is_empty() && !shared.ok("blue", &["events"]).contains("web"));
     shared.0.ok(&["tenant", "remove", "blue"]);
+}
+
+/// A tenant that is being removed, or made, is there with all that it has, or not at all.
+#[test]
+fn commands_that_are_killed_leave_a_tenant_whole_or_none() {
+    let shared = Shared::new(&[]);
+    let calls = [
+        ("renameat,renameat2,rename", 6),
+        ("fsync,fdatasync", 6),
+        ("unlink,unlinkat,rmdir", 6),
+        ("mkdir,mkdirat", 3),
+    ];
+    let (mut interrupted, mut gone) = (0, 0);
+    let is_there = || shared.run("blue", &["list"]).status == 0;
+    for (calls, most) in calls {
+        for count in 1..=most {
+            let made = killed_at(&shared.0, &["tenant", "create", "blue", "--driver", "test"], calls, count);
+            interrupted += u32::from(!made);
+            if made || is_there() {
+                assert!(is_there() && shared.names("blue").is_empty(), "{calls} {count}");
+            } else {
+                shared.0.ok(&["tenant", "create", "blue", "--driver", "test"]);
+            }
+            assert_eq!(shared.define("blue", &test_domain("web", 1, 1)).status, 0, "{calls} {count}");
+            let removed = killed_at(&shared.0, &["tenant", "remove", "blue", "--purge"], calls, count);
+            interrupted += u32::from(!removed);
+            // The next owner settles what was left.
+            shared.0.ok(&["tenant", "create", "other"]);
+            shared.0.ok(&["tenant", "remove", "other"]);
+            match is_there() {
+                true => assert_eq!(shared.names("blue"), ["web"], "{calls} {count}"),
+                false => gone += 1,
+            }
+            if is_there() {
+                shared.0.ok(&["tenant", "remove", "blue", "--purge"]);
+            }
+            let left = std::fs::read_dir(shared.0.state_root().join("tenants")).unwrap().count();
+            assert_eq!(left, 0, "{calls} {count}");
+        }
+    }
+    assert!(interrupted > 10 && gone > 0, "{interrupted} interrupted, {gone} gone");
 }
 
 #[test]

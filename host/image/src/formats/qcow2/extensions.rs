@@ -1,5 +1,6 @@
 //! Header extensions: a bounded walk that keeps the three that matter and skips the rest.
 
+use super::bitmaps::Directory;
 use super::fields::Fields;
 use crate::format::Format;
 use crate::formats::{MAX_REFERENCE_BYTES, RecordedFormat, luks, text};
@@ -17,7 +18,8 @@ const MAX_EXTENSIONS: usize = 64;
 /// Longest name of a format; QEMU itself stores it in 16 bytes with a NUL.
 const MAX_FORMAT_NAME_BYTES: usize = 15;
 /// Type and length of an extension.
-const PREFIX_BYTES: u64 = 8;
+const PREFIX_LENGTH: usize = 8;
+const PREFIX_BYTES: u64 = PREFIX_LENGTH as u64; // the same as a position; no way to lose bits
 const LUKS_POINTER_BYTES: usize = 16;
 const BITMAPS_BYTES: usize = 24;
 /// Most bitmaps (the format's limit).
@@ -29,7 +31,7 @@ pub(super) struct Extensions {
     pub(super) backing_format: Option<RecordedFormat>,
     pub(super) data_file: Option<String>,
     pub(super) luks_area: Option<luks::Area>,
-    pub(super) bitmaps: bool,
+    pub(super) bitmaps: Option<Directory>,
     /// First byte after the extensions; a backing name may start here.
     pub(super) end: u64,
 }
@@ -52,6 +54,8 @@ impl Extensions {
             if found.end.saturating_add(PREFIX_BYTES) > limit {
                 return Ok(found);
             }
+            // Both numbers at once, for each request makes the parser begin again.
+            image.bytes(found.end, PREFIX_LENGTH)?;
             let extension = Extension {
                 kind: image.u32_be(found.end)?,
                 offset: found.end.saturating_add(PREFIX_BYTES),
@@ -73,10 +77,7 @@ impl Extensions {
             BACKING_FORMAT => self.backing_format.replace(extension.backing_format(image)?).is_some(),
             DATA_FILE => self.data_file.replace(extension.data_file(image)?).is_some(),
             LUKS_HEADER => self.luks_area.replace(extension.luks_area(image)?).is_some(),
-            BITMAPS => {
-                extension.check_bitmaps(image)?;
-                std::mem::replace(&mut self.bitmaps, true)
-            }
+            BITMAPS => self.bitmaps.replace(extension.bitmaps(image)?).is_some(),
             _ => false,
         };
         if twice {
@@ -135,7 +136,7 @@ impl Extension {
         Ok(area)
     }
 
-    fn check_bitmaps(&self, image: &Windows) -> Result<(), Halt> {
+    fn bitmaps(&self, image: &Windows) -> Result<Directory, Halt> {
         if self.length != BITMAPS_BYTES {
             return Err(malformed(
                 self.offset,
@@ -148,7 +149,8 @@ impl Extension {
         }
         let directory =
             (image.u64_be(self.offset.saturating_add(16))?, image.u64_be(self.offset.saturating_add(8))?);
-        check_inside(image, self.offset, "bitmap directory", directory)
+        check_inside(image, self.offset, "bitmap directory", directory)?;
+        Ok(Directory { bitmaps: count, place: directory.0..directory.0.saturating_add(directory.1) })
     }
 }
 

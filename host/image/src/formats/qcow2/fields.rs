@@ -177,6 +177,11 @@ impl Fields {
         1 << self.cluster_bits.min(*CLUSTER_BITS.end())
     }
 
+    /// How many clusters one block of reference counts tells of.
+    pub(super) fn refcounts_per_block(&self) -> u64 {
+        self.cluster_size().saturating_mul(8) >> self.refcount_order.min(MAX_REFCOUNT_ORDER)
+    }
+
     pub(super) fn dirty(&self) -> bool {
         self.bits.incompatible & INCOMPATIBLE_DIRTY != 0
     }

@@ -1,5 +1,7 @@
 //! qcow2, versions 2 and 3: every header field is validated before any of it is believed.
 
+mod bitmaps;
+mod entries;
 mod extensions;
 mod fields;
 mod overlaps;
@@ -43,7 +45,7 @@ pub(super) fn parse(image: &Windows) -> Result<Header, Halt> {
             corrupt: fields.corrupt(),
             lazy_refcounts: fields.lazy_refcounts(),
             extended_l2: fields.extended_l2(),
-            bitmaps: extensions.bitmaps,
+            bitmaps: extensions.bitmaps.is_some(),
             internal_snapshots: fields.snapshots,
             compression: fields.compression()?,
             bits: fields.bits,
@@ -55,8 +57,8 @@ pub(super) fn parse(image: &Windows) -> Result<Header, Halt> {
 /// Looks behind the header of an image that [`parse`] has found sound: its tables, within the read budget.
 pub(super) fn screen(image: &Windows) -> Result<(), Halt> {
     let fields = Fields::read(image)?;
-    snapshots::check(image, &fields)?;
-    overlaps::check(image, &fields)
+    let extensions = Extensions::read(image, &fields)?;
+    overlaps::check(image, &fields, &extensions)
 }
 
 /// A bit and the extension that it announces must both be there, or neither.
@@ -82,7 +84,7 @@ fn check_agreement(fields: &Fields, extensions: &Extensions) -> Result<(), Halt>
             "a raw external data file and a backing file exclude each other",
         ));
     }
-    if fields.bitmaps_announced() && !extensions.bitmaps {
+    if fields.bitmaps_announced() && extensions.bitmaps.is_none() {
         return Err(malformed(
             fields::OFFSET_AUTOCLEAR,
             "bitmaps are announced, but there is no bitmap directory",

@@ -1,8 +1,10 @@
 //! The snapshot table: entries of varying length, walked in bounded pieces.
 
+use std::ops::Range;
+
 use super::fields::Fields;
 use super::tables::MAX_L1_BYTES;
-use crate::windows::{Halt, Windows, malformed};
+use crate::windows::{Halt, Windows, malformed, too_complex};
 
 /// Fixed part of an entry.
 const ENTRY_BYTES: u64 = 40;
@@ -12,23 +14,46 @@ const MAX_EXTRA_BYTES: u32 = 1024;
 const PIECE_BYTES: u64 = 64 << 10;
 const L1_ENTRY_BYTES: u64 = 8;
 
+/// Snapshots that are looked at, for the L1 table of each takes a read.
+const MAX_SNAPSHOTS: u32 = 128;
+
+/// The snapshot table and the L1 tables that it names.
+#[derive(Default)]
+pub(super) struct Snapshots {
+    /// Where the table lies.
+    pub(super) table: Range<u64>,
+    /// Where the L1 table of each snapshot lies.
+    pub(super) l1: Vec<Range<u64>>,
+}
+
 /// Checks every entry: its L1 table lies in the file, and its variable part is of bounded length.
-pub(super) fn check(image: &Windows, fields: &Fields) -> Result<(), Halt> {
+pub(super) fn read(image: &Windows, fields: &Fields) -> Result<Snapshots, Halt> {
+    if fields.snapshots == 0 {
+        return Ok(Snapshots::default());
+    }
+    if fields.snapshots > MAX_SNAPSHOTS {
+        let message = format!("it has {} snapshots, and {MAX_SNAPSHOTS} are looked at", fields.snapshots);
+        return Err(too_complex(fields.snapshots_offset, message));
+    }
+    let mut l1 = Vec::new();
     let mut left = fields.snapshots;
     let mut at = fields.snapshots_offset;
     while left > 0 {
         let length = PIECE_BYTES.min(image.length().saturating_sub(at)).max(ENTRY_BYTES);
-        let piece =
-            Piece { start: at, bytes: image.bytes(at, usize::try_from(length).unwrap_or(usize::MAX))? };
+        let Some(bytes) = image.affordable(at, length)? else {
+            return Err(too_complex(at, "its snapshot table is too large to be looked at"));
+        };
+        let piece = Piece { start: at, bytes };
         while left > 0
             && let Some(entry) = piece.entry(at)
         {
             entry.check(at, fields, image.length())?;
+            l1.push(entry.l1());
             at = at.saturating_add(entry.length());
             left -= 1;
         }
     }
-    Ok(())
+    Ok(Snapshots { table: fields.snapshots_offset..at, l1 })
 }
 
 struct Piece<'a> {
@@ -68,6 +93,11 @@ impl Entry {
     fn length(&self) -> u64 {
         let variable = self.extra_length.saturating_add(self.id_length).saturating_add(self.name_length);
         ENTRY_BYTES.saturating_add(variable).next_multiple_of(8)
+    }
+
+    fn l1(&self) -> Range<u64> {
+        let bytes = self.l1_entries.saturating_mul(L1_ENTRY_BYTES);
+        self.l1_offset..self.l1_offset.saturating_add(bytes)
     }
 
     fn check(&self, at: u64, fields: &Fields, image_length: u64) -> Result<(), Halt> {

@@ -36,6 +36,8 @@ const TABLE_ENTRY_BYTES: u64 = 8;
 
 /// Entries of a parent locator, and the keys of those that name a file, best first.
 const MAX_PAIRS: u16 = 64;
+/// Longest locator, which is read as a whole: three names of the greatest length that Windows knows, and more.
+const MAX_LOCATOR_BYTES: u64 = 256 << 10;
 const PATHS: [&str; 3] = ["relative_path", "volume_path", "absolute_win32_path"];
 
 /// What the metadata say.
@@ -202,9 +204,13 @@ fn item(place: &Option<Range<u64>>, bytes: u64, what: &str, region: &Range<u64>)
 
 /// The best name in a parent locator, which is a list of keys and values in text of 16 bits.
 fn parent(image: &Windows, place: &Range<u64>) -> Result<Option<String>, Halt> {
-    if place.end.saturating_sub(place.start) < 20 {
-        return Err(malformed(place.start, "the locator of the parent has a wrong length"));
+    let length = place.end.saturating_sub(place.start);
+    if !(20..=MAX_LOCATOR_BYTES).contains(&length) {
+        let message =
+            format!("the locator of the parent has {length} bytes, allowed are 20 to {MAX_LOCATOR_BYTES}");
+        return Err(malformed(place.start, message));
     }
+    image.bytes(place.start, usize::try_from(length).unwrap_or(usize::MAX))?;
     let count = image.u16_le(place.start.saturating_add(18))?;
     if count > MAX_PAIRS {
         return Err(malformed(place.start, format!("the locator of the parent has {count} entries")));

@@ -171,12 +171,8 @@ async fn image_reaches_the_hypervisor_as_a_descriptor() {
     let chain = scene.state.disk(me, "vda".into()).await.unwrap().unwrap();
     let image = scene.state.image(chain, 0).await.unwrap().unwrap();
     let file = |node: &str, handle| -> Value {
-        let pairs: [(&str, Value); 4] = [
-            ("driver", "file".into()),
-            ("filename", Value::Handle(handle)),
-            ("auto-read-only", true.into()),
-            ("node-name", node.into()),
-        ];
+        let pairs: [(&str, Value); 3] =
+            [("driver", "file".into()), ("filename", Value::Handle(handle)), ("auto-read-only", true.into())];
         let format: [(&str, Value); 5] = [
             ("driver", "qcow2".into()),
             ("node-name", format!("{node}-format").as_str().into()),

@@ -1,5 +1,6 @@
 //! The host interfaces as a driver meets them, called without a driver between.
 
+mod containers;
 mod firmware;
 mod hypervisor;
 mod volumes;
@@ -88,6 +89,7 @@ impl Scene {
             volumes: Translations::default(),
             templates: Arc::new(TemplateSet::builtin().unwrap()),
             shim: PathBuf::new(),
+            cage: hostler_launch::CageSetting::Require,
             reset_nvram: false,
         };
         let subject = Arc::new(Subject::new(adapt(context)));
@@ -231,6 +233,21 @@ async fn chain_is_resolved_and_its_images_are_open_with_the_right_mode() {
     }
     let missing = scene.state.image(chain, 2).await.unwrap().err().unwrap();
     assert!(matches!(missing, Error::NotFound(_)));
+}
+
+#[tokio::test]
+async fn image_whose_data_is_in_another_file_says_so_to_the_launch() {
+    let mut scene = Scene::new(Purpose::Operate, "qemu", DISK);
+    scene.qemu_img(&["create", "-q", "-f", "qcow2", "-o", "data_file=data.raw", "top.qcow2", "1M"]);
+    let me = scene.me();
+    let chain = scene.state.disk(me, "vda".into()).await.unwrap().unwrap();
+    let layers = scene.state.layers(Resource::new_borrow(chain.rep())).await.unwrap();
+    assert_eq!((layers.len(), layers[0].data_file), (2, Some(1)));
+    let top = scene.state.image(Resource::new_borrow(chain.rep()), 0).await.unwrap().unwrap();
+    let data = scene.state.image(chain, 1).await.unwrap().unwrap();
+    let handles = scene.state.handles(&[Handle::Image(top), Handle::Image(data)]).unwrap();
+    let apart: Vec<_> = handles.iter().map(LaunchHandle::has_data_apart).collect();
+    assert_eq!(apart, [true, false]);
 }
 
 #[tokio::test]

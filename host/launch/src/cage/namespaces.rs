@@ -1,0 +1,99 @@
+//! The wall of namespaces: nothing of the host has a name inside.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use nix::sched::{CloneFlags, unshare};
+use rustix::fs::{Mode, OFlags, open, openat};
+use rustix::process::{getegid, geteuid};
+use rustix::system::sethostname;
+
+use super::{Wall, WallFailure};
+
+/// The name that the program sees its machine have.
+const HOST_NAME: &[u8] = b"cage";
+
+const ALWAYS: [(CloneFlags, &str); 5] = [
+    (CloneFlags::CLONE_NEWNS, "mount"),
+    (CloneFlags::CLONE_NEWPID, "process"),
+    (CloneFlags::CLONE_NEWIPC, "IPC"),
+    (CloneFlags::CLONE_NEWUTS, "host name"),
+    (CloneFlags::CLONE_NEWCGROUP, "cgroup"),
+];
+
+/// Enters new namespaces; processes started from here on are alone in theirs. One who may not make them gets the
+/// right to from a user namespace around them.
+pub(crate) fn enter(host_network: bool, privileged: bool) -> Result<(), WallFailure> {
+    let mut wanted = ALWAYS.to_vec();
+    if !host_network {
+        wanted.push((CloneFlags::CLONE_NEWNET, "network"));
+    }
+    if !privileged {
+        let (user, group) = (geteuid().as_raw(), getegid().as_raw());
+        unshare(CloneFlags::CLONE_NEWUSER).map_err(|error| user_refused(error.into()))?;
+        map_itself(Path::new("/proc/self"), user, group)?;
+    }
+    for (flag, name) in wanted {
+        unshare(flag).map_err(|error| {
+            Wall::Namespaces
+                .failed(format!("make a {name} namespace"), io::Error::from(error))
+                .hint("hostler must run as root of the host, or be allowed to make user namespaces")
+        })?;
+    }
+    sethostname(HOST_NAME).map_err(|error| Wall::Namespaces.failed("set the host name", error))
+}
+
+/// A user namespace for the program alone. It owns none of the others, so that not even a capability in it would
+/// open them again. `proc` is the host's `/proc`, which cannot be named any more.
+pub(crate) fn enter_last(proc: &OwnedFd) -> Result<(), WallFailure> {
+    let (user, group) = (geteuid().as_raw(), getegid().as_raw());
+    unshare(CloneFlags::CLONE_NEWUSER).map_err(|error| user_refused(error.into()))?;
+    let own =
+        open_below(proc, "self").map_err(|error| Wall::Namespaces.failed("open its own /proc", error))?;
+    for (name, text) in maps(user, group) {
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        let written = openat(&own, name, flags, Mode::empty())
+            .map_err(io::Error::from)
+            .and_then(|file| std::fs::File::from(file).write_all(text.as_bytes()));
+        written.map_err(|error| Wall::Namespaces.failed(format!("write {name}"), error))?;
+    }
+    Ok(())
+}
+
+/// The host's `/proc`, to be used after the root has changed.
+pub(crate) fn open_proc() -> io::Result<OwnedFd> {
+    Ok(open("/proc", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+fn open_below(proc: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
+    Ok(openat(proc, name, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// The same numbers inside as outside, and no others: whoever looks at the program sees one user.
+fn maps(user: u32, group: u32) -> [(&'static str, String); 3] {
+    [
+        ("setgroups", "deny".to_owned()),
+        ("uid_map", format!("{user} {user} 1")),
+        ("gid_map", format!("{group} {group} 1")),
+    ]
+}
+
+fn map_itself(own: &Path, user: u32, group: u32) -> Result<(), WallFailure> {
+    for (name, text) in maps(user, group) {
+        OpenOptions::new()
+            .write(true)
+            .open(own.join(name))
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .map_err(|error| Wall::Namespaces.failed(format!("write {name}"), error))?;
+    }
+    Ok(())
+}
+
+fn user_refused(error: io::Error) -> WallFailure {
+    Wall::Namespaces.failed("make a user namespace", error).hint(
+        "let users make them: 'sysctl user.max_user_namespaces' must not be 0, 'kernel.unprivileged_userns_clone' \
+         not 0, 'kernel.apparmor_restrict_unprivileged_userns' not 1 (or an AppArmor profile for hostler-shim)",
+    )
+}

@@ -1,0 +1,100 @@
+//! What one launch's cage has: the template's rule applied to a plan.
+
+use std::os::fd::RawFd;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::CageSetting;
+use super::closure::{self, Closure, Item};
+use super::rule::{self, CageRule};
+use crate::error::{LaunchError, LaunchErrorKind};
+use crate::plan::Plan;
+use crate::template::Template;
+
+/// Where the program finds the directory for sockets that it makes.
+pub(crate) const SOCKETS: &str = "/sockets";
+
+/// Everything that the stage must know to build the walls.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct CagePlan {
+    /// Files, directories and links of the host.
+    pub(crate) items: Vec<Item>,
+    /// Device nodes.
+    pub(crate) devices: Vec<PathBuf>,
+    /// Descriptors that the program opens by a path, and that path.
+    pub(crate) files: Vec<NamedFile>,
+    /// The directory of the host in which the program makes sockets.
+    pub(crate) sockets: Option<PathBuf>,
+    /// The program stays in the host's network.
+    pub(crate) host_network: bool,
+    pub(crate) io_uring: bool,
+    /// Memory of any size may be locked.
+    pub(crate) lock_memory: bool,
+    pub(crate) landlock: bool,
+}
+
+/// An open file that is found at a path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NamedFile {
+    pub(crate) fd: RawFd,
+    pub(crate) path: PathBuf,
+}
+
+/// Makes the plan of the cage; nothing when the setting asks for none.
+///
+/// # Errors
+/// [`LaunchErrorKind::CageFailed`] when the template does not say what is needed, or when that is not there.
+pub(crate) fn make(
+    setting: CageSetting,
+    plan: &Plan,
+    template: &Template,
+    files: Vec<NamedFile>,
+    sockets: Option<&Path>,
+) -> Result<Option<CagePlan>, LaunchError> {
+    if setting == CageSetting::Off {
+        return Ok(None);
+    }
+    let rule = template.data.cage.as_ref().ok_or_else(|| undeclared(template))?;
+    let mut items = closure::resolve(template.program()?, rule)?;
+    let host_network = rule::any(&rule.host_network.when, plan);
+    if host_network {
+        items.extend(
+            network_files(rule)?.into_iter().filter(|item| !items.contains(item)).collect::<Vec<_>>(),
+        );
+    }
+    let wanted = rule.devices.iter().filter(|device| device.when.is_empty() || rule::any(&device.when, plan));
+    Ok(Some(CagePlan {
+        items,
+        devices: wanted.map(|device| device.path.clone()).collect(),
+        files,
+        sockets: sockets.map(Path::to_owned),
+        host_network,
+        io_uring: rule::any(&rule.io_uring, plan),
+        lock_memory: rule::any(&rule.lock_memory, plan),
+        landlock: setting == CageSetting::Require,
+    }))
+}
+
+fn network_files(rule: &CageRule) -> Result<Vec<Item>, LaunchError> {
+    let mut closure = Closure::default();
+    for path in rule.host_network.files.iter().filter(|path| path.exists()) {
+        closure.add(path, false)?;
+    }
+    closure.finish()
+}
+
+fn undeclared(template: &Template) -> LaunchError {
+    let message = format!("template '{}' does not say what its program needs in a cage", template.name());
+    LaunchError::new(LaunchErrorKind::CageFailed, message)
+        .hint("add 'cage' to the template, as in host/launch/templates/qemu-system-x86_64.json")
+}
+
+/// Whether everything that the template declares is on this host.
+///
+/// # Errors
+/// As [`make`].
+pub(crate) fn check_closure(template: &Template) -> Result<usize, LaunchError> {
+    let rule = template.data.cage.as_ref().ok_or_else(|| undeclared(template))?;
+    closure::resolve(template.program()?, rule).map(|items| items.len())
+}

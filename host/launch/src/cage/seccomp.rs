@@ -1,0 +1,165 @@
+//! The wall of seccomp: system calls that no hypervisor needs once it runs. Data: the lists below.
+//!
+//! It is there before the program, so it cannot refuse what loading a program takes; QEMU's own filter, which is
+//! demanded by its template, adds to it.
+
+use std::collections::BTreeMap;
+
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    apply_filter,
+};
+
+use super::{Wall, WallFailure};
+
+/// Refused with EPERM: mounts and namespaces, other processes, keys, the kernel itself, and interfaces whose
+/// attack surface is not worth what a hypervisor could do with them.
+const DENIED: &[libc::c_long] = &[
+    // mounts and roots
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_move_mount,
+    libc::SYS_open_tree,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_mount_setattr,
+    // namespaces
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    // other processes
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_kcmp,
+    // keys, which belong to users and not to namespaces
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_keyctl,
+    // programs inside the kernel, and looking into it
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_syslog,
+    // files by number instead of by name
+    libc::SYS_name_to_handle_at,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_fanotify_init,
+    // the machine
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_kexec_load,
+    libc::SYS_kexec_file_load,
+    libc::SYS_reboot,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_acct,
+    libc::SYS_quotactl,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    libc::SYS_clock_adjtime,
+    libc::SYS_sethostname,
+    libc::SYS_setdomainname,
+    libc::SYS_vhangup,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_iopl,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_ioperm,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_modify_ldt,
+];
+/// Refused unless the launch asks for it: a large surface whose requests no filter sees.
+const RING: &[libc::c_long] =
+    &[libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
+/// Families of sockets that are not refused: local, IPv4, IPv6, and what reads addresses of interfaces.
+const FAMILIES: &[libc::c_int] = &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+/// Namespaces that a new process could be made in.
+const NEW_NAMESPACES: &[libc::c_int] = &[
+    libc::CLONE_NEWNS,
+    libc::CLONE_NEWUSER,
+    libc::CLONE_NEWPID,
+    libc::CLONE_NEWNET,
+    libc::CLONE_NEWIPC,
+    libc::CLONE_NEWUTS,
+    libc::CLONE_NEWCGROUP,
+];
+/// Requests that put input into somebody's terminal.
+const TERMINAL_REQUESTS: &[libc::c_ulong] = &[libc::TIOCSTI, libc::TIOCLINUX];
+/// What the second set of numbers that x86-64 has for its calls (x32) differs by.
+#[cfg(target_arch = "x86_64")]
+const SECOND_NUMBERS: i64 = 0x4000_0000;
+
+/// Puts the filters in place, for this process and all that it starts.
+pub(crate) fn apply(io_uring: bool) -> Result<(), WallFailure> {
+    let failed = |error: String| {
+        Wall::Seccomp.failed("filter system calls", error).hint("the kernel must have CONFIG_SECCOMP_FILTER")
+    };
+    for program in programs(io_uring).map_err(|error| failed(error.to_string()))? {
+        apply_filter(&program).map_err(|error| failed(error.to_string()))?;
+    }
+    Ok(())
+}
+
+fn programs(io_uring: bool) -> Result<[BpfProgram; 2], seccompiler::Error> {
+    let mut denied: BTreeMap<i64, Vec<SeccompRule>> =
+        DENIED.iter().map(|number| (*number, Vec::new())).collect();
+    if !io_uring {
+        denied.extend(RING.iter().map(|number| (*number, Vec::new())));
+    }
+    let other_family: Result<Vec<_>, _> =
+        FAMILIES.iter().map(|family| condition(0, SeccompCmpOp::Ne, family.unsigned_abs().into())).collect();
+    denied.insert(libc::SYS_socket, vec![SeccompRule::new(other_family?)?]);
+    let mut clones = Vec::new();
+    for flag in NEW_NAMESPACES {
+        let bit = u64::from(flag.unsigned_abs());
+        clones.push(SeccompRule::new(vec![condition(0, SeccompCmpOp::MaskedEq(bit), bit)?])?);
+    }
+    denied.insert(libc::SYS_clone, clones);
+    let mut requests = Vec::new();
+    for request in TERMINAL_REQUESTS {
+        requests.push(SeccompRule::new(vec![condition(1, SeccompCmpOp::Eq, *request)?])?);
+    }
+    denied.insert(libc::SYS_ioctl, requests);
+    // Its flags are in memory, where no filter looks; without it the C library falls back to clone.
+    let absent = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
+    Ok([compile(denied, libc::EPERM)?, compile(absent, libc::ENOSYS)?])
+}
+
+fn condition(
+    argument: u8,
+    operator: SeccompCmpOp,
+    value: u64,
+) -> Result<SeccompCondition, seccompiler::BackendError> {
+    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value)
+}
+
+fn compile(mut rules: BTreeMap<i64, Vec<SeccompRule>>, errno: i32) -> Result<BpfProgram, seccompiler::Error> {
+    #[cfg(target_arch = "x86_64")]
+    for (number, rule) in rules.clone() {
+        rules.insert(number | SECOND_NUMBERS, rule);
+    }
+    let architecture = std::env::consts::ARCH.try_into()?;
+    let refuse = SeccompAction::Errno(errno.unsigned_abs());
+    Ok(SeccompFilter::new(rules, SeccompAction::Allow, refuse, architecture)?.try_into()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_compile_and_fit_the_kernel() {
+        for io_uring in [false, true] {
+            for program in programs(io_uring).unwrap() {
+                // BPF_MAXINSNS
+                assert!((1..=4096).contains(&program.len()), "{}", program.len());
+            }
+        }
+        assert!(programs(false).unwrap()[0].len() > programs(true).unwrap()[0].len());
+    }
+}
