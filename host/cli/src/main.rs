@@ -15,12 +15,27 @@ use std::process::ExitCode;
 
 use exit::Exit;
 use failure::{Failure, Stop};
+use hostler_domains::COMPILE_ARGUMENT;
 use output::{Format, Output};
 use session::Session;
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
-    run(&words).into()
+    match words.as_slice() {
+        [_, only] if only == COMPILE_ARGUMENT => compile(),
+        words => run(words).into(),
+    }
+}
+
+/// The whole of the process in which a driver is compiled: the host talks to it, nobody else.
+fn compile() -> ExitCode {
+    match hostler_domains::compile_here() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn run(words: &[OsString]) -> Exit {

@@ -120,6 +120,25 @@ impl Output {
         }
     }
 
+    /// Writes what there is to know before something is done, on standard error; programs find it in the answer.
+    pub(crate) fn before(&self, blocks: Vec<Block>) {
+        if self.format == Format::Table && !self.quiet {
+            let text = Reply::data(serde_json::Value::Null, blocks).text(None, self.colour_err, true);
+            self.complain(&text);
+        }
+    }
+
+    /// Asks a question that is answered with yes or no, where somebody is there to answer it: nothing otherwise.
+    pub(crate) fn ask(&self, question: &str) -> Option<bool> {
+        if self.format != Format::Table || !self.terminal_err || !io::stdin().is_terminal() {
+            return None;
+        }
+        self.complain(&format!("{} [y/N] ", escape::line(question)));
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer).ok()?;
+        Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+
     /// Shows that something long goes on, until the value is dropped.
     pub(crate) fn progress(&self, what: &str) -> Progress {
         if self.quiet {

@@ -25,6 +25,9 @@ pub struct Config {
     pub image_roots: Vec<PathBuf>,
     /// The shim program.
     pub shim: PathBuf,
+    /// The program that compiles drivers in a process of its own (see `hostler_runtime::RuntimeConfig`); none to
+    /// compile them in this one.
+    pub compiler: Option<PathBuf>,
     /// How strictly hypervisors are confined.
     pub cage: CageSetting,
     /// The operator's policy for drivers; the built-in one without it.
@@ -78,6 +81,7 @@ impl Config {
             }),
             image_roots: first_given(overrides.image_roots, "HOSTLER_IMAGE_ROOTS", Vec::new),
             shim: path_variable("HOSTLER_SHIM").unwrap_or_else(|| beside.join(SHIM)),
+            compiler: Some(program),
             cage: overrides.cage.map_or_else(cage_variable, Ok)?,
             policy: overrides.policy.or_else(|| path_variable("HOSTLER_POLICY")),
             template_dir: path_variable("HOSTLER_TEMPLATE_DIR"),

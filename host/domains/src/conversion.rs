@@ -4,8 +4,10 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use hostler_domain::XmlError;
+use hostler_grant::GrantError;
 use hostler_image::{ErrorKind as ImageErrorKind, ImageError};
 use hostler_launch::{LaunchError, LaunchErrorKind, ShimError, ShimErrorKind};
+use hostler_package::PackageError;
 use hostler_runtime::{Case, RuntimeError, RuntimeErrorKind};
 use hostler_state::StateError;
 use hostler_storage::StorageError;
@@ -123,6 +125,31 @@ impl From<StorageError> for Error {
             Some(source) => converted.caused_by(source),
             None => converted,
         }
+    }
+}
+
+impl From<PackageError> for Error {
+    fn from(error: PackageError) -> Self {
+        use hostler_package::Kind as Package;
+        let kind = match error.kind {
+            Package::NotFound => Kind::NotFound,
+            Package::Io => Kind::Host,
+            Package::Contract | Package::Import | Package::Digest | Package::Key | Package::Grant(_) => {
+                Kind::Denied
+            }
+            _ => Kind::Invalid,
+        };
+        let converted = hinted(Self::new(kind, error.kind.code(), error.to_string()), &error.hints);
+        match error.into_source() {
+            Some(source) => converted.caused_by(source),
+            None => converted,
+        }
+    }
+}
+
+impl From<GrantError> for Error {
+    fn from(error: GrantError) -> Self {
+        hinted(Self::new(Kind::Denied, error.kind.code(), error.to_string()), &error.hints)
     }
 }
 

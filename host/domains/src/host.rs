@@ -40,11 +40,29 @@ pub struct Host {
 }
 
 /// How the state directory is held.
+#[derive(Clone)]
 pub(crate) enum Held {
     /// By us alone.
     Owner(Arc<Owner>),
     /// Not at all.
     Reader(Arc<StateDir>),
+}
+
+impl Held {
+    /// The state directory, for reading.
+    pub(crate) fn state(&self) -> &StateDir {
+        match self {
+            Self::Owner(owner) => owner,
+            Self::Reader(state) => state,
+        }
+    }
+}
+
+/// What drivers have used is written down when a host is closed, whatever its verb came to.
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.keep_usage();
+    }
 }
 
 impl Host {
@@ -72,7 +90,7 @@ impl Host {
         if let Some(tenancy) = &tenancy {
             config.image_roots.clone_from(&tenancy.record.storage_roots);
         }
-        let drivers = DriverSet::new(&config, tenancy.as_ref())?;
+        let drivers = DriverSet::new(&config, &held, tenancy.as_ref())?;
         let host = Self { config, drivers, tenancy, loaded_templates: OnceLock::new(), held };
         if matches!(access, Access::Owner { .. }) {
             recovery::settle(&host).await?;
@@ -82,10 +100,7 @@ impl Host {
 
     /// The state directory, for reading.
     pub(crate) fn state(&self) -> &StateDir {
-        match &self.held {
-            Held::Owner(owner) => owner,
-            Held::Reader(state) => state,
-        }
+        self.held.state()
     }
 
     /// The state directory, for changing.

@@ -10,6 +10,9 @@ mod context;
 mod conversion;
 mod declared;
 mod drafts;
+mod driver_plan;
+mod driver_summary;
+mod driver_usage;
 mod drivers;
 mod error;
 mod host;
@@ -33,10 +36,16 @@ mod within;
 
 pub use config::{Config, Overrides};
 pub use drafts::Progress;
+pub use driver_plan::{DriverPlan, PlanOptions};
+pub use driver_summary::{
+    DriverChanged, DriverDetails, DriverOrigin, DriverSummary, GrantStanding, GrantUse, InstalledBuild,
+    PlanProblem, Replaced, Verified,
+};
 pub use error::{Error, Fault, Hint, Kind};
 pub use host::{Access, Host};
 pub use hostler_domain::Bytes;
 pub use hostler_launch::{CageReport, CageSetting, CommandLine};
+pub use hostler_runtime::{COMPILE_ARGUMENT, compile_here};
 pub use hostler_state::{Batch, Event, EventLog};
 pub use hostler_storage::{BackingRequest, CreateRequest, Preallocation, Resize, Window};
 pub use image_summary::{
@@ -50,14 +59,15 @@ pub use storage_summary::{
     VolumeMoved, VolumeResized, VolumeSummary, VolumeUse,
 };
 pub use summary::{
-    Confinement, Defined, DiskChain, DiskSummary, DomainDetails, DomainSummary, DriverSummary, Finding,
-    LayerSummary, RunState, Started, Status, Undefined, Warning,
+    Confinement, Defined, DiskChain, DiskSummary, DomainDetails, DomainSummary, Finding, LayerSummary,
+    RunState, Started, Status, Undefined, Warning,
 };
 pub use tenant_summary::{
     LimitChange, LimitSummary, TenantChanged, TenantDetails, TenantRemoved, TenantSummary,
 };
 pub use tenants::{Caller, TenantChoice};
 pub use verbs::{
-    CloneOptions, ConsoleStream, ConvertOptions, ImageResizeOptions, NativeSource, NewImage, NewTenant,
-    NewVolume, RebaseOptions, ResizeOptions, StartOptions, TenantRights, UndefineOptions, Which, probe_image,
+    CloneOptions, ConsoleStream, ConvertOptions, ImageResizeOptions, KeyUse, NativeSource, NewImage,
+    NewTenant, NewVolume, RebaseOptions, ResizeOptions, StartOptions, TenantRights, UndefineOptions, Which,
+    generate_signing_key, probe_image, sign_driver,
 };

@@ -6,6 +6,8 @@ use hostler_launch::CageReport;
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::driver_summary::DriverSummary;
+
 /// What a domain is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -164,35 +166,6 @@ pub struct DiskChain {
     pub target: String,
     /// The layers, the active one first.
     pub layers: Vec<LayerSummary>,
-}
-
-/// One driver.
-#[derive(Clone, Debug, Serialize)]
-pub struct DriverSummary {
-    /// Its name.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-    /// The version of the contract it was built for.
-    pub contract: String,
-    /// The component's digest: `sha256:…`.
-    pub digest: String,
-    /// The component.
-    pub path: PathBuf,
-    /// The component's size in bytes.
-    pub size: u64,
-    /// For people.
-    pub title: String,
-    /// The values of `domain/@type` that it takes.
-    pub domain_types: Vec<String>,
-    /// What it may do: `process:qemu-system-x86_64`.
-    pub granted: Vec<String>,
-    /// What it asked for and was not given, each with the reason.
-    pub denied: Vec<String>,
-    /// Optional interfaces it has.
-    pub abilities: Vec<String>,
-    /// Whether the compiled form came from the cache.
-    pub cached: bool,
 }
 
 /// What a definition says that this version does not act on.

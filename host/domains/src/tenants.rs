@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hostler_grant::{AllowList, Tenant};
 use hostler_runtime::{Limits, Roots};
@@ -10,7 +11,7 @@ use hostler_storage::Reach;
 
 use crate::config::Config;
 use crate::error::{Error, Kind};
-use crate::host::Host;
+use crate::host::{Held, Host};
 use crate::quota::{Quota, limit_of};
 
 /// How the operator's own state directory is called among the tenants.
@@ -89,6 +90,14 @@ impl Tenancy {
     /// The tenant's own state directory.
     pub(crate) fn state_dir(&self) -> Result<PathBuf, Error> {
         Ok(StateDir::open_reader(&self.operator_dir)?.tenant_dir(&self.record.name)?)
+    }
+
+    /// The operator's state directory, for reading: what all tenants have in common is there.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`] or [`Kind::Host`] when it cannot be opened.
+    pub(crate) fn operator(&self) -> Result<Held, Error> {
+        Ok(Held::Reader(Arc::new(StateDir::open_reader(&self.operator_dir)?)))
     }
 
     /// Reads the record again once the lock of the tenant's directory is held: limits may have changed while we waited,
@@ -181,7 +190,7 @@ impl Host {
             Some(tenant) => Err(Error::new(
                 Kind::Denied,
                 "tenant.operator-only",
-                "tenants are the operator's to make, change and remove",
+                "tenants and drivers are the operator's to make, change and remove",
             )
             .about("tenant", &tenant.name)
             .hint("leave out --tenant, as the user whom the state directory belongs to")),

@@ -14,6 +14,12 @@ pub enum Kind {
     ContractVersion,
     /// The policy pins another build of this driver.
     DigestMismatch,
+    /// The driver is not signed by anybody whom the policy names.
+    Unsigned,
+    /// A signature or a key cannot be read, or a signature is not over this driver.
+    SignatureInvalid,
+    /// The policy has revoked this build.
+    Revoked,
     /// The driver used a capability that was not granted.
     Denied,
 }
@@ -27,6 +33,9 @@ impl Kind {
             Self::PolicyInvalid => "grant.policy-invalid",
             Self::ContractVersion => "grant.contract-version",
             Self::DigestMismatch => "grant.digest-mismatch",
+            Self::Unsigned => "grant.unsigned",
+            Self::SignatureInvalid => "grant.signature-invalid",
+            Self::Revoked => "grant.revoked",
             Self::Denied => "grant.denied",
         }
     }
@@ -94,6 +103,9 @@ mod tests {
             (Kind::PolicyInvalid, "grant.policy-invalid"),
             (Kind::ContractVersion, "grant.contract-version"),
             (Kind::DigestMismatch, "grant.digest-mismatch"),
+            (Kind::Unsigned, "grant.unsigned"),
+            (Kind::SignatureInvalid, "grant.signature-invalid"),
+            (Kind::Revoked, "grant.revoked"),
             (Kind::Denied, "grant.denied"),
         ];
         for (kind, code) in codes {

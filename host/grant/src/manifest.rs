@@ -57,9 +57,21 @@ impl Manifest {
     /// # Errors
     /// [`Kind::ManifestInvalid`] or [`Kind::ContractVersion`].
     pub fn parse(bytes: &[u8]) -> Result<Self, GrantError> {
+        let (manifest, problems) = Self::judge(bytes);
+        match problems.into_iter().next() {
+            Some(problem) => Err(problem),
+            None => manifest.ok_or_else(|| invalid("manifest cannot be read".to_owned())),
+        }
+    }
+
+    /// The same with every problem, the first the one that [`Self::parse`] gives. A manifest comes along when what is
+    /// wrong leaves one to look at further; what it says is not to be relied on then.
+    #[must_use]
+    pub fn judge(bytes: &[u8]) -> (Option<Self>, Vec<GrantError>) {
         if bytes.len() > MANIFEST_MAX_BYTES {
             let (found, limit) = (bytes.len(), MANIFEST_MAX_BYTES);
-            return Err(invalid(format!("manifest of {found} bytes exceeds the limit of {limit} bytes")));
+            let message = format!("manifest of {found} bytes exceeds the limit of {limit} bytes");
+            return (None, vec![invalid(message)]);
         }
         #[derive(Deserialize)]
         struct ContractOnly {
@@ -68,23 +80,48 @@ impl Manifest {
         let broken = |error: serde_json::Error| {
             invalid(format!("manifest cannot be read: {}", shown(&error.to_string())))
         };
-        let first: ContractOnly = serde_json::from_slice(bytes).map_err(broken)?;
-        contract::check_contract(&first.contract)?;
-        let written: Written = serde_json::from_slice(bytes).map_err(broken)?;
-        check_word("name", &written.name, is_name)?;
-        check_word("version", &written.version, is_version)?;
-        check_list("domain-types", &written.domain_types, is_name)?;
-        if written.domain_types.is_empty() {
-            return Err(invalid("manifest names no domain type that the driver takes".to_owned()));
+        let first: ContractOnly = match serde_json::from_slice(bytes) {
+            Ok(first) => first,
+            Err(error) => return (None, vec![broken(error)]),
+        };
+        let mut problems: Vec<_> = contract::check_contract(&first.contract).err().into_iter().collect();
+        match serde_json::from_slice::<Written>(bytes) {
+            Ok(written) => (Some(written.judge(&mut problems)), problems),
+            // What a later contract writes otherwise is no second problem.
+            Err(_) if !problems.is_empty() => (None, problems),
+            Err(error) => (None, vec![broken(error)]),
         }
-        check_list("uri-schemes", &written.uri_schemes, is_scheme)?;
-        check_list("abilities", &written.abilities, is_name)?;
-        check_length("grants", &written.grants)?;
-        let grants = written.grants.iter().map(|text| text.parse()).collect::<Result<Vec<Grant>, _>>()?;
-        check_distinct("grants", &grants)?;
-        let Written { name, version, contract, domain_types, uri_schemes, abilities, .. } = written;
-        Ok(Self { name, version, contract, domain_types, uri_schemes, grants, abilities })
     }
+}
+
+impl Written {
+    fn judge(self, problems: &mut Vec<GrantError>) -> Manifest {
+        let (grants, wrong): (Vec<_>, Vec<_>) =
+            self.grants.iter().map(|text| text.parse::<Grant>()).partition(Result::is_ok);
+        let grants: Vec<Grant> = grants.into_iter().flatten().collect();
+        let no_type = "manifest names no domain type that the driver takes";
+        let no_type = if self.domain_types.is_empty() { Err(invalid(no_type.to_owned())) } else { Ok(()) };
+        let checks = [
+            check_word("name", &self.name, is_name),
+            check_word("version", &self.version, is_version),
+            check_list("domain-types", &self.domain_types, is_name),
+            no_type,
+            check_list("uri-schemes", &self.uri_schemes, is_scheme),
+            check_list("abilities", &self.abilities, is_name),
+            check_length("grants", &self.grants),
+        ];
+        problems.extend(checks.into_iter().filter_map(Result::err));
+        problems.extend(wrong.into_iter().filter_map(Result::err).take(LIST_MAX_ENTRIES));
+        problems.extend(check_distinct("grants", &grants).err());
+        let Self { name, version, contract, domain_types, uri_schemes, abilities, .. } = self;
+        Manifest { name, version, contract, domain_types, uri_schemes, grants, abilities }
+    }
+}
+
+/// Whether a text can be the name of a driver: 1 to 64 lower-case letters, digits and `-`, beginning with a letter.
+#[must_use]
+pub fn is_driver_name(text: &str) -> bool {
+    text.len() <= NAME_MAX_BYTES && is_name(text)
 }
 
 fn is_name(text: &str) -> bool {
@@ -209,6 +246,20 @@ mod tests {
     fn manifest_of_a_later_contract_is_refused_for_its_version() {
         let text = r#"{"name":7,"contract":"0.9.0","grants":{"new":"form"}}"#;
         assert_eq!(Manifest::parse(text.as_bytes()).unwrap_err().kind, Kind::ContractVersion);
+    }
+
+    #[test]
+    fn every_problem_is_found_at_once() {
+        let text =
+            r#"{"name":"Q","version":"","contract":"0.9.0","domain-types":[],"grants":["qpm","process"]}"#;
+        let (manifest, problems) = Manifest::judge(text.as_bytes());
+        assert_eq!(manifest.unwrap().name, "Q");
+        let text: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(problems[0].kind, Kind::ContractVersion);
+        for expected in ["'name'", "'version'", "no domain type", "'qpm' is no capability", "needs a scope"] {
+            assert!(text.iter().any(|problem| problem.contains(expected)), "{expected}: {text:?}");
+        }
+        assert_eq!(problems.len(), 6);
     }
 
     proptest! {

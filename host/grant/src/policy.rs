@@ -1,11 +1,13 @@
 //! What the operator lets drivers have, and what a tenant may use.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
 use crate::allow::AllowList;
+use crate::capability::Grant;
 use crate::error::{GrantError, Kind, escaped, shown};
+use crate::signers::Signer;
 
 /// Largest policy file, in bytes.
 pub const POLICY_MAX_BYTES: usize = 1 << 20;
@@ -20,7 +22,9 @@ const DIGEST_DIGITS: usize = 64;
 ///
 /// ```json
 /// { "default": { "allow": ["storage"] },
-///   "drivers": { "qemu": { "allow": ["storage", "process:qemu-system-*", "qmp"], "digest": "sha256:…" } } }
+///   "drivers": { "qemu": { "allow": ["storage", "process:qemu-system-*", "qmp"], "digest": "sha256:…" } },
+///   "signers": { "acme": { "key": "ed25519:…", "drivers": ["acme-*"] } },
+///   "revoked": ["sha256:…"] }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,6 +35,26 @@ pub struct Policy {
     /// For drivers by name.
     #[serde(default)]
     pub drivers: BTreeMap<String, DriverPolicy>,
+    /// Whose signatures count, by a name for people. With at least one, a driver that none of them signed is refused.
+    #[serde(default)]
+    pub signers: BTreeMap<String, Signer>,
+    /// Builds (`sha256:` and 64 hexadecimal digits) that are refused whoever signed them.
+    #[serde(default)]
+    pub revoked: BTreeSet<String>,
+    /// What the operator said of drivers by command; the host keeps it, no policy file has it.
+    #[serde(skip)]
+    pub consents: BTreeMap<String, Consent>,
+}
+
+/// What the operator said of one driver by command, beside the policy file.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Consent {
+    /// What it may have beyond the policy file.
+    pub allow: Vec<Grant>,
+    /// What it may not have, whatever the policy file allows.
+    pub deny: Vec<Grant>,
+    /// The only build that may be loaded.
+    pub pin: Option<String>,
 }
 
 /// What a driver that the policy does not name may have.
@@ -86,6 +110,11 @@ impl Policy {
                 ));
             }
         }
+        if let Some(wrong) = policy.revoked.iter().find(|digest| !is_digest(digest)) {
+            let message =
+                format!("policy: revoked '{}' is not 'sha256:' and 64 hexadecimal digits", shown(wrong));
+            return Err(GrantError::new(Kind::PolicyInvalid, message, "copy the digest from the advisory"));
+        }
         Ok(policy)
     }
 
@@ -134,7 +163,9 @@ fn parse<'a, T: Deserialize<'a>>(what: &str, bytes: &'a [u8]) -> Result<T, Grant
     })
 }
 
-fn is_digest(text: &str) -> bool {
+/// Whether a text is the digest of a component: `sha256:` and 64 lower-case hexadecimal digits.
+#[must_use]
+pub fn is_digest(text: &str) -> bool {
     let lower_hex = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
     text.strip_prefix(DIGEST_START)
         .is_some_and(|digits| digits.len() == DIGEST_DIGITS && digits.bytes().all(lower_hex))
@@ -172,6 +203,9 @@ mod tests {
             (r#"{"drivers":{"q":{"allow":["qpm"]}}}"#, "'qpm' is no capability"),
             ("{\n  x", "line 2 column 3"),
             (r#"{"drivers":{"q":{"allow":[],"digest":"sha256:12"}}}"#, "64 hexadecimal digits"),
+            (r#"{"revoked":["12"]}"#, "64 hexadecimal digits"),
+            (r#"{"signers":{"a":"ed25519:AA"}}"#, "no public key"),
+            (r#"{"consents":{}}"#, "unknown field `consents`"),
         ] {
             let error = Policy::parse(text.as_bytes()).unwrap_err();
             assert_eq!(error.kind, Kind::PolicyInvalid);

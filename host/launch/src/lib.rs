@@ -19,6 +19,7 @@ pub mod template;
 mod value;
 
 pub use cage::posture::{Posture, posture};
+pub use cage::room::{RoomLimits, enter_room};
 pub use cage::{CageReport, CageSetting, Wall, WallFailure};
 pub use command::{CommandLine, describe, describe_unchecked};
 pub use error::{LaunchError, LaunchErrorKind, QmpError, QmpErrorKind, ShimError, ShimErrorKind};

@@ -86,15 +86,22 @@ impl Cache {
 
     /// Adds an entry, then sweeps. A cache that cannot be written costs time, not the operation.
     pub(crate) fn store(&self, engine: &Engine, digest: &str, component: &Component) {
-        let name = entry_name(engine, digest);
-        let stored = component.serialize().map_err(io::Error::other).and_then(|artifact| {
-            let sum = self.sum(&name, &mut artifact.as_slice())?;
-            write(&self.directory, &format!("{name}{SUM_ENDING}"), sum.as_bytes())?;
-            write(&self.directory, &name, &artifact)
-        });
-        if let Err(error) = stored.and_then(|()| self.sweep()) {
+        let stored = component.serialize().map_err(io::Error::other);
+        if let Err(error) = stored.and_then(|artifact| self.store_artifact(engine, digest, &artifact)) {
             tracing::warn!(directory = %self.directory.display(), %error, "a compiled driver was not cached");
         }
+    }
+
+    /// Adds what a compiler of this host made, then sweeps.
+    ///
+    /// # Errors
+    /// The entry cannot be written.
+    pub(crate) fn store_artifact(&self, engine: &Engine, digest: &str, artifact: &[u8]) -> io::Result<()> {
+        let name = entry_name(engine, digest);
+        let sum = self.sum(&name, &mut &*artifact)?;
+        write(&self.directory, &format!("{name}{SUM_ENDING}"), sum.as_bytes())?;
+        write(&self.directory, &name, artifact)?;
+        self.sweep()
     }
 
     /// What [`Cache::store`] wrote beside the entry. Compared by BLAKE3's own type, which takes the same time

@@ -1,54 +1,39 @@
-//! A driver's file before it runs: read whole, digested, its manifest and contract checked, then compiled.
+//! A driver's component before it runs: judged as it is, then compiled.
 
-use std::fmt::Write as _;
-use std::fs::OpenOptions;
-use std::io::Read as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use hostler_grant::Manifest;
-use rustix::fs::OFlags;
-use sha2::{Digest as _, Sha256};
+use hostler_package::{Kind as PackageErrorKind, Package, PackageError};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::cache::{Cache, CacheOutcome};
+use crate::compiler;
 use crate::contract;
 use crate::error::{DriverIdentity, RuntimeError, RuntimeErrorKind};
-use crate::limits;
-use crate::scan;
-use crate::section;
-
-/// The section that holds the manifest.
-const MANIFEST_SECTION: &str = "hostler:manifest";
 
 /// A component that this host could run, not compiled yet.
-pub(crate) struct ComponentFile {
-    bytes: Vec<u8>,
+pub(crate) struct ComponentFile<'a> {
+    package: &'a Package,
     pub(crate) manifest: Manifest,
     pub(crate) identity: DriverIdentity,
 }
 
-impl ComponentFile {
-    /// Reads a file once and checks everything that can be checked without compiling it.
+impl<'a> ComponentFile<'a> {
+    /// Reads the manifest, and nothing else yet.
     ///
     /// # Errors
     /// [`RuntimeErrorKind::Load`] when it is no driver, [`RuntimeErrorKind::Contract`] when it is one for
     /// another contract.
-    pub(crate) fn read(path: &Path) -> Result<Self, RuntimeError> {
-        let bytes = read(path)?;
-        let manifest = manifest(path, &bytes)?;
-        let digest = Sha256::digest(&bytes).iter().fold("sha256:".to_owned(), |mut text, byte| {
-            // Writing to a string cannot fail.
-            write!(text, "{byte:02x}").ok();
-            text
-        });
-        let identity =
-            DriverIdentity { name: manifest.name.clone(), version: manifest.version.clone(), digest };
-        Ok(Self { bytes, manifest, identity })
+    pub(crate) fn of(package: &'a Package) -> Result<Self, RuntimeError> {
+        let manifest = package.manifest().map_err(|error| refused(error.within(&package.path)))?;
+        let (name, version) = (manifest.name.clone(), manifest.version.clone());
+        let identity = DriverIdentity { name, version, digest: package.digest.clone() };
+        Ok(Self { package, manifest, identity })
     }
 
-    /// The component's machine code, from the cache or made now, its imports and exports checked before.
+    /// The component's machine code: from the cache, or made now, of a component that is found to be in order first.
+    /// What is in the cache was judged by this very version of the host.
     ///
     /// # Errors
     /// [`RuntimeErrorKind::Load`] when it does not compile, [`RuntimeErrorKind::Contract`] or
@@ -57,74 +42,71 @@ impl ComponentFile {
         &self,
         engine: &Engine,
         cache: Option<&Cache>,
+        compiler: Option<&Path>,
     ) -> Result<(Component, CacheOutcome), RuntimeError> {
         let digest = &self.identity.digest;
         if let Some(component) = cache.and_then(|cache| cache.find(engine, digest)) {
             return Ok((component, CacheOutcome::Cached));
         }
-        let found = scan::component(&self.bytes).map_err(|why| load(why).of(&self.identity))?;
-        contract::check_items(&found).map_err(|error| error.of(&self.identity))?;
-        let component = Component::from_binary(engine, &self.bytes).map_err(|error| {
-            load("the component is not valid, or uses a feature that is switched off")
-                .caused_by(error)
-                .of(&self.identity)
-        })?;
+        let judged = self.package.judge().into_manifest();
+        judged.map_err(|error| refused(error).of(&self.identity))?;
+        let component = match (cache, compiler) {
+            (Some(cache), Some(program)) => self.compile_apart(engine, cache, program),
+            _ => self.compile_in_place(engine, cache),
+        };
+        Ok((component.map_err(|error| error.of(&self.identity))?, CacheOutcome::Compiled))
+    }
+
+    /// In a bounded process, whose result goes through the cache like any other.
+    fn compile_apart(
+        &self,
+        engine: &Engine,
+        cache: &Cache,
+        program: &Path,
+    ) -> Result<Component, RuntimeError> {
+        let artifact = compiler::compile_apart(program, &self.package.bytes)?;
+        let digest = &self.identity.digest;
+        let unwritten = |error| {
+            RuntimeError::new(RuntimeErrorKind::Cache, "the compiled driver cannot be kept").caused_by(error)
+        };
+        cache.store_artifact(engine, digest, &artifact).map_err(unwritten)?;
+        cache.find(engine, digest).ok_or_else(|| {
+            RuntimeError::new(RuntimeErrorKind::Cache, "the compiled driver was not found in the cache")
+                .hint("look at the log: it says why the entry was refused")
+        })
+    }
+
+    fn compile_in_place(&self, engine: &Engine, cache: Option<&Cache>) -> Result<Component, RuntimeError> {
+        let component = Component::from_binary(engine, &self.package.bytes)
+            .map_err(|error| load(compiler::NOT_VALID).caused_by(error))?;
         if let Some(cache) = cache {
-            cache.store(engine, digest, &component);
+            cache.store(engine, &self.identity.digest, &component);
         }
-        Ok((component, CacheOutcome::Compiled))
+        Ok(component)
     }
 
     /// Size of the component, in bytes.
     pub(crate) fn size(&self) -> u64 {
-        self.bytes.len() as u64
+        self.package.bytes.len() as u64
     }
 }
 
-/// Reads what a driver is called, takes and asks for, without looking at the rest of it.
-///
-/// # Errors
-/// [`RuntimeErrorKind::Load`] when it is no driver, [`RuntimeErrorKind::Contract`] when it is one for another
-/// contract.
-pub fn read_manifest(path: &Path) -> Result<Manifest, RuntimeError> {
-    manifest(path, &read(path)?)
-}
-
-fn manifest(path: &Path, component: &[u8]) -> Result<Manifest, RuntimeError> {
-    let section = section::find(component, MANIFEST_SECTION).map_err(|why| {
-        load(format!("'{}': {why}", path.display()))
-            .hint("build drivers with hostler_sdk::driver! and `cargo xtask components`")
-    })?;
-    Manifest::parse(section).map_err(|error| {
-        let refused = contract::refused(error);
-        let message = format!("'{}': {}", path.display(), refused.message());
-        refused.with_message(message)
-    })
+/// The error for a package that cannot be loaded.
+pub(crate) fn refused(error: PackageError) -> RuntimeError {
+    let kind = match error.kind {
+        PackageErrorKind::Contract => RuntimeErrorKind::Contract,
+        PackageErrorKind::Import | PackageErrorKind::Digest => RuntimeErrorKind::Denied,
+        PackageErrorKind::Grant(kind) => contract::kind_of(kind),
+        _ => RuntimeErrorKind::Load,
+    };
+    let refused = RuntimeError::new(kind, error.to_string());
+    let refused = error.hints.iter().fold(refused, |refused, hint| refused.hint(hint));
+    match error.into_source() {
+        Some(source) => refused.caused_by(source),
+        None => refused,
+    }
 }
 
 fn load(message: impl Into<String>) -> RuntimeError {
     RuntimeError::new(RuntimeErrorKind::Load, message)
-}
-
-/// Reads a regular file of at most [`limits::COMPONENT_BYTES`].
-fn read(path: &Path) -> Result<Vec<u8>, RuntimeError> {
-    let failed = |error| load(format!("cannot read the driver '{}'", path.display())).caused_by(error);
-    // A FIFO under this name must not block.
-    let file = OpenOptions::new().read(true).custom_flags(nonblocking()).open(path).map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
-    if !metadata.is_file() {
-        return Err(load(format!("the driver '{}' is not a file", path.display())));
-    }
-    let mut bytes = Vec::new();
-    file.take(limits::COMPONENT_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > limits::COMPONENT_BYTES {
-        let limit = limits::COMPONENT_BYTES >> 20;
-        return Err(load(format!("the driver '{}' is larger than {limit} MiB", path.display())));
-    }
-    Ok(bytes)
-}
-
-#[expect(clippy::cast_possible_wrap, reason = "open flags are a bit set; the sign carries nothing")]
-fn nonblocking() -> i32 {
-    OFlags::NONBLOCK.bits() as i32
 }

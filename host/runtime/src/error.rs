@@ -137,11 +137,6 @@ impl RuntimeError {
         self
     }
 
-    pub(crate) fn with_message(mut self, message: String) -> Self {
-        self.context.message = message;
-        self
-    }
-
     pub(crate) fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.context.source = Some(source.into());
         self

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use hostler_grant::{Policy, Tenant};
+use hostler_grant::{Policy, Signatures, Tenant};
+use hostler_package::Package;
 use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, Linker};
 
@@ -12,7 +13,7 @@ use crate::bindings::driver::{Driver as World, DriverPre};
 use crate::bindings::native_config::NativeConfigAbilityPre;
 use crate::cache::Cache;
 use crate::call::CallState;
-use crate::component::ComponentFile;
+use crate::component::{self, ComponentFile};
 use crate::contract;
 use crate::driver::{Driver, Loaded, Shared};
 use crate::engine::{self, Ticker};
@@ -28,6 +29,9 @@ pub struct RuntimeConfig {
     pub cache_dir: Option<PathBuf>,
     /// What drivers may use.
     pub limits: Limits,
+    /// The program that compiles drivers, in a bounded process: it calls [`crate::compile_here`] when its one
+    /// argument is [`crate::COMPILE_ARGUMENT`]. None, or no cache: drivers are compiled in this process.
+    pub compiler: Option<PathBuf>,
 }
 
 /// What drivers are loaded into. One for each process.
@@ -38,6 +42,7 @@ pub struct Runtime {
     cache: Option<Cache>,
     limits: Limits,
     rates: Rates,
+    compiler: Option<PathBuf>,
 }
 
 impl Runtime {
@@ -62,22 +67,46 @@ impl Runtime {
             cache,
             limits: config.limits,
             rates: Rates::default(),
+            compiler: config.compiler,
         })
     }
 
-    /// Loads a driver: its manifest is read and held against the policy before anything of it is compiled.
+    /// Loads a driver from its file, with the signatures beside it.
+    ///
+    /// # Errors
+    /// As [`Runtime::load_package`].
+    pub fn load(&self, path: &Path, policy: &Policy, tenant: &Tenant) -> Result<Driver, RuntimeError> {
+        self.load_package(&Package::from_file(path).map_err(component::refused)?, policy, tenant)
+    }
+
+    /// Loads a driver that was read: it is judged and held against the policy before anything of it is compiled, and
+    /// the bytes that were judged are those that are compiled.
     ///
     /// # Errors
     /// [`RuntimeErrorKind::Load`] when it is no driver, [`RuntimeErrorKind::Contract`] when it is made for a
     /// contract that this host does not offer, [`RuntimeErrorKind::Denied`] when the policy refuses it.
-    pub fn load(&self, path: &Path, policy: &Policy, tenant: &Tenant) -> Result<Driver, RuntimeError> {
+    pub fn load_package(
+        &self,
+        package: &Package,
+        policy: &Policy,
+        tenant: &Tenant,
+    ) -> Result<Driver, RuntimeError> {
         let begun = Instant::now();
+        let path = &package.path;
         let span = tracing::info_span!("load_driver", path = %path.display());
         let _entered = span.enter();
-        let file = ComponentFile::read(path)?;
-        let granted = hostler_grant::grant(&file.manifest, &file.identity.digest, policy, tenant)
-            .map_err(|error| contract::refused(error).of(&file.identity))?;
-        let (component, compiled) = file.compile(&self.engine, self.cache.as_ref())?;
+        let file = ComponentFile::of(package)?;
+        // Without keys in the policy nobody asks for signatures, and those that cannot be read do no harm.
+        let signatures = if policy.signers.is_empty() {
+            Signatures::default()
+        } else {
+            package.signatures().map_err(component::refused)?
+        };
+        let granted =
+            hostler_grant::grant(&file.manifest, &file.identity.digest, &signatures, policy, tenant)
+                .map_err(|error| contract::refused(error).of(&file.identity))?;
+        let (component, compiled) =
+            file.compile(&self.engine, self.cache.as_ref(), self.compiler.as_deref())?;
         let (driver, native_config) = self.link(&component).map_err(|error| {
             RuntimeError::new(
                 RuntimeErrorKind::Contract,

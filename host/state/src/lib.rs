@@ -13,6 +13,9 @@
 //!       /pools/<uuid>/definition    record       (+ .prev)
 //!                    /activity      record, of one boot of the machine
 //!                    /volume-<hash> record, of a volume that was made here
+//!       /drivers/<name>/record      record       (+ .prev): installed drivers, what the operator said of them
+//!                      /<digest>.wasm, .wasm.sig  components under their digests, and their signatures
+//!                      /usage       record of the grants that were used
 //!       /run/<uuid>/                one directory per running domain, see RunDir
 //!       /journal/<id>               record: an operation under way
 //!       /corrupt/                   damaged records, set aside
@@ -27,6 +30,7 @@ mod charge;
 mod clock;
 mod definition;
 mod disk;
+mod driver;
 mod error;
 mod events;
 mod files;
@@ -43,6 +47,7 @@ pub use charge::Charge;
 pub use clock::{boot_id, unix_ms};
 pub use definition::{DRIVER_STATE_MAX_BYTES, Definition, NAME_MAX_BYTES};
 pub use disk::{Disk, Draft, RealDisk};
+pub use driver::{DriverRecord, DriverUsage, InstalledVersion};
 pub use error::{Kind, StateError};
 pub use events::{
     Batch, Cancel, Event, EventLog, Follow, Followed, Gap, LINE_MAX_BYTES, NewEvent, ROTATE_AT_BYTES,

@@ -106,6 +106,7 @@ impl StateDir {
         for uuid in self.uuids_in("pools")? {
             self.sweep_records(&self.pool_dir(uuid))?;
         }
+        self.sweep_drivers()?;
         for run in self.run_dirs()? {
             // A live shim may be writing right now; what a dead one left is nobody's.
             if !run.is_held()? {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use hostler_grant::{Policy, Tenant};
 use hostler_launch::TemplateSet;
-use hostler_runtime::{DomainContext, Limits, Purpose, Roots, Runtime, RuntimeConfig, StateAccess};
+use hostler_runtime::{DomainContext, Purpose, Roots, Runtime, RuntimeConfig, StateAccess};
 use hostler_state::{StateDir, Uuid};
 use hostler_storage::Translations;
 
@@ -55,7 +55,7 @@ fn row(what: &str, rounds: usize, mut once: impl FnMut() -> Result<f64>) -> Resu
 fn load(component: &Path, cache: &Path) -> Result<hostler_runtime::Driver> {
     // The runtime makes it, for nobody but us; a temporary directory is open to more.
     let cache = cache.join("cache");
-    let runtime = Runtime::new(RuntimeConfig { cache_dir: Some(cache), limits: Limits::default() })?;
+    let runtime = Runtime::new(RuntimeConfig { cache_dir: Some(cache), ..RuntimeConfig::default() })?;
     Ok(runtime.load(component, &Policy::built_in()?, &Tenant::default())?)
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use hostler_grant::{
     Capability, Grant, GrantError, Granted, LIST_MAX_ENTRIES, Manifest, NAME_MAX_BYTES, Policy,
-    SCOPE_MAX_BYTES, Tenant, grant,
+    SCOPE_MAX_BYTES, Signatures, Tenant, grant,
 };
 
 use super::shown;
@@ -57,8 +57,11 @@ fn valid(manifest: &Manifest) {
 /// The decision is the intersection, and nothing is lost on the way.
 fn decide(manifest: &Manifest, policy: &Policy, tenant: &Tenant) {
     let pinned = policy.drivers.get(&manifest.name).and_then(|driver| driver.digest.as_deref());
-    let decided = grant(manifest, DIGEST, policy, tenant);
-    assert_eq!(decided.is_err(), pinned.is_some_and(|pinned| pinned != DIGEST), "a pin is not heeded");
+    let decided = grant(manifest, DIGEST, &Signatures::default(), policy, tenant);
+    let refused = pinned.is_some_and(|pinned| pinned != DIGEST)
+        || policy.revoked.contains(DIGEST)
+        || !policy.signers.is_empty();
+    assert_eq!(decided.is_err(), refused, "a pin, a revocation or a missing signature is not heeded");
     let Ok(Granted { granted, denied, .. }) = parsed(decided).ok_or(()) else { return };
     let allow = policy.drivers.get(&manifest.name).map_or(&policy.default.allow, |driver| &driver.allow);
     let allowed = |asked: &Grant| {

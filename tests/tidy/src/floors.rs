@@ -8,7 +8,7 @@ const FLOORS: &[&[&str]] = &[
     &["sdk/domain"],
     &["host/state"],
     &["host/image", "host/firmware", "host/grant"],
-    &["host/launch", "host/storage"],
+    &["host/launch", "host/storage", "host/package"],
     &["host/runtime"],
     &["host/domains"],
     &["host/api"],

@@ -1,16 +1,32 @@
 //! `hostler driver`: the drivers of this host.
 
+mod check;
+mod grant;
+mod install;
+mod keygen;
+mod list;
+mod pin;
+mod plan;
+mod remove;
+mod rollback;
+mod show;
+mod sign;
+mod upgrade;
+mod verify;
+
 use clap::{Args, Subcommand};
-use hostler_domains::DriverSummary;
-use serde_json::{Value, json};
+use hostler_domains::DriverChanged;
 
 use super::view;
-use crate::failure::{Failure, Stop};
-use crate::output::table::{Cell, Table};
-use crate::output::{Block, Reply, quantity};
+use crate::failure::Stop;
+use crate::output::{Block, Reply};
 use crate::session::Session;
 
-/// Look at the drivers of this host
+/// Look at the drivers of this host, install them and say what they may do
+///
+/// A driver is installed into the state directory, under its digest, or lies in a driver directory
+/// (--driver-dir). Of two with one name the installed one is used. What a driver may do is what it asks for,
+/// as far as the policy, the tenant and the operator give it.
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 pub(crate) struct Driver {
@@ -20,55 +36,55 @@ pub(crate) struct Driver {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// List the drivers that were found, with what they are granted
-    List,
+    List(list::List),
+    Show(show::Show),
+    Check(check::Check),
+    Install(install::Install),
+    Upgrade(upgrade::Upgrade),
+    Rollback(rollback::Rollback),
+    Remove(remove::Remove),
+    Grant(grant::Grant),
+    Pin(pin::Pin),
+    Verify(verify::Verify),
+    Keygen(keygen::Keygen),
+    Sign(sign::Sign),
 }
 
 impl Driver {
     /// Does what was asked.
     pub(crate) fn run(self, session: &Session) -> Result<Reply, Stop> {
         match self.what {
-            What::List => list(session),
+            What::List(command) => command.run(session),
+            What::Show(command) => command.run(session),
+            What::Check(command) => command.run(session),
+            What::Install(command) => command.run(session),
+            What::Upgrade(command) => command.run(session),
+            What::Rollback(command) => command.run(session),
+            What::Remove(command) => command.run(session),
+            What::Grant(command) => command.run(session),
+            What::Pin(command) => command.run(session),
+            What::Verify(command) => command.run(session),
+            What::Keygen(command) => command.run(session),
+            What::Sign(command) => command.run(session),
         }
     }
 }
 
-fn list(session: &Session) -> Result<Reply, Stop> {
-    let (drivers, broken) = session.block_on(async { Ok(session.reader().await?.drivers().await?) })?;
-    let broken: Vec<Failure> = broken.into_iter().map(Failure::from).collect();
-    for failure in &broken {
-        session.output().warning(&format!("a driver cannot be used: {}", failure.message));
-    }
-    if drivers.is_empty() && broken.is_empty() {
-        session.output().note("no driver was found; say where they are with --driver-dir");
-    }
-    let problems: Vec<Value> = broken.iter().map(Failure::to_json).collect();
-    let json = json!({"drivers": view::to_json(&drivers)?, "problems": problems});
-    Ok(Reply::data(json, vec![Block::Table(table(&drivers))]))
+/// The driver that a command is about.
+#[derive(Clone, Debug, Args)]
+struct DriverTarget {
+    /// Name of the driver
+    #[arg(value_name = "DRIVER")]
+    name: String,
 }
 
-fn table(drivers: &[DriverSummary]) -> Table {
-    let mut table = Table::new()
-        .words("NAME")
-        .words("VERSION")
-        .words("CONTRACT")
-        .words("TYPES")
-        .numbers("SIZE")
-        .prose("GRANTED")
-        .prose("DENIED")
-        .prose("DIGEST");
-    for driver in drivers {
-        let list = |words: &[String]| Cell::optional(Some(words.join(",")).filter(|text| !text.is_empty()));
-        table.row(vec![
-            Cell::new(&driver.name),
-            Cell::new(&driver.version),
-            Cell::new(&driver.contract),
-            list(&driver.domain_types),
-            Cell::new(quantity::size(driver.size)),
-            list(&driver.granted),
-            list(&driver.denied),
-            Cell::new(&driver.digest),
-        ]);
-    }
-    table
+/// The reply of a command that changed which driver is used, or how.
+fn changed(changed: &DriverChanged, line: String) -> Result<Reply, Stop> {
+    Ok(Reply::confirmation(view::to_json(changed)?, vec![Block::Line(line)]))
+}
+
+/// `1.2.0 (sha256:…)`, of the driver that is used now.
+fn in_use(changed: &DriverChanged) -> String {
+    let part = |part: &Option<String>| part.clone().unwrap_or_else(|| "none".to_owned());
+    format!("{} ({})", part(&changed.version), part(&changed.digest))
 }

@@ -94,7 +94,7 @@ impl Host {
                 .remedy("name their directory with --driver-dir or HOSTLER_DRIVER_DIR"),
             );
         }
-        findings.extend(drivers.into_iter().map(|driver| {
+        findings.extend(drivers.into_iter().filter(|driver| !driver.hidden).map(|driver| {
             let limited = !driver.denied.is_empty();
             Finding {
                 id: format!("driver.{}", driver.name),
@@ -105,7 +105,9 @@ impl Host {
                 } else {
                     format!("takes {}", driver.domain_types.join(", "))
                 },
-                remedy: limited.then(|| "grant it in the policy file, see --policy".to_owned()),
+                remedy: limited.then(|| {
+                    "grant it in the policy file (--policy), or with 'hostler driver grant'".to_owned()
+                }),
             }
         }));
         findings

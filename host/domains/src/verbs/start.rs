@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use crate::chain;
 use crate::context::Purpose;
-use crate::drivers;
 use crate::error::{Error, Kind, command};
 use crate::host::Host;
 use crate::process;
@@ -72,7 +71,7 @@ impl Host {
             summary: self.summarise(definition).await?,
             chains: chain::of_domain(&Domain::parse(&definition.xml)?, &context.roots, &context.volumes),
             confinement: process::confinement(self, definition)?,
-            driver: drivers::summary(&driver).await?,
+            driver: self.driver_summary(&driver).await?,
         })
     }
 

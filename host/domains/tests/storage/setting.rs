@@ -29,6 +29,7 @@ impl Setting {
             driver_dirs: Vec::new(),
             image_roots: Vec::new(),
             shim: PathBuf::from("/nonexistent/hostler-shim"),
+            compiler: None,
             cage: hostler_domains::CageSetting::Require,
             policy: None,
             template_dir: None,

@@ -40,6 +40,19 @@ pub(crate) fn restrict(plan: &CagePlan) -> Result<u32, WallFailure> {
     }
 }
 
+/// Restricts this process and all that it starts to no file, no port and no socket of others. On a kernel without
+/// Landlock nothing is restricted: see [`super::room`].
+pub(crate) fn forbid_everything() -> Result<(), WallFailure> {
+    let failed = |error: RulesetError| Wall::Landlock.failed("restrict", error);
+    let rules = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(WANTED))
+        .and_then(|rules| rules.handle_access(AccessNet::from_all(WANTED)))
+        .and_then(|rules| rules.scope(Scope::from_all(WANTED)))
+        .map_err(failed)?;
+    rules.create().and_then(RulesetCreated::restrict_self).map(drop).map_err(failed)
+}
+
 fn allow(mut rules: RulesetCreated, plan: &CagePlan) -> Result<RulesetCreated, WallFailure> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let file = BitFlags::from(AccessFs::ReadFile);

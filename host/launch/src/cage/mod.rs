@@ -13,6 +13,7 @@ pub(crate) mod namespaces;
 pub(crate) mod plan;
 pub mod posture;
 pub mod probe;
+pub mod room;
 pub(crate) mod root;
 pub(crate) mod rule;
 pub(crate) mod seccomp;

@@ -197,7 +197,7 @@ fn second_load_comes_from_the_cache_and_a_forged_entry_does_not() {
     let directory = tempfile::tempdir().unwrap();
     let cache = directory.path().join("cache");
     let load = || {
-        let config = RuntimeConfig { cache_dir: Some(cache.clone()), limits: Limits::default() };
+        let config = RuntimeConfig { cache_dir: Some(cache.clone()), ..RuntimeConfig::default() };
         let runtime = Runtime::new(config).unwrap();
         runtime.load(&component("drivers/test.wasm"), &policy(), &tenant()).unwrap().compiled()
     };
@@ -223,7 +223,7 @@ fn manifest_is_refused_before_anything_is_compiled() {
     bytes.extend_from_slice(&[0x7f, 1, 0]);
     std::fs::write(&path, bytes).unwrap();
     let cache = directory.path().join("cache");
-    let config = RuntimeConfig { cache_dir: Some(cache.clone()), limits: Limits::default() };
+    let config = RuntimeConfig { cache_dir: Some(cache.clone()), ..RuntimeConfig::default() };
     let error = Runtime::new(config).unwrap().load(&path, &policy(), &tenant()).err().unwrap();
     assert_eq!(error.kind, RuntimeErrorKind::Contract);
     assert!(error.message().contains("driver needs contract 0.9.0, host offers 0.1.0"), "{error}");

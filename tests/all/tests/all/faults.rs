@@ -1,6 +1,12 @@
 //! Drivers that misbehave on purpose: an error that names driver, version and operation, and nothing else harmed.
 
-use crate::workbench::{Answer, Workbench, rom_domain};
+use std::fs::File;
+use std::process::{Command, Output, Stdio};
+
+use crate::workbench::{Answer, Workbench, built, components, rom_domain};
+
+/// The one argument of the process in which a driver is compiled.
+const COMPILE: &str = "compile-driver-from-stdin";
 
 fn fault_domain(name: &str) -> String {
     format!(
@@ -71,4 +77,52 @@ fn other_domains_go_on_beside_a_faulty_driver() {
     }
     bench.ok(&["console", "rom", "--until", "hostler-rom: tick 0002", "--timeout", "60"]);
     bench.ok(&["destroy", "rom"]);
+}
+
+/// Runs a command under strace, and what it traced.
+fn traced(bench: &Workbench, calls: &str, command: &Command, input: Stdio) -> (Output, String) {
+    let trace = bench.path("trace");
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-s", "80", "-e", &format!("trace={calls}"), "-o"]).arg(&trace);
+    strace.arg(command.get_program()).args(command.get_args()).stdin(input);
+    strace.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = strace.output().expect("strace is there: cargo xtask setup installs it");
+    (output, std::fs::read_to_string(trace).unwrap())
+}
+
+#[test]
+fn driver_is_compiled_by_a_process_of_its_own() {
+    let bench = Workbench::new();
+    let mut list = bench.command(&["driver", "list"]);
+    list.env("HOSTLER_CACHE_DIR", bench.path("fresh-cache"));
+    let (output, calls) = traced(&bench, "execve", &list, Stdio::null());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(calls.contains(COMPILE), "{calls}");
+}
+
+#[test]
+fn compiler_opens_and_starts_nothing_once_it_has_its_component() {
+    let bench = Workbench::new();
+    let component = File::open(components("drivers").join("test.wasm")).unwrap();
+    let mut compiler = Command::new(built("hostler"));
+    compiler.arg(COMPILE);
+    let calls = "landlock_restrict_self,open,openat,openat2,execve,connect,socket";
+    let (output, calls) = traced(&bench, calls, &compiler, component.into());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stdout.starts_with(b"\x7fELF"), "machine code comes out");
+    let Some((_, after)) = calls.split_once("landlock_restrict_self") else {
+        eprintln!("SKIPPED: this kernel has no Landlock");
+        return;
+    };
+    let opened: Vec<_> = after.lines().skip(1).filter(|line| !line.contains(" = -1 ")).collect();
+    assert!(opened.iter().all(|line| line.contains("+++")), "{opened:?}");
+}
+
+#[test]
+fn compiler_that_is_given_no_component_says_what_is_wrong() {
+    let bench = Workbench::new();
+    let garbage = File::open(bench.write("garbage", "no component")).unwrap();
+    let output = Command::new(built("hostler")).arg(COMPILE).stdin(garbage).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty() && !output.stderr.is_empty());
 }

@@ -13,6 +13,7 @@
 )]
 
 mod cage;
+mod driver_store;
 mod faults;
 mod firmware;
 mod image;

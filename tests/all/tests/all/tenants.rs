@@ -8,7 +8,7 @@ use std::time::Duration;
 use hostler_state::StateDir;
 
 use crate::kill::killed_at;
-use crate::workbench::{Answer, GUEST_SECONDS, Workbench, guest, rom_domain};
+use crate::workbench::{Answer, GUEST_SECONDS, Workbench, components, guest, rom_domain};
 
 /// A workbench with tenants, whose guests are ended when this is dropped.
 struct Shared(Workbench);
@@ -347,6 +347,34 @@ fn only_allowed_drivers_are_used() {
     shared.0.ok(&["tenant", "deny", "blue", "--driver", "test"]);
     assert_refused(&shared.run("blue", &["start", "a"]), "tenant.driver", &[]);
     assert_eq!(shared.names("blue"), ["a"]);
+}
+
+/// Drivers are the operator's: installed once, used by whom they are allowed to, changed by nobody else.
+#[test]
+fn installed_drivers_serve_tenants_and_are_not_theirs() {
+    let shared = Shared::new(&["blue"]);
+    let file = components("drivers").join("test.wasm").display().to_string();
+    assert_eq!(shared.define("blue", &test_domain("a", 1, 1)).status, 0);
+    shared.0.ok(&["driver", "install", &file, "--yes"]);
+    shared.ok("blue", &["start", "a"]);
+    let drivers = shared.json("blue", &["driver", "list"])["drivers"].as_array().unwrap().clone();
+    assert!(
+        drivers.iter().any(|driver| driver["name"] == "test" && driver["origin"] == "installed"),
+        "{drivers:?}"
+    );
+    for verb in [
+        &["driver", "install", &file, "--yes"][..],
+        &["driver", "remove", "test"],
+        &["driver", "grant", "test", "qmp"],
+        &["driver", "verify"],
+        &["tenant", "create", "mine"],
+        &["tenant", "limits", "blue", "domains=unlimited"],
+    ] {
+        let answer = shared.run("blue", verb);
+        assert_eq!(answer.status, 4, "{verb:?}: {}", answer.stderr);
+        assert!(answer.stderr.contains("tenant.operator-only"), "{verb:?}: {}", answer.stderr);
+    }
+    shared.ok("blue", &["destroy", "a"]);
 }
 
 #[test]

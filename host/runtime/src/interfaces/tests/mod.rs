@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use hostler_grant::{Manifest, Policy, Tenant, grant};
+use hostler_grant::{Manifest, Policy, Signatures, Tenant, grant};
 use hostler_launch::{EndpointKind, Handle as LaunchHandle, Role, TemplateSet, Value};
 use hostler_state::{Definition, StateDir, Uuid};
 use hostler_storage::Translations;
@@ -121,7 +121,14 @@ fn shared(driver: &str) -> Arc<Shared> {
         r#"{{"name":"{driver}","version":"0.1.0","contract":"0.1.0","domain-types":["x"],"grants":{wanted}}}"#
     );
     let manifest = Manifest::parse(text.as_bytes()).unwrap();
-    let granted = grant(&manifest, "sha256:00", &Policy::built_in().unwrap(), &Tenant::default()).unwrap();
+    let granted = grant(
+        &manifest,
+        "sha256:00",
+        &Signatures::default(),
+        &Policy::built_in().unwrap(),
+        &Tenant::default(),
+    )
+    .unwrap();
     let identity =
         DriverIdentity { name: driver.into(), version: "0.1.0".into(), digest: "sha256:00".into() };
     let limits = Limits::default();

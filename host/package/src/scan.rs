@@ -2,10 +2,14 @@
 //!
 //! Compiling is where a hostile component costs most, so everything that can be known from its sections is known first.
 
-use wasmparser::{CanonicalFunction, CanonicalOption, Parser, Payload};
+use wasmparser_host::{CanonicalFunction, CanonicalOption, Parser, Payload};
 
-use crate::limits;
-use crate::text;
+use crate::error::shown;
+
+/// Imports and exports of a component that are looked at; a driver has about ten.
+const ITEMS_MAX: usize = 256;
+/// Components and modules within each other. Toolchains make two levels; adapters one more.
+const DEPTH_MAX: usize = 32;
 
 /// What a component says at its top level.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -21,8 +25,8 @@ pub(crate) struct Scan {
 /// # Errors
 /// One sentence: it is damaged, too deep, has too many imports and exports, or does not write texts as UTF-8.
 pub(crate) fn component(bytes: &[u8]) -> Result<Scan, String> {
-    let damaged = |error: wasmparser::BinaryReaderError| {
-        format!("the component is damaged: {}", text::sentence(error.message(), limits::TEXT_BYTES))
+    let damaged = |error: wasmparser_host::BinaryReaderError| {
+        format!("the component is damaged: {}", shown(error.message()))
     };
     let mut found = Scan::default();
     let mut depth = 0_usize;
@@ -30,11 +34,8 @@ pub(crate) fn component(bytes: &[u8]) -> Result<Scan, String> {
         match payload.map_err(damaged)? {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
                 depth = depth.saturating_add(1);
-                if depth > limits::COMPONENT_DEPTH {
-                    return Err(format!(
-                        "the component nests deeper than {} levels",
-                        limits::COMPONENT_DEPTH
-                    ));
+                if depth > DEPTH_MAX {
+                    return Err(format!("the component nests deeper than {} levels", DEPTH_MAX));
                 }
             }
             Payload::End(_) => depth = depth.saturating_sub(1),
@@ -62,8 +63,8 @@ pub(crate) fn component(bytes: &[u8]) -> Result<Scan, String> {
 }
 
 fn within_limits(found: &Scan) -> Result<(), String> {
-    if found.imports.len().saturating_add(found.exports.len()) > limits::COMPONENT_ITEMS {
-        return Err(format!("the component has more than {} imports and exports", limits::COMPONENT_ITEMS));
+    if found.imports.len().saturating_add(found.exports.len()) > ITEMS_MAX {
+        return Err(format!("the component has more than {} imports and exports", ITEMS_MAX));
     }
     Ok(())
 }
@@ -131,7 +132,7 @@ mod tests {
         fn any_bytes_after_the_header_are_handled(tail in prop::collection::vec(any::<u8>(), 0..300)) {
             let bytes = [b"\0asm\x0d\0\x01\0".as_slice(), &tail].concat();
             if let Ok(found) = component(&bytes) {
-                prop_assert!(found.imports.len() + found.exports.len() <= limits::COMPONENT_ITEMS);
+                prop_assert!(found.imports.len() + found.exports.len() <= ITEMS_MAX);
             }
         }
     }
