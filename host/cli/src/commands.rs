@@ -20,6 +20,7 @@ pub(crate) mod show;
 pub(crate) mod shutdown;
 pub(crate) mod start;
 pub(crate) mod suspend;
+pub(crate) mod tenant;
 pub(crate) mod undefine;
 pub(crate) mod vol;
 

@@ -9,7 +9,7 @@ use hostler_domains::CageSetting;
 
 use crate::commands::{
     completions, console, define, destroy, doctor, domain_xml, driver, events, image, list, man, native,
-    pool, reset, resume, run, show, shutdown, start, suspend, undefine, vol,
+    pool, reset, resume, run, show, shutdown, start, suspend, tenant, undefine, vol,
 };
 use crate::exit::Exit;
 use crate::failure::Stop;
@@ -47,6 +47,11 @@ pub(crate) struct Globals {
     /// Default: $HOSTLER_STATE_DIR, or /var/lib/hostler for root and $XDG_STATE_HOME/hostler for others.
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
+    /// Work for the tenant NAME, in its own state directory
+    ///
+    /// Default: $HOSTLER_TENANT, or the operator's own state directory.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) tenant: Option<String>,
     /// Look for driver components in DIR; may be given several times
     ///
     /// The first directory that has a driver wins. Default: $HOSTLER_DRIVER_DIR (separated by colons), or
@@ -90,8 +95,9 @@ pub(crate) struct Globals {
 }
 
 /// The environment variables that matter, for the manual: name and meaning.
-pub(crate) const ENVIRONMENT: [(&str, &str); 10] = [
+pub(crate) const ENVIRONMENT: [(&str, &str); 11] = [
     ("HOSTLER_STATE_DIR", "the state directory, as with --state-dir"),
+    ("HOSTLER_TENANT", "the tenant to work for, as with --tenant"),
     ("HOSTLER_DRIVER_DIR", "directories with drivers, separated by colons, as with --driver-dir"),
     ("HOSTLER_IMAGE_ROOTS", "directories separated by colons, as with --image-root"),
     ("HOSTLER_POLICY", "the policy for drivers, as with --policy"),
@@ -144,6 +150,7 @@ pub(crate) enum Command {
     Image(image::Image),
     Pool(pool::Pool),
     Vol(vol::Vol),
+    Tenant(tenant::Tenant),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
     Man(man::Man),
@@ -172,6 +179,7 @@ impl Command {
             Self::Image(command) => command.run(session),
             Self::Pool(command) => command.run(session),
             Self::Vol(command) => command.run(session),
+            Self::Tenant(command) => command.run(session),
             Self::Doctor(command) => command.run(session),
             Self::Completions(command) => command.run(),
             Self::Man(command) => command.run(),

@@ -40,12 +40,20 @@ impl Session {
         self.open(Access::Reader).await
     }
 
+    /// Opens the state directory for making or copying an image outside pools: as a reader, but on behalf of a tenant, whose
+    /// images are counted, as its owner.
+    pub(crate) async fn image_maker(&self) -> Result<Host, Stop> {
+        let host = self.reader().await?;
+        if host.counts_images() { self.owner().await } else { Ok(host) }
+    }
+
     async fn open(&self, access: Access) -> Result<Host, Stop> {
         let overrides = Overrides {
             state_dir: self.globals.state_dir.clone(),
             driver_dirs: self.globals.driver_dirs.clone(),
             image_roots: self.globals.image_roots.clone(),
             policy: self.globals.policy.clone(),
+            tenant: self.globals.tenant.clone(),
             cage: self.globals.cage,
         };
         Ok(Host::open(Config::discover(overrides)?, access).await?)

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use hostler_launch::CageSetting;
 
 use crate::error::{Error, Kind};
+use crate::tenants::{Caller, TenantChoice};
 
 /// The shim's file name; it lies beside the program that starts it.
 const SHIM: &str = "hostler-shim";
@@ -33,6 +34,8 @@ pub struct Config {
     pub policy: Option<PathBuf>,
     /// A directory of launch templates that replace or add to the built-in ones.
     pub template_dir: Option<PathBuf>,
+    /// On whose behalf things are done, when that is not the operator's own.
+    pub tenant: Option<TenantChoice>,
 }
 
 /// What a command line says about it; what is absent comes from the environment, then from defaults.
@@ -46,6 +49,8 @@ pub struct Overrides {
     pub image_roots: Vec<PathBuf>,
     /// `--policy`
     pub policy: Option<PathBuf>,
+    /// `--tenant`
+    pub tenant: Option<String>,
     /// `--cage`
     pub cage: Option<CageSetting>,
 }
@@ -54,7 +59,7 @@ impl Config {
     /// Finds everything from overrides, the environment and the program's own place.
     ///
     /// Environment: `HOSTLER_STATE_DIR`, `HOSTLER_CACHE_DIR`, `HOSTLER_DRIVER_DIR` and `HOSTLER_IMAGE_ROOTS` (both
-    /// colon-separated), `HOSTLER_POLICY`, `HOSTLER_TEMPLATE_DIR`, `HOSTLER_SHIM`, `HOSTLER_CAGE`.
+    /// colon-separated), `HOSTLER_POLICY`, `HOSTLER_TEMPLATE_DIR`, `HOSTLER_SHIM`, `HOSTLER_CAGE`, `HOSTLER_TENANT`.
     ///
     /// # Errors
     /// [`Kind::Host`] when the program cannot tell where it is; [`Kind::Invalid`] when no state directory is
@@ -80,6 +85,7 @@ impl Config {
             cage: overrides.cage.map_or_else(cage_variable, Ok)?,
             policy: overrides.policy.or_else(|| path_variable("HOSTLER_POLICY")),
             template_dir: path_variable("HOSTLER_TEMPLATE_DIR"),
+            tenant: tenant(overrides.tenant)?,
         })
     }
 }
@@ -98,6 +104,18 @@ fn variable(name: &str) -> Option<OsString> {
 
 fn path_variable(name: &str) -> Option<PathBuf> {
     variable(name).map(PathBuf::from)
+}
+
+/// The tenant that is named, on behalf of whoever runs this process.
+fn tenant(given: Option<String>) -> Result<Option<TenantChoice>, Error> {
+    let name = match (given, variable("HOSTLER_TENANT").map(OsString::into_string)) {
+        (Some(name), _) | (None, Some(Ok(name))) => name,
+        (None, None) => return Ok(None),
+        (None, Some(Err(_))) => {
+            return Err(Error::new(Kind::Invalid, "config.tenant", "HOSTLER_TENANT is not a name"));
+        }
+    };
+    Ok(Some(TenantChoice { name, caller: Caller::current() }))
 }
 
 fn first_given(given: Vec<PathBuf>, name: &str, default: impl FnOnce() -> Vec<PathBuf>) -> Vec<PathBuf> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hostler_launch::TemplateSet;
-use hostler_runtime::{DomainContext, Roots, RunDocument, StateAccess};
+use hostler_runtime::{DomainContext, RunDocument, StateAccess};
 use hostler_state::{Definition, RunDir, RunRecord, Uuid};
 use hostler_storage::Translations;
 
@@ -60,7 +60,7 @@ impl Host {
                 Held::Owner(owner) => StateAccess::Owner(Arc::clone(owner)),
                 Held::Reader(state) => StateAccess::Reader(Arc::clone(state)),
             },
-            roots: Roots::of_operator(self.config.image_roots.clone()),
+            roots: self.roots(),
             volumes: Translations::default(),
             templates: self.templates()?,
             shim: self.config.shim.clone(),

@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use hostler_grant::{Consent, Grant, Policy, Tenant};
 use hostler_package::Package;
-use hostler_runtime::{Driver, Runtime, RuntimeConfig};
+use hostler_runtime::{Driver, Limits, Runtime, RuntimeConfig};
 use hostler_state::{DriverRecord, StateDir};
 
 use crate::config::Config;
 use crate::error::{Error, Kind};
 use crate::host::Held;
+use crate::tenants::Tenancy;
 
 /// The file-name ending of a driver's component; the rest is the driver's name.
 const COMPONENT: &str = "wasm";
@@ -25,6 +26,8 @@ pub(crate) struct DriverSet {
     compiler: Option<PathBuf>,
     policy: Policy,
     tenant: Tenant,
+    limits: Limits,
+    /// Where the operator has installed drivers.
     held: Held,
     runtime: OnceLock<Runtime>,
     loaded: Mutex<BTreeMap<String, Loaded>>,
@@ -72,14 +75,16 @@ impl DriverSet {
     ///
     /// # Errors
     /// [`Kind::Invalid`] for a policy that cannot be read or understood: nothing is granted on a guess.
-    pub(crate) fn new(config: &Config, held: Held) -> Result<Self, Error> {
+    pub(crate) fn new(config: &Config, held: &Held, tenancy: Option<&Tenancy>) -> Result<Self, Error> {
         Ok(Self {
             directories: config.driver_dirs.clone(),
             cache_dir: config.cache_dir.clone(),
             compiler: config.compiler.clone(),
             policy: read_policy(config.policy.as_deref())?,
-            tenant: Tenant::default(),
-            held,
+            tenant: tenancy.map(Tenancy::rights).transpose()?.unwrap_or_default(),
+            limits: tenancy.map(Tenancy::driver_limits).unwrap_or_default(),
+            // Drivers are the operator's: a tenant has none of its own.
+            held: tenancy.map_or_else(|| Ok(held.clone()), Tenancy::operator)?,
             runtime: OnceLock::new(),
             loaded: Mutex::new(BTreeMap::new()),
         })
@@ -101,6 +106,7 @@ impl DriverSet {
         if !hostler_grant::is_driver_name(name) {
             return Err(self.missing(name));
         }
+        self.require_allowed(name)?;
         let record = self.state().driver(name)?;
         if let Some(installed) = record.as_ref().and_then(|record| self.installed(record).transpose()) {
             return installed;
@@ -133,16 +139,25 @@ impl DriverSet {
     pub(crate) fn for_type(&self, domain_type: &str) -> Result<Arc<Driver>, Error> {
         let mut known = Vec::new();
         let mut failed = None;
-        let mut candidates: Vec<_> = self.candidates()?.into_iter().filter(|found| !found.hidden).collect();
+        let mut withheld = None;
+        let mut candidates: Vec<_> =
+            self.every_candidate()?.into_iter().filter(|found| !found.hidden).collect();
         candidates.sort_by_key(|found| (!found.takes_by_command(domain_type), found.digest.is_none()));
         for candidate in &candidates {
             match self.domain_types(candidate) {
                 Ok(types) if types.iter().any(|known| known == domain_type) => {
-                    return self.load(candidate);
+                    if self.tenant.may_use(&candidate.name) {
+                        return self.load(candidate);
+                    }
+                    withheld.get_or_insert(candidate.name.as_str());
                 }
+                _ if !self.tenant.may_use(&candidate.name) => {}
                 Ok(types) => known.extend(types),
                 Err(error) => failed = Some(error),
             }
+        }
+        if let Some(name) = withheld {
+            self.require_allowed(name)?;
         }
         // A driver that cannot be loaded may be the one that is wanted: its reason is worth more.
         if let Some(error) = failed {
@@ -163,6 +178,14 @@ impl DriverSet {
         })
     }
 
+    /// Refuses a driver that the tenant may not use.
+    fn require_allowed(&self, name: &str) -> Result<(), Error> {
+        self.tenant.require_driver(name).map_err(|denied| {
+            let error = Error::new(Kind::Denied, "tenant.driver", denied.to_string()).about("driver", name);
+            denied.hints.iter().fold(error, Error::hint)
+        })
+    }
+
     /// The values of `domain/@type` that a driver takes.
     ///
     /// # Errors
@@ -174,11 +197,18 @@ impl DriverSet {
         }
     }
 
-    /// Every driver there is, by name; those that another of the same name hides come after it.
+    /// Every driver that may be used, by name; those that another of the same name hides come after it.
     ///
     /// # Errors
     /// [`Kind::Host`] when a directory cannot be read.
     pub(crate) fn candidates(&self) -> Result<Vec<Candidate>, Error> {
+        let mut candidates = self.every_candidate()?;
+        candidates.retain(|candidate| self.tenant.may_use(&candidate.name));
+        Ok(candidates)
+    }
+
+    /// Every driver there is, whether it may be used or not.
+    fn every_candidate(&self) -> Result<Vec<Candidate>, Error> {
         let mut records = BTreeMap::new();
         let mut found: BTreeMap<String, Vec<Candidate>> = BTreeMap::new();
         for record in self.state().drivers()? {
@@ -261,7 +291,7 @@ impl DriverSet {
         let made = Runtime::new(RuntimeConfig {
             compiler: self.compiler.clone(),
             cache_dir: Some(self.cache_dir.clone()),
-            ..RuntimeConfig::default()
+            limits: self.limits,
         })?;
         Ok(self.runtime.get_or_init(|| made))
     }

@@ -12,6 +12,7 @@ use crate::error::{Error, Kind};
 
 use crate::recovery;
 use crate::reference::DomainRef;
+use crate::tenants::Tenancy;
 
 /// How a state directory is opened.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +34,7 @@ pub enum Access {
 pub struct Host {
     pub(crate) config: Config,
     pub(crate) drivers: DriverSet,
+    pub(crate) tenancy: Option<Tenancy>,
     pub(crate) loaded_templates: OnceLock<Arc<TemplateSet>>,
     held: Held,
 }
@@ -68,8 +70,12 @@ impl Host {
     ///
     /// # Errors
     /// [`Kind::Busy`] naming the process that is at work; [`Kind::Denied`] when the directory is not ours
-    /// alone; [`Kind::Host`].
-    pub async fn open(config: Config, access: Access) -> Result<Self, Error> {
+    /// alone, or the caller may not act for the tenant; [`Kind::Host`].
+    pub async fn open(mut config: Config, access: Access) -> Result<Self, Error> {
+        let mut tenancy = Tenancy::enter(&config)?;
+        if let Some(tenancy) = &tenancy {
+            config.state_dir = tenancy.state_dir()?;
+        }
         let held = match access {
             Access::Reader => Held::Reader(Arc::new(StateDir::open_reader(&config.state_dir)?)),
             Access::Owner { wait } => {
@@ -78,8 +84,14 @@ impl Host {
                 Held::Owner(Arc::new(opened.map_err(stopped)??))
             }
         };
-        let drivers = DriverSet::new(&config, held.clone())?;
-        let host = Self { config, drivers, loaded_templates: OnceLock::new(), held };
+        if let (Some(tenancy), Held::Owner(_)) = (&mut tenancy, &held) {
+            tenancy.confirm()?;
+        }
+        if let Some(tenancy) = &tenancy {
+            config.image_roots.clone_from(&tenancy.record.storage_roots);
+        }
+        let drivers = DriverSet::new(&config, &held, tenancy.as_ref())?;
+        let host = Self { config, drivers, tenancy, loaded_templates: OnceLock::new(), held };
         if matches!(access, Access::Owner { .. }) {
             recovery::settle(&host).await?;
         }

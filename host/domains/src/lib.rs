@@ -21,13 +21,18 @@ mod images;
 mod lost;
 mod pools;
 mod process;
+mod quota;
 mod recovery;
 mod reference;
 mod storage_summary;
 mod summary;
+mod tenant_summary;
+mod tenants;
+mod usage;
 mod user;
 mod verbs;
 mod volumes;
+mod within;
 
 pub use config::{Config, Overrides};
 pub use drafts::Progress;
@@ -47,6 +52,7 @@ pub use image_summary::{
     ImageChain, ImageCheck, ImageLayer, ImageProbe, ImageReport, ImageResized, ImageWritten, NamedFileReport,
     ReferenceReport,
 };
+pub use quota::{Quota, QuotaUnit};
 pub use reference::{DomainRef, PoolRef};
 pub use storage_summary::{
     PoolDefined, PoolDetails, PoolRefreshed, PoolSpace, PoolSummary, SkippedEntry, VolumeDetails,
@@ -56,8 +62,12 @@ pub use summary::{
     Confinement, Defined, DiskChain, DiskSummary, DomainDetails, DomainSummary, Finding, LayerSummary,
     RunState, Started, Status, Undefined, Warning,
 };
+pub use tenant_summary::{
+    LimitChange, LimitSummary, TenantChanged, TenantDetails, TenantRemoved, TenantSummary,
+};
+pub use tenants::{Caller, TenantChoice};
 pub use verbs::{
     CloneOptions, ConsoleStream, ConvertOptions, ImageResizeOptions, KeyUse, NativeSource, NewImage,
-    NewVolume, RebaseOptions, ResizeOptions, StartOptions, UndefineOptions, Which, generate_signing_key,
-    probe_image, sign_driver,
+    NewTenant, NewVolume, RebaseOptions, ResizeOptions, StartOptions, TenantRights, UndefineOptions, Which,
+    generate_signing_key, probe_image, sign_driver,
 };

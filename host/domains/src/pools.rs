@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use hostler_domain::pool::StoragePool;
 use hostler_state::{PoolActivity, PoolDefinition, Uuid, boot_id};
-use hostler_storage::{PoolRoot, PoolView, Programs, open_pool, require_startable};
+use hostler_storage::{PoolRoot, PoolView, Programs, Reach, open_pool, require_startable};
 
 use crate::error::{Error, Kind};
 use crate::host::Host;
@@ -19,6 +19,8 @@ pub(crate) struct Pool {
     pub(crate) active: bool,
     /// Directories beneath which images may be named by other images, here as at a start.
     image_roots: Vec<PathBuf>,
+    /// Where it may lie.
+    pub(crate) reach: Reach,
 }
 
 impl Pool {
@@ -55,7 +57,7 @@ impl Pool {
 
     /// Its directory, opened: of a pool that is a file system, only while that is mounted.
     pub(crate) fn root(&self) -> Result<PoolRoot, Error> {
-        Ok(open_pool(&self.document)?.with_image_roots(&self.image_roots))
+        Ok(open_pool(&self.document, &self.reach)?.with_image_roots(&self.image_roots))
     }
 
     pub(crate) fn summary(&self) -> PoolSummary {
@@ -136,7 +138,8 @@ impl Host {
     pub(crate) fn opened_pool(&self, definition: PoolDefinition) -> Result<Pool, Error> {
         let document = StoragePool::parse(&definition.xml)?;
         let active = self.activity(definition.uuid)? == Some(true);
-        Ok(Pool { definition, document, active, image_roots: self.config.image_roots.clone() })
+        let (image_roots, reach) = (self.config.image_roots.clone(), self.reach());
+        Ok(Pool { definition, document, active, image_roots, reach })
     }
 
     /// Whether a pool was started or stopped since the machine was booted.
@@ -159,7 +162,7 @@ impl Host {
             if !pool.definition.persistent {
                 self.owner()?.remove_pool(pool.definition.uuid)?;
             } else if pool.definition.autostart {
-                match require_startable(&pool.document, &programs()) {
+                match require_startable(&pool.document, &programs(), &pool.reach) {
                     Ok(()) => self.set_active(pool.definition.uuid, true)?,
                     Err(error) => {
                         tracing::warn!(pool = pool.definition.name, %error, "the pool cannot be started by itself");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use hostler_domain::Domain;
 use hostler_domain::storage_source::{Location, StorageSource};
 use hostler_image::Format;
-use hostler_runtime::{Roots, inspect_disk};
+use hostler_runtime::inspect_disk;
 use hostler_state::VolumeRecord;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
@@ -47,7 +47,7 @@ pub(crate) fn summary(pool: &Pool, facts: VolumeFacts, record: Option<&VolumeRec
 /// Everything in a started pool, measured now.
 pub(crate) fn listing(pool: &Pool) -> Result<Listing, Error> {
     pool.require_active()?;
-    let listed = refresh(&pool.document, &programs());
+    let listed = refresh(&pool.document, &programs(), &pool.reach);
     Ok(listed.map_err(|error| error.about("pool", pool.definition.name.as_str()))?)
 }
 
@@ -58,7 +58,7 @@ impl Host {
     /// [`Kind::NotFound`] with the nearest name; [`Kind::Conflict`] for a pool that is not started.
     pub(crate) fn volume(&self, pool: &Pool, name: &str) -> Result<VolumeFacts, Error> {
         pool.require_active()?;
-        match find(&pool.document, name) {
+        match find(&pool.document, name, &pool.reach) {
             Err(error) if error.code() == "volume.not-found" => Err(suggested(error, pool, name)),
             found => Ok(found?),
         }
@@ -120,7 +120,10 @@ impl Host {
             Err(error) if error.kind == Kind::NotFound => return Ok(Err(no_pool(reference, &error))),
             Err(error) => return Err(error),
         };
-        let facts = if pool.active { find(&pool.document, &reference.volume) } else { Err(not_asked()) };
+        let facts = match pool.active {
+            true => find(&pool.document, &reference.volume, &pool.reach),
+            false => Err(not_asked()),
+        };
         let known = match facts {
             Ok(facts) => {
                 let record = self.recorded(&pool, &facts)?;
@@ -153,7 +156,7 @@ impl Host {
         is_named: &dyn Fn(&StorageSource) -> bool,
         path: &Path,
     ) -> Result<Vec<VolumeUse>, Error> {
-        let roots = Roots::of_operator(self.config.image_roots.clone());
+        let roots = self.roots();
         let mut uses = Vec::new();
         for definition in self.definitions()? {
             let running = self.state().run_dir(definition.uuid).is_held()?;
@@ -297,7 +300,8 @@ pub(crate) fn require_nothing_above(name: &str, above: &[String]) -> Result<(), 
 }
 
 fn suggested(error: StorageError, pool: &Pool, name: &str) -> Error {
-    let names = refresh(&pool.document, &programs()).map(|listing| listing.volumes).unwrap_or_default();
+    let names =
+        refresh(&pool.document, &programs(), &pool.reach).map(|listing| listing.volumes).unwrap_or_default();
     let near = hostler_domain::nearest(name, names.iter().map(|facts| facts.name.as_str()));
     let hint = near.map(|near| format!("did you mean '{near}'?"));
     let error = Error::from(error);

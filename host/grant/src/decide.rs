@@ -64,7 +64,8 @@ pub struct Granted {
 /// something is denied is no error: the driver runs without it, and meets [`Granted::require`] when it uses it.
 ///
 /// # Errors
-/// The first of [`refusals`]: then the driver gets nothing at all.
+/// [`Kind::Denied`] when the tenant may not use this driver, and the first of [`refusals`]: then the driver gets nothing
+/// at all.
 pub fn grant(
     manifest: &Manifest,
     digest: &str,
@@ -72,6 +73,7 @@ pub fn grant(
     policy: &Policy,
     tenant: &Tenant,
 ) -> Result<Granted, GrantError> {
+    tenant.require_driver(&manifest.name)?;
     if let Some(refusal) = refusals(manifest, digest, signatures, policy).into_iter().next() {
         return Err(refusal);
     }
@@ -278,6 +280,13 @@ mod tests {
         let error = granted.require(Capability::Process, "qemu-system-x86_64").unwrap_err();
         assert_eq!(error.kind, Kind::Denied);
         assert!(error.to_string().contains("without asking for it"), "{error}");
+    }
+
+    #[test]
+    fn driver_that_the_tenant_may_not_use_gets_nothing_at_all() {
+        let error =
+            decide(&manifest("qemu", &["qmp"]), "{}", r#"{"name":"t","drivers":["test"]}"#).unwrap_err();
+        assert_eq!(error.kind, Kind::Denied);
     }
 
     #[test]

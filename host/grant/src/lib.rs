@@ -13,6 +13,7 @@ mod manifest;
 mod policy;
 mod signature;
 mod signers;
+mod tenant;
 mod version;
 
 pub use allow::AllowList;
@@ -26,4 +27,5 @@ pub use signature::{
     DriverSignature, PrivateKey, PublicKey, SIGNATURES_MAX, SIGNATURES_MAX_BYTES, Signatures,
 };
 pub use signers::Signer;
+pub use tenant::EVERY_DRIVER;
 pub use version::compare_versions;

@@ -86,6 +86,9 @@ pub struct Tenant {
     /// What it may use.
     #[serde(default = "AllowList::everything")]
     pub allow: AllowList,
+    /// The drivers that it may use, by name; every one when it is not said.
+    #[serde(default)]
+    pub drivers: Option<Vec<String>>,
 }
 
 impl Policy {
@@ -142,7 +145,7 @@ impl Tenant {
 impl Default for Tenant {
     /// The one tenant of a host that has no others: it may use everything that the policy gives.
     fn default() -> Self {
-        Self { name: "default".to_owned(), allow: AllowList::everything() }
+        Self { name: "default".to_owned(), allow: AllowList::everything(), drivers: None }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::error::{Kind, StateError};
 use crate::record;
 
 /// Suffix of the previous generation of a record.
-const PREVIOUS: &str = ".prev";
+pub(crate) const PREVIOUS: &str = ".prev";
 /// What every temporary has in its name; no record has it.
 const TEMPORARY: &str = ".tmp-";
 /// How many damaged records one handle remembers before it only counts on `corrupt/`.

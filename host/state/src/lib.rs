@@ -21,8 +21,12 @@
 //!       /corrupt/                   damaged records, set aside
 //!       /events.log, events.log.1   JSON lines, and the file before
 //!       /cache/                     whatever can be made again
+//!       /charges/<hash>             record: an image that was made for a tenant, and what it counts for
+//!       /tenant-records/<name>      record       (+ .prev)
+//!       /tenants/<name>/            a state directory like this one, the tenant's own
 //! ```
 
+mod charge;
 mod clock;
 mod definition;
 mod disk;
@@ -37,7 +41,9 @@ mod owner;
 mod pool;
 mod record;
 mod run;
+mod tenant;
 
+pub use charge::Charge;
 pub use clock::{boot_id, unix_ms};
 pub use definition::{DRIVER_STATE_MAX_BYTES, Definition, NAME_MAX_BYTES};
 pub use disk::{Disk, Draft, RealDisk};
@@ -54,4 +60,5 @@ pub use owner::Owner;
 pub use pool::{PoolActivity, PoolDefinition, VolumeRecord};
 pub use record::{PAYLOAD_MAX_BYTES, decode, encode};
 pub use run::{RunDir, RunRecord};
+pub use tenant::{TENANT_NAME_MAX_BYTES, TenantPhase, TenantRecord, check_tenant_name, is_private};
 pub use uuid::Uuid;

@@ -3,12 +3,14 @@
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::ops::Deref;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::charge::CHARGES;
 use crate::clock;
 use crate::disk::{self, Disk, RealDisk};
 use crate::error::{Kind, StateError};
@@ -20,9 +22,9 @@ use crate::lock::{self, Mode};
 /// Longest description of the owner kept in the lock file, in bytes.
 const HOLDER_MAX_BYTES: usize = 300;
 /// How the directory of a removed domain is called until its files are gone.
-const REMOVED: &str = "removed-";
+pub(crate) const REMOVED: &str = "removed-";
 /// How many levels of directories a removed tree may have; ours have one.
-const REMOVED_DEPTH: usize = 4;
+pub(crate) const REMOVED_DEPTH: usize = 4;
 
 /// A state directory, held exclusively. Dereferences to [`StateDir`] for reading.
 #[derive(Debug)]
@@ -89,6 +91,8 @@ impl StateDir {
     fn sweep(&self) -> Result<(), StateError> {
         self.sweep_temporaries(self.root())?;
         self.sweep_temporaries(&self.root().join("journal"))?;
+        self.sweep_temporaries(&self.root().join(CHARGES))?;
+        self.sweep_tenants()?;
         for parent in [self.domains_dir(), self.root().join("pools"), self.root().join("run")] {
             for name in self.names_in(&parent)? {
                 if name.starts_with(REMOVED) {
@@ -168,13 +172,19 @@ struct OwnerLock(File);
 impl OwnerLock {
     fn take(path: &Path, wait: Duration) -> Result<Self, StateError> {
         let failed = |error| StateError::io(path, "lock the state directory", error);
-        let mut file = disk::open_shared_file(path).map_err(failed)?;
-        if !lock::take_within(&file, Mode::Exclusive, wait).map_err(failed)? {
-            return Err(busy(path, &mut file));
+        loop {
+            let mut file = disk::open_shared_file(path).map_err(failed)?;
+            if !lock::take_within(&file, Mode::Exclusive, wait).map_err(failed)? {
+                return Err(busy(path, &mut file));
+            }
+            // The directory may have been removed, and made again, while we waited.
+            if !is_still_at(&file, path).map_err(failed)? {
+                continue;
+            }
+            let lock = Self(file);
+            lock.describe().map_err(failed)?;
+            return Ok(lock);
         }
-        let lock = Self(file);
-        lock.describe().map_err(failed)?;
-        Ok(lock)
     }
 
     /// Tells others who we are. Not durable on purpose: it is only read while the lock is held.
@@ -192,6 +202,15 @@ impl OwnerLock {
 impl Drop for OwnerLock {
     fn drop(&mut self) {
         lock::release(&self.0);
+    }
+}
+
+/// Whether a path still leads to the file that was opened by it.
+fn is_still_at(file: &File, path: &Path) -> io::Result<bool> {
+    let opened = file.metadata()?;
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        there => there.map(|there| (there.dev(), there.ino()) == (opened.dev(), opened.ino())),
     }
 }
 

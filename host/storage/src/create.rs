@@ -27,7 +27,7 @@ pub use rebase::{RebaseRequest, rebase_image};
 pub use remove::delete_volume;
 pub use request::{BackingRequest, CreateRequest, Preallocation};
 pub use resize::{Resize, ResizeRequest, resize_volume};
-pub use transfer::{Transfer, Window, download, upload, upload_part};
+pub use transfer::{Incoming, Transfer, Window, download, upload, upload_part};
 
 /// Told how much of something is done, from 0 to 1.
 pub(crate) type Progress<'a> = &'a mut dyn FnMut(f64);

@@ -12,6 +12,7 @@ mod image_file;
 mod ownership;
 mod probe;
 mod programs;
+mod reach;
 mod refresh;
 mod root;
 mod support;
@@ -19,8 +20,8 @@ mod translate;
 mod translations;
 
 pub use create::{
-    BackingRequest, CloneRequest, Copied, CreateRequest, Draft, Preallocation, RebaseRequest, Resize,
-    ResizeRequest, Transfer, Window, clone_volume, convert_arguments, copy_image, create_arguments,
+    BackingRequest, CloneRequest, Copied, CreateRequest, Draft, Incoming, Preallocation, RebaseRequest,
+    Resize, ResizeRequest, Transfer, Window, clone_volume, convert_arguments, copy_image, create_arguments,
     create_volume, delete_volume, download, rebase_arguments, rebase_image, record_arguments,
     resize_arguments, resize_volume, upload, upload_part,
 };
@@ -30,8 +31,9 @@ pub use identity::FileIdentity;
 pub use image_file::{kind_of_file, opened_image};
 pub use probe::probe;
 pub use programs::Programs;
+pub use reach::Reach;
 pub use refresh::{Listing, Skipped, Space, find, parse_logical_volumes, parse_volume_group, refresh};
 pub use root::PoolRoot;
-pub use support::{open_pool, prepare_target, require_startable};
+pub use support::{open_pool, prepare_target, remove_directory, require_startable};
 pub use translate::{KnownVolume, PoolView, Secret, Translated, TranslatedPlace, VolumeReference, translate};
 pub use translations::{Translations, references};

@@ -9,6 +9,7 @@ use crate::error::{ErrorKind, StorageError};
 use crate::facts::VolumeFacts;
 use crate::probe::probe;
 use crate::programs::Programs;
+use crate::reach::Reach;
 use crate::root;
 use crate::support;
 
@@ -50,23 +51,23 @@ pub struct Space {
 /// # Errors
 /// [`ErrorKind::Unsupported`] for a type that this version cannot use, or without its programs; what keeps the
 /// pool itself from being read.
-pub fn refresh(pool: &StoragePool, programs: &Programs) -> Result<Listing, StorageError> {
-    support::require_supported(pool)?;
+pub fn refresh(pool: &StoragePool, programs: &Programs, reach: &Reach) -> Result<Listing, StorageError> {
+    support::require_supported(pool, reach)?;
     if pool.kind == PoolType::Logical {
         return logical::refresh(pool, programs);
     }
-    directory::refresh(&support::open_pool(pool)?)
+    directory::refresh(&support::open_pool(pool, reach)?)
 }
 
 /// One volume of a pool by its name, measured as a refresh would.
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`] when there is none of that name; otherwise as [`refresh`].
-pub fn find(pool: &StoragePool, name: &str) -> Result<VolumeFacts, StorageError> {
-    support::require_supported(pool)?;
+pub fn find(pool: &StoragePool, name: &str, reach: &Reach) -> Result<VolumeFacts, StorageError> {
+    support::require_supported(pool, reach)?;
     let name = root::checked(name)?;
     let name = name.as_str();
-    let root = match support::open_pool(pool) {
+    let root = match support::open_pool(pool, reach) {
         // A group of which nothing is active has no directory.
         Err(error) if pool.kind == PoolType::Logical && error.kind == ErrorKind::NotFound => {
             return Err(absent(pool, name));

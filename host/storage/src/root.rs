@@ -12,6 +12,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags};
 
 use crate::error::{ErrorKind, StorageError};
 use crate::identity::FileIdentity;
+use crate::reach::Reach;
 
 /// No link at all, and no way out.
 pub(crate) const STRICT: ResolveFlags =
@@ -36,6 +37,8 @@ pub struct PoolRoot {
     devices: Option<PathBuf>,
     /// Which files an image in it may name.
     references: ReferencePolicy,
+    /// Where images lie that are declared by their path.
+    reach: Reach,
 }
 
 impl PoolRoot {
@@ -46,22 +49,38 @@ impl PoolRoot {
     pub fn open_at(path: &Path) -> Result<Self, StorageError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = rustix::fs::open(path, flags, Mode::empty());
-        let directory = opened.map_err(|error| {
-            let shown = hostler_image::shell_quote(&path.display().to_string());
-            let error = StorageError::io("open the directory of the pool", path.display(), error.into());
-            match error.kind {
-                ErrorKind::NotFound => {
-                    error.hint_command("make it, or mount what belongs there", format!("mkdir -p {shown}"))
-                }
-                _ => error,
-            }
-        })?;
+        let directory = opened.map_err(|error| not_opened(path, error.into()))?;
         Ok(Self {
             directory,
             path: path.to_owned(),
             devices: None,
             references: ReferencePolicy::same_directory(),
+            reach: Reach::anywhere(),
         })
+    }
+
+    /// Opens it where it lies within `reach`, through no link, and lets images name only what lies there too. Where that
+    /// is anywhere, this is [`PoolRoot::open_at`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Denied`] when it does not lie there, or is reached through a link; as [`PoolRoot::open_at`].
+    pub fn open_within(path: &Path, reach: &Reach) -> Result<Self, StorageError> {
+        let Some(roots) = reach.roots() else { return Self::open_at(path) };
+        reach.require(path)?;
+        let opened = reach.open(path, OFlags::RDONLY | OFlags::DIRECTORY);
+        let directory = opened.map_err(|error| not_opened(path, error))?;
+        Ok(Self {
+            directory,
+            path: path.to_owned(),
+            devices: None,
+            references: roots.iter().fold(ReferencePolicy::declared_only(), ReferencePolicy::with_root),
+            reach: reach.clone(),
+        })
+    }
+
+    /// Where images lie that are declared by their path.
+    pub(crate) fn reach(&self) -> &Reach {
+        &self.reach
     }
 
     /// Opens a directory that may be that of a volume group: a name in it that leads to a block device, and stays in
@@ -268,6 +287,17 @@ impl PoolRoot {
             return StorageError::new(ErrorKind::NotFound, "volume.not-found", message).about("volume", name);
         }
         StorageError::io(what, self.path_of(name).display(), error).about("volume", name)
+    }
+}
+
+fn not_opened(path: &Path, error: io::Error) -> StorageError {
+    let shown = hostler_image::shell_quote(&path.display().to_string());
+    let error = StorageError::io("open the directory of the pool", path.display(), error);
+    match error.kind {
+        ErrorKind::NotFound => {
+            error.hint_command("make it, or mount what belongs there", format!("mkdir -p {shown}"))
+        }
+        _ => error,
     }
 }
 

@@ -6,10 +6,12 @@ use std::path::Path;
 
 use hostler_domain::pool::{PoolType, StoragePool};
 use hostler_image::shell_quote;
+use rustix::fs::{AtFlags, Mode, OFlags};
 
 use crate::error::{ErrorKind, StorageError};
 use crate::ownership;
 use crate::programs::Programs;
+use crate::reach::Reach;
 use crate::refresh::refresh;
 use crate::root::PoolRoot;
 
@@ -17,8 +19,15 @@ use crate::root::PoolRoot;
 const DIRECTORY_MODE: u32 = 0o711;
 
 /// Refuses a type that this version only keeps the definition of.
-pub(crate) fn require_supported(pool: &StoragePool) -> Result<(), StorageError> {
+pub(crate) fn require_supported(pool: &StoragePool, reach: &Reach) -> Result<(), StorageError> {
     match pool.kind {
+        PoolType::Logical if reach.roots().is_some() => {
+            let message =
+                format!("'{}' is a volume group of the host, which no tenant uses as a pool", pool.name);
+            Err(StorageError::new(ErrorKind::Denied, "pool.type-denied", message)
+                .about("pool", pool.name.as_str())
+                .hint("use a pool of type dir beneath a storage root"))
+        }
         PoolType::Dir | PoolType::Fs | PoolType::Netfs | PoolType::Logical => Ok(()),
         kind => {
             let message = format!(
@@ -37,12 +46,12 @@ pub(crate) fn require_supported(pool: &StoragePool) -> Result<(), StorageError> 
 /// # Errors
 /// [`ErrorKind::Unsupported`] for a type that this version cannot use; [`ErrorKind::NotFound`] without a directory;
 /// [`ErrorKind::Conflict`] when nothing is mounted there.
-pub fn open_pool(pool: &StoragePool) -> Result<PoolRoot, StorageError> {
-    require_supported(pool)?;
+pub fn open_pool(pool: &StoragePool, reach: &Reach) -> Result<PoolRoot, StorageError> {
+    require_supported(pool, reach)?;
     let path = Path::new(pool.target.path.as_deref().unwrap_or("/nonexistent"));
     let opened = match pool.kind {
         PoolType::Logical => PoolRoot::open_devices(path),
-        _ => PoolRoot::open_at(path),
+        _ => PoolRoot::open_within(path, reach),
     };
     let root = opened.map_err(|error| error.about("pool", pool.name.as_str()))?;
     if matches!(pool.kind, PoolType::Fs | PoolType::Netfs) {
@@ -56,11 +65,11 @@ pub fn open_pool(pool: &StoragePool) -> Result<PoolRoot, StorageError> {
 ///
 /// # Errors
 /// [`ErrorKind::Unsupported`] for a type that this version cannot use; otherwise what is missing, and the remedy.
-pub fn require_startable(pool: &StoragePool, programs: &Programs) -> Result<(), StorageError> {
-    require_supported(pool)?;
+pub fn require_startable(pool: &StoragePool, programs: &Programs, reach: &Reach) -> Result<(), StorageError> {
+    require_supported(pool, reach)?;
     match pool.kind {
-        PoolType::Logical => refresh(pool, programs).map(drop),
-        _ => open_pool(pool).map(drop),
+        PoolType::Logical => refresh(pool, programs, reach).map(drop),
+        _ => open_pool(pool, reach).map(drop),
     }
 }
 
@@ -100,8 +109,8 @@ fn mount_command(pool: &StoragePool, path: &Path) -> String {
 ///
 /// # Errors
 /// What the operating system says.
-pub fn prepare_target(pool: &StoragePool) -> Result<(), StorageError> {
-    require_supported(pool)?;
+pub fn prepare_target(pool: &StoragePool, reach: &Reach) -> Result<(), StorageError> {
+    require_supported(pool, reach)?;
     if pool.kind == PoolType::Logical {
         let message = format!("the volume group of '{}' is not made by this version", pool.name);
         return Err(StorageError::new(ErrorKind::Unsupported, "pool.build-unsupported", message)
@@ -115,13 +124,31 @@ pub fn prepare_target(pool: &StoragePool) -> Result<(), StorageError> {
     let failed = |error| {
         StorageError::io("make the directory", path.display(), error).about("pool", pool.name.as_str())
     };
-    let is_new = !path.exists();
-    DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path).map_err(failed)?;
+    reach.require(path)?;
+    let is_new = if reach.roots().is_some() {
+        reach.make_directories(path, Mode::from_raw_mode(DIRECTORY_MODE)).map_err(failed)?
+    } else {
+        let is_new = !path.exists();
+        DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path).map_err(failed)?;
+        is_new
+    };
     if is_new {
-        let root = PoolRoot::open_at(path)?;
+        let root = PoolRoot::open_within(path, reach)?;
         ownership::set(root.as_fd(), &pool.target.permissions, DIRECTORY_MODE).map_err(failed)?;
     }
     Ok(())
+}
+
+/// Removes the empty directory of a pool; through no link, where it lies within directories.
+///
+/// # Errors
+/// What the operating system says.
+pub fn remove_directory(path: &Path, reach: &Reach) -> std::io::Result<()> {
+    let (Some(_), Some(above), Some(name)) = (reach.roots(), path.parent(), path.file_name()) else {
+        return std::fs::remove_dir(path);
+    };
+    let above = reach.open(above, OFlags::PATH | OFlags::DIRECTORY)?;
+    Ok(rustix::fs::unlinkat(above, name, AtFlags::REMOVEDIR)?)
 }
 
 #[cfg(test)]
@@ -135,7 +162,7 @@ mod tests {
     #[test]
     fn types_that_only_have_a_definition_say_so() {
         let rbd = pool("<pool type='rbd'><name>a</name><source><name>b</name></source></pool>");
-        let error = require_startable(&rbd, &Programs::default()).unwrap_err();
+        let error = require_startable(&rbd, &Programs::default(), &Reach::anywhere()).unwrap_err();
         assert_eq!((error.code(), error.kind), ("pool.type-unsupported", ErrorKind::Unsupported));
         assert!(error.to_string().contains("not supported by this version"), "{error}");
     }
@@ -149,15 +176,21 @@ mod tests {
             directory.path().display()
         );
         let pool = pool(&xml);
-        let error = require_startable(&pool, &Programs::default()).unwrap_err();
+        let error = require_startable(&pool, &Programs::default(), &Reach::anywhere()).unwrap_err();
         assert_eq!(error.code(), "pool.not-mounted");
         let command = error.hints[0].command.as_deref().unwrap();
         assert!(command.starts_with("mount -t nfs 'nas:/export/vm s' /"), "{command}");
-        assert_eq!(refresh(&pool, &Programs::default()).unwrap_err().code(), "pool.not-mounted");
-        assert_eq!(crate::refresh::find(&pool, "v").unwrap_err().code(), "pool.not-mounted");
+        assert_eq!(
+            refresh(&pool, &Programs::default(), &Reach::anywhere()).unwrap_err().code(),
+            "pool.not-mounted"
+        );
+        assert_eq!(
+            crate::refresh::find(&pool, "v", &Reach::anywhere()).unwrap_err().code(),
+            "pool.not-mounted"
+        );
         let root = "<pool type='fs'><name>a</name><source><device path='/d'/></source><target><path>/proc</path></target></pool>";
         let root = StoragePool::parse(root).unwrap();
-        require_startable(&root, &Programs::default()).unwrap();
+        require_startable(&root, &Programs::default(), &Reach::anywhere()).unwrap();
     }
 
     #[test]
@@ -167,9 +200,47 @@ mod tests {
         let xml =
             format!("<pool type='dir'><name>a</name><target><path>{}</path></target></pool>", path.display());
         let pool = pool(&xml);
-        assert_eq!(require_startable(&pool, &Programs::default()).unwrap_err().kind, ErrorKind::NotFound);
-        prepare_target(&pool).unwrap();
-        prepare_target(&pool).unwrap();
-        require_startable(&pool, &Programs::default()).unwrap();
+        assert_eq!(
+            require_startable(&pool, &Programs::default(), &Reach::anywhere()).unwrap_err().kind,
+            ErrorKind::NotFound
+        );
+        prepare_target(&pool, &Reach::anywhere()).unwrap();
+        prepare_target(&pool, &Reach::anywhere()).unwrap();
+        require_startable(&pool, &Programs::default(), &Reach::anywhere()).unwrap();
+    }
+
+    #[test]
+    fn pool_of_a_tenant_lies_beneath_its_roots() {
+        let home = tempfile::tempdir().unwrap();
+        let at = |name: &str| home.path().join(name);
+        std::fs::create_dir(at("root")).unwrap();
+        std::fs::create_dir(at("foreign")).unwrap();
+        std::os::unix::fs::symlink("../foreign", at("root/link")).unwrap();
+        let reach = Reach::only(vec![at("root")]);
+        let of = |kind: &str, path: &str| {
+            let source = if kind == "logical" { "<source><name>vg</name></source>" } else { "" };
+            let target = at(path).display().to_string();
+            pool(&format!(
+                "<pool type='{kind}'><name>a</name>{source}<target><path>{target}</path></target></pool>"
+            ))
+        };
+        prepare_target(&of("dir", "root/pool"), &reach).unwrap();
+        require_startable(&of("dir", "root/pool"), &Programs::default(), &reach).unwrap();
+        for (kind, path, code) in [
+            ("dir", "foreign", "storage.outside-roots"),
+            ("dir", "root/link", "storage.link"),
+            ("dir", "root/link/deep", "storage.link"),
+            ("logical", "root/pool", "pool.type-denied"),
+        ] {
+            let wrong = of(kind, path);
+            let startable = require_startable(&wrong, &Programs::default(), &reach);
+            assert_eq!(startable.unwrap_err().code(), code, "{path}");
+            assert!(
+                prepare_target(&wrong, &reach).is_err()
+                    && refresh(&wrong, &Programs::default(), &reach).is_err()
+            );
+            assert!(crate::refresh::find(&wrong, "v", &reach).is_err(), "{path}");
+        }
+        assert!(!at("foreign/deep").exists());
     }
 }

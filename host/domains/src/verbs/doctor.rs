@@ -20,6 +20,7 @@ impl Host {
         findings.push(firmware());
         findings.push(image_tool());
         findings.extend(self.state_findings().await);
+        findings.extend(self.tenant_findings());
         findings.extend(self.cage().await);
         findings
     }

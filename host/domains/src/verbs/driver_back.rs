@@ -20,6 +20,7 @@ impl Host {
     /// [`Kind::NotFound`] when it is not installed or there is no such build; [`Kind::Denied`] when it is not what was
     /// installed or the policy refuses it. Nothing is changed then.
     pub async fn driver_use(&self, name: &str, to: Option<&str>) -> Result<DriverChanged, Error> {
+        self.require_operator()?;
         let owner = self.owner()?;
         let mut record = self.installed_record(name)?;
         let previous = record.active_version().map(|version| version.version.clone());

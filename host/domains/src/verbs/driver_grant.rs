@@ -20,6 +20,7 @@ impl Host {
         grants: &[String],
         deny: bool,
     ) -> Result<DriverChanged, Error> {
+        self.require_operator()?;
         let owner = self.owner()?;
         self.drivers.candidate(name)?;
         let mut record = self.state().driver(name)?.unwrap_or_else(|| DriverRecord::new(name));

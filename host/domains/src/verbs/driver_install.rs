@@ -19,6 +19,7 @@ impl Host {
     /// [`Kind::Denied`] when something is against it, or consent is missing; [`Kind::Conflict`] when it would do more
     /// by now than the plan said. Nothing is changed then.
     pub async fn driver_install(&self, plan: &DriverPlan, consented: bool) -> Result<DriverChanged, Error> {
+        self.require_operator()?;
         let owner = self.owner()?;
         let now = self.plan(plan.package.clone(), plan.options.clone())?;
         now.accepted()?;

@@ -22,6 +22,7 @@ impl Host {
         digest: Option<&str>,
         lift: bool,
     ) -> Result<DriverChanged, Error> {
+        self.require_operator()?;
         let owner = self.owner()?;
         let mut record = self.state().driver(name)?.unwrap_or_else(|| DriverRecord::new(name));
         let used = self.digest_in_use(name)?;

@@ -1,5 +1,7 @@
 //! `driver remove`: forgets an installed driver, with everything that is kept of it.
 
+use hostler_state::{Definition, StateDir};
+
 use crate::driver_summary::DriverChanged;
 use crate::error::{Error, Kind};
 use crate::host::Host;
@@ -11,6 +13,7 @@ impl Host {
     /// [`Kind::NotFound`] when it is not installed; [`Kind::Conflict`] when domains need it and no driver directory has
     /// one of its name.
     pub async fn driver_remove(&self, name: &str) -> Result<DriverChanged, Error> {
+        self.require_operator()?;
         let owner = self.owner()?;
         let record = self.installed_record(name)?;
         let others = self.drivers.candidates()?;
@@ -23,12 +26,14 @@ impl Host {
     }
 
     fn require_no_domains(&self, driver: &str) -> Result<(), Error> {
-        let users: Vec<_> = self
-            .definitions()?
-            .into_iter()
-            .filter(|definition| definition.driver == driver)
-            .map(|definition| definition.name)
-            .collect();
+        let needs = |definition: &Definition| definition.driver == driver;
+        let own = self.definitions()?.into_iter().filter(needs).map(|definition| definition.name);
+        let mut users: Vec<_> = own.collect();
+        for tenant in self.state().tenant_dirs()? {
+            let state = StateDir::open_reader(&self.state().tenant_dir(&tenant)?)?;
+            let theirs = state.definitions()?.into_iter().filter(needs);
+            users.extend(theirs.map(|definition| format!("{} of the tenant {tenant}", definition.name)));
+        }
         if users.is_empty() {
             return Ok(());
         }

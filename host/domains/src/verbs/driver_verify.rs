@@ -18,6 +18,7 @@ impl Host {
     /// [`crate::Kind::NotFound`] when there is no driver of that name; [`crate::Kind::Host`] when a directory cannot be
     /// read. What is wrong with a driver is part of the answer.
     pub async fn driver_verify(&self, name: Option<&str>) -> Result<Vec<Verified>, Error> {
+        self.require_operator()?;
         if let Some(name) = name {
             self.drivers.candidate(name)?;
         }

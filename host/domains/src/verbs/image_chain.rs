@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use hostler_runtime::{Detail, Roots, User, inspect_image};
+use hostler_runtime::{Detail, User, inspect_image};
 
 use crate::chain;
 use crate::error::Error;
 use crate::host::Host;
 use crate::image_summary::ImageChain;
+use crate::images::Area;
 use crate::process;
 use crate::user;
 
@@ -26,11 +27,11 @@ impl Host {
         format: Option<&str>,
         as_user: Option<&str>,
     ) -> Result<ImageChain, Error> {
-        let roots = Roots::of_operator(self.config.image_roots.clone());
+        let area = self.area();
         let (path, format, user) = (path.to_owned(), format.map(str::to_owned), as_user.map(str::to_owned));
         process::blocking(move || {
             let user = user.as_deref().map(user::find).transpose()?;
-            of_image(&path, format.as_deref(), user.as_ref(), &roots)
+            of_image(&path, format.as_deref(), user.as_ref(), &area)
         })
         .await?
     }
@@ -41,9 +42,9 @@ pub(super) fn of_image(
     path: &Path,
     format: Option<&str>,
     user: Option<&User>,
-    roots: &Roots,
+    area: &Area,
 ) -> Result<ImageChain, Error> {
-    let found = inspect_image(&chain::full_path(path)?, format, Detail::Files, roots)?;
+    let found = inspect_image(&area.full_path(path)?, format, Detail::Files, &area.roots)?;
     let layers = found.layers.iter().map(|layer| chain::image_layer(layer, user));
     Ok(ImageChain {
         layers: layers.collect::<Result<_, _>>()?,

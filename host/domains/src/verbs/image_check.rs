@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hostler_runtime::{Roots, screen_image};
+use hostler_runtime::screen_image;
 
 use super::image_chain::of_image;
 use crate::error::Error;
@@ -23,13 +23,13 @@ impl Host {
         format: Option<&str>,
         as_user: Option<&str>,
     ) -> Result<ImageCheck, Error> {
-        let roots = Roots::of_operator(self.config.image_roots.clone());
+        let area = self.area();
         let (path, format, user) = (path.to_owned(), format.map(str::to_owned), as_user.map(str::to_owned));
         process::blocking(move || {
             let user = user.as_deref().map(user::find).transpose()?;
-            let chain = of_image(&path, format.as_deref(), user.as_ref(), &roots)?;
+            let chain = of_image(&path, format.as_deref(), user.as_ref(), &area)?;
             let screened = |layer: &crate::image_summary::ImageLayer| {
-                screen_image(&layer.path, &layer.format, &roots).err().map(Error::from)
+                screen_image(&layer.path, &layer.format, &area.roots).err().map(Error::from)
             };
             let tables = chain.layers.iter().map(screened).collect();
             Ok(ImageCheck { chain, tables })

@@ -6,7 +6,6 @@ use hostler_domain::permissions::Permissions;
 use hostler_storage::{Copied, Draft, copy_image};
 
 use super::vol_create::known_format;
-use crate::chain;
 use crate::drafts::Progress;
 use crate::error::Error;
 use crate::host::Host;
@@ -39,13 +38,16 @@ impl Host {
         options: &ConvertOptions,
         mut progress: Progress,
     ) -> Result<ImageWritten, Error> {
-        let source = chain::full_path(source)?;
+        let area = self.area();
+        let source = area.full_path(source)?;
         self.require_idle(&source, true, "a copy of what is being written to is no copy of anything")?;
-        let place = Place::of(target, &self.config.image_roots)?;
+        let place = Place::of(target, &area)?;
+        place.require_free()?;
+        let from =
+            declared_format(&source, options.source_format.as_deref(), "--source-format", &area.roots)?;
+        let charged = self.charge_copy(&place.path, (&source, from))?;
         let options = options.clone();
-        process::blocking(move || {
-            place.require_free()?;
-            let from = declared_format(&source, options.source_format.as_deref(), "--source-format")?;
+        let copied = process::blocking(move || {
             let to = options.format.as_deref().map(|name| known_format(&place.name, name)).transpose()?;
             let format = to.unwrap_or(from);
             let draft = Draft::nameless(&place.root)?;
@@ -56,6 +58,8 @@ impl Host {
             draft.publish(&place.name)?;
             place.written(format)
         })
-        .await?
+        .await?;
+        self.close(charged, copied.is_ok())?;
+        copied
     }
 }

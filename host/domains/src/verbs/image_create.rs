@@ -5,12 +5,11 @@ use std::path::PathBuf;
 use hostler_storage::{BackingRequest, CreateRequest, Draft, Preallocation, create_volume};
 
 use super::vol_create::known_format;
-use crate::chain;
 use crate::drafts::Progress;
 use crate::error::Error;
 use crate::host::Host;
 use crate::image_summary::ImageWritten;
-use crate::images::{Place, declared_format};
+use crate::images::{Area, Place, declared_format};
 use crate::pools::programs;
 use crate::process;
 
@@ -39,29 +38,32 @@ impl Host {
     /// [`crate::Kind::Exists`]; [`crate::Kind::Invalid`] for what the format cannot be; what the rules for images say
     /// about what it is to stand on.
     pub async fn image_create(&self, new: &NewImage, mut progress: Progress) -> Result<ImageWritten, Error> {
-        let (new, roots) = (new.clone(), self.config.image_roots.clone());
-        process::blocking(move || {
-            let place = Place::of(&new.path, &roots)?;
-            place.require_free()?;
-            let request = request(&place, &new)?;
+        let area = self.area();
+        let place = Place::of(&new.path, &area)?;
+        place.require_free()?;
+        let request = request(&place, new, &area)?;
+        let charged = self.charge_new(&place.path, &request)?;
+        let made = process::blocking(move || {
             let draft = Draft::nameless(&place.root)?;
             create_volume(&draft, &request, &programs(), &mut progress)?;
             draft.publish(&place.name)?;
             place.written(request.format)
         })
-        .await?
+        .await?;
+        self.close(charged, made.is_ok())?;
+        made
     }
 }
 
-fn request(place: &Place, new: &NewImage) -> Result<CreateRequest, Error> {
+fn request(place: &Place, new: &NewImage, area: &Area) -> Result<CreateRequest, Error> {
     let format = known_format(&place.name, &new.format)?;
     let mut request = CreateRequest::new(&place.name, format, new.virtual_size)?;
     // Without a word about it nothing of a raw image is set aside.
     request.allocation = Some(0);
     (request.preallocation, request.cluster_size) = (new.preallocation, new.cluster_size);
     if let Some((path, said)) = &new.backing {
-        let path = chain::full_path(path)?;
-        let format = declared_format(&path, said.as_deref(), "--backing-format")?;
+        let path = area.full_path(path)?;
+        let format = declared_format(&path, said.as_deref(), "--backing-format", &area.roots)?;
         request.backing = Some(BackingRequest { path, format });
     }
     Ok(request)

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use hostler_image::{
     Encryption, Format, Header, Profile, RecordedFormat, SourceReading, read_source, redact,
 };
-use hostler_runtime::{ImageFacts, Roots, inspect_header};
+use hostler_runtime::{ImageFacts, inspect_header};
 
-use crate::chain;
 use crate::error::Error;
 use crate::host::Host;
 use crate::image_summary::{ImageReport, ReferenceReport};
@@ -19,10 +18,10 @@ impl Host {
     /// # Errors
     /// What is wrong with the file or its header.
     pub async fn image_inspect(&self, path: &Path, format: Option<&str>) -> Result<ImageReport, Error> {
-        let roots = Roots::of_operator(self.config.image_roots.clone());
+        let (roots, area) = (self.roots(), self.area());
         let (path, format) = (path.to_owned(), format.map(str::to_owned));
         process::blocking(move || {
-            let path = chain::full_path(&path)?;
+            let path = area.full_path(&path)?;
             let facts = inspect_header(&path, format.as_deref(), &roots)?;
             Ok(report(path, facts))
         })

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use hostler_storage::{BackingRequest, RebaseRequest, rebase_image};
 
-use crate::chain;
 use crate::drafts::Progress;
 use crate::error::Error;
 use crate::host::Host;
@@ -38,16 +37,17 @@ impl Host {
     ) -> Result<ImageWritten, Error> {
         // As the owner, so that no guest starts with it in between.
         self.owner()?;
-        let place = Place::of(path, &self.config.image_roots)?;
+        let area = self.area();
+        let place = Place::of(path, &area)?;
         self.require_idle(&place.path, false, "what it stands on changes only while no guest uses it")?;
         let options = options.clone();
         process::blocking(move || {
-            let format = declared_format(&place.path, options.format.as_deref(), "--format")?;
+            let format = declared_format(&place.path, options.format.as_deref(), "--format", &area.roots)?;
             let onto = match &options.onto {
                 None => None,
                 Some((path, said)) => {
-                    let path = chain::full_path(path)?;
-                    let format = declared_format(&path, said.as_deref(), "--backing-format")?;
+                    let path = area.full_path(path)?;
+                    let format = declared_format(&path, said.as_deref(), "--backing-format", &area.roots)?;
                     Some(BackingRequest { path, format })
                 }
             };

@@ -38,20 +38,22 @@ impl Host {
     ) -> Result<ImageResized, Error> {
         // As the owner, so that no guest starts with it in between.
         self.owner()?;
-        let place = Place::of(path, &self.config.image_roots)?;
+        let place = Place::of(path, &self.area())?;
         self.require_idle(&place.path, false, "its size changes only while no guest uses it")?;
         require_unlocked(&place.path, "its size changes only while nobody has it open")?;
         if options.shrink {
             place.require_nothing_above()?;
         }
-        let options = options.clone();
-        process::blocking(move || {
-            let format = declared_format(&place.path, options.format.as_deref(), "--format")?;
-            let ImageResizeOptions { size, shrink, allocate, .. } = options;
-            let request = ResizeRequest { size, format, shrink, allocate };
+        let format = declared_format(&place.path, options.format.as_deref(), "--format", &self.roots())?;
+        let charged = self.charge_resize(&place.path, format, options.size)?;
+        let ImageResizeOptions { size, shrink, allocate, .. } = *options;
+        let request = ResizeRequest { size, format, shrink, allocate };
+        let resized = process::blocking(move || {
             let (virtual_size_before, _) = resize_volume(&place.root, &place.name, &request, &programs())?;
             Ok(ImageResized { image: place.written(format)?, virtual_size_before })
         })
-        .await?
+        .await?;
+        self.close(charged, resized.is_ok())?;
+        resized
     }
 }

@@ -103,13 +103,13 @@ impl Host {
         }))
     }
 
-    async fn query(&self, definition: &Definition) -> Result<RunState, Error> {
+    pub(crate) async fn query(&self, definition: &Definition) -> Result<RunState, Error> {
         let driver = self.drivers.by_name(&definition.driver)?;
         Ok(driver.query(&self.context(definition, Purpose::Operate)?).await?.into())
     }
 
     /// Whether it may be running although the host holds no process for it: a hypervisor that keeps its own.
-    fn runs_without_process(&self, definition: &Definition) -> Result<bool, Error> {
+    pub(crate) fn runs_without_process(&self, definition: &Definition) -> Result<bool, Error> {
         if self.state().driver_state(definition.uuid)?.is_none_or(|notes| notes.is_empty()) {
             return Ok(false);
         }

@@ -17,10 +17,11 @@ impl Host {
     pub async fn pool_create(&self, xml: &str, build: bool) -> Result<PoolDefined, Error> {
         // What cannot be started is not stored.
         let document = StoragePool::parse(xml)?;
+        self.require_pool_within(&document)?;
         if build {
-            prepare_target(&document)?;
+            prepare_target(&document, &self.reach())?;
         }
-        require_startable(&document, &programs())?;
+        require_startable(&document, &programs(), &self.reach())?;
         let mut defined = self.store_pool(xml, false)?;
         self.set_active(defined.summary.uuid, true)?;
         defined.summary.active = true;

@@ -31,6 +31,7 @@ impl Host {
             (None, Some(older)) => older.definition.uuid,
             (None, None) => Uuid::new_v4(),
         };
+        self.require_pool_within(&document)?;
         self.require_own_place(&document, uuid)?;
         let moved = older.as_ref().filter(|older| {
             (older.document.kind, &older.document.target.path) != (document.kind, &document.target.path)

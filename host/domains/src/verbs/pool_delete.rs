@@ -28,7 +28,8 @@ impl Host {
                 .about("pool", name)
                 .hint("unmount or remove it with the tools of the system"));
         }
-        std::fs::remove_dir(&target).map_err(|error| {
+        self.require_pool_within(&pool.document)?;
+        hostler_storage::remove_directory(&target, &pool.reach).map_err(|error| {
             let (kind, code) = match error.kind() {
                 io::ErrorKind::DirectoryNotEmpty => (Kind::Conflict, "pool.not-empty"),
                 io::ErrorKind::NotFound => (Kind::NotFound, "storage.missing"),

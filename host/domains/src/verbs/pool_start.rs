@@ -25,13 +25,14 @@ impl Host {
             return Err(Error::new(Kind::Conflict, "pool.active", message).about("pool", name));
         }
         self.owner()?;
-        let document = pool.document.clone();
+        self.require_pool_within(&pool.document)?;
+        let (document, reach) = (pool.document.clone(), pool.reach.clone());
         let is_directory = document.kind == PoolType::Dir;
         let startable = process::blocking(move || {
             if build {
-                prepare_target(&document)?;
+                prepare_target(&document, &reach)?;
             }
-            require_startable(&document, &programs())
+            require_startable(&document, &programs(), &reach)
         })
         .await?;
         if let Err(error) = startable {

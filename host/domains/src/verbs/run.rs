@@ -20,6 +20,7 @@ impl Host {
                 .hint_command("start that one", command("start", &definition.name))
                 .hint("or give the document another name and no <uuid>"));
         }
+        self.require_allowed_to_start(&definition).await?;
         // The record comes before the process, so that a process is never there without one.
         self.owner()?.put_definition(&definition)?;
         self.start_definition(&definition, options).await

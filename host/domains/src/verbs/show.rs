@@ -1,7 +1,7 @@
 //! `show`: everything about one domain.
 
 use hostler_domain::Domain;
-use hostler_runtime::{Roots, console_aliases};
+use hostler_runtime::console_aliases;
 
 use crate::chain;
 use crate::error::Error;
@@ -20,7 +20,7 @@ impl Host {
         let definition = self.find(wanted)?;
         let summary = self.summarise(&definition).await?;
         let domain = Domain::parse(&self.shown_xml(&definition))?;
-        let roots = Roots::of_operator(self.config.image_roots.clone());
+        let roots = self.roots();
         let volumes = self.current_volumes(&definition).unwrap_or_default();
         let disks = domain
             .devices

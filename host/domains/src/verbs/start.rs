@@ -46,6 +46,7 @@ impl Host {
     ) -> Result<Started, Error> {
         let owner = self.owner()?;
         self.require_off(definition).await?;
+        self.require_allowed_to_start(definition).await?;
         let intent = owner.journal().begin(verb::START, definition.uuid, "begun", Value::Null)?;
         let result = self.start_by_driver(definition, options).await;
         if result.is_err() {
@@ -72,6 +73,15 @@ impl Host {
             confinement: process::confinement(self, definition)?,
             driver: self.driver_summary(&driver).await?,
         })
+    }
+
+    /// Refuses what its tenant has no room for, or what lies where the tenant may not reach; both may have changed since it
+    /// was defined.
+    pub(crate) async fn require_allowed_to_start(&self, definition: &Definition) -> Result<(), Error> {
+        if self.tenant().is_some() {
+            self.require_within_roots(&Domain::parse(&definition.xml)?)?;
+        }
+        self.require_room_to_start(definition).await
     }
 
     /// Refuses a domain of which something lives.

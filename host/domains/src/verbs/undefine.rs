@@ -12,7 +12,7 @@ use crate::reference::DomainRef;
 use crate::summary::{RunState, Undefined};
 
 /// Where kept variable stores go, under the state directory.
-const KEPT: &str = "kept-nvram";
+pub(crate) const KEPT: &str = "kept-nvram";
 
 /// How a domain is forgotten.
 #[derive(Clone, Copy, Debug, Default)]

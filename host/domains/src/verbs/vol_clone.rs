@@ -56,13 +56,16 @@ impl Host {
             permissions: Permissions::default(),
         };
         let (owner, asked) = (Arc::clone(self.owner()?), pool.clone());
-        process::blocking(move || {
+        let charged = self.charge_copy(&pool.target().join(name), (&facts.path, source_format))?;
+        let copied = process::blocking(move || {
             let made = (request.name.as_str(), request.format.xml_name());
             drafts::make(&owner, &asked, made, |draft| {
                 Ok(clone_volume(draft, &request, &programs(), &mut progress)?)
             })
         })
-        .await??;
+        .await?;
+        self.close(charged, copied.is_ok())?;
+        copied?;
         self.volume_summary(&pool, name)
     }
 }

@@ -62,7 +62,8 @@ impl Host {
         self.require_reachable(&pool, &request)?;
         let name = request.name.as_str().to_owned();
         let (owner, asked) = (Arc::clone(self.owner()?), pool.clone());
-        process::blocking(move || {
+        let charged = self.charge_new(&pool.target().join(&name), &request)?;
+        let made = process::blocking(move || {
             if request.directory {
                 return make_directory(&asked, request.name.as_str());
             }
@@ -71,7 +72,9 @@ impl Host {
                 Ok(create_volume(draft, &request, &programs(), &mut progress)?)
             })
         })
-        .await??;
+        .await?;
+        self.close(charged, made.is_ok())?;
+        made?;
         self.volume_summary(&pool, &name)
     }
 

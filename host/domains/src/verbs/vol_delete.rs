@@ -29,6 +29,7 @@ impl Host {
         let deleted = delete_volume(&root, name);
         if deleted.is_ok() {
             owner.remove_volume(uuid, name)?;
+            self.discharge(&summary.path)?;
         }
         // A file that is gone though removing it failed may be back after a power cut: the next owner looks again.
         if deleted.is_ok() || !root.lacks(name) {

@@ -54,11 +54,14 @@ impl Host {
         }
         let request =
             ResizeRequest { size: options.size, format, shrink: options.shrink, allocate: options.allocate };
+        let charged = self.charge_resize(&facts.path, format, options.size)?;
         let (asked, named) = (pool.clone(), name.to_owned());
-        let (before, _) = process::blocking(move || {
+        let resized = process::blocking(move || {
             Ok::<_, Error>(resize_volume(&asked.root()?, &named, &request, &programs())?)
         })
-        .await??;
+        .await?;
+        self.close(charged, resized.is_ok())?;
+        let (before, _) = resized?;
         Ok(VolumeResized { summary: self.volume_summary(&pool, name)?, capacity_before: before })
     }
 }

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use hostler_domain::volume::VolumeType;
-use hostler_storage::{Window, upload, upload_part};
+use hostler_storage::{Incoming, Transfer, Window, upload, upload_part};
 
 use super::vol_create::require_writable;
 use crate::drafts::{self, Progress};
@@ -13,6 +13,7 @@ use crate::host::Host;
 use crate::process;
 use crate::reference::PoolRef;
 use crate::storage_summary::VolumeMoved;
+use crate::usage::Metered;
 use crate::volumes::{self, require_nothing_above, require_unlocked, require_unused, standing_on};
 
 impl Host {
@@ -26,7 +27,7 @@ impl Host {
         &self,
         wanted: &PoolRef,
         name: &str,
-        mut from: Box<dyn Read + Send>,
+        from: Box<dyn Read + Send>,
         (window, expected): (Option<Window>, Option<u64>),
         mut progress: Progress,
     ) -> Result<VolumeMoved, Error> {
@@ -50,18 +51,27 @@ impl Host {
         let format = record.map_or(Ok(hostler_image::Format::Raw), |record| {
             super::vol_create::known_format(name, &record.format)
         })?;
-        let (owner, named) = (Arc::clone(self.owner()?), name.to_owned());
+        let (owner, named, path) = (Arc::clone(self.owner()?), name.to_owned(), facts.path.clone());
+        let most = self.room_for(&path)?;
+        let incoming = Incoming { expected, most };
+        let begin = window.map_or(0, |window| window.offset);
+        let mut from = Metered { from, left: most.map(|most| most.saturating_sub(begin)) };
         let (pool_name, volume) = (pool.definition.name.clone(), name.to_owned());
-        let moved = process::blocking(move || match window {
+        let moved: Result<Transfer, Error> = process::blocking(move || match window {
             Some(window) => Ok(upload_part(&pool.root()?, &named, window, &mut from, &mut progress)?),
             None if facts.kind == VolumeType::Block => {
                 Ok(upload_part(&pool.root()?, &named, Window::default(), &mut from, &mut progress)?)
             }
             None => drafts::replace(&owner, &pool, &named, |draft| {
-                Ok(upload(draft, &named, format, &mut from, expected, &mut progress)?)
+                Ok(upload(draft, &named, format, &mut from, incoming, &mut progress)?)
             }),
         })
-        .await??;
+        .await?;
+        if most.is_some() {
+            // Also after a failure, for what was overwritten in its place stays.
+            self.recount(&path, format)?;
+        }
+        let moved = moved?;
         Ok(VolumeMoved { pool: pool_name, volume, bytes: moved.bytes })
     }
 }

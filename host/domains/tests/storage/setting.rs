@@ -33,6 +33,7 @@ impl Setting {
             cage: hostler_domains::CageSetting::Require,
             policy: None,
             template_dir: None,
+            tenant: None,
         };
         Host::open(config, Access::Owner { wait: Duration::ZERO }).await.unwrap()
     }

@@ -4,14 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_state::{Definition, Disk, Intent, PoolDefinition, StateDir, StateError, Uuid, VolumeRecord};
+use hostler_state::{
+    Charge, Definition, Disk, Intent, PoolDefinition, StateDir, StateError, TenantPhase, TenantRecord, Uuid,
+    VolumeRecord,
+};
 use serde_json::json;
 
 /// Where the killed child notes how many steps were acknowledged; not part of the state.
 pub(crate) const ACKNOWLEDGED: &str = "acknowledged-by-the-test";
 
 /// Every sequence. Domain 1 exists before, domain 2 does not.
-pub(crate) const VERBS: [&str; 11] = [
+pub(crate) const VERBS: [&str; 15] = [
     "define",
     "redefine",
     "redefine-twice",
@@ -22,6 +25,10 @@ pub(crate) const VERBS: [&str; 11] = [
     "pool-undefine",
     "volumes",
     "journal",
+    "tenant-create",
+    "tenant-change",
+    "tenant-remove",
+    "charges",
     "first-open",
 ];
 
@@ -67,7 +74,28 @@ fn volume(format: &str) -> VolumeRecord {
     }
 }
 
-/// The state before the verb: one domain at its second generation, with driver state; one pool with a volume.
+fn tenant(name: &str, generation: u64) -> TenantRecord {
+    TenantRecord {
+        name: name.to_owned(),
+        phase: TenantPhase::Active,
+        uids: vec![1001],
+        gids: Vec::new(),
+        storage_roots: vec!["/srv".into()],
+        drivers: Vec::new(),
+        grants: None,
+        limits: [("domains".to_owned(), Some(generation))].into(),
+        generation,
+        created_unix_ms: 1,
+        changed_unix_ms: generation,
+    }
+}
+
+fn charge(bytes: u64) -> Charge {
+    Charge { path: "/srv/a".into(), bytes }
+}
+
+/// The state before the verb: one domain at its second generation, with driver state; one pool with a volume; a tenant
+/// with a domain of its own.
 pub(crate) fn prepare(root: &Path) {
     let owner = StateDir::open_owner(root, Duration::ZERO).unwrap();
     owner.put_definition(&definition(1, 0)).unwrap();
@@ -76,6 +104,9 @@ pub(crate) fn prepare(root: &Path) {
     owner.put_driver_state(Uuid::from_u128(1), b"one").unwrap();
     owner.put_pool(&pool(1, 1)).unwrap();
     owner.put_volume(Uuid::from_u128(1), &volume("raw")).unwrap();
+    owner.put_tenant(&tenant("one", 1)).unwrap();
+    let own = StateDir::open_owner(&owner.tenant_dir("one").unwrap(), Duration::ZERO).unwrap();
+    own.put_definition(&definition(1, 1)).unwrap();
 }
 
 /// Runs a verb; `acknowledge` is told the number of steps done after each.
@@ -121,6 +152,17 @@ pub(crate) fn run(
             owner.journal().advance(&mut intent, "spawned").map(|()| done())?;
             owner.journal().finish(&intent).map(|()| done())
         }
+        "tenant-create" => owner.put_tenant(&tenant("two", 1)).map(|()| done()),
+        "tenant-change" => owner.put_tenant(&tenant("one", 2)).map(|()| done()),
+        "tenant-remove" => {
+            let held = StateDir::open_owner(&owner.tenant_dir("one")?, Duration::ZERO)?;
+            owner.remove_tenant("one", held).map(|()| done())
+        }
+        "charges" => {
+            owner.put_charge(&charge(1)).map(|()| done())?;
+            owner.put_charge(&charge(2)).map(|()| done())?;
+            owner.remove_charge(&charge(2).path).map(|()| done())
+        }
         "first-open" => Ok(()),
         other => panic!("no verb {other}"),
     }
@@ -134,6 +176,9 @@ pub(crate) struct View {
     pools: Vec<PoolDefinition>,
     volumes: Vec<VolumeRecord>,
     pending: Vec<(String, serde_json::Value)>,
+    tenants: Vec<TenantRecord>,
+    of_tenant: Vec<Definition>,
+    charges: Vec<Charge>,
     damage: usize,
 }
 
@@ -145,6 +190,9 @@ pub(crate) fn view(root: &Path) -> View {
         driver_states: [1, 2].map(|domain| reader.driver_state(Uuid::from_u128(domain)).unwrap()).into(),
         pools: reader.pools().unwrap(),
         volumes: reader.volumes(Uuid::from_u128(1)).unwrap(),
+        tenants: reader.tenants().unwrap(),
+        of_tenant: StateDir::open_reader(&reader.tenant_dir("one").unwrap()).unwrap().definitions().unwrap(),
+        charges: reader.charges().unwrap(),
         pending: reader.pending().unwrap().into_iter().map(step).collect(),
         damage: reader.damage().len() + reader.set_aside().unwrap().len(),
     }

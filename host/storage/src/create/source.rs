@@ -16,6 +16,7 @@ use super::arguments::layer;
 use super::qemu_img::name_of;
 use crate::error::StorageError;
 use crate::image_file::opened_image;
+use crate::reach::Reach;
 use crate::root::{ALWAYS, DEV, PoolRoot, STRICT};
 
 /// The chain of a volume of this pool, opened for reading.
@@ -52,7 +53,7 @@ fn walked(
         policy: root.references().clone(),
         ..ChainRequest::new(DeclaredLayer::new(path, Some(format)))
     };
-    resolve_chain(&mut Files, request).map_err(refused)
+    resolve_chain(&mut Files(root.reach()), request).map_err(refused)
 }
 
 /// A resolved chain as a source of qemu-img, each layer by its open file.
@@ -100,15 +101,17 @@ fn device(devices: &Path, path: &Path) -> io::Result<Option<File>> {
     open_below(devices, name, WITHIN).map(Some)
 }
 
-struct Files;
+/// Opens what a chain names, where images may lie.
+struct Files<'a>(&'a Reach);
 
-impl Opener for Files {
+impl Opener for Files<'_> {
     type File = File;
 
     fn open(&mut self, request: &OpenRequest) -> Result<Opened<File>, OpenFailure> {
         let path = request.path.as_path();
         let file = match &request.via {
             Via::Granted(grant) => open_below(&grant.directory, &grant.relative, STRICT)?,
+            Via::Declared if self.0.roots().is_some() => self.0.open(path, OFlags::RDONLY)?.into(),
             Via::Declared => match device(Path::new(DEV), path)? {
                 Some(device) => device,
                 None => {

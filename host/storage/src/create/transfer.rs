@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _};
 
+use hostler_domain::Bytes;
 use hostler_image::{Format, Inspection};
 
 use super::make::fraction;
@@ -32,6 +33,15 @@ pub struct Transfer {
     pub bytes: u64,
 }
 
+/// What is known about a stream before it comes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Incoming {
+    /// How many bytes will come, where that is known.
+    pub expected: Option<u64>,
+    /// Most bytes that a guest may see of what comes; any number when not given.
+    pub most: Option<u64>,
+}
+
 /// Replaces the content of a file volume: written to a draft, checked against the format that the volume is declared
 /// to have, and put in its place at once. A raw volume keeps its size where less comes, with zeros at its end.
 ///
@@ -43,11 +53,11 @@ pub fn upload(
     name: &str,
     format: Format,
     from: &mut dyn Read,
-    expected: Option<u64>,
+    incoming: Incoming,
     progress: &mut dyn FnMut(f64),
 ) -> Result<Transfer, StorageError> {
     let old = draft.root().open_volume(name, true)?;
-    let bytes = pump(from, &mut draft.file(), None, expected, progress)
+    let bytes = pump(from, &mut draft.file(), None, incoming.expected, progress)
         .map_err(|error| failed("write", name, error).in_a_draft())?;
     if format == Format::Raw {
         require_raw(draft.file(), name, bytes)?;
@@ -55,7 +65,7 @@ pub fn upload(
         let before = length(&old).map_err(|error| failed("measure", name, error))?;
         draft.file().set_len(sectors.max(before)).map_err(|error| failed("write", name, error))?;
     }
-    check(draft.file(), name, format)?;
+    require_at_most(incoming.most, check(draft.file(), name, format)?, name)?;
     draft.give_those_of(&old)?;
     draft.finish()?;
     draft.replace(name)?;
@@ -79,13 +89,26 @@ fn require_raw(file: &File, name: &str, bytes: u64) -> Result<(), StorageError> 
         ))
 }
 
-/// An image that nobody could start is not taken.
-fn check(file: &File, name: &str, format: Format) -> Result<(), StorageError> {
+/// Refuses what a guest would see more of than is allowed, whatever length the image itself has.
+fn require_at_most(most: Option<u64>, virtual_size: u64, name: &str) -> Result<(), StorageError> {
+    let Some(most) = most.filter(|most| virtual_size > *most) else { return Ok(()) };
+    let message = format!(
+        "what was sent for the volume '{name}' has {}, and there is room for {}",
+        Bytes(virtual_size),
+        Bytes(most)
+    );
+    Err(StorageError::new(ErrorKind::Denied, "volume.too-large", message)
+        .about("volume", name)
+        .hint("the volume is as it was; send a smaller image, or make room first"))
+}
+
+/// An image that nobody could start is not taken. What a guest would see of it, in bytes.
+fn check(file: &File, name: &str, format: Format) -> Result<u64, StorageError> {
     let length = file.metadata().map_err(|error| failed("look at", name, error))?.len();
     match probe::header(Inspection::new(format, length), file, &[])
         .map_err(|error| failed("read", name, error))?
     {
-        Ok(_) => Ok(()),
+        Ok(header) => Ok(header.virtual_size),
         Err(error) => Err(StorageError::image(error, name)
             .hint(format!("the volume '{name}' is declared to be '{format}', and what was sent is not"))),
     }
@@ -243,7 +266,14 @@ mod tests {
     }
 
     fn whole(root: &PoolRoot, format: Format, mut from: impl Read) -> Result<Transfer, StorageError> {
-        upload(Draft::begin(root, 3)?, "a", format, &mut from, Some(1), &mut |_| {})
+        upload(
+            Draft::begin(root, 3)?,
+            "a",
+            format,
+            &mut from,
+            Incoming { expected: Some(1), most: None },
+            &mut |_| {},
+        )
     }
 
     #[test]

@@ -192,7 +192,7 @@ mod tests {
         assert_eq!((found.volumes.len(), found.space.available), (3, 96_636_764_160));
         let failing =
             Programs { vgs: script("vgs", "echo 'Volume group not found' >&2; exit 5"), ..programs };
-        let absent = crate::refresh::find(&pool, "root").unwrap_err();
+        let absent = crate::refresh::find(&pool, "root", &crate::Reach::anywhere()).unwrap_err();
         assert_eq!((absent.code(), absent.kind), ("volume.not-found", ErrorKind::NotFound));
         let error = refresh(&pool, &failing).unwrap_err();
         assert_eq!((error.code(), error.kind), ("pool.group-unreadable", ErrorKind::NotFound));

@@ -22,6 +22,7 @@ mod lifecycle;
 mod linux;
 mod native;
 mod storage;
+mod tenants;
 mod volumes;
 mod workbench;
 mod wrong_input;

@@ -38,7 +38,7 @@ impl Convert {
         let options = ConvertOptions { source_format, format, compressed: compress };
         let progress = session.output().progress("copying the image");
         let copied = session.block_on(async {
-            let host = session.reader().await?;
+            let host = session.image_maker().await?;
             Ok(host.image_convert((&source, &target), &options, progress.teller()).await?)
         });
         drop(progress);

@@ -52,7 +52,7 @@ impl Create {
         };
         let progress = session.output().progress("making the image");
         let made = session.block_on(async {
-            let host = session.reader().await?;
+            let host = session.image_maker().await?;
             Ok(host.image_create(&new, progress.teller()).await?)
         });
         drop(progress);

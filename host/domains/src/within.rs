@@ -1,0 +1,141 @@
+//! Whether everything that a document names lies beneath the storage roots of its tenant.
+//!
+//! Judged by the names alone, so that it is told before anything is opened; what is opened later is opened beneath the
+//! roots and through no link.
+
+use std::path::Path;
+
+use hostler_domain::Domain;
+use hostler_domain::chardev::{CharBackend, Chardev};
+use hostler_domain::pool::StoragePool;
+use hostler_domain::storage_source::{Location, StorageSource};
+
+use crate::error::{Error, Kind};
+use crate::host::Host;
+
+/// A place that a document names.
+struct Named<'a> {
+    what: String,
+    path: &'a str,
+}
+
+impl Host {
+    /// Refuses a pool whose directory lies elsewhere than beneath the tenant's storage roots.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`] with the place, the rule and the remedy.
+    pub(crate) fn require_pool_within(&self, pool: &StoragePool) -> Result<(), Error> {
+        let Some(tenant) = self.tenant() else { return Ok(()) };
+        let Some(path) = pool.target.path.as_deref().map(Path::new) else { return Ok(()) };
+        self.reach()
+            .require(path)
+            .map_err(|error| outside(error.into(), path, &tenant.name).about("pool", pool.name.as_str()))
+    }
+
+    /// Refuses a document that names files elsewhere than beneath the tenant's storage roots.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`] with the place, the rule and the remedy.
+    pub(crate) fn require_within_roots(&self, domain: &Domain) -> Result<(), Error> {
+        let Some(tenant) = self.tenant() else { return Ok(()) };
+        let (reach, name) = (self.reach(), tenant.name.as_str());
+        require_own_store(domain, name)?;
+        require_nothing_by_name(domain, name)?;
+        for named in places(domain) {
+            reach.require(Path::new(named.path)).map_err(|error| {
+                outside(error.into(), Path::new(named.path), name).about("element", named.what)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// The same refusal with what a tenant can do about it.
+pub(crate) fn outside(error: Error, path: &Path, tenant: &str) -> Error {
+    let directory = path.parent().unwrap_or(path).display().to_string();
+    error.about("tenant", tenant).hint("put it beneath one of the storage roots").hint_command(
+        "the operator can add a root",
+        format!("hostler tenant allow {tenant} --storage-root {}", hostler_image::shell_quote(&directory)),
+    )
+}
+
+/// A variable store is copied from its template and written to before a guest has it. So that no name that a tenant
+/// chooses has a part in that, it is in the tenant's state directory, and its template is that of installed firmware.
+fn require_own_store(domain: &Domain, tenant: &str) -> Result<(), Error> {
+    let Some(nvram) = &domain.os.nvram else { return Ok(()) };
+    let what = match (&nvram.source, &nvram.template) {
+        (Some(_), _) => "where its variable store is",
+        (None, Some(_)) => "a template for its variable store",
+        (None, None) => return Ok(()),
+    };
+    let message = format!("the document says {what}, which is the host's to choose for a tenant");
+    Err(Error::new(Kind::Denied, "tenant.nvram", message)
+        .about("tenant", tenant)
+        .about("domain", domain.name.as_str())
+        .hint("leave <nvram> empty or out, and let firmware be chosen: <os firmware='efi'>"))
+}
+
+fn places(domain: &Domain) -> Vec<Named<'_>> {
+    let mut places = Vec::new();
+    for disk in &domain.devices.disks {
+        let what = format!("disk {}", disk.target);
+        let layers = disk.source.layers().filter_map(place);
+        places.extend(layers.map(|path| Named { what: what.clone(), path }));
+    }
+    let os = &domain.os;
+    let boot = [
+        ("loader", os.loader.as_ref().and_then(|loader| loader.path.as_deref())),
+        ("kernel", os.kernel.as_deref()),
+        ("initrd", os.initrd.as_deref()),
+        ("dtb", os.dtb.as_deref()),
+        ("acpi table", os.acpi_slic.as_deref()),
+    ];
+    for (what, path) in boot {
+        places.extend(path.map(|path| Named { what: what.to_owned(), path }));
+    }
+    places.extend(character_devices(domain).filter_map(far_end));
+    places
+}
+
+fn place(source: &StorageSource) -> Option<&str> {
+    match &source.location {
+        Location::File(path) | Location::Block(path) | Location::Dir(path) => Some(path),
+        _ => None,
+    }
+}
+
+fn far_end(device: &Chardev) -> Option<Named<'_>> {
+    match &device.source.backend {
+        CharBackend::File { path, .. } => Some(Named { what: "file of a character device".to_owned(), path }),
+        _ => None,
+    }
+}
+
+/// Sockets, pipes and devices that the hypervisor would open by their names: whatever lies beneath a root when the name
+/// is judged, a link may lie there when it is opened.
+fn require_nothing_by_name(domain: &Domain, tenant: &str) -> Result<(), Error> {
+    let sources = domain.devices.disks.iter().flat_map(|disk| disk.source.layers());
+    let disks = sources.filter_map(|source| match &source.location {
+        Location::VhostUser { path, .. } => Some(("socket of a disk", path)),
+        Location::VhostVdpa(path) => Some(("device of a disk", path)),
+        _ => None,
+    });
+    let ends = character_devices(domain).filter_map(|device| match &device.source.backend {
+        CharBackend::Unix { path: Some(path), .. } => Some(("socket of a character device", path)),
+        CharBackend::Pipe { path } => Some(("pipe of a character device", path)),
+        CharBackend::Dev { path } => Some(("device behind a character device", path)),
+        CharBackend::Nmdm { master, .. } => Some(("null modem of a character device", master)),
+        _ => None,
+    });
+    let Some((what, path)) = disks.chain(ends).next() else { return Ok(()) };
+    let message = format!("'{path}' is the {what}, which a hypervisor would open by its name");
+    Err(Error::new(Kind::Denied, "tenant.opened-by-name", message)
+        .about("tenant", tenant)
+        .about("domain", domain.name.as_str())
+        .hint("leave the path of a socket out, and the host makes one; or use <serial type='pty'> and 'hostler console'"))
+}
+
+fn character_devices(domain: &Domain) -> impl Iterator<Item = &Chardev> {
+    let devices = &domain.devices;
+    devices.serials.iter().chain(&devices.parallels).chain(&devices.consoles).chain(&devices.channels)
+}
