@@ -10,7 +10,7 @@ mod output;
 mod session;
 
 use std::ffi::OsString;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 use exit::Exit;
@@ -32,7 +32,8 @@ fn compile() -> ExitCode {
     match hostler_domains::compile_here() {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            eprintln!("{why}");
+            // Whoever started this reads it; if nobody does, the status still tells.
+            writeln!(std::io::stderr(), "{why}").ok();
             ExitCode::FAILURE
         }
     }

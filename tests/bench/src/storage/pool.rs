@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use hostler_domain::pool::StoragePool;
-use hostler_storage::{Programs, refresh};
+use hostler_storage::{Programs, Reach, refresh};
 use rustix::fs::{Mode, OFlags, RawDir, fstat, open, openat};
 use rustix::io::pread;
 
@@ -108,7 +108,7 @@ fn bare_calls(path: &Path) -> Result<f64> {
 
 fn listing(pool: &StoragePool) -> Result<f64> {
     let begun = Instant::now();
-    let listed = refresh(pool, &Programs::default())?;
+    let listed = refresh(pool, &Programs::default(), &Reach::anywhere())?;
     ensure!(listed.volumes.len() == IMAGES, "{} of {IMAGES} images were listed", listed.volumes.len());
     ensure!(listed.volumes.iter().all(|volume| volume.capacity == 10 << 30), "a size is wrong");
     Ok(begun.elapsed().as_secs_f64() * 1e6)

@@ -50,7 +50,7 @@ fn blocks(stats: &DriverStats) -> Vec<Block> {
     ]
 }
 
-fn table(what: &str, lines: &[ActivityLine]) -> Table {
+fn table(what: &'static str, lines: &[ActivityLine]) -> Table {
     let mut table =
         Table::new().words(what).numbers("COUNT").numbers("FAILED").numbers("TIME").numbers("EACH");
     for line in lines {
