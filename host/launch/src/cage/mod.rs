@@ -1,7 +1,7 @@
 //! The cage around a program: private namespaces, an empty root with its declared closure, an identity of its
 //! own, limits, Landlock and seccomp. One file for each wall.
 //!
-//! [`plan`] reads what a launch needs from the template; the shim starts [`stage`], a process of its own and of
+//! `plan` reads what a launch needs from the template; the shim starts `stage`, a process of its own and of
 //! one thread, which builds the walls around itself, starts the program inside and goes.
 
 pub(crate) mod closure;
