@@ -18,6 +18,7 @@ pub mod shim;
 pub mod template;
 mod value;
 
+pub use cage::cell::{CellLimits, CellUser, enter_cell};
 pub use cage::posture::{Posture, posture};
 pub use cage::room::{RoomLimits, enter_room};
 pub use cage::{CageReport, CageSetting, Wall, WallFailure};
