@@ -55,6 +55,7 @@ impl Session {
             policy: self.globals.policy.clone(),
             tenant: self.globals.tenant.clone(),
             cage: self.globals.cage,
+            workers: self.globals.workers,
         };
         Ok(Host::open(Config::discover(overrides)?, access).await?)
     }

@@ -57,5 +57,5 @@ pub use operation::Operation;
 pub use recorded::Recorded;
 pub use roots::Roots;
 pub use runtime::{Runtime, RuntimeConfig};
-pub use worker::WORK_ARGUMENT;
+pub use worker::{WORK_ARGUMENT, judge_message};
 pub use worker::inside::work_here;

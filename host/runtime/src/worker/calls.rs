@@ -89,6 +89,27 @@ macro_rules! calls {
                 _ => Err(Malformed("a call that there is not").into()),
             }
         }
+
+        /// What the contract calls it, with underscores; for the log.
+        pub(crate) fn name(number: u8) -> &'static str {
+            match number {
+                $($($number => concat!(stringify!($interface), ".", stringify!($method)),)*
+                $($drop => concat!(stringify!($resource), ".drop"),)?)*
+                _ => "none",
+            }
+        }
+
+        /// Whether these are arguments of the call of this number.
+        ///
+        /// # Errors
+        /// They are not, or there is no such call.
+        pub(super) fn judge(number: u8, given: &[u8]) -> Result<(), Malformed> {
+            match number {
+                $($($number => arguments(given).whole::<($($type,)*)>().map(drop),)*
+                $($drop => arguments(given).whole::<Resource<$resource>>().map(drop),)?)*
+                _ => Err(Malformed("a call that there is not")),
+            }
+        }
     };
 }
 

@@ -6,15 +6,30 @@
 //! each number that comes. So one who has taken a worker over reaches what its driver was handed, and no more.
 
 pub(crate) mod artifact;
-mod calls;
+pub(crate) mod calls;
 pub(crate) mod frame;
 pub(crate) mod inside;
 pub(crate) mod pool;
 pub(crate) mod process;
-mod serve;
-mod state;
-mod wire;
+pub(crate) mod serve;
+pub(crate) mod state;
+pub(crate) mod wire;
 mod words;
+
+use frame::Said;
 
 /// The one argument by which a program is told to run a driver for the host that started it.
 pub const WORK_ARGUMENT: &str = "run-driver-for-host-at-stdin";
+
+/// Whether a message is one that a worker may send, as the host decides it; for whoever tries with hostile ones. What a
+/// call means is another question, which the host's interfaces answer.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn judge_message(message: &[u8]) -> Result<(), String> {
+    match Said::read(message) {
+        Ok(Said::Call(number, arguments)) => calls::judge(number, arguments),
+        read => read.map(drop),
+    }
+    .map_err(|malformed| malformed.to_string())
+}

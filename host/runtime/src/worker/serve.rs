@@ -15,7 +15,8 @@ use super::wire::Malformed;
 use crate::call::{CallState, ContractViolation};
 
 /// Why a worker is of no use any more.
-pub(super) enum Broken {
+#[derive(Debug)]
+pub(crate) enum Broken {
     /// It could not set itself up, and says why.
     Refused(String),
     /// It sent what no worker sends.
@@ -25,7 +26,8 @@ pub(super) enum Broken {
 }
 
 /// How an operation ended that has no answer.
-pub(super) enum Unfinished {
+#[derive(Debug)]
+pub(crate) enum Unfinished {
     Broken(Broken),
     /// The host ended it, for what the driver did.
     Ends(wasmtime::Error),
@@ -33,19 +35,34 @@ pub(super) enum Unfinished {
 
 /// A worker's socket while somebody waits for it. It is registered for each operation, because the next may come from
 /// another async runtime.
-struct Line<'a> {
+pub(crate) struct Line<'a> {
     socket: UnixStream,
     incoming: &'a mut Incoming,
+    /// The process at the other end, for the log.
+    pid: u32,
 }
 
 impl<'a> Line<'a> {
     fn new(worker: &'a mut Worker) -> io::Result<Self> {
-        let socket = UnixStream::from_std(worker.socket.try_clone()?)?;
-        Ok(Self { socket, incoming: &mut worker.incoming })
+        let pid = worker.id();
+        Self::over(&worker.socket, &mut worker.incoming, pid)
+    }
+
+    /// The line to the worker of this process number over this socket, which does not block.
+    ///
+    /// # Errors
+    /// There is no descriptor left.
+    pub(crate) fn over(
+        socket: &std::os::unix::net::UnixStream,
+        incoming: &'a mut Incoming,
+        pid: u32,
+    ) -> io::Result<Self> {
+        let socket = UnixStream::from_std(socket.try_clone()?)?;
+        Ok(Self { socket, incoming, pid })
     }
 
     async fn send(&mut self, message: &Outgoing) -> Result<(), Broken> {
-        let mut rest = message.bytes().map_err(Broken::Malformed)?;
+        let mut rest = message.bytes()?;
         // Nearly always there is room for all of it, and nobody has to find out whether there is.
         let mut sent = send(&self.socket, rest, SendFlags::NOSIGNAL).map_err(io::Error::from);
         loop {
@@ -64,7 +81,7 @@ impl<'a> Line<'a> {
 
     async fn receive(&mut self) -> Result<Vec<u8>, Broken> {
         loop {
-            if let Some(message) = self.incoming.message().map_err(Broken::Malformed)? {
+            if let Some(message) = self.incoming.message()? {
                 return Ok(message);
             }
             self.socket.readable().await.map_err(Broken::Gone)?;
@@ -88,10 +105,10 @@ impl Worker {
         let mut line = Line::new(self).map_err(Broken::Gone)?;
         line.send(&Outgoing::of(setup)).await?;
         let message = line.receive().await?;
-        match Said::read(&message).map_err(Broken::Malformed)? {
+        match Said::read(&message)? {
             Said::Ready => Ok(()),
             Said::Failed(why) => Err(Broken::Refused(why)),
-            Said::Call(..) | Said::Finished(_) => Err(Broken::Malformed(Malformed("it was not asked anything"))),
+            Said::Call(..) | Said::Finished(_) => Err(Malformed("it was not asked anything").into()),
         }
     }
 
@@ -99,36 +116,72 @@ impl Worker {
     ///
     /// # Errors
     /// The worker is to be ended: it is broken, or it is in the middle of what the host has ended.
-    pub(super) async fn perform(&mut self, state: &mut CallState, asked: &Asked) -> Result<Finished, Unfinished> {
-        let broken = Unfinished::Broken;
-        let mut line = Line::new(self).map_err(|error| broken(Broken::Gone(error)))?;
-        line.send(&Outgoing::of(asked)).await.map_err(broken)?;
+    pub(super) async fn perform(
+        &mut self,
+        state: &mut CallState,
+        asked: &Asked,
+    ) -> Result<Finished, Unfinished> {
+        let line = Line::new(self).map_err(|error| Unfinished::Broken(Broken::Gone(error)));
+        line?.perform(state, asked).await
+    }
+}
+
+impl Line<'_> {
+    /// See [`Worker::perform`].
+    pub(crate) async fn perform(
+        &mut self,
+        state: &mut CallState,
+        asked: &Asked,
+    ) -> Result<Finished, Unfinished> {
+        self.send(&Outgoing::of(asked)).await?;
         loop {
-            let message = line.receive().await.map_err(broken)?;
-            match Said::read(&message).map_err(|malformed| broken(Broken::Malformed(malformed)))? {
+            let message = self.receive().await?;
+            match Said::read(&message)? {
                 Said::Call(number, arguments) => {
-                    let answer = calls::make(state, number, arguments).await.map_err(Unfinished::from)?;
-                    let Some(answer) = answer else { continue };
-                    if let Err(too_long) = answer.bytes() {
-                        let violation = ContractViolation(format!("it asked for an answer: {too_long}"));
-                        return Err(Unfinished::Ends(violation.into()));
+                    let call = calls::name(number);
+                    tracing::trace!(pid = self.pid, call, "a driver's process makes a host call");
+                    if let Some(answer) = calls::make(state, number, arguments).await? {
+                        self.answer(&answer).await?;
                     }
-                    line.send(&answer).await.map_err(broken)?;
                 }
-                Said::Finished(finished) if line.incoming.is_empty() => return Ok(finished),
-                Said::Finished(_) => return Err(broken(Broken::Malformed(Malformed("more after the end")))),
-                Said::Ready | Said::Failed(_) => {
-                    return Err(broken(Broken::Malformed(Malformed("it was asked something else"))));
-                }
+                Said::Finished(finished) if self.incoming.is_empty() => return Ok(finished),
+                Said::Finished(_) => return Err(Malformed("it goes on after the end").into()),
+                Said::Ready | Said::Failed(_) => return Err(Malformed("it was asked something else").into()),
             }
         }
+    }
+
+    async fn answer(&mut self, answer: &Outgoing) -> Result<(), Unfinished> {
+        if let Err(too_long) = answer.bytes() {
+            let violation = ContractViolation(format!("it asked for an answer: {too_long}"));
+            return Err(Unfinished::Ends(violation.into()));
+        }
+        Ok(self.send(answer).await?)
+    }
+}
+
+impl From<Malformed> for Broken {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
+    }
+}
+
+impl From<Broken> for Unfinished {
+    fn from(broken: Broken) -> Self {
+        Self::Broken(broken)
+    }
+}
+
+impl From<Malformed> for Unfinished {
+    fn from(malformed: Malformed) -> Self {
+        Self::Broken(malformed.into())
     }
 }
 
 impl From<Unanswered> for Unfinished {
     fn from(unanswered: Unanswered) -> Self {
         match unanswered {
-            Unanswered::Malformed(malformed) => Self::Broken(Broken::Malformed(malformed)),
+            Unanswered::Malformed(malformed) => malformed.into(),
             Unanswered::Ends(error) => Self::Ends(error),
         }
     }

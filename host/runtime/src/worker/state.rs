@@ -26,6 +26,12 @@ impl Line {
         self.socket.write_all(message.bytes().map_err(io::Error::other)?)
     }
 
+    /// Sends what is no message.
+    #[cfg(test)]
+    pub(crate) fn send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.socket.write_all(bytes)
+    }
+
     /// The next message of the host; none when the host is gone.
     ///
     /// # Errors
