@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use hostler_grant::{Consent, Grant, Policy, Tenant};
 use hostler_package::Package;
-use hostler_runtime::{Driver, Limits, Runtime, RuntimeConfig};
+use hostler_runtime::{Driver, Runtime, RuntimeConfig, TenantLimits};
 use hostler_state::{DriverRecord, StateDir};
 
 use crate::config::Config;
@@ -27,7 +27,7 @@ pub(crate) struct DriverSet {
     worker: Option<PathBuf>,
     policy: Policy,
     tenant: Tenant,
-    limits: Limits,
+    limits: TenantLimits,
     /// Where the operator has installed drivers.
     held: Held,
     runtime: OnceLock<Runtime>,
@@ -294,7 +294,8 @@ impl DriverSet {
             compiler: self.compiler.clone(),
             worker: self.worker.clone(),
             cache_dir: Some(self.cache_dir.clone()),
-            limits: self.limits,
+            tenant_limits: self.limits,
+            ..RuntimeConfig::default()
         })?;
         Ok(self.runtime.get_or_init(|| made))
     }

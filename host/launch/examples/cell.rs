@@ -10,7 +10,8 @@ use std::time::Duration;
 use hostler_launch::{CellLimits, CellUser, enter_cell};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-const LIMITS: CellLimits = CellLimits { space_bytes: 3 << 30, memory_bytes: 256 << 20, threads: 8, files: 16 };
+const LIMITS: CellLimits =
+    CellLimits { space_bytes: 3 << 30, memory_bytes: 256 << 20, threads: 8, files: 16 };
 
 fn main() -> ExitCode {
     let target = std::env::args().nth(1).and_then(|word| word.parse().ok()).and_then(Pid::from_raw);

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hostler_grant::{Granted, Manifest};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::Instrument as _;
 use wasmtime::Engine;
 use wasmtime::component::Resource;
@@ -67,6 +68,8 @@ pub(crate) struct Here {
     pub(crate) linked: Linked<CallState>,
     pub(crate) engine: Engine,
     pub(crate) ticker: Ticker,
+    /// What a call has to have one of, when instances come from a pool.
+    pub(crate) room: Option<Arc<Semaphore>>,
 }
 
 /// How a call went, and what it has used of the processor.
@@ -74,6 +77,16 @@ struct Called {
     answer: Result<Reply, RuntimeError>,
     state: CallState,
     cpu: Duration,
+}
+
+impl Here {
+    /// Waits until there is room for one more call, for at most the time that the call may take.
+    async fn room(&self, wall: Duration) -> Result<Option<SemaphorePermit<'_>>, RuntimeError> {
+        let Some(room) = &self.room else { return Ok(None) };
+        let permit = tokio::time::timeout(wall, room.acquire()).await;
+        // The semaphore is never closed, so that only time can run out.
+        permit.ok().and_then(Result::ok).map(Some).ok_or_else(|| fault::too_slow(wall))
+    }
 }
 
 impl Driver {
@@ -165,8 +178,7 @@ impl Driver {
         let wall = operation.wall(&loaded.limits);
         let subject = context.map(|context| Arc::new(Subject::new(context.clone())));
         let memory = loaded.limits.memory_bytes.min(limits::MEMORY_BYTES);
-        let mut state =
-            CallState::new(Arc::clone(&loaded.shared), subject, operation, memory, begun + wall);
+        let mut state = CallState::new(Arc::clone(&loaded.shared), subject, operation, memory, begun + wall);
         let domain = domain_place(&mut state).map_err(|error| fault::of_call(error, &state))?;
         let Called { answer, mut state, cpu } = match &loaded.place {
             Place::Here(here) => self.call_here(here, state, domain, &request, wall).await?,
@@ -179,7 +191,7 @@ impl Driver {
     async fn call_here(
         &self,
         here: &Here,
-        state: CallState,
+        mut state: CallState,
         domain: Option<u32>,
         request: &Request,
         wall: Duration,
@@ -188,13 +200,17 @@ impl Driver {
             RuntimeError::new(RuntimeErrorKind::Io, "the thread that watches deadlines cannot be made")
                 .caused_by(error)
         })?;
+        // Held until the store is gone, and its slot with it.
+        let _room = here.room(wall).await?;
+        state.deadline = Instant::now() + wall;
         let meter = Arc::new(Meter::new(Some(Arc::clone(&self.0.shared.rates))));
         let mut store = limited_store(&here.engine, state, &meter, self.0.limits.cpu);
         // Borrowed: the owning handle stays in the call's table.
         let domain = domain.map(Resource::new_borrow);
         let finished = {
             let call = async {
-                self.wait_for_processor().await;
+                // What earlier calls of this tenant used too much of is waited for by this one.
+                self.0.shared.rates.wait().await;
                 Arc::clone(&meter).count(here.linked.perform(&mut store, domain, request)).await
             };
             tokio::time::timeout(wall, call).await
@@ -216,20 +232,12 @@ impl Driver {
     ) -> Called {
         let meter = Arc::new(Meter::new(Some(Arc::clone(&self.0.shared.rates))));
         let call = async {
-            self.wait_for_processor().await;
+            self.0.shared.rates.wait().await;
             workers.perform(&mut state, &asked, &meter).await
         };
         let timed = tokio::time::timeout(wall, call).await;
         let answer = timed.unwrap_or_else(|_| Err(fault::too_slow(wall)));
         Called { answer, state, cpu: meter.settle() }
-    }
-
-    /// What earlier calls of this tenant used too much of is waited for by the next one.
-    async fn wait_for_processor(&self) {
-        let wait = self.0.shared.rates.charge_cpu(Duration::ZERO);
-        if !wait.is_zero() {
-            tokio::time::sleep(wait).await;
-        }
     }
 
     /// Adds a finished call to what the driver did, and to its span.

@@ -36,6 +36,7 @@ mod recorded;
 mod request;
 mod roots;
 mod runtime;
+mod settings;
 mod text;
 mod volumes;
 mod worker;
@@ -47,6 +48,7 @@ pub use compiler::{COMPILE_ARGUMENT, compile_here};
 pub use context::{DomainContext, Purpose, RunDocument, StateAccess};
 pub use description::{Description, RunState};
 pub use driver::Driver;
+pub use engine::Allocation;
 pub use error::{Case, DriverIdentity, Problem, RuntimeError, RuntimeErrorKind};
 pub use inspect::{
     Barrier, Detail, FileFacts, ImageFacts, InspectedChain, InspectedLayer, Needs, Probe, ProbeVerdict, User,
@@ -57,5 +59,6 @@ pub use operation::Operation;
 pub use recorded::Recorded;
 pub use roots::Roots;
 pub use runtime::{Runtime, RuntimeConfig};
-pub use worker::{WORK_ARGUMENT, judge_message};
+pub use settings::TenantLimits;
 pub use worker::inside::work_here;
+pub use worker::{WORK_ARGUMENT, judge_message};

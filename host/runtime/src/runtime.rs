@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use hostler_grant::{Policy, Signatures, Tenant};
 use hostler_package::Package;
+use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, Linker};
 
@@ -15,12 +16,13 @@ use crate::call::CallState;
 use crate::component::{self, ComponentFile};
 use crate::contract;
 use crate::driver::{Driver, Here, Loaded, Place, Shared};
-use crate::engine::{self, Ticker};
+use crate::engine::{self, Allocation, POOL_CALLS, Ticker};
 use crate::error::{DriverIdentity, RuntimeError, RuntimeErrorKind};
 use crate::interfaces::log::LogBudget;
 use crate::limits::Limits;
 use crate::linked::Linked;
 use crate::rates::Rates;
+use crate::settings::TenantLimits;
 use crate::worker::artifact;
 use crate::worker::pool::Workers;
 use crate::worker::process::Starter;
@@ -30,8 +32,12 @@ use crate::worker::process::Starter;
 pub struct RuntimeConfig {
     /// Where compiled drivers are kept; made when absent. None: each process compiles anew.
     pub cache_dir: Option<PathBuf>,
-    /// What drivers may use.
+    /// What drivers may use where the policy does not say another.
     pub limits: Limits,
+    /// Where the memory of instances comes from.
+    pub allocation: Allocation,
+    /// What the tenant may use whose drivers these are.
+    pub tenant_limits: TenantLimits,
     /// The program that compiles drivers, in a bounded process: it calls [`crate::compile_here`] when its one
     /// argument is [`crate::COMPILE_ARGUMENT`]. None, or no cache: drivers are compiled in this process.
     pub compiler: Option<PathBuf>,
@@ -48,8 +54,11 @@ pub struct Runtime {
     ticker: Ticker,
     cache: Option<Cache>,
     limits: Limits,
+    tenant_limits: TenantLimits,
     rates: Rates,
     compiler: Option<PathBuf>,
+    /// As many permits as the pool has room for calls.
+    room: Option<Arc<Semaphore>>,
     starter: Option<Arc<Starter>>,
 }
 
@@ -64,7 +73,7 @@ impl Runtime {
             RuntimeError::new(RuntimeErrorKind::Io, "the engine for drivers cannot be set up")
                 .caused_by(error.into_boxed_dyn_error())
         };
-        let engine = engine::engine().map_err(failed)?;
+        let engine = engine::engine(config.allocation).map_err(failed)?;
         let mut linker = Linker::new(&engine);
         World::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state).map_err(failed)?;
         let cache = config.cache_dir.as_deref().map(Cache::open).transpose()?;
@@ -74,8 +83,11 @@ impl Runtime {
             linker,
             cache,
             limits: config.limits,
+            tenant_limits: config.tenant_limits,
             rates: Rates::default(),
             compiler: config.compiler,
+            room: (config.allocation == Allocation::Pool)
+                .then(|| Arc::new(Semaphore::new(usize::try_from(POOL_CALLS).unwrap_or(1)))),
             starter: config.worker.map(|program| Arc::new(Starter::new(program))),
         })
     }
@@ -126,18 +138,20 @@ impl Runtime {
             .of(&file.identity)
         })?;
         let size_bytes = file.size();
-        let log = Mutex::new(LogBudget::new(&self.limits));
-        let rates = self.rates.of(&tenant.name, &self.limits);
+        let said = policy.limits_for(&file.manifest.name);
+        let limits = self.limits.with(&said, &policy.rates, &self.tenant_limits);
+        let log = Mutex::new(LogBudget::new(&limits));
+        let rates = self.rates.of(&tenant.name, &limits);
         let activity = Mutex::default();
         let native_config = linked.has_native_config();
-        let place = self.place(linked, &component, &file.identity, tenant)?;
+        let place = self.place(linked, &component, &file.identity, tenant, limits)?;
         let shared =
             Shared { identity: file.identity, manifest: file.manifest, granted, log, rates, activity };
         Ok(Driver(Arc::new(Loaded {
             shared: Arc::new(shared),
             native_config,
             place,
-            limits: self.limits,
+            limits,
             path: path.to_owned(),
             size_bytes,
             compiled,
@@ -152,16 +166,17 @@ impl Runtime {
         component: &Component,
         identity: &DriverIdentity,
         tenant: &Tenant,
+        limits: Limits,
     ) -> Result<Place, RuntimeError> {
         let Some(starter) = &self.starter else {
-            let (engine, ticker) = (self.engine.clone(), self.ticker.clone());
-            return Ok(Place::Here(Here { linked, engine, ticker }));
+            let (engine, ticker, room) = (self.engine.clone(), self.ticker.clone(), self.room.clone());
+            return Ok(Place::Here(Here { linked, engine, ticker, room }));
         };
         let sealed = artifact::sealed(component).map_err(|error| {
             let message = "the driver's machine code cannot be handed to a process of its own";
             RuntimeError::new(RuntimeErrorKind::Io, message).caused_by(error).of(identity)
         })?;
         let key = format!("driver {} of tenant {}", identity.name, tenant.name);
-        Ok(Place::Apart(Workers::new(Arc::clone(starter), sealed, key, self.limits)))
+        Ok(Place::Apart(Workers::new(Arc::clone(starter), sealed, key, limits)))
     }
 }

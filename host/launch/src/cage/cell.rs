@@ -4,9 +4,7 @@
 
 use std::io;
 
-use rustix::process::{
-    Resource, Rlimit, Signal, geteuid, set_parent_process_death_signal, setrlimit,
-};
+use rustix::process::{Resource, Rlimit, Signal, geteuid, set_parent_process_death_signal, setrlimit};
 use rustix::thread::set_no_new_privs;
 
 use super::identity::{self, Reserved};

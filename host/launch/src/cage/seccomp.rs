@@ -186,7 +186,8 @@ fn computing() -> Result<[BpfProgram; 2], seccompiler::Error> {
     // Refused as absent by the other filter.
     allowed.insert(libc::SYS_clone3, Vec::new());
     let only = |argument, mask: u64, value: u64| {
-        SeccompRule::new(vec![condition(argument, SeccompCmpOp::MaskedEq(mask), value)?]).map(|rule| vec![rule])
+        SeccompRule::new(vec![condition(argument, SeccompCmpOp::MaskedEq(mask), value)?])
+            .map(|rule| vec![rule])
     };
     let thread = u64::from(libc::CLONE_THREAD.unsigned_abs());
     allowed.insert(libc::SYS_clone, only(0, thread, thread)?);

@@ -18,7 +18,7 @@ use super::wire::Reader;
 use crate::bindings::driver::Driver as World;
 use crate::cache;
 use crate::call::MemoryLimit;
-use crate::engine::{self, Ticker};
+use crate::engine::{self, Allocation, Ticker};
 use crate::fault;
 use crate::limits;
 use crate::linked::{Linked, limited_store};
@@ -69,7 +69,7 @@ fn set_up(line: &mut Line) -> Result<Option<Inside>, String> {
         return Err(format!("it is of version {}, the host of {}", env!("CARGO_PKG_VERSION"), setup.version));
     }
     let failed = |error: wasmtime::Error| format!("{error:#}");
-    let engine = engine::engine().map_err(failed)?;
+    let engine = engine::engine(Allocation::OnDemand).map_err(failed)?;
     let component = cache::deserialize(&engine, &io::stdout()).map_err(failed)?;
     let nothing = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
     nothing.and_then(rustix::stdio::dup2_stdout).map_err(|error| format!("no /dev/null: {error}"))?;

@@ -61,7 +61,8 @@ impl Workers {
         let (worker, turn) = self.take().await?;
         let reported = Duration::ZERO;
         // From here on it is ended with the operation.
-        let mut taken = Taken { worker: None, reported, meter: Arc::clone(meter), workers: self, _turn: turn };
+        let mut taken =
+            Taken { worker: None, reported, meter: Arc::clone(meter), workers: self, _turn: turn };
         let worker = taken.worker.insert(worker);
         match worker.perform(state, asked).await {
             Ok(Finished { cpu_ns, answer }) => {
@@ -76,7 +77,8 @@ impl Workers {
 
     /// One that is idle, or a new one; waits while there are as many as there may be.
     async fn take(&self) -> Result<(Worker, SemaphorePermit<'_>), RuntimeError> {
-        let turn = self.turns.acquire().await.map_err(|closed| unusable("there are none").caused_by(closed))?;
+        let turn =
+            self.turns.acquire().await.map_err(|closed| unusable("there are none").caused_by(closed))?;
         let worker = match self.idle_one() {
             Some(worker) => worker,
             None => self.start().await?,

@@ -77,7 +77,15 @@ impl Starter {
         let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
         let clock = clock_getcpuclockid(Pid::from_raw(pid)).ok();
         let incoming = Incoming::new(limits::MESSAGE_BYTES);
-        Ok(Worker { child, socket: ours, incoming, clock, counted: Duration::ZERO, last: Duration::ZERO, user })
+        Ok(Worker {
+            child,
+            socket: ours,
+            incoming,
+            clock,
+            counted: Duration::ZERO,
+            last: Duration::ZERO,
+            user,
+        })
     }
 
     fn ask(&self, job: Job) -> io::Result<()> {
@@ -98,8 +106,7 @@ impl Starter {
 
 fn start(job: Job) {
     let Job { mut command, key, started } = job;
-    let child = CellUser::reserve(&key)
-        .and_then(|user| command.spawn().map(|child| Started { child, user }));
+    let child = CellUser::reserve(&key).and_then(|user| command.spawn().map(|child| Started { child, user }));
     // Its end of the socket is inside the command.
     drop(command);
     if let Err(Ok(Started { child, user })) = started.send(child) {

@@ -159,13 +159,18 @@ mod tests {
         let option = (text(), prop::option::of(tree())).prop_map(|(name, value)| OptionEntry { name, value });
         let reaction = (text(), prop::collection::vec(text(), 0..3))
             .prop_map(|(event, commands)| Reaction { event, commands });
-        (text(), prop::collection::vec(option, 0..4), facts(), prop::collection::vec(reaction, 0..3)).prop_map(
-            |(template, options, environment, reactions)| LaunchPlan { template, options, environment, reactions },
-        )
+        (text(), prop::collection::vec(option, 0..4), facts(), prop::collection::vec(reaction, 0..3))
+            .prop_map(|(template, options, environment, reactions)| LaunchPlan {
+                template,
+                options,
+                environment,
+                reactions,
+            })
     }
 
     fn layer() -> impl Strategy<Value = Layer> {
-        let below = prop_oneof![any::<u32>().prop_map(Below::Layer), Just(Below::Nothing), Just(Below::Unexamined)];
+        let below =
+            prop_oneof![any::<u32>().prop_map(Below::Layer), Just(Below::Nothing), Just(Below::Unexamined)];
         let numbers = (any::<u64>(), any::<bool>(), prop::option::of(any::<u32>()));
         (text(), text(), text(), numbers, below, facts()).prop_map(
             |(format, kind, description, (virtual_size, read_only, data_file), below, facts)| Layer {

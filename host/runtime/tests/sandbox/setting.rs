@@ -87,7 +87,8 @@ pub(crate) fn load_with(place: Place, limits: Limits, name: &str) -> Driver {
 pub(crate) fn runtime(place: Place, limits: Limits) -> Runtime {
     let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("driver-cache");
     let worker = (place == Place::Apart).then(worker);
-    Runtime::new(RuntimeConfig { cache_dir: Some(cache), limits, compiler: None, worker }).unwrap()
+    Runtime::new(RuntimeConfig { cache_dir: Some(cache), limits, worker, ..RuntimeConfig::default() })
+        .unwrap()
 }
 
 /// The program that is a worker: this crate's example of that name.

@@ -106,7 +106,9 @@ fn messages_that_no_worker_sends_break_it() {
     ];
     for (part, act) in endings {
         let broken = converse(&mut scene(), act);
-        let Err(Unfinished::Broken(Broken::Malformed(malformed))) = broken else { panic!("{part}: {broken:?}") };
+        let Err(Unfinished::Broken(Broken::Malformed(malformed))) = broken else {
+            panic!("{part}: {broken:?}")
+        };
         assert!(malformed.to_string().contains(part), "{malformed}");
     }
     let long = converse(&mut scene(), |mut state| state.line.send_raw(&u32::MAX.to_le_bytes()).unwrap());

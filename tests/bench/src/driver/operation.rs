@@ -1,0 +1,82 @@
+//! What one operation is made of: the instance, a host call, a document in and out; and whether anything stays behind.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use hostler_grant::{Policy, Tenant};
+use hostler_runtime::{Allocation, DomainContext, Driver, Limits, Runtime, RuntimeConfig};
+
+use super::{context, many, row, share};
+
+/// Size of a large document, in bytes.
+const LARGE: usize = 64 << 10;
+/// Operations that leave memory as it was.
+const OPERATIONS: u32 = 10_000;
+
+/// The guest that gives a document back as it is.
+pub(super) fn run(component: &Path, rounds: usize) -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let context = context(&place.path().join("state"))?;
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    for (allocation, word) in [(Allocation::OnDemand, "on demand"), (Allocation::Pool, "pool")] {
+        let driver = load(component, place.path(), allocation, "blue")?.0;
+        println!("smallest guest, memory from {word}");
+        row("instance, describe, drop", rounds, || {
+            many(|| tokio.block_on(async { driver.describe().await.map(drop) }).map_err(Into::into))
+        })?;
+        for (what, length) in [("one host call", 8), ("64 KiB in and out", LARGE)] {
+            let context = DomainContext { xml: "x".repeat(length), ..context.clone() };
+            row(&format!("the same with {what}"), rounds, || {
+                many(|| tokio.block_on(async { driver.check(&context).await.map(drop) }).map_err(Into::into))
+            })?;
+        }
+        memory(&tokio, &driver, &context)?;
+    }
+    let (looping, runtime) = load(component, place.path(), Allocation::Pool, "blue")?;
+    let neighbour = load_into(&runtime, component, "red")?;
+    share::run(&neighbour, &looping, &context, rounds)
+}
+
+/// The rates of a tenant are for tenants: here the calls themselves are measured.
+fn load(component: &Path, place: &Path, allocation: Allocation, tenant: &str) -> Result<(Driver, Runtime)> {
+    let limits = Limits {
+        cpu_burst: Duration::from_secs(1 << 20),
+        host_call_burst: u64::MAX / 2,
+        ..Limits::default()
+    };
+    let cache_dir = Some(place.join("cache"));
+    let runtime = Runtime::new(RuntimeConfig { cache_dir, limits, allocation, ..RuntimeConfig::default() })?;
+    Ok((load_into(&runtime, component, tenant)?, runtime))
+}
+
+fn load_into(runtime: &Runtime, component: &Path, tenant: &str) -> Result<Driver> {
+    let tenant = Tenant { name: tenant.to_owned(), ..Tenant::default() };
+    Ok(runtime.load(component, &Policy::built_in()?, &tenant)?)
+}
+
+/// Resident memory of this process before and after many operations.
+fn memory(tokio: &tokio::runtime::Runtime, driver: &Driver, context: &DomainContext) -> Result<()> {
+    let context = DomainContext { xml: "x".repeat(LARGE), ..context.clone() };
+    let operate = |count: u32| -> Result<()> {
+        (0..count).try_for_each(|_| {
+            tokio.block_on(async { driver.check(&context).await.map(drop) }).map_err(Into::into)
+        })
+    };
+    operate(OPERATIONS / 100)?;
+    let before = resident_kib()?;
+    operate(OPERATIONS)?;
+    let after = resident_kib()?;
+    println!(
+        "{OPERATIONS} operations with 64 KiB each, resident memory in KiB: {before} before, {after} after"
+    );
+    Ok(())
+}
+
+fn resident_kib() -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number =
+        line.and_then(|line| line.split_whitespace().next()).context("no VmRSS in /proc/self/status")?;
+    Ok(number.parse()?)
+}
