@@ -25,4 +25,5 @@ mod storage;
 mod tenants;
 mod volumes;
 mod workbench;
+mod workers;
 mod wrong_input;
