@@ -17,7 +17,7 @@ use crate::place::Place;
 
 mod operation;
 mod share;
-mod worker;
+pub(crate) mod worker;
 
 /// Calls in one round: a single one is too short to be timed.
 const CALLS: u32 = 50;
@@ -48,8 +48,7 @@ pub(crate) fn run(place: &Place, rounds: usize) -> Result<()> {
     })?;
     row("limit: an empty process", rounds, empty_process)?;
     calls(&place.components.join("drivers/test.wasm"), rounds)?;
-    operation::run(&place.components.join("guests/fault.wasm"), rounds)?;
-    worker::run(place, rounds)
+    operation::run(&place.components.join("guests/fault.wasm"), rounds)
 }
 
 fn row(what: &str, rounds: usize, mut once: impl FnMut() -> Result<f64>) -> Result<()> {

@@ -11,7 +11,7 @@ use crate::figures::median;
 use crate::place::Place;
 
 /// Runs the benchmark: of each operation the figure here, the figure in a worker, and what that adds.
-pub(super) fn run(place: &Place, rounds: usize) -> Result<()> {
+pub(crate) fn run(place: &Place, rounds: usize) -> Result<()> {
     println!(
         "\ndrivers in processes of their own, median of {rounds}, microseconds: here, worker, difference"
     );
