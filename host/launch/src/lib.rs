@@ -32,6 +32,7 @@ pub use qmp::QmpEvent;
 pub use qmp::arguments::{RenderedArguments, render_arguments};
 pub use shim::client::{ShimClient, ShimStatus};
 pub use shim::finish::STOPPED;
+pub use shim::inherited::close_all as close_inherited;
 pub use shim::orphan::end_orphan;
 pub use shim::record::{Ending, ExitRecord, ProcessRecord, StopReason};
 pub use shim::start::{LaunchContext, launch};

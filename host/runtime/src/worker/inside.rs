@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_launch::{CellLimits, enter_cell};
+use hostler_launch::{CellLimits, close_inherited, enter_cell};
 use rustix::fs::{Mode, OFlags, open};
 use tokio::runtime::Builder;
 use wasmtime::Engine;
@@ -43,11 +43,12 @@ struct Inside {
 
 /// The whole of a worker: takes the host's socket from the standard input and the driver's machine code from the
 /// standard output, locks this process in, and carries out operations until the host closes the socket. To be called
-/// before the process has a second thread.
+/// first of all in a program: it closes every other descriptor, and must be the only thread.
 ///
 /// # Errors
 /// Why it cannot go on; the host has been told where that was possible.
 pub fn work_here() -> Result<(), String> {
+    close_inherited().map_err(|error| format!("what was left open cannot be closed: {error}"))?;
     let socket = io::stdin().as_fd().try_clone_to_owned().map_err(|error| format!("no socket: {error}"))?;
     let mut line = Line::new(UnixStream::from(socket));
     let inside = match set_up(&mut line) {

@@ -11,5 +11,5 @@
 mod driver;
 mod hostile;
 mod setting;
-mod worker;
 mod since;
+mod worker;
