@@ -9,12 +9,19 @@ use crate::output::{Block, quantity};
 /// Everything that a plan says, and why the driver would be refused.
 pub(super) fn blocks(plan: &DriverPlan) -> Vec<Block> {
     let mut blocks = without_problems(plan);
+    blocks.extend(problems(plan));
+    blocks
+}
+
+/// Everything for which the driver would be refused, with what to do about it.
+pub(super) fn problems(plan: &DriverPlan) -> Vec<Block> {
+    let mut blocks = Vec::new();
     if !plan.problems.is_empty() {
         blocks.push(Block::Heading("Would be refused".to_owned()));
-        for problem in &plan.problems {
-            blocks.push(Block::Line(format!("  {}: {}", problem.code, problem.message)));
-            blocks.extend(problem.hints.iter().map(|hint| Block::Line(format!("    {hint}"))));
-        }
+    }
+    for problem in &plan.problems {
+        blocks.push(Block::Line(format!("  {}: {}", problem.code, problem.message)));
+        blocks.extend(problem.hints.iter().map(|hint| Block::Line(format!("    {hint}"))));
     }
     blocks
 }
@@ -26,6 +33,13 @@ pub(super) fn without_problems(plan: &DriverPlan) -> Vec<Block> {
         blocks.push(Block::Heading("Grants".to_owned()));
         blocks.push(Block::Table(grants(&plan.grants)));
     }
+    blocks.extend(sentences(plan));
+    blocks
+}
+
+/// What needs consent, and what is odd.
+pub(super) fn sentences(plan: &DriverPlan) -> Vec<Block> {
+    let mut blocks = Vec::new();
     let sections = [("Needs your consent", &plan.consent), ("Remarks", &plan.remarks)];
     for (heading, sentences) in sections.into_iter().filter(|(_, sentences)| !sentences.is_empty()) {
         blocks.push(Block::Heading(heading.to_owned()));
