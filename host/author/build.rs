@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// What an author is handed, relative to the repository.
-const HANDED_OUT: [&str; 6] = [
+const HANDED_OUT: [&str; 7] = [
     "sdk/rust/Cargo.toml",
     "sdk/rust/src",
     "sdk/domain/Cargo.toml",
     "sdk/domain/src",
     "wit/host",
     "wit/driver",
+    "sdk/guide",
 ];
 /// The tables of the repository's manifest that the SDK's manifests inherit from.
 const INHERITED: [&str; 2] = ["[workspace.package]", "[workspace.dependencies]"];

@@ -28,9 +28,10 @@ pub(crate) fn write_crates(directory: &Path) -> Result<(), AuthorError> {
     SOURCES.iter().try_for_each(|(path, text)| write(&directory.join(path), text))
 }
 
-/// Writes the contract alone.
+/// Writes the contract and the guide alone.
 pub(crate) fn write_contract(directory: &Path) -> Result<(), AuthorError> {
-    let files = contract("host").chain(contract("driver"));
+    let of_any_language = |path: &str| ["wit/", "sdk/guide/"].iter().any(|part| path.starts_with(part));
+    let files = SOURCES.iter().filter(|(path, _)| of_any_language(path));
     files.into_iter().try_for_each(|(path, text)| write(&directory.join(path), text))
 }
 
@@ -56,9 +57,13 @@ mod tests {
     #[test]
     fn sdk_is_whole_and_brings_nothing_of_the_host() {
         let has = |wanted: &str| SOURCES.iter().any(|(path, _)| *path == wanted);
-        for wanted in
-            ["sdk/rust/src/lib.rs", "sdk/rust/Cargo.toml", "sdk/domain/src/lib.rs", "wit/driver/world.wit"]
-        {
+        for wanted in [
+            "sdk/rust/src/lib.rs",
+            "sdk/rust/Cargo.toml",
+            "sdk/domain/src/lib.rs",
+            "wit/driver/world.wit",
+            "sdk/guide/capabilities.md",
+        ] {
             assert!(has(wanted), "{wanted}");
         }
         assert!(SOURCES.iter().all(|(path, _)| !path.starts_with("host/")));

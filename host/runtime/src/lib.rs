@@ -34,6 +34,7 @@ mod rates;
 mod recorded;
 mod roots;
 mod runtime;
+mod settings;
 mod text;
 mod volumes;
 
@@ -54,3 +55,4 @@ pub use operation::Operation;
 pub use recorded::Recorded;
 pub use roots::Roots;
 pub use runtime::{Runtime, RuntimeConfig};
+pub use settings::TenantLimits;

@@ -21,14 +21,17 @@ use crate::error::{RuntimeError, RuntimeErrorKind};
 use crate::interfaces::log::LogBudget;
 use crate::limits::Limits;
 use crate::rates::Rates;
+use crate::settings::TenantLimits;
 
 /// How a runtime is set up.
 #[derive(Clone, Debug, Default)]
 pub struct RuntimeConfig {
     /// Where compiled drivers are kept; made when absent. None: each process compiles anew.
     pub cache_dir: Option<PathBuf>,
-    /// What drivers may use.
+    /// What drivers may use where the policy does not say another.
     pub limits: Limits,
+    /// What the tenant may use whose drivers these are.
+    pub tenant_limits: TenantLimits,
     /// The program that compiles drivers, in a bounded process: it calls [`crate::compile_here`] when its one
     /// argument is [`crate::COMPILE_ARGUMENT`]. None, or no cache: drivers are compiled in this process.
     pub compiler: Option<PathBuf>,
@@ -41,6 +44,7 @@ pub struct Runtime {
     ticker: Ticker,
     cache: Option<Cache>,
     limits: Limits,
+    tenant_limits: TenantLimits,
     rates: Rates,
     compiler: Option<PathBuf>,
 }
@@ -66,6 +70,7 @@ impl Runtime {
             linker,
             cache,
             limits: config.limits,
+            tenant_limits: config.tenant_limits,
             rates: Rates::default(),
             compiler: config.compiler,
         })
@@ -117,8 +122,10 @@ impl Runtime {
             .of(&file.identity)
         })?;
         let size_bytes = file.size();
-        let log = Mutex::new(LogBudget::new(&self.limits));
-        let rates = self.rates.of(&tenant.name, &self.limits);
+        let said = policy.limits_for(&file.manifest.name);
+        let limits = self.limits.with(&said, &policy.rates, &self.tenant_limits);
+        let log = Mutex::new(LogBudget::new(&limits));
+        let rates = self.rates.of(&tenant.name, &limits);
         let activity = Mutex::default();
         let shared =
             Shared { identity: file.identity, manifest: file.manifest, granted, log, rates, activity };
@@ -128,7 +135,7 @@ impl Runtime {
             native_config,
             engine: self.engine.clone(),
             ticker: self.ticker.clone(),
-            limits: self.limits,
+            limits,
             path: path.to_owned(),
             size_bytes,
             compiled,
