@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::encode::{encode, write_whole};
 use crate::error::{AuthorError, Kind};
-use crate::project::no_project;
+use crate::project::{no_project, template_of};
+use crate::template::Template;
 
 /// What drivers are compiled for: no system interface at all, for the host gives everything that a driver has.
 pub const TARGET: &str = "wasm32-unknown-unknown";
@@ -99,6 +100,15 @@ fn require_target(directory: &Path) -> Result<(), AuthorError> {
     Err(AuthorError::new(Kind::Tool, message).command("install it", format!("rustup target add {TARGET}")))
 }
 
+/// That there is nothing to build with cargo: it may be a project in another language.
+fn no_package(directory: &Path) -> AuthorError {
+    if template_of(directory) != Some(Template::C) {
+        return no_project(directory);
+    }
+    let message = format!("the driver in '{}' is in C, and its own script builds it", directory.display());
+    AuthorError::new(Kind::NoProject, message).command("run it in the project", "sh build.sh")
+}
+
 fn no_tool(program: &str, error: &std::io::Error) -> AuthorError {
     AuthorError::new(Kind::Tool, format!("cannot run {program}, which compiles drivers in Rust: {error}"))
         .command("install Rust, then open a new shell", "curl https://sh.rustup.rs -sSf | sh")
@@ -142,7 +152,7 @@ impl Package {
     /// The package that lies in a directory.
     fn find(directory: &Path) -> Result<Self, AuthorError> {
         let manifest = directory.join("Cargo.toml");
-        let manifest = std::fs::canonicalize(&manifest).map_err(|_| no_project(directory))?;
+        let manifest = std::fs::canonicalize(&manifest).map_err(|_| no_package(directory))?;
         let mut command = cargo(directory);
         command.args(["metadata", "--no-deps", "--format-version", "1"]);
         let output = command.output().map_err(|error| no_tool("cargo", &error))?;

@@ -54,8 +54,7 @@ impl Project {
 /// [`Kind::NoProject`] when there is no project; what the operating system says.
 pub fn renew_sdk(directory: &Path) -> Result<Template, AuthorError> {
     let place = directory.join(sdk::DIRECTORY);
-    let mark = fs::read_to_string(place.join(sdk::MARK)).unwrap_or_default();
-    let template = Template::named(mark.trim()).ok_or_else(|| no_project(directory))?;
+    let template = template_of(directory).ok_or_else(|| no_project(directory))?;
     let fresh = directory.join(".hostler.new");
     let old = directory.join(".hostler.old");
     let failed = |error| AuthorError::io("renew", &place, error);
@@ -68,6 +67,12 @@ pub fn renew_sdk(directory: &Path) -> Result<Template, AuthorError> {
     fs::rename(&place, &old).and_then(|()| fs::rename(&fresh, &place)).map_err(failed)?;
     fs::remove_dir_all(&old).map_err(failed)?;
     Ok(template)
+}
+
+/// The template that the project in a directory was made from; none when there is no project.
+pub(crate) fn template_of(directory: &Path) -> Option<Template> {
+    let mark = fs::read_to_string(directory.join(sdk::DIRECTORY).join(sdk::MARK)).ok()?;
+    Template::named(mark.trim())
 }
 
 /// That a directory holds no project of a driver.

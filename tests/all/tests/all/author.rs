@@ -182,6 +182,7 @@ fn what_keeps_a_driver_from_being_built_is_told_with_its_remedy() {
         ),
         ("RUSTC=false hostler driver build typo", 1, &["rustup target add wasm32-unknown-unknown"]),
         ("echo x > typo/Cargo.toml && hostler driver build typo", 3, &["author.no-project", "Cargo.toml"]),
+        ("hostler driver new c --template c && hostler driver build c", 3, &["is in C", "sh build.sh"]),
         ("hostler driver build typo/src", 3, &["author.no-project", "hostler driver new NAME"]),
         (
             "mkdir full && touch full/a && hostler driver new b --path full",
