@@ -158,23 +158,32 @@ fn driver_in_c_does_what_the_contract_says() {
     desk.types("hostler define large.xml    # exit 1");
 }
 
-/// A project that was made, with some of a file replaced.
-fn broken(desk: &Desk, name: &str, file: &str, from: &str, to: &str) {
-    let made = desk.run(&format!("hostler driver new {name}"));
-    assert_eq!(made.status, 0, "{}", made.stderr);
-    let path = desk.directory.join(name).join(file);
-    let text = std::fs::read_to_string(&path).unwrap();
-    assert!(text.contains(from), "{file}: {from}");
-    std::fs::write(path, text.replace(from, to)).unwrap();
+/// A package that needs nothing and does not compile.
+fn broken(desk: &Desk, name: &str) {
+    let directory = desk.directory.join(name);
+    std::fs::create_dir_all(directory.join("src")).unwrap();
+    let manifest =
+        format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n");
+    std::fs::write(directory.join("Cargo.toml"), manifest).unwrap();
+    std::fs::write(directory.join("src/lib.rs"), "pub const MAX: u32 = sixty;\n").unwrap();
 }
 
 #[test]
 fn what_keeps_a_driver_from_being_built_is_told_with_its_remedy() {
     let desk = Desk::new();
-    broken(&desk, "typo", "src/machine.rs", "VCPUS_MAX: u32 = 64", "VCPUS_MAX: u32 = sixty");
+    broken(&desk, "typo");
     for (line, status, expected) in [
         ("hostler driver build typo", 1, &["error[author.compile]", "`sixty`"][..]),
-        ("hostler driver build typo --quiet", 1, &["error[author.compile]", "`sixty`"]),
+        (
+            "echo > typo/src/lib.rs && hostler driver build typo",
+            1,
+            &["author.manifest", "hostler_sdk::driver!"],
+        ),
+        (
+            "echo 'sixty!();' > typo/src/lib.rs && hostler driver build typo --quiet",
+            1,
+            &["error[author.compile]", "`sixty`"],
+        ),
         (
             "env -u CARGO PATH=${PATH%%:*} hostler driver build typo",
             1,
