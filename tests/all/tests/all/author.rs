@@ -132,6 +132,16 @@ fn driver_in_c_does_what_the_contract_says() {
     desk.types("hostler driver new cee --template c");
     desk.directory.push("cee");
     desk.types("sh build.sh");
+    desk.types("hostler driver check cee.wasm");
+    let checked = desk.said.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "hostler:host/domain@0.1.0 every driver has it",
+        "hostler:host/qmp@0.1.0 'qmp' is not asked for: its functions are denied",
+        "hostler:driver/lifecycle@0.1.0 every driver has it",
+        "Verdict accepted",
+    ] {
+        assert!(checked.contains(part), "{part}: {}", desk.said);
+    }
     desk.types("hostler driver install cee.wasm");
     for line in [
         "hostler define domain.xml",

@@ -48,14 +48,17 @@ pub(super) fn sentences(plan: &DriverPlan) -> Vec<Block> {
     blocks
 }
 
-/// What it imports and exports, for its author.
+/// What it imports and exports, and what that comes to here: for its author.
 pub(super) fn items(plan: &DriverPlan) -> Vec<Block> {
     let mut blocks = Vec::new();
-    for (heading, names) in [("Imports", &plan.imports), ("Exports", &plan.exports)] {
-        if !names.is_empty() {
-            blocks.push(Block::Heading(heading.to_owned()));
-            blocks.extend(names.iter().map(|name| Block::Line(format!("  {name}"))));
+    let parts = [("Imports", &plan.import_standings), ("Exports", &plan.export_standings)];
+    for (heading, interfaces) in parts.into_iter().filter(|(_, interfaces)| !interfaces.is_empty()) {
+        blocks.push(Block::Heading(heading.to_owned()));
+        let mut table = Table::new().words("INTERFACE").prose("HERE");
+        for interface in interfaces {
+            table.row(vec![Cell::new(&interface.interface), Cell::new(&interface.standing)]);
         }
+        blocks.push(Block::Table(table));
     }
     blocks
 }
