@@ -317,7 +317,7 @@ mod tests {
     const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
 
     fn engine() -> Engine {
-        crate::engine::engine().unwrap()
+        crate::engine::engine(crate::engine::Allocation::default()).unwrap()
     }
 
     fn sum_of(entry: &Path) -> PathBuf {

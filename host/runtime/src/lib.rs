@@ -45,6 +45,7 @@ pub use compiler::{COMPILE_ARGUMENT, compile_here};
 pub use context::{DomainContext, Purpose, RunDocument, StateAccess};
 pub use description::{Description, RunState};
 pub use driver::Driver;
+pub use engine::Allocation;
 pub use error::{Case, DriverIdentity, Problem, RuntimeError, RuntimeErrorKind};
 pub use inspect::{
     Barrier, Detail, FileFacts, ImageFacts, InspectedChain, InspectedLayer, Needs, Probe, ProbeVerdict, User,

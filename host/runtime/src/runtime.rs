@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use hostler_grant::{Policy, Signatures, Tenant};
 use hostler_package::Package;
+use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, Linker};
 
@@ -16,7 +17,7 @@ use crate::call::CallState;
 use crate::component::{self, ComponentFile};
 use crate::contract;
 use crate::driver::{Driver, Loaded, Shared};
-use crate::engine::{self, Ticker};
+use crate::engine::{self, Allocation, POOL_CALLS, Ticker};
 use crate::error::{RuntimeError, RuntimeErrorKind};
 use crate::interfaces::log::LogBudget;
 use crate::limits::Limits;
@@ -30,6 +31,8 @@ pub struct RuntimeConfig {
     pub cache_dir: Option<PathBuf>,
     /// What drivers may use where the policy does not say another.
     pub limits: Limits,
+    /// Where the memory of instances comes from.
+    pub allocation: Allocation,
     /// What the tenant may use whose drivers these are.
     pub tenant_limits: TenantLimits,
     /// The program that compiles drivers, in a bounded process: it calls [`crate::compile_here`] when its one
@@ -47,6 +50,8 @@ pub struct Runtime {
     tenant_limits: TenantLimits,
     rates: Rates,
     compiler: Option<PathBuf>,
+    /// As many permits as the pool has room for calls.
+    room: Option<Arc<Semaphore>>,
 }
 
 impl Runtime {
@@ -60,7 +65,7 @@ impl Runtime {
             RuntimeError::new(RuntimeErrorKind::Io, "the engine for drivers cannot be set up")
                 .caused_by(error.into_boxed_dyn_error())
         };
-        let engine = engine::engine().map_err(failed)?;
+        let engine = engine::engine(config.allocation).map_err(failed)?;
         let mut linker = Linker::new(&engine);
         World::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state).map_err(failed)?;
         let cache = config.cache_dir.as_deref().map(Cache::open).transpose()?;
@@ -73,6 +78,8 @@ impl Runtime {
             tenant_limits: config.tenant_limits,
             rates: Rates::default(),
             compiler: config.compiler,
+            room: (config.allocation == Allocation::Pool)
+                .then(|| Arc::new(Semaphore::new(usize::try_from(POOL_CALLS).unwrap_or(1)))),
         })
     }
 
@@ -136,6 +143,7 @@ impl Runtime {
             engine: self.engine.clone(),
             ticker: self.ticker.clone(),
             limits,
+            room: self.room.clone(),
             path: path.to_owned(),
             size_bytes,
             compiled,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use hostler_grant::{Policy, Tenant};
-use hostler_runtime::{DomainContext, Driver, Limits, Runtime, RuntimeConfig};
+use hostler_runtime::{Allocation, DomainContext, Driver, Limits, Runtime, RuntimeConfig};
 
 use super::{context, many, row, share};
 
@@ -17,38 +17,42 @@ const OPERATIONS: u32 = 10_000;
 /// The guest that gives a document back as it is.
 pub(super) fn run(component: &Path, rounds: usize) -> Result<()> {
     let place = tempfile::tempdir()?;
-    // The rates of a tenant are for tenants: here the calls themselves are measured.
-    let unlimited = Limits {
+    let context = context(&place.path().join("state"))?;
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    for (allocation, word) in [(Allocation::OnDemand, "on demand"), (Allocation::Pool, "pool")] {
+        let driver = load(component, place.path(), allocation, "blue")?.0;
+        println!("smallest guest, memory from {word}");
+        row("instance, describe, drop", rounds, || {
+            many(|| tokio.block_on(async { driver.describe().await.map(drop) }).map_err(Into::into))
+        })?;
+        for (what, length) in [("one host call", 8), ("64 KiB in and out", LARGE)] {
+            let context = DomainContext { xml: "x".repeat(length), ..context.clone() };
+            row(&format!("the same with {what}"), rounds, || {
+                many(|| tokio.block_on(async { driver.check(&context).await.map(drop) }).map_err(Into::into))
+            })?;
+        }
+        memory(&tokio, &driver, &context)?;
+    }
+    let (looping, runtime) = load(component, place.path(), Allocation::Pool, "blue")?;
+    let neighbour = load_into(&runtime, component, "red")?;
+    share::run(&neighbour, &looping, &context, rounds)
+}
+
+/// The rates of a tenant are for tenants: here the calls themselves are measured.
+fn load(component: &Path, place: &Path, allocation: Allocation, tenant: &str) -> Result<(Driver, Runtime)> {
+    let limits = Limits {
         cpu_burst: Duration::from_secs(1 << 20),
         host_call_burst: u64::MAX / 2,
         ..Limits::default()
     };
-    let config = RuntimeConfig {
-        cache_dir: Some(place.path().join("cache")),
-        limits: unlimited,
-        ..RuntimeConfig::default()
-    };
-    let runtime = Runtime::new(config)?;
-    let load = |tenant: &str| -> Result<Driver> {
-        let tenant = Tenant { name: tenant.to_owned(), ..Tenant::default() };
-        Ok(runtime.load(component, &Policy::built_in()?, &tenant)?)
-    };
-    let driver = load("blue")?;
-    let context = context(&place.path().join("state"))?;
-    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let check = |xml: &str| {
-        let context = DomainContext { xml: xml.to_owned(), ..context.clone() };
-        let (driver, tokio) = (&driver, &tokio);
-        move || many(|| tokio.block_on(async { driver.check(&context).await.map(drop) }).map_err(Into::into))
-    };
-    row("smallest guest: instance, describe, drop", rounds, || {
-        many(|| tokio.block_on(async { driver.describe().await.map(drop) }).map_err(Into::into))
-    })?;
-    row("smallest guest: the same with one host call", rounds, check("<domain/>"))?;
-    let large = "x".repeat(LARGE);
-    row("smallest guest: the same with 64 KiB in and out", rounds, check(&large))?;
-    memory(&tokio, &driver, &context)?;
-    share::run(&load("red")?, &driver, &context, rounds)
+    let cache_dir = Some(place.join("cache"));
+    let runtime = Runtime::new(RuntimeConfig { cache_dir, limits, allocation, ..RuntimeConfig::default() })?;
+    Ok((load_into(&runtime, component, tenant)?, runtime))
+}
+
+fn load_into(runtime: &Runtime, component: &Path, tenant: &str) -> Result<Driver> {
+    let tenant = Tenant { name: tenant.to_owned(), ..Tenant::default() };
+    Ok(runtime.load(component, &Policy::built_in()?, &tenant)?)
 }
 
 /// Resident memory of this process before and after many operations.
