@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let mut files = Vec::new();
     for name in HANDED_OUT {
-        collect(&root, &root.join(name), &mut files)?;
+        collect(&root.join(name), &mut files)?;
     }
     let mut list = String::from("&[\n");
     for file in &files {
@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// The files of a directory, or the one file, in order. Tests that lie in files of their own come along: the
 /// modules name them.
-fn collect(root: &Path, path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
+fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={}", path.display());
     if path.is_file() {
         files.push(path.to_owned());
@@ -58,7 +58,7 @@ fn collect(root: &Path, path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box
     let mut entries =
         fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
     entries.sort();
-    entries.iter().try_for_each(|entry| collect(root, entry, files))
+    entries.iter().try_for_each(|entry| collect(entry, files))
 }
 
 fn read(path: &Path) -> Result<String, Box<dyn Error>> {

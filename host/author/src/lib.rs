@@ -1,7 +1,7 @@
 //! What a driver's author needs: projects, builds, and core modules made into components.
 //!
 //! An author has the `hostler` program and nothing of its repository. [`Project`] writes a project that builds there,
-//! with the SDK in it; [`build`] makes a component of it, and [`encode`] one of a core module from any language.
+//! with the SDK in it; [`build()`] makes a component of it, and [`encode()`] one of a core module from any language.
 
 mod bindings;
 mod build;

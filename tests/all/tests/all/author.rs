@@ -1,5 +1,6 @@
 //! Authors of drivers: the guide is followed word for word outside the repository, in Rust and in C, and wrong input is told.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -40,9 +41,16 @@ struct Desk {
 }
 
 impl Desk {
-    fn new() -> Self {
+    /// The desk of a test: outside the repository, and at the same place in each run, so that what cargo keeps for a path
+    /// does not pile up.
+    fn new(test: &str) -> Self {
         let bench = Workbench::new();
-        let directory = bench.path("work");
+        let mut checkout = DefaultHasher::new();
+        env!("CARGO_MANIFEST_DIR").hash(&mut checkout);
+        let directory = std::env::temp_dir().join(format!("hostler-author-{:x}-{test}", checkout.finish()));
+        if directory.exists() {
+            std::fs::remove_dir_all(&directory).unwrap();
+        }
         std::fs::create_dir(&directory).unwrap();
         std::fs::create_dir(bench.path("none")).unwrap();
         Self { bench, directory, said: String::new() }
@@ -111,24 +119,33 @@ impl Desk {
     }
 }
 
+impl Drop for Desk {
+    fn drop(&mut self) {
+        // What a failed test has built stays, to be looked at.
+        if !std::thread::panicking() {
+            std::fs::remove_dir_all(&self.directory).ok();
+        }
+    }
+}
+
 #[test]
 fn first_driver_is_made_as_the_guide_says() {
-    Desk::new().follows(&page("first-driver.md"));
+    Desk::new("rust").follows(&page("first-driver.md"));
 }
 
 #[test]
 fn driver_in_c_is_made_as_the_guide_says() {
-    Desk::new().follows(&page("other-languages.md"));
+    Desk::new("c").follows(&page("other-languages.md"));
 }
 
 #[test]
 fn sdk_of_a_project_is_renewed_as_the_guide_says() {
-    Desk::new().follows(&page("upgrades.md"));
+    Desk::new("sdk").follows(&page("upgrades.md"));
 }
 
 #[test]
 fn driver_in_c_does_what_the_contract_says() {
-    let mut desk = Desk::new();
+    let mut desk = Desk::new("cee");
     desk.types("hostler driver new cee --template c");
     desk.directory.push("cee");
     desk.types("sh build.sh");
@@ -180,7 +197,7 @@ fn broken(desk: &Desk, name: &str) {
 
 #[test]
 fn what_keeps_a_driver_from_being_built_is_told_with_its_remedy() {
-    let desk = Desk::new();
+    let desk = Desk::new("build");
     broken(&desk, "typo");
     for (line, status, expected) in [
         ("hostler driver build typo", 1, &["error[author.compile]", "`sixty`"][..]),
@@ -220,7 +237,7 @@ fn what_keeps_a_driver_from_being_built_is_told_with_its_remedy() {
 
 #[test]
 fn what_cannot_be_encoded_is_told_with_its_remedy() {
-    let desk = Desk::new();
+    let desk = Desk::new("encode");
     let write = |name: &str, bytes: &[u8]| std::fs::write(desk.directory.join(name), bytes).unwrap();
     // A core module that has nothing, and one that imports the function `f` of `env`.
     write("empty.wasm", b"\0asm\x01\0\0\0");
