@@ -13,6 +13,7 @@ const WINDOW: Duration = Duration::from_millis(500);
 
 /// Counts the operations of a neighbour in turn with and without the other one looping.
 pub(super) fn run(
+    what: &str,
     neighbour: &Driver,
     looping: &Driver,
     context: &DomainContext,
@@ -28,7 +29,7 @@ pub(super) fn run(
         ratios.push(beside / alone);
     }
     println!(
-        "a neighbour's operations a second: {:.0}; beside a driver that loops: {:.3} of them",
+        "a neighbour's operations a second: {:.0}; beside a driver that loops, {what}: {:.3} of them",
         median(&quiet) / WINDOW.as_secs_f64(),
         median(&ratios)
     );
