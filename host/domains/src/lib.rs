@@ -10,6 +10,7 @@ mod context;
 mod conversion;
 mod declared;
 mod drafts;
+mod driver_interfaces;
 mod driver_plan;
 mod driver_summary;
 mod driver_usage;
@@ -36,6 +37,7 @@ mod within;
 
 pub use config::{Config, Overrides, Workers};
 pub use drafts::Progress;
+pub use driver_interfaces::InterfaceStanding;
 pub use driver_plan::{DriverPlan, PlanOptions};
 pub use driver_summary::{
     ActivityLine, DriverChanged, DriverDetails, DriverOrigin, DriverStats, DriverSummary, GrantStanding,

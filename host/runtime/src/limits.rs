@@ -43,8 +43,9 @@ pub const WORKERS: usize = 32;
 pub const WORKERS_IDLE: usize = 2;
 /// Time for a worker to lock itself in. It takes some milliseconds.
 pub const WORKER_START: Duration = Duration::from_secs(10);
-/// Address space of a worker, in bytes: eight memories with their guards take 1 GiB and a half.
-pub const WORKER_SPACE_BYTES: u64 = 3 << 30;
+/// Address space of a worker, in bytes: eight memories with all their addresses and guards take 33 GiB. What counts is
+/// [`WORKER_MEMORY_BYTES`].
+pub const WORKER_SPACE_BYTES: u64 = 40 << 30;
 /// Memory that a worker can write to, in bytes: an instance's memories, and a few messages of the largest size.
 pub const WORKER_MEMORY_BYTES: u64 = 256 << 20;
 /// Threads of a worker: it has two.

@@ -20,7 +20,7 @@ pub(super) fn run(component: &Path, rounds: usize) -> Result<()> {
     let context = context(&place.path().join("state"))?;
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     for (allocation, word) in [(Allocation::OnDemand, "on demand"), (Allocation::Pool, "pool")] {
-        let driver = load(component, place.path(), allocation, "blue")?.0;
+        let driver = load_with(component, place.path(), allocation, unlimited())?.0;
         println!("smallest guest, memory from {word}");
         row("instance, describe, drop", rounds, || {
             many(|| tokio.block_on(async { driver.describe().await.map(drop) }).map_err(Into::into))
@@ -33,26 +33,34 @@ pub(super) fn run(component: &Path, rounds: usize) -> Result<()> {
         }
         memory(&tokio, &driver, &context)?;
     }
-    let (looping, runtime) = load(component, place.path(), Allocation::Pool, "blue")?;
-    let neighbour = load_into(&runtime, component, "red")?;
-    share::run(&neighbour, &looping, &context, rounds)
+    let (neighbour, _runtime) = load_with(component, place.path(), Allocation::Pool, unlimited())?;
+    share::beside_process(&neighbour, rounds)?;
+    // At once a tenant may use a processor whole; in the long run as much as its rate gives.
+    for (what, cpu_burst) in [("within its burst", UNLIMITED), ("in the long run", Duration::ZERO)] {
+        let limits = Limits { cpu_burst, ..unlimited() };
+        let (looping, _runtime) = load_with(component, place.path(), Allocation::Pool, limits)?;
+        share::beside_driver(what, &neighbour, &looping, &context, rounds)?;
+    }
+    Ok(())
 }
+
+/// More processor time than there is.
+const UNLIMITED: Duration = Duration::from_secs(1 << 20);
 
 /// The rates of a tenant are for tenants: here the calls themselves are measured.
-fn load(component: &Path, place: &Path, allocation: Allocation, tenant: &str) -> Result<(Driver, Runtime)> {
-    let limits = Limits {
-        cpu_burst: Duration::from_secs(1 << 20),
-        host_call_burst: u64::MAX / 2,
-        ..Limits::default()
-    };
-    let cache_dir = Some(place.join("cache"));
-    let runtime = Runtime::new(RuntimeConfig { cache_dir, limits, allocation, ..RuntimeConfig::default() })?;
-    Ok((load_into(&runtime, component, tenant)?, runtime))
+fn unlimited() -> Limits {
+    Limits { cpu_burst: UNLIMITED, host_call_burst: u64::MAX / 2, ..Limits::default() }
 }
 
-fn load_into(runtime: &Runtime, component: &Path, tenant: &str) -> Result<Driver> {
-    let tenant = Tenant { name: tenant.to_owned(), ..Tenant::default() };
-    Ok(runtime.load(component, &Policy::built_in()?, &tenant)?)
+fn load_with(
+    component: &Path,
+    place: &Path,
+    allocation: Allocation,
+    limits: Limits,
+) -> Result<(Driver, Runtime)> {
+    let cache_dir = Some(place.join("cache"));
+    let runtime = Runtime::new(RuntimeConfig { cache_dir, limits, allocation, ..RuntimeConfig::default() })?;
+    Ok((runtime.load(component, &Policy::built_in()?, &Tenant::default())?, runtime))
 }
 
 /// Resident memory of this process before and after many operations.
