@@ -41,6 +41,9 @@ fn converse(
     performed
 }
 
+/// What a worker does that was asked something.
+type Act = fn(WorkerState);
+
 fn finish(state: &mut WorkerState) {
     let finished = Finished { cpu_ns: 5, answer: Ok(Reply::Done(Ok(()))) };
     state.line.send(&Outgoing::finished(&finished)).unwrap();
@@ -91,7 +94,7 @@ fn places_that_are_no_handles_of_the_call_end_it() {
 
 #[test]
 fn messages_that_no_worker_sends_break_it() {
-    let endings: [(&str, fn(WorkerState)); 6] = [
+    let endings: [(&str, Act); 6] = [
         ("of no kind", |mut state| state.line.send(&Outgoing::of(&9_u8)).unwrap()),
         ("it is empty", |mut state| state.line.send(&Outgoing::of(&())).unwrap()),
         ("something else", |mut state| state.line.send(&Outgoing::ready()).unwrap()),
@@ -117,16 +120,20 @@ fn messages_that_no_worker_sends_break_it() {
     assert!(matches!(gone, Err(Unfinished::Broken(Broken::Gone(_)))), "{gone:?}");
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2_000) })]
-
-    #[test]
-    fn any_bytes_as_a_call_are_answered_or_refused(number in 0_u8..40, given in prop::collection::vec(prop_oneof![0_u8..4, any::<u8>()], 0..60)) {
-        let mut scene = scene();
-        match block_on(calls::make(&mut scene.state, number, &given)) {
+#[test]
+fn any_bytes_as_a_call_are_answered_or_refused() {
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let scene = std::cell::RefCell::new(scene());
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2_000) };
+    let byte = prop_oneof![0_u8..4, any::<u8>()];
+    let calls = (0_u8..40, prop::collection::vec(byte, 0..60));
+    let judged = proptest::test_runner::TestRunner::new(config).run(&calls, |(number, given)| {
+        match tokio.block_on(calls::make(&mut scene.borrow_mut().state, number, &given)) {
             Ok(_) => {}
             Err(Unanswered::Ends(error)) => prop_assert!(!error.to_string().is_empty()),
             Err(Unanswered::Malformed(malformed)) => prop_assert!(!malformed.0.is_empty()),
         }
-    }
+        Ok(())
+    });
+    judged.unwrap();
 }
