@@ -18,9 +18,9 @@ fn rows() -> Vec<Vec<&'static str>> {
 
 fn bytes(number: u64) -> String {
     match number {
-        _ if number % (1 << 30) == 0 => format!("{} GiB", number >> 30),
-        _ if number % (1 << 20) == 0 => format!("{} MiB", number >> 20),
-        _ if number % (1 << 10) == 0 => format!("{} KiB", number >> 10),
+        _ if number.is_multiple_of(1 << 30) => format!("{} GiB", number >> 30),
+        _ if number.is_multiple_of(1 << 20) => format!("{} MiB", number >> 20),
+        _ if number.is_multiple_of(1 << 10) => format!("{} KiB", number >> 10),
         _ => format!("{number} bytes"),
     }
 }
