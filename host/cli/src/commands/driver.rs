@@ -12,6 +12,7 @@ mod rollback;
 mod show;
 mod sign;
 mod stats;
+mod test;
 mod upgrade;
 mod verify;
 
@@ -40,6 +41,7 @@ enum What {
     List(list::List),
     Show(show::Show),
     Check(check::Check),
+    Test(test::Test),
     Install(install::Install),
     Upgrade(upgrade::Upgrade),
     Rollback(rollback::Rollback),
@@ -59,6 +61,7 @@ impl Driver {
             What::List(command) => command.run(session),
             What::Show(command) => command.run(session),
             What::Check(command) => command.run(session),
+            What::Test(command) => command.run(session),
             What::Install(command) => command.run(session),
             What::Upgrade(command) => command.run(session),
             What::Rollback(command) => command.run(session),
