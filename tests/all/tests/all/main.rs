@@ -13,6 +13,7 @@
 )]
 
 mod cage;
+mod conformance;
 mod driver_store;
 mod faults;
 mod firmware;
