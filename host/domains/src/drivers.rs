@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use hostler_grant::{Consent, Grant, Policy, Tenant};
 use hostler_package::Package;
-use hostler_runtime::{Driver, Limits, Runtime, RuntimeConfig};
+use hostler_runtime::{Driver, Runtime, RuntimeConfig, TenantLimits};
 use hostler_state::{DriverRecord, StateDir};
 
 use crate::config::Config;
@@ -26,7 +26,7 @@ pub(crate) struct DriverSet {
     compiler: Option<PathBuf>,
     policy: Policy,
     tenant: Tenant,
-    limits: Limits,
+    limits: TenantLimits,
     /// Where the operator has installed drivers.
     held: Held,
     runtime: OnceLock<Runtime>,
@@ -291,7 +291,8 @@ impl DriverSet {
         let made = Runtime::new(RuntimeConfig {
             compiler: self.compiler.clone(),
             cache_dir: Some(self.cache_dir.clone()),
-            limits: self.limits,
+            tenant_limits: self.limits,
+            ..RuntimeConfig::default()
         })?;
         Ok(self.runtime.get_or_init(|| made))
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hostler_grant::{AllowList, Tenant};
-use hostler_runtime::{Limits, Roots};
+use hostler_runtime::{Roots, TenantLimits};
 use hostler_state::{StateDir, TenantPhase, TenantRecord, check_tenant_name};
 use hostler_storage::Reach;
 
@@ -138,20 +138,16 @@ impl Tenancy {
     }
 
     /// What its drivers may use.
-    pub(crate) fn driver_limits(&self) -> Limits {
+    pub(crate) fn driver_limits(&self) -> TenantLimits {
         driver_limits(&self.record)
     }
 }
 
 /// What the drivers of a tenant may use.
-pub(crate) fn driver_limits(record: &TenantRecord) -> Limits {
-    let limits = Limits::default();
-    let memory = limit_of(record, Quota::DriverMemory).and_then(|bytes| usize::try_from(bytes).ok());
-    let cpu = limit_of(record, Quota::DriverCpu).map(std::time::Duration::from_millis);
-    Limits {
-        memory_bytes: memory.unwrap_or(limits.memory_bytes),
-        cpu_per_second: cpu.unwrap_or(limits.cpu_per_second),
-        ..limits
+pub(crate) fn driver_limits(record: &TenantRecord) -> TenantLimits {
+    TenantLimits {
+        memory_bytes: limit_of(record, Quota::DriverMemory).and_then(|bytes| usize::try_from(bytes).ok()),
+        cpu_per_second: limit_of(record, Quota::DriverCpu).map(std::time::Duration::from_millis),
     }
 }
 

@@ -11,6 +11,7 @@ mod decide;
 mod error;
 mod manifest;
 mod policy;
+mod settings;
 mod signature;
 mod signers;
 mod tenant;
@@ -23,6 +24,7 @@ pub use decide::{Denied, Denier, Granted, grant, grants, refusals};
 pub use error::{GrantError, Kind};
 pub use manifest::{LIST_MAX_ENTRIES, MANIFEST_MAX_BYTES, Manifest, NAME_MAX_BYTES, is_driver_name};
 pub use policy::{Consent, DefaultPolicy, DriverPolicy, POLICY_MAX_BYTES, Policy, Tenant, is_digest};
+pub use settings::{CallSettings, RateSettings};
 pub use signature::{
     DriverSignature, PrivateKey, PublicKey, SIGNATURES_MAX, SIGNATURES_MAX_BYTES, Signatures,
 };

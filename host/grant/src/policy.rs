@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::allow::AllowList;
 use crate::capability::Grant;
 use crate::error::{GrantError, Kind, escaped, shown};
+use crate::settings::{CallSettings, RateSettings};
 use crate::signers::Signer;
 
 /// Largest policy file, in bytes.
@@ -22,14 +23,16 @@ const DIGEST_DIGITS: usize = 64;
 ///
 /// ```json
 /// { "default": { "allow": ["storage"] },
-///   "drivers": { "qemu": { "allow": ["storage", "process:qemu-system-*", "qmp"], "digest": "sha256:…" } },
+///   "drivers": { "qemu": { "allow": ["storage", "process:qemu-system-*", "qmp"], "digest": "sha256:…",
+///                          "limits": { "memory-mib": 32 } } },
+///   "rates": { "cpu-ms-per-second": 200 },
 ///   "signers": { "acme": { "key": "ed25519:…", "drivers": ["acme-*"] } },
 ///   "revoked": ["sha256:…"] }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
-    /// For drivers that are not named; an entry of its own replaces it as a whole.
+    /// For drivers that are not named; an entry of its own replaces it, but for the limits that it does not say.
     #[serde(default)]
     pub default: DefaultPolicy,
     /// For drivers by name.
@@ -38,6 +41,9 @@ pub struct Policy {
     /// Whose signatures count, by a name for people. With at least one, a driver that none of them signed is refused.
     #[serde(default)]
     pub signers: BTreeMap<String, Signer>,
+    /// What all drivers of one tenant may use together.
+    #[serde(default)]
+    pub rates: RateSettings,
     /// Builds (`sha256:` and 64 hexadecimal digits) that are refused whoever signed them.
     #[serde(default)]
     pub revoked: BTreeSet<String>,
@@ -63,6 +69,9 @@ pub struct Consent {
 pub struct DefaultPolicy {
     /// What it may have.
     pub allow: AllowList,
+    /// What a call of it may use, and one of a named driver whose entry does not say it.
+    #[serde(default)]
+    pub limits: CallSettings,
 }
 
 /// What one driver may have.
@@ -75,6 +84,9 @@ pub struct DriverPolicy {
     /// are free to take, so an operator who installs drivers of others pins those that matter.
     #[serde(default)]
     pub digest: Option<String>,
+    /// What a call of it may use.
+    #[serde(default)]
+    pub limits: CallSettings,
 }
 
 /// What may be used on behalf of one tenant.
@@ -115,7 +127,22 @@ impl Policy {
                 format!("policy: revoked '{}' is not 'sha256:' and 64 hexadecimal digits", shown(wrong));
             return Err(GrantError::new(Kind::PolicyInvalid, message, "copy the digest from the advisory"));
         }
+        policy.check_limits()?;
         Ok(policy)
+    }
+
+    fn check_limits(&self) -> Result<(), GrantError> {
+        self.rates.check()?;
+        self.default.limits.check("default")?;
+        self.drivers
+            .iter()
+            .try_for_each(|(name, driver)| driver.limits.check(&format!("driver '{}'", shown(name))))
+    }
+
+    /// What a call of this driver may use: as its own entry says, or else the default.
+    #[must_use]
+    pub fn limits_for(&self, driver: &str) -> CallSettings {
+        self.drivers.get(driver).map_or(self.default.limits, |entry| entry.limits.or(self.default.limits))
     }
 
     /// The policy that ships with hostler: its own drivers by name, and no programs for others.

@@ -1,6 +1,8 @@
 //! Whether this machine runs guests with KVM: asked by really making a machine, not by a file's presence.
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use kvm_ioctls::Kvm;
 
@@ -29,6 +31,21 @@ pub fn probe_kvm() -> Probe {
     let flags = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let tried = try_kvm();
     judge(tried, cpu_flag(&flags))
+}
+
+/// What this process last saw, if that is not older than `age`; otherwise tries again. Making a machine takes some
+/// milliseconds, and whether it can be made changes with a module or a group, not from one call to the next.
+#[must_use]
+pub fn recent_probe(age: Duration) -> Probe {
+    static LAST: Mutex<Option<(Instant, Probe)>> = Mutex::new(None);
+    // What is behind the lock is whole, whatever happened to a thread that held it.
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, probe)) = last.as_ref().filter(|(seen, _)| seen.elapsed() < age) {
+        return probe.clone();
+    }
+    let probe = probe_kvm();
+    *last = Some((Instant::now(), probe.clone()));
+    probe
 }
 
 /// The interface's version, or why no machine could be made (with the version when it was learnt).
@@ -108,5 +125,12 @@ mod tests {
             return;
         }
         assert_eq!(probe.usable, probe.api_version == Some(12) && probe.cpu_flag.is_some());
+    }
+
+    #[test]
+    fn recent_probe_is_used_again_and_an_old_one_is_not() {
+        let first = recent_probe(Duration::from_secs(60));
+        assert_eq!(recent_probe(Duration::from_secs(60)), first);
+        assert_eq!(recent_probe(Duration::ZERO), probe_kvm());
     }
 }

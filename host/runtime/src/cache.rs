@@ -64,12 +64,12 @@ impl Cache {
     pub(crate) fn find(&self, engine: &Engine, digest: &str) -> Option<Component> {
         let name = entry_name(engine, digest);
         let path = self.directory.join(&name);
-        let mut file = match open(&path, limits::ARTIFACT_BYTES) {
+        let file = match open(&path, limits::ARTIFACT_BYTES) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => return self.discard(&path, &error.to_string()),
         };
-        match self.sum(&name, &mut file).and_then(|sum| Ok(sum == self.recorded_sum(&name)?)) {
+        match self.sum_of_file(&name, &file).and_then(|sum| Ok(sum == self.recorded_sum(&name)?)) {
             Ok(true) => {}
             Ok(false) => return self.discard(&path, "not written by this host"),
             Err(error) => return self.discard(&path, &error.to_string()),
@@ -119,6 +119,13 @@ impl Cache {
         Ok(hasher.finalize())
     }
 
+    /// The same of a file, mapped instead of read: it is most of what a load waits for.
+    fn sum_of_file(&self, name: &str, artifact: &File) -> io::Result<blake3::Hash> {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        hasher.update(name.as_bytes()).update(b"\n").update_mmap(opened_path(artifact))?;
+        Ok(hasher.finalize())
+    }
+
     fn discard(&self, path: &Path, reason: &str) -> Option<Component> {
         tracing::warn!(entry = %path.display(), reason, "a cache entry is refused; the driver is compiled anew");
         if let Err(error) = remove_entry(path) {
@@ -162,6 +169,11 @@ fn remove_entry(path: &Path) -> io::Result<()> {
     remove(Path::new(&sum))
 }
 
+/// A path to this very file, whatever its name is by now.
+fn opened_path(file: &File) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
+}
+
 /// The one place where unchecked machine code becomes runnable.
 #[expect(
     unsafe_code,
@@ -170,7 +182,7 @@ fn remove_entry(path: &Path) -> io::Result<()> {
 fn deserialize(engine: &Engine, artifact: &File) -> wasmtime::Result<Component> {
     // The very file that was authenticated, whatever its name is by now. Mapped, not copied: only the pages that
     // a call touches are read.
-    let path = format!("/proc/self/fd/{}", artifact.as_raw_fd());
+    let path = opened_path(artifact);
     // SAFETY: the file is the output of `Component::serialize` of an engine with the same version, settings and
     // processor: its keyed checksum was verified, and the key is known only to processes that may write this
     // owner-only directory. Entries are never written in place (they are drafts that are renamed), so what was
@@ -317,7 +329,7 @@ mod tests {
     const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
 
     fn engine() -> Engine {
-        crate::engine::engine().unwrap()
+        crate::engine::engine(crate::engine::Allocation::default()).unwrap()
     }
 
     fn sum_of(entry: &Path) -> PathBuf {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hostler_grant::{Granted, Manifest};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::Instrument as _;
 use wasmtime::component::Resource;
 use wasmtime::{Engine, Store};
@@ -49,10 +50,22 @@ pub(crate) struct Loaded {
     pub(crate) engine: Engine,
     pub(crate) ticker: Ticker,
     pub(crate) limits: Limits,
+    /// What a call has to have one of, when instances come from a pool.
+    pub(crate) room: Option<Arc<Semaphore>>,
     pub(crate) path: PathBuf,
     pub(crate) size_bytes: u64,
     pub(crate) compiled: CacheOutcome,
     pub(crate) load_time: Duration,
+}
+
+impl Loaded {
+    /// Waits until there is room for one more call, for at most the time that the call may take.
+    async fn room(&self, wall: Duration) -> Result<Option<SemaphorePermit<'_>>, RuntimeError> {
+        let Some(room) = &self.room else { return Ok(None) };
+        let permit = tokio::time::timeout(wall, room.acquire()).await;
+        // The semaphore is never closed, so that only time can run out.
+        permit.ok().and_then(Result::ok).map(Some).ok_or_else(|| fault::too_slow(wall))
+    }
 }
 
 /// The store of one call.
@@ -153,13 +166,15 @@ impl Driver {
                 .caused_by(error)
         })?;
         let wall = operation.wall(&loaded.limits);
+        // Held until the store is gone, and its slot with it.
+        let _room = loaded.room(wall).await?;
         let begun = Instant::now();
         let (mut store, meter) = self.store(operation, context, wall);
         let domain = domain_handle(&mut store).map_err(|error| fault::of_call(error, store.data()))?;
         let finished = {
             let call = async {
                 // What earlier calls of this tenant used too much of is waited for by this one.
-                tokio::time::sleep(loaded.shared.rates.charge_cpu(Duration::ZERO)).await;
+                loaded.shared.rates.wait().await;
                 Arc::clone(&meter).count(invoke(loaded, &mut store, domain)).await
             };
             tokio::time::timeout(wall, call).await

@@ -1,36 +1,76 @@
 //! The engine's settings, and the ticker that lets a deadline reach a guest that never calls the host.
 //!
-//! Instances are allocated on demand. In the prototype (release) an engine costs 2 µs instead of the 110 µs of a
+//! A command allocates instances on demand. In the prototype (release) an engine costs 2 µs instead of the 110 µs of a
 //! pool with ten slots, and an instance 35 µs instead of 22 µs; this engine showed the same relation (8 µs against
 //! 131 µs for two slots and 169 µs for ten, unoptimised). A command makes one engine and one to three instances, so
-//! a pool would have to be used nine times before it pays.
+//! a pool would have to be used nine times before it pays. A process that lives long has a [pool](Allocation::Pool), whose
+//! memory stays mapped between calls. Compiled code is the same for both.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, Strategy};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy};
 
 use crate::limits;
 
-/// Address space kept around a memory, in bytes: accesses that miss by less fault without a check.
+/// Address space kept for a memory, in bytes: all that a 32-bit index can say, so that no access needs a check of its
+/// index. How much of it can be used is for the limits. Checks made the code half as large again.
+const MEMORY_SPACE_BYTES: u64 = 4 << 30;
+/// Address space kept around a memory, in bytes, for the constants that are added to an index.
 const MEMORY_GUARD_BYTES: u64 = 32 << 20;
+
+/// Calls that a pool has room for at once; others wait. Each takes 33 GiB of addresses and no memory until it is used.
+pub(crate) const POOL_CALLS: u32 = 16;
+/// Memory of a pool's slot that stays mapped between calls, in bytes: what a call with a large document touches. It is
+/// cleared after each call.
+const POOL_RESIDENT_BYTES: usize = 512 << 10;
+
+/// Where the memory of instances comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Allocation {
+    /// From the kernel at each call, and back after it: for a command.
+    #[default]
+    OnDemand,
+    /// From a pool that is kept: for a process that lives long. At most 16 calls run at once, others wait.
+    Pool,
+}
 
 /// An engine with everything off that a driver does not need.
 ///
 /// # Errors
 /// When this processor cannot run what Cranelift makes for it.
-pub(crate) fn engine() -> wasmtime::Result<Engine> {
+pub(crate) fn engine(allocation: Allocation) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     config.strategy(Strategy::Cranelift);
-    config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    config.allocation_strategy(match allocation {
+        Allocation::OnDemand => InstanceAllocationStrategy::OnDemand,
+        Allocation::Pool => InstanceAllocationStrategy::Pooling(pool()),
+    });
     config.epoch_interruption(true);
     config.max_wasm_stack(limits::STACK_BYTES).async_stack_size(limits::FIBER_STACK_BYTES);
-    config.memory_reservation(limits::MEMORY_BYTES as u64).memory_guard_size(MEMORY_GUARD_BYTES);
+    config.memory_reservation(MEMORY_SPACE_BYTES).memory_guard_size(MEMORY_GUARD_BYTES);
     config.memory_reservation_for_growth(0);
     // Compiled code carries what a call needs and no more: places in the component's bytes and tables for other
     // unwinders make it a third larger, and every load verifies all of it. Functions keep their names.
     config.generate_address_map(false).native_unwind_info(false);
     switch_features_off(&mut config);
     Engine::new(&config)
+}
+
+/// Room for what the limits allow to each call.
+fn pool() -> PoolingAllocationConfig {
+    let each = |limit: usize| u32::try_from(limit).unwrap_or(u32::MAX);
+    let all = |limit: usize| each(limit).saturating_mul(POOL_CALLS);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(POOL_CALLS).total_stacks(POOL_CALLS);
+    pool.total_core_instances(all(limits::CORE_INSTANCES));
+    pool.max_core_instances_per_component(each(limits::CORE_INSTANCES));
+    pool.total_memories(all(limits::MEMORIES)).max_memories_per_component(each(limits::MEMORIES));
+    pool.max_memories_per_module(each(limits::MEMORIES)).max_memory_size(limits::MEMORY_BYTES);
+    pool.total_tables(all(limits::TABLES)).max_tables_per_component(each(limits::TABLES));
+    pool.max_tables_per_module(each(limits::TABLES)).table_elements(limits::TABLE_ELEMENTS);
+    pool.linear_memory_keep_resident(POOL_RESIDENT_BYTES).table_keep_resident(limits::TABLE_ELEMENTS);
+    pool.pagemap_scan(Enabled::Auto);
+    pool
 }
 
 /// Proposals that no driver needs and that have been where sandboxes broke. Those behind a cargo feature
@@ -110,7 +150,7 @@ mod tests {
 
     #[test]
     fn ticker_ends_after_the_last_call_and_starts_again() {
-        let ticker = Ticker::new(engine().unwrap());
+        let ticker = Ticker::new(engine(Allocation::default()).unwrap());
         for _ in 0..2 {
             let (first, second) = (ticker.tick().unwrap(), ticker.tick().unwrap());
             drop(first);
@@ -121,5 +161,16 @@ mod tests {
             }
         }
         assert_eq!(ticker.calls.lock().unwrap().running, 0);
+    }
+
+    #[test]
+    fn code_is_the_same_for_both_allocations() {
+        let hash = |allocation| {
+            let mut hasher = std::hash::DefaultHasher::new();
+            let engine = engine(allocation).unwrap();
+            std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut hasher);
+            std::hash::Hasher::finish(&hasher)
+        };
+        assert_eq!(hash(Allocation::OnDemand), hash(Allocation::Pool));
     }
 }

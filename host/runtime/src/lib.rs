@@ -34,6 +34,7 @@ mod rates;
 mod recorded;
 mod roots;
 mod runtime;
+mod settings;
 mod text;
 mod volumes;
 
@@ -44,6 +45,7 @@ pub use compiler::{COMPILE_ARGUMENT, compile_here};
 pub use context::{DomainContext, Purpose, RunDocument, StateAccess};
 pub use description::{Description, RunState};
 pub use driver::Driver;
+pub use engine::Allocation;
 pub use error::{Case, DriverIdentity, Problem, RuntimeError, RuntimeErrorKind};
 pub use inspect::{
     Barrier, Detail, FileFacts, ImageFacts, InspectedChain, InspectedLayer, Needs, Probe, ProbeVerdict, User,
@@ -54,3 +56,4 @@ pub use operation::Operation;
 pub use recorded::Recorded;
 pub use roots::Roots;
 pub use runtime::{Runtime, RuntimeConfig};
+pub use settings::TenantLimits;

@@ -37,6 +37,15 @@ impl TenantRates {
         lock(&self.events).take(1, Instant::now())
     }
 
+    /// Waits until the tenant owes no processor time any more. Not at all when it owes none: even an empty sleep ends
+    /// at the next tick of the timer only, a millisecond later.
+    pub(crate) async fn wait(&self) {
+        let owed = self.charge_cpu(Duration::ZERO);
+        if !owed.is_zero() {
+            tokio::time::sleep(owed).await;
+        }
+    }
+
     /// Counts processor time that was used; how long the tenant has to wait before it may use more.
     pub(crate) fn charge_cpu(&self, used: Duration) -> Duration {
         let (mut cpu, now) = (lock(&self.cpu), Instant::now());

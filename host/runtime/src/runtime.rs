@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use hostler_grant::{Policy, Signatures, Tenant};
 use hostler_package::Package;
+use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, Linker};
 
@@ -16,19 +17,24 @@ use crate::call::CallState;
 use crate::component::{self, ComponentFile};
 use crate::contract;
 use crate::driver::{Driver, Loaded, Shared};
-use crate::engine::{self, Ticker};
+use crate::engine::{self, Allocation, POOL_CALLS, Ticker};
 use crate::error::{RuntimeError, RuntimeErrorKind};
 use crate::interfaces::log::LogBudget;
 use crate::limits::Limits;
 use crate::rates::Rates;
+use crate::settings::TenantLimits;
 
 /// How a runtime is set up.
 #[derive(Clone, Debug, Default)]
 pub struct RuntimeConfig {
     /// Where compiled drivers are kept; made when absent. None: each process compiles anew.
     pub cache_dir: Option<PathBuf>,
-    /// What drivers may use.
+    /// What drivers may use where the policy does not say another.
     pub limits: Limits,
+    /// Where the memory of instances comes from.
+    pub allocation: Allocation,
+    /// What the tenant may use whose drivers these are.
+    pub tenant_limits: TenantLimits,
     /// The program that compiles drivers, in a bounded process: it calls [`crate::compile_here`] when its one
     /// argument is [`crate::COMPILE_ARGUMENT`]. None, or no cache: drivers are compiled in this process.
     pub compiler: Option<PathBuf>,
@@ -41,8 +47,11 @@ pub struct Runtime {
     ticker: Ticker,
     cache: Option<Cache>,
     limits: Limits,
+    tenant_limits: TenantLimits,
     rates: Rates,
     compiler: Option<PathBuf>,
+    /// As many permits as the pool has room for calls.
+    room: Option<Arc<Semaphore>>,
 }
 
 impl Runtime {
@@ -56,7 +65,7 @@ impl Runtime {
             RuntimeError::new(RuntimeErrorKind::Io, "the engine for drivers cannot be set up")
                 .caused_by(error.into_boxed_dyn_error())
         };
-        let engine = engine::engine().map_err(failed)?;
+        let engine = engine::engine(config.allocation).map_err(failed)?;
         let mut linker = Linker::new(&engine);
         World::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state).map_err(failed)?;
         let cache = config.cache_dir.as_deref().map(Cache::open).transpose()?;
@@ -66,8 +75,11 @@ impl Runtime {
             linker,
             cache,
             limits: config.limits,
+            tenant_limits: config.tenant_limits,
             rates: Rates::default(),
             compiler: config.compiler,
+            room: (config.allocation == Allocation::Pool)
+                .then(|| Arc::new(Semaphore::new(usize::try_from(POOL_CALLS).unwrap_or(1)))),
         })
     }
 
@@ -117,8 +129,10 @@ impl Runtime {
             .of(&file.identity)
         })?;
         let size_bytes = file.size();
-        let log = Mutex::new(LogBudget::new(&self.limits));
-        let rates = self.rates.of(&tenant.name, &self.limits);
+        let said = policy.limits_for(&file.manifest.name);
+        let limits = self.limits.with(&said, &policy.rates, &self.tenant_limits);
+        let log = Mutex::new(LogBudget::new(&limits));
+        let rates = self.rates.of(&tenant.name, &limits);
         let activity = Mutex::default();
         let shared =
             Shared { identity: file.identity, manifest: file.manifest, granted, log, rates, activity };
@@ -128,7 +142,8 @@ impl Runtime {
             native_config,
             engine: self.engine.clone(),
             ticker: self.ticker.clone(),
-            limits: self.limits,
+            limits,
+            room: self.room.clone(),
             path: path.to_owned(),
             size_bytes,
             compiled,

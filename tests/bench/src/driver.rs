@@ -15,6 +15,9 @@ use hostler_storage::Translations;
 use crate::figures::median;
 use crate::place::Place;
 
+mod operation;
+mod share;
+
 /// Calls in one round: a single one is too short to be timed.
 const CALLS: u32 = 50;
 /// A domain that the test driver knows.
@@ -43,7 +46,8 @@ pub(crate) fn run(place: &Place, rounds: usize) -> Result<()> {
         read(&place.components.join("drivers/qemu.wasm"))
     })?;
     row("limit: an empty process", rounds, empty_process)?;
-    calls(&place.components.join("drivers/test.wasm"), rounds)
+    calls(&place.components.join("drivers/test.wasm"), rounds)?;
+    operation::run(&place.components.join("guests/fault.wasm"), rounds)
 }
 
 fn row(what: &str, rounds: usize, mut once: impl FnMut() -> Result<f64>) -> Result<()> {

@@ -1,4 +1,5 @@
-//! Released versions of the contract never change: `wit/since` is checked against its list of digests.
+//! Released versions of the contract never change, nor do the drivers that were built against them: `wit/since` and
+//! `tests/guests/frozen` are checked against their lists of digests.
 
 use crate::Violation;
 use anyhow::{Context, Result};
@@ -7,47 +8,47 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// The list, in the format of `sha256sum`, with paths relative to `wit/since`.
+/// The list, in the format of `sha256sum`, with paths relative to its directory.
 const LIST: &str = "SHA256SUMS";
 const WHY: &str = "drivers out there were built against it, and a changed type no longer links";
 
-/// Every frozen file that changed, is gone, or is not on the list. Nothing is frozen without `wit/since`.
+/// Every frozen file below `directory` that changed, is gone, or is not on the list. Nothing is frozen without it.
 ///
 /// # Errors
 /// When a file cannot be read.
-pub fn violations(wit: &Path) -> Result<Vec<Violation>> {
-    let since = wit.join("since");
-    if !since.is_dir() {
+pub fn violations(directory: &Path) -> Result<Vec<Violation>> {
+    if !directory.is_dir() {
         return Ok(Vec::new());
     }
-    let list = fs::read_to_string(since.join(LIST)).context("wit/since has no SHA256SUMS")?;
+    let shown = directory.display();
+    let list = fs::read_to_string(directory.join(LIST)).with_context(|| format!("{shown} has no {LIST}"))?;
     let mut expected: BTreeMap<&str, &str> =
         list.lines().filter_map(|line| line.split_once("  ")).map(|(digest, path)| (path, digest)).collect();
     let mut found = Vec::new();
-    for path in files(&since)? {
-        let digest = format!("{:x}", Sha256::digest(fs::read(since.join(&path))?));
+    for path in files(directory)? {
+        let digest = format!("{:x}", Sha256::digest(fs::read(directory.join(&path))?));
         match expected.remove(path.as_str()) {
             Some(listed) if listed == digest => {}
-            Some(_) => found.push(format!("wit/since/{path}: changed after its release: {WHY}")),
+            Some(_) => found.push(format!("{shown}/{path}: changed after its release: {WHY}")),
             None => {
-                found.push(format!("wit/since/{path}: is not in {LIST}; add its digest when it is released"))
+                found.push(format!("{shown}/{path}: is not in {LIST}; add its digest when it is released"))
             }
         }
     }
-    found.extend(expected.keys().map(|path| format!("wit/since/{path}: is gone: {WHY}")));
+    found.extend(expected.keys().map(|path| format!("{shown}/{path}: is gone: {WHY}")));
     Ok(found)
 }
 
-fn files(since: &Path) -> Result<Vec<String>> {
+fn files(directory: &Path) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    let mut todo = vec![since.to_owned()];
-    while let Some(directory) = todo.pop() {
-        for entry in fs::read_dir(&directory)? {
+    let mut todo = vec![directory.to_owned()];
+    while let Some(next) = todo.pop() {
+        for entry in fs::read_dir(next)? {
             let path = entry?.path();
             if path.is_dir() {
                 todo.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "wit") {
-                found.push(path.strip_prefix(since)?.to_string_lossy().into_owned());
+            } else if path.extension().is_some_and(|extension| extension == "wit" || extension == "wasm") {
+                found.push(path.strip_prefix(directory)?.to_string_lossy().into_owned());
             }
         }
     }
@@ -62,9 +63,9 @@ mod tests {
 
     #[test]
     fn changed_missing_and_unlisted_files_are_found() {
-        let wit = tempfile::tempdir().unwrap();
-        assert!(violations(wit.path()).unwrap().is_empty());
-        let since = wit.path().join("since");
+        let root = tempfile::tempdir().unwrap();
+        let since = root.path().join("since");
+        assert!(violations(&since).unwrap().is_empty());
         fs::create_dir(&since).unwrap();
         for name in ["a.wit", "b.wit", "c.wit"] {
             fs::write(since.join(name), "x").unwrap();
@@ -73,7 +74,7 @@ mod tests {
         let x = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
         fs::write(since.join("SHA256SUMS"), format!("{x}  a.wit\n{}  b.wit\n{x}  d.wit\n", "0".repeat(64)))
             .unwrap();
-        let found = violations(wit.path()).unwrap();
+        let found = violations(&since).unwrap();
         assert_eq!(found.len(), 3, "{found:?}");
         assert!(found[0].contains("b.wit: changed") && found[1].contains("c.wit: is not"));
         assert!(found[2].contains("d.wit: is gone"));

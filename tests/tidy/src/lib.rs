@@ -13,6 +13,7 @@ pub mod guests;
 pub mod markers;
 pub mod names;
 pub mod repository;
+pub mod since;
 pub mod sizes;
 pub mod source;
 pub mod test_habits;

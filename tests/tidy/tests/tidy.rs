@@ -2,7 +2,7 @@
 
 use hostler_tidy::repository::{crates, paths, root, sources};
 use hostler_tidy::{
-    Violation, architecture, contract, dependencies, floors, frozen, guests, markers, names, sizes,
+    Violation, architecture, contract, dependencies, floors, frozen, guests, markers, names, since, sizes,
     test_habits, unsafety,
 };
 use std::fs;
@@ -72,5 +72,11 @@ fn the_contract_is_described() {
 
 #[test]
 fn released_contracts_do_not_change() {
-    none(frozen::violations(&root().join("wit")).unwrap());
+    none(frozen::violations(&root().join("wit/since")).unwrap());
+    none(frozen::violations(&root().join("tests/guests/frozen")).unwrap());
+}
+
+#[test]
+fn what_was_built_against_a_release_still_links() {
+    none(since::violations(&root().join("wit")).unwrap());
 }

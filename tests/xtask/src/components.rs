@@ -6,6 +6,8 @@
 mod encode;
 mod manifest;
 
+pub(crate) use manifest::append as append_manifest;
+
 use crate::args::Args;
 use crate::{shell, workspace};
 use anyhow::{Context, Result, bail, ensure};

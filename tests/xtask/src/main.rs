@@ -9,6 +9,7 @@ mod check;
 mod components;
 mod corpus;
 mod demo;
+mod freeze;
 mod fuzz;
 mod guest;
 mod qemu;
@@ -38,6 +39,7 @@ usage: cargo xtask VERB [ARGUMENTS]
   bench [NAME]           benchmarks, each beside a peer or the limit
   fuzz [TARGET]          hostile input, 60 s over all targets (--seconds N); needs a nightly compiler
   wit-check              the rules of the contract in wit/
+  freeze-contract        release the contract in wit/ under its version, with drivers built against it
 ";
 
 fn main() -> ExitCode {
@@ -63,6 +65,7 @@ fn run(verb: &str, args: Args) -> anyhow::Result<()> {
         "bless" => bless::run(args),
         "bench" => bench::run(args),
         "fuzz" => fuzz::run(args),
+        "freeze-contract" => freeze::run(args),
         "wit-check" => wit_check::run(args),
         "corpus" => corpus::run(args),
         "help" | "--help" | "-h" => {

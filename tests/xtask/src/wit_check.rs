@@ -3,7 +3,7 @@
 use crate::args::Args;
 use crate::workspace;
 use anyhow::{Result, bail};
-use hostler_tidy::{contract, frozen};
+use hostler_tidy::{contract, frozen, since};
 
 /// Runs the verb.
 pub(crate) fn run(args: Args) -> Result<()> {
@@ -20,7 +20,8 @@ pub(crate) fn run(args: Args) -> Result<()> {
 pub(crate) fn check() -> Result<()> {
     let wit = workspace::root()?.join("wit");
     let mut violations = contract::violations(&wit)?;
-    violations.extend(frozen::violations(&wit)?);
+    violations.extend(frozen::violations(&wit.join("since"))?);
+    violations.extend(since::violations(&wit)?);
     if violations.is_empty() {
         return Ok(());
     }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use hostler_domain::Domain as Document;
 use hostler_grant::{Capability, Grant};
-use hostler_launch::accelerator::probe_kvm;
+use hostler_launch::accelerator::recent_probe;
 use hostler_state::{Kind as StateErrorKind, NewEvent, StateError};
 use wasmtime::component::Resource;
 
@@ -21,6 +22,9 @@ use crate::call::{CallState, ContractViolation};
 use crate::context::{DomainContext, Purpose};
 use crate::limits;
 use crate::text;
+
+/// How old an answer of `/dev/kvm` may be: a loaded module is noticed within this time.
+const PROBE_AGE: Duration = Duration::from_secs(5);
 
 /// The domain of one call.
 pub(crate) struct Subject {
@@ -116,7 +120,8 @@ impl HostDomain for CallState {
     async fn facts(&mut self, me: Resource<Domain>) -> wasmtime::Result<Vec<Fact>> {
         self.enter("domain.facts")?;
         let subject = self.subject(&me)?;
-        let probe = self.blocking("domain.facts", limits::FILE_DEADLINE, |_| Ok(probe_kvm())).await?;
+        let probe =
+            self.blocking("domain.facts", limits::FILE_DEADLINE, |_| Ok(recent_probe(PROBE_AGE))).await?;
         let kvm = match probe {
             Ok(probe) if probe.usable => "yes".to_owned(),
             Ok(probe) if probe.emulated => format!("yes (emulated: {})", probe.reason),

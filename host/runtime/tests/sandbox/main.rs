@@ -11,3 +11,4 @@
 mod driver;
 mod hostile;
 mod setting;
+mod since;

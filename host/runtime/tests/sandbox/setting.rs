@@ -54,7 +54,7 @@ pub(crate) fn load_with(limits: Limits, name: &str) -> Driver {
 /// A runtime whose cache all tests share.
 pub(crate) fn runtime(limits: Limits) -> Runtime {
     let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("driver-cache");
-    Runtime::new(RuntimeConfig { cache_dir: Some(cache), limits, compiler: None }).unwrap()
+    Runtime::new(RuntimeConfig { cache_dir: Some(cache), limits, ..RuntimeConfig::default() }).unwrap()
 }
 
 /// See the module.

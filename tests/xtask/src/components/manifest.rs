@@ -32,7 +32,7 @@ pub(super) fn find(core: &[u8]) -> Result<&[u8]> {
 }
 
 /// Appends the manifest as a custom section at the top level.
-pub(super) fn append(component: &mut Vec<u8>, data: &[u8]) {
+pub(crate) fn append(component: &mut Vec<u8>, data: &[u8]) {
     let mut body = Vec::with_capacity(data.len() + SECTION.len() + 1);
     push_leb128(&mut body, SECTION.len());
     body.extend_from_slice(SECTION.as_bytes());
