@@ -12,10 +12,13 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 
 use crate::limits;
 
-/// Address space kept around a memory, in bytes: accesses that miss by less fault without a check.
+/// Address space kept for a memory, in bytes: all that a 32-bit index can say, so that no access needs a check of its
+/// index. How much of it can be used is for the limits. Checks made the code half as large again.
+const MEMORY_SPACE_BYTES: u64 = 4 << 30;
+/// Address space kept around a memory, in bytes, for the constants that are added to an index.
 const MEMORY_GUARD_BYTES: u64 = 32 << 20;
 
-/// Calls that a pool has room for at once; others wait. Each takes 1 GiB of addresses and no memory until it is used.
+/// Calls that a pool has room for at once; others wait. Each takes 33 GiB of addresses and no memory until it is used.
 pub(crate) const POOL_CALLS: u32 = 16;
 /// Memory of a pool's slot that stays mapped between calls, in bytes: what a call with a large document touches. It is
 /// cleared after each call.
@@ -44,7 +47,7 @@ pub(crate) fn engine(allocation: Allocation) -> wasmtime::Result<Engine> {
     });
     config.epoch_interruption(true);
     config.max_wasm_stack(limits::STACK_BYTES).async_stack_size(limits::FIBER_STACK_BYTES);
-    config.memory_reservation(limits::MEMORY_BYTES as u64).memory_guard_size(MEMORY_GUARD_BYTES);
+    config.memory_reservation(MEMORY_SPACE_BYTES).memory_guard_size(MEMORY_GUARD_BYTES);
     config.memory_reservation_for_growth(0);
     // Compiled code carries what a call needs and no more: places in the component's bytes and tables for other
     // unwinders make it a third larger, and every load verifies all of it. Functions keep their names.

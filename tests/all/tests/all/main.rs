@@ -14,6 +14,7 @@
 
 mod author;
 mod cage;
+mod conformance;
 mod driver_store;
 mod faults;
 mod firmware;

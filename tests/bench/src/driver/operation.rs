@@ -33,12 +33,13 @@ pub(super) fn run(component: &Path, rounds: usize) -> Result<()> {
         }
         memory(&tokio, &driver, &context)?;
     }
+    let (neighbour, _runtime) = load_with(component, place.path(), Allocation::Pool, unlimited())?;
+    share::beside_process(&neighbour, rounds)?;
     // At once a tenant may use a processor whole; in the long run as much as its rate gives.
     for (what, cpu_burst) in [("within its burst", UNLIMITED), ("in the long run", Duration::ZERO)] {
         let limits = Limits { cpu_burst, ..unlimited() };
-        let (looping, runtime) = load_with(component, place.path(), Allocation::Pool, limits)?;
-        let neighbour = load_into(&runtime, component, "red")?;
-        share::run(what, &neighbour, &looping, &context, rounds)?;
+        let (looping, _runtime) = load_with(component, place.path(), Allocation::Pool, limits)?;
+        share::beside_driver(what, &neighbour, &looping, &context, rounds)?;
     }
     Ok(())
 }
@@ -59,12 +60,7 @@ fn load_with(
 ) -> Result<(Driver, Runtime)> {
     let cache_dir = Some(place.join("cache"));
     let runtime = Runtime::new(RuntimeConfig { cache_dir, limits, allocation, ..RuntimeConfig::default() })?;
-    Ok((load_into(&runtime, component, "blue")?, runtime))
-}
-
-fn load_into(runtime: &Runtime, component: &Path, tenant: &str) -> Result<Driver> {
-    let tenant = Tenant { name: tenant.to_owned(), ..Tenant::default() };
-    Ok(runtime.load(component, &Policy::built_in()?, &tenant)?)
+    Ok((runtime.load(component, &Policy::built_in()?, &Tenant::default())?, runtime))
 }
 
 /// Resident memory of this process before and after many operations.

@@ -1,5 +1,6 @@
 //! What a driver that loops costs the drivers of other tenants, in one process.
 
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -11,28 +12,47 @@ use crate::figures::median;
 /// How long operations are counted at a time.
 const WINDOW: Duration = Duration::from_millis(500);
 
-/// Counts the operations of a neighbour in turn with and without the other one looping.
-pub(super) fn run(
+/// The limit: what a process costs that loops and has nothing to do with us.
+pub(super) fn beside_process(neighbour: &Driver, rounds: usize) -> Result<()> {
+    compare("limit: a process that loops", rounds, neighbour, |tokio| {
+        let mut process = Command::new("sh").args(["-c", "while :; do :; done"]).spawn()?;
+        let count = operations(tokio, neighbour, None);
+        process.kill()?;
+        process.wait()?;
+        count
+    })
+}
+
+/// A driver of another tenant that loops.
+pub(super) fn beside_driver(
     what: &str,
     neighbour: &Driver,
     looping: &Driver,
     context: &DomainContext,
     rounds: usize,
 ) -> Result<()> {
-    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let looped = DomainContext { name: "loop".to_owned(), ..context.clone() };
+    compare(&format!("a driver that loops, {what}"), rounds, neighbour, |tokio| {
+        operations(tokio, neighbour, Some((looping, &looped)))
+    })
+}
+
+/// Counts the operations of a neighbour in turn alone and beside something.
+fn compare(
+    what: &str,
+    rounds: usize,
+    neighbour: &Driver,
+    mut beside: impl FnMut(&tokio::runtime::Runtime) -> Result<f64>,
+) -> Result<()> {
+    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (mut quiet, mut ratios) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         let alone = operations(&tokio, neighbour, None)?;
-        let beside = operations(&tokio, neighbour, Some((looping, &looped)))?;
+        ratios.push(beside(&tokio)? / alone);
         quiet.push(alone);
-        ratios.push(beside / alone);
     }
-    println!(
-        "a neighbour's operations a second: {:.0}; beside a driver that loops, {what}: {:.3} of them",
-        median(&quiet) / WINDOW.as_secs_f64(),
-        median(&ratios)
-    );
+    let each_second = median(&quiet) / WINDOW.as_secs_f64();
+    println!("{:.3} of {each_second:.0} operations a second beside {what}", median(&ratios));
     Ok(())
 }
 
