@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use hostler_domains::CageSetting;
+use hostler_domains::{CageSetting, Workers};
 
 use crate::commands::{
     completions, console, define, destroy, doctor, domain_xml, driver, events, image, list, man, native,
@@ -75,6 +75,12 @@ pub(crate) struct Globals {
     /// has all the rights of the user who started it. Default: $HOSTLER_CAGE, or 'require', which is every wall.
     #[arg(long, global = true, value_name = "HOW")]
     pub(crate) cage: Option<CageSetting>,
+    /// Run drivers in processes of their own, which can open and start nothing: on or off
+    ///
+    /// A driver that breaks out of its sandbox is then in an empty room, and not in this command. An operation takes
+    /// some milliseconds longer. Default: $HOSTLER_WORKERS, or 'off'.
+    #[arg(long, global = true, value_name = "HOW")]
+    pub(crate) workers: Option<Workers>,
     /// Write data as a table or as JSON
     #[arg(short, long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
     pub(crate) output: Format,
@@ -95,7 +101,7 @@ pub(crate) struct Globals {
 }
 
 /// The environment variables that matter, for the manual: name and meaning.
-pub(crate) const ENVIRONMENT: [(&str, &str); 11] = [
+pub(crate) const ENVIRONMENT: [(&str, &str); 12] = [
     ("HOSTLER_STATE_DIR", "the state directory, as with --state-dir"),
     ("HOSTLER_TENANT", "the tenant to work for, as with --tenant"),
     ("HOSTLER_DRIVER_DIR", "directories with drivers, separated by colons, as with --driver-dir"),
@@ -104,6 +110,7 @@ pub(crate) const ENVIRONMENT: [(&str, &str); 11] = [
     ("HOSTLER_TEMPLATE_DIR", "launch templates that replace built-in ones or are added to them"),
     ("HOSTLER_SHIM", "the program hostler-shim, if it is not beside hostler"),
     ("HOSTLER_CAGE", "how strictly hypervisors are confined, as with --cage"),
+    ("HOSTLER_WORKERS", "whether drivers run in processes of their own, as with --workers"),
     ("NO_COLOR", "if set and not empty: no colour"),
     ("CLICOLOR_FORCE", "if set and not 0: colour even into a pipe"),
     ("COLUMNS", "the width that tables are made for on a terminal"),

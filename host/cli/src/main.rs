@@ -15,21 +15,22 @@ use std::process::ExitCode;
 
 use exit::Exit;
 use failure::{Failure, Stop};
-use hostler_domains::COMPILE_ARGUMENT;
+use hostler_domains::{COMPILE_ARGUMENT, WORK_ARGUMENT};
 use output::{Format, Output};
 use session::Session;
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     match words.as_slice() {
-        [_, only] if only == COMPILE_ARGUMENT => compile(),
+        [_, only] if only == COMPILE_ARGUMENT => of_the_host(hostler_domains::compile_here()),
+        [_, only] if only == WORK_ARGUMENT => of_the_host(hostler_domains::work_here()),
         words => run(words).into(),
     }
 }
 
-/// The whole of the process in which a driver is compiled: the host talks to it, nobody else.
-fn compile() -> ExitCode {
-    match hostler_domains::compile_here() {
+/// The end of a process in which a driver was compiled or has run: the host talks to it, nobody else.
+fn of_the_host(ended: Result<(), String>) -> ExitCode {
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             // Whoever started this reads it; if nobody does, the status still tells.

@@ -56,6 +56,7 @@ impl Session {
             policy: self.globals.policy.clone(),
             tenant: self.globals.tenant.clone(),
             cage: self.globals.cage,
+            workers: self.globals.workers,
         };
         Ok(Config::discover(overrides)?)
     }

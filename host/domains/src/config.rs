@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use hostler_launch::CageSetting;
 
@@ -28,6 +29,9 @@ pub struct Config {
     /// The program that compiles drivers in a process of its own (see `hostler_runtime::RuntimeConfig`); none to
     /// compile them in this one.
     pub compiler: Option<PathBuf>,
+    /// The program that runs drivers in processes of their own (see `hostler_runtime::RuntimeConfig`); none to run
+    /// them in this one.
+    pub worker: Option<PathBuf>,
     /// How strictly hypervisors are confined.
     pub cage: CageSetting,
     /// The operator's policy for drivers; the built-in one without it.
@@ -53,17 +57,49 @@ pub struct Overrides {
     pub tenant: Option<String>,
     /// `--cage`
     pub cage: Option<CageSetting>,
+    /// `--workers`
+    pub workers: Option<Workers>,
+}
+
+/// Whether drivers run in processes of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Workers {
+    /// In this process.
+    #[default]
+    Off,
+    /// In processes of their own, one and more for each driver of each tenant.
+    On,
+}
+
+impl Workers {
+    /// The program of them: the very one that runs, also where its file was replaced by an upgrade.
+    fn program(self) -> Option<PathBuf> {
+        (self == Self::On).then(|| PathBuf::from("/proc/self/exe"))
+    }
+}
+
+impl FromStr for Workers {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        match word {
+            "on" => Ok(Self::On),
+            "off" => Ok(Self::Off),
+            _ => Err(format!("'{}' is neither on nor off", word.escape_debug())),
+        }
+    }
 }
 
 impl Config {
     /// Finds everything from overrides, the environment and the program's own place.
     ///
     /// Environment: `HOSTLER_STATE_DIR`, `HOSTLER_CACHE_DIR`, `HOSTLER_DRIVER_DIR` and `HOSTLER_IMAGE_ROOTS` (both
-    /// colon-separated), `HOSTLER_POLICY`, `HOSTLER_TEMPLATE_DIR`, `HOSTLER_SHIM`, `HOSTLER_CAGE`, `HOSTLER_TENANT`.
+    /// colon-separated), `HOSTLER_POLICY`, `HOSTLER_TEMPLATE_DIR`, `HOSTLER_SHIM`, `HOSTLER_CAGE`, `HOSTLER_WORKERS`,
+    /// `HOSTLER_TENANT`.
     ///
     /// # Errors
     /// [`Kind::Host`] when the program cannot tell where it is; [`Kind::Invalid`] when no state directory is
-    /// given and neither root nor a home directory suggests one, or when the cage's setting is none that there is.
+    /// given and neither root nor a home directory suggests one, or when a setting is none that there is.
     pub fn discover(overrides: Overrides) -> Result<Self, Error> {
         let program = env::current_exe().map_err(|e| {
             Error::new(Kind::Host, "config.program", "cannot find the running program").caused_by(e)
@@ -82,6 +118,7 @@ impl Config {
             image_roots: first_given(overrides.image_roots, "HOSTLER_IMAGE_ROOTS", Vec::new),
             shim: path_variable("HOSTLER_SHIM").unwrap_or_else(|| beside.join(SHIM)),
             compiler: Some(program),
+            worker: overrides.workers.map_or_else(workers_variable, Ok)?.program(),
             cage: overrides.cage.map_or_else(cage_variable, Ok)?,
             policy: overrides.policy.or_else(|| path_variable("HOSTLER_POLICY")),
             template_dir: path_variable("HOSTLER_TEMPLATE_DIR"),
@@ -95,6 +132,14 @@ fn cage_variable() -> Result<CageSetting, Error> {
     let Some(word) = variable("HOSTLER_CAGE") else { return Ok(CageSetting::Require) };
     word.to_string_lossy().parse().map_err(|message: String| {
         Error::new(Kind::Invalid, "config.cage", format!("HOSTLER_CAGE: {message}"))
+    })
+}
+
+/// What the environment says about workers; none when it says nothing.
+fn workers_variable() -> Result<Workers, Error> {
+    let Some(word) = variable("HOSTLER_WORKERS") else { return Ok(Workers::Off) };
+    word.to_string_lossy().parse().map_err(|message: String| {
+        Error::new(Kind::Invalid, "config.workers", format!("HOSTLER_WORKERS: {message}"))
     })
 }
 

@@ -195,7 +195,7 @@ fn kind_of(case: Case, code: &str) -> Kind {
 fn kind_of_failure(kind: RuntimeErrorKind) -> Kind {
     match kind {
         RuntimeErrorKind::Denied => Kind::Denied,
-        RuntimeErrorKind::Cache | RuntimeErrorKind::Io => Kind::Host,
+        RuntimeErrorKind::Cache | RuntimeErrorKind::Worker | RuntimeErrorKind::Io => Kind::Host,
         _ => Kind::Driver,
     }
 }

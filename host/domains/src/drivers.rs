@@ -24,6 +24,7 @@ pub(crate) struct DriverSet {
     directories: Vec<PathBuf>,
     cache_dir: PathBuf,
     compiler: Option<PathBuf>,
+    worker: Option<PathBuf>,
     policy: Policy,
     tenant: Tenant,
     limits: TenantLimits,
@@ -80,6 +81,7 @@ impl DriverSet {
             directories: config.driver_dirs.clone(),
             cache_dir: config.cache_dir.clone(),
             compiler: config.compiler.clone(),
+            worker: config.worker.clone(),
             policy: read_policy(config.policy.as_deref())?,
             tenant: tenancy.map(Tenancy::rights).transpose()?.unwrap_or_default(),
             limits: tenancy.map(Tenancy::driver_limits).unwrap_or_default(),
@@ -290,6 +292,7 @@ impl DriverSet {
         }
         let made = Runtime::new(RuntimeConfig {
             compiler: self.compiler.clone(),
+            worker: self.worker.clone(),
             cache_dir: Some(self.cache_dir.clone()),
             tenant_limits: self.limits,
             ..RuntimeConfig::default()

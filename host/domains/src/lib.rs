@@ -36,7 +36,7 @@ mod verbs;
 mod volumes;
 mod within;
 
-pub use config::{Config, Overrides};
+pub use config::{Config, Overrides, Workers};
 pub use drafts::Progress;
 pub use driver_interfaces::InterfaceStanding;
 pub use driver_plan::{DriverPlan, PlanOptions};
@@ -52,7 +52,7 @@ pub use hostler_conformance::{
 };
 pub use hostler_domain::Bytes;
 pub use hostler_launch::{CageReport, CageSetting, CommandLine};
-pub use hostler_runtime::{COMPILE_ARGUMENT, compile_here};
+pub use hostler_runtime::{COMPILE_ARGUMENT, WORK_ARGUMENT, compile_here, work_here};
 pub use hostler_state::{Batch, Event, EventLog};
 pub use hostler_storage::{BackingRequest, CreateRequest, Preallocation, Resize, Window};
 pub use image_summary::{

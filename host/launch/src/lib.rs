@@ -18,6 +18,7 @@ pub mod shim;
 pub mod template;
 mod value;
 
+pub use cage::cell::{CellLimits, CellUser, enter_cell};
 pub use cage::posture::{Posture, posture};
 pub use cage::room::{RoomLimits, enter_room};
 pub use cage::{CageReport, CageSetting, Wall, WallFailure};
@@ -31,6 +32,7 @@ pub use qmp::QmpEvent;
 pub use qmp::arguments::{RenderedArguments, render_arguments};
 pub use shim::client::{ShimClient, ShimStatus};
 pub use shim::finish::STOPPED;
+pub use shim::inherited::close_all as close_inherited;
 pub use shim::orphan::end_orphan;
 pub use shim::record::{Ending, ExitRecord, ProcessRecord, StopReason};
 pub use shim::start::{LaunchContext, launch};

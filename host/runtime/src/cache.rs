@@ -7,7 +7,7 @@
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::AsRawFd as _;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -170,7 +170,7 @@ fn remove_entry(path: &Path) -> io::Result<()> {
 }
 
 /// A path to this very file, whatever its name is by now.
-fn opened_path(file: &File) -> String {
+fn opened_path(file: &impl AsRawFd) -> String {
     format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 
@@ -179,14 +179,15 @@ fn opened_path(file: &File) -> String {
     unsafe_code,
     reason = "wasmtime offers no checked way to load compiled code; the caller has authenticated it"
 )]
-fn deserialize(engine: &Engine, artifact: &File) -> wasmtime::Result<Component> {
+pub(crate) fn deserialize(engine: &Engine, artifact: &impl AsRawFd) -> wasmtime::Result<Component> {
     // The very file that was authenticated, whatever its name is by now. Mapped, not copied: only the pages that
     // a call touches are read.
     let path = opened_path(artifact);
     // SAFETY: the file is the output of `Component::serialize` of an engine with the same version, settings and
-    // processor: its keyed checksum was verified, and the key is known only to processes that may write this
-    // owner-only directory. Entries are never written in place (they are drafts that are renamed), so what was
-    // verified is what is mapped.
+    // processor. Either it is an entry: its keyed checksum was verified, and the key is known only to processes that
+    // may write this owner-only directory; entries are never written in place (they are drafts that are renamed), so
+    // what was verified is what is mapped. Or this is a worker, and the file is sealed memory that the host which
+    // started it has filled from a component of its own.
     unsafe { Component::deserialize_file(engine, path) }
 }
 

@@ -16,6 +16,7 @@ use crate::driver::Shared;
 use crate::interfaces::domain::Subject;
 use crate::interfaces::storage::Layers;
 use crate::limits;
+use crate::linked::Limited;
 use crate::operation::Operation;
 use crate::recorded::Recorded;
 
@@ -51,10 +52,9 @@ impl CallState {
     ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits::RESOURCES);
-        let memory = MemoryLimit { limit: memory_bytes, used: 0, refused: None };
         Self {
             table,
-            memory,
+            memory: MemoryLimit::new(memory_bytes),
             driver,
             subject,
             operation,
@@ -163,7 +163,18 @@ pub(crate) struct MemoryLimit {
     pub(crate) refused: Option<String>,
 }
 
+impl Limited for CallState {
+    fn memory(&mut self) -> &mut MemoryLimit {
+        &mut self.memory
+    }
+}
+
 impl MemoryLimit {
+    /// Nothing used yet, of so many bytes.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, used: 0, refused: None }
+    }
+
     fn refuse(&mut self, what: String) -> bool {
         tracing::debug!(what, "a limit of the sandbox refuses");
         self.refused.get_or_insert(what);
@@ -209,7 +220,7 @@ mod tests {
 
     #[test]
     fn memories_are_counted_together() {
-        let mut memory = MemoryLimit { limit: 100, used: 0, refused: None };
+        let mut memory = MemoryLimit::new(100);
         assert!(memory.memory_growing(0, 60, None).unwrap());
         assert!(memory.memory_growing(0, 40, None).unwrap());
         assert!(!memory.memory_growing(40, 41, None).unwrap());

@@ -1,19 +1,16 @@
 //! A loaded driver, and how it is called: each call gets a fresh store and instance, which are dropped after it.
 
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hostler_grant::{Granted, Manifest};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::Instrument as _;
+use wasmtime::Engine;
 use wasmtime::component::Resource;
-use wasmtime::{Engine, Store};
 
 use crate::activity::{Activity, Tally};
-use crate::bindings::driver::DriverPre;
-use crate::bindings::native_config::NativeConfigAbilityPre;
 use crate::cache::CacheOutcome;
 use crate::call::CallState;
 use crate::context::DomainContext;
@@ -23,9 +20,13 @@ use crate::fault;
 use crate::interfaces::domain::{Domain, Subject};
 use crate::interfaces::log::LogBudget;
 use crate::limits::{self, Limits};
+use crate::linked::{Linked, limited_store};
 use crate::meter::Meter;
 use crate::operation::Operation;
 use crate::rates::TenantRates;
+use crate::request::{Reply, Request};
+use crate::worker::frame::Asked;
+use crate::worker::pool::Workers;
 
 /// What every call of a driver shares.
 pub(crate) struct Shared {
@@ -45,20 +46,40 @@ pub struct Driver(pub(crate) Arc<Loaded>);
 
 pub(crate) struct Loaded {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) driver: DriverPre<CallState>,
-    pub(crate) native_config: Option<NativeConfigAbilityPre<CallState>>,
-    pub(crate) engine: Engine,
-    pub(crate) ticker: Ticker,
+    pub(crate) native_config: bool,
+    pub(crate) place: Place,
     pub(crate) limits: Limits,
-    /// What a call has to have one of, when instances come from a pool.
-    pub(crate) room: Option<Arc<Semaphore>>,
     pub(crate) path: PathBuf,
     pub(crate) size_bytes: u64,
     pub(crate) compiled: CacheOutcome,
     pub(crate) load_time: Duration,
 }
 
-impl Loaded {
+/// Where a driver's code runs.
+pub(crate) enum Place {
+    /// In this process.
+    Here(Here),
+    /// In processes of its own.
+    Apart(Workers),
+}
+
+/// What it takes to run a driver in this process.
+pub(crate) struct Here {
+    pub(crate) linked: Linked<CallState>,
+    pub(crate) engine: Engine,
+    pub(crate) ticker: Ticker,
+    /// What a call has to have one of, when instances come from a pool.
+    pub(crate) room: Option<Arc<Semaphore>>,
+}
+
+/// How a call went, and what it has used of the processor.
+struct Called {
+    answer: Result<Reply, RuntimeError>,
+    state: CallState,
+    cpu: Duration,
+}
+
+impl Here {
     /// Waits until there is room for one more call, for at most the time that the call may take.
     async fn room(&self, wall: Duration) -> Result<Option<SemaphorePermit<'_>>, RuntimeError> {
         let Some(room) = &self.room else { return Ok(None) };
@@ -67,11 +88,6 @@ impl Loaded {
         permit.ok().and_then(Result::ok).map(Some).ok_or_else(|| fault::too_slow(wall))
     }
 }
-
-/// The store of one call.
-pub(crate) type CallStore = Store<CallState>;
-/// What a call is doing, until it is done.
-pub(crate) type Calling<'a, T> = Pin<Box<dyn Future<Output = wasmtime::Result<T>> + Send + 'a>>;
 
 impl Driver {
     /// What it is called and what it asks for.
@@ -125,18 +141,17 @@ impl Driver {
     /// Whether it can show a launch without launching.
     #[must_use]
     pub fn has_native_config(&self) -> bool {
-        self.0.native_config.is_some()
+        self.0.native_config
     }
 
     /// Runs one operation to its end, or to its limits, and gives back the call's data as well.
-    pub(crate) async fn call<T: Send>(
+    pub(crate) async fn call(
         &self,
-        operation: Operation,
         context: Option<&DomainContext>,
-        invoke: impl for<'a> FnOnce(&'a Loaded, &'a mut CallStore, Option<Resource<Domain>>) -> Calling<'a, T>
-        + Send,
-    ) -> Result<(T, CallState), RuntimeError> {
+        request: Request,
+    ) -> Result<(Reply, CallState), RuntimeError> {
         let identity = &self.0.shared.identity;
+        let operation = request.operation();
         let domain = context.map(|context| context.name.as_str()).unwrap_or_default();
         let span = tracing::info_span!(
             "driver_call",
@@ -149,44 +164,80 @@ impl Driver {
             host_time_us = tracing::field::Empty,
             cpu_us = tracing::field::Empty,
         );
-        let called = self.call_within(operation, context, invoke).instrument(span).await;
+        let called = self.call_within(context, request).instrument(span).await;
         called.map_err(|error| error.of(identity).during(operation))
     }
 
-    async fn call_within<T: Send>(
+    async fn call_within(
         &self,
-        operation: Operation,
         context: Option<&DomainContext>,
-        invoke: impl for<'a> FnOnce(&'a Loaded, &'a mut CallStore, Option<Resource<Domain>>) -> Calling<'a, T>
-        + Send,
-    ) -> Result<(T, CallState), RuntimeError> {
+        request: Request,
+    ) -> Result<(Reply, CallState), RuntimeError> {
         let loaded = &*self.0;
-        let _ticking = loaded.ticker.tick().map_err(|error| {
+        let (operation, begun) = (request.operation(), Instant::now());
+        let wall = operation.wall(&loaded.limits);
+        let subject = context.map(|context| Arc::new(Subject::new(context.clone())));
+        let memory = loaded.limits.memory_bytes.min(limits::MEMORY_BYTES);
+        let mut state = CallState::new(Arc::clone(&loaded.shared), subject, operation, memory, begun + wall);
+        let domain = domain_place(&mut state).map_err(|error| fault::of_call(error, &state))?;
+        let Called { answer, mut state, cpu } = match &loaded.place {
+            Place::Here(here) => self.call_here(here, state, domain, &request, wall).await?,
+            Place::Apart(workers) => self.call_apart(workers, state, Asked { domain, request }, wall).await,
+        };
+        self.record(operation, &mut state, Tally::once(answer.is_err(), begun.elapsed()), cpu);
+        answer.map(|answer| (answer, state))
+    }
+
+    async fn call_here(
+        &self,
+        here: &Here,
+        mut state: CallState,
+        domain: Option<u32>,
+        request: &Request,
+        wall: Duration,
+    ) -> Result<Called, RuntimeError> {
+        let _ticking = here.ticker.tick().map_err(|error| {
             RuntimeError::new(RuntimeErrorKind::Io, "the thread that watches deadlines cannot be made")
                 .caused_by(error)
         })?;
-        let wall = operation.wall(&loaded.limits);
         // Held until the store is gone, and its slot with it.
-        let _room = loaded.room(wall).await?;
-        let begun = Instant::now();
-        let (mut store, meter) = self.store(operation, context, wall);
-        let domain = domain_handle(&mut store).map_err(|error| fault::of_call(error, store.data()))?;
+        let _room = here.room(wall).await?;
+        state.deadline = Instant::now() + wall;
+        let meter = Arc::new(Meter::new(Some(Arc::clone(&self.0.shared.rates))));
+        let mut store = limited_store(&here.engine, state, &meter, self.0.limits.cpu);
+        // Borrowed: the owning handle stays in the call's table.
+        let domain = domain.map(Resource::new_borrow);
         let finished = {
             let call = async {
                 // What earlier calls of this tenant used too much of is waited for by this one.
-                loaded.shared.rates.wait().await;
-                Arc::clone(&meter).count(invoke(loaded, &mut store, domain)).await
+                self.0.shared.rates.wait().await;
+                Arc::clone(&meter).count(here.linked.perform(&mut store, domain, request)).await
             };
             tokio::time::timeout(wall, call).await
         };
-        let used = meter.settle();
-        let (answer, mut state) = match finished {
-            Ok(Ok(answer)) => (Ok(answer), store.into_data()),
-            Ok(Err(error)) => (Err(fault::of_call(error, store.data())), store.into_data()),
-            Err(_) => (Err(fault::too_slow(wall)), store.into_data()),
+        let cpu = meter.settle();
+        let answer = match finished {
+            Ok(answered) => answered.map_err(|error| fault::of_call(error, store.data())),
+            Err(_) => Err(fault::too_slow(wall)),
         };
-        self.record(operation, &mut state, Tally::once(answer.is_err(), begun.elapsed()), used);
-        answer.map(|answer| (answer, state))
+        Ok(Called { answer, state: store.into_data(), cpu })
+    }
+
+    async fn call_apart(
+        &self,
+        workers: &Workers,
+        mut state: CallState,
+        asked: Asked,
+        wall: Duration,
+    ) -> Called {
+        let meter = Arc::new(Meter::new(Some(Arc::clone(&self.0.shared.rates))));
+        let call = async {
+            self.0.shared.rates.wait().await;
+            workers.perform(&mut state, &asked, &meter).await
+        };
+        let timed = tokio::time::timeout(wall, call).await;
+        let answer = timed.unwrap_or_else(|_| Err(fault::too_slow(wall)));
+        Called { answer, state, cpu: meter.settle() }
     }
 
     /// Adds a finished call to what the driver did, and to its span.
@@ -206,32 +257,10 @@ impl Driver {
     pub fn take_activity(&self) -> Activity {
         std::mem::take(&mut *self.0.shared.activity.lock().unwrap_or_else(PoisonError::into_inner))
     }
-
-    /// A fresh store under all limits. The deadlines are armed before anything of the driver runs.
-    fn store(
-        &self,
-        operation: Operation,
-        context: Option<&DomainContext>,
-        wall: Duration,
-    ) -> (CallStore, Arc<Meter>) {
-        let loaded = &*self.0;
-        let subject = context.map(|context| Arc::new(Subject::new(context.clone())));
-        let memory = loaded.limits.memory_bytes.min(limits::MEMORY_BYTES);
-        let state =
-            CallState::new(Arc::clone(&loaded.shared), subject, operation, memory, Instant::now() + wall);
-        let mut store = Store::new(&loaded.engine, state);
-        store.limiter(|state| &mut state.memory);
-        store.set_hostcall_fuel(limits::HOSTCALL_BYTES);
-        store.set_max_component_handles(limits::RESOURCES);
-        let meter = Arc::new(Meter::new(Arc::clone(&loaded.shared.rates)));
-        meter.limit(&mut store, loaded.limits.cpu);
-        (store, meter)
-    }
 }
 
-/// The borrowed handle that the driver gets; the owning one stays in the store's table.
-fn domain_handle(store: &mut CallStore) -> wasmtime::Result<Option<Resource<Domain>>> {
-    let Some(subject) = store.data().subject.clone() else { return Ok(None) };
-    let owned = store.data_mut().table.push(Domain(subject))?;
-    Ok(Some(Resource::new_borrow(owned.rep())))
+/// The place of the domain's handle in the call's table, where it stays until the call is over.
+fn domain_place(state: &mut CallState) -> wasmtime::Result<Option<u32>> {
+    let Some(subject) = state.subject.clone() else { return Ok(None) };
+    Ok(Some(state.table.push(Domain(subject))?.rep()))
 }

@@ -29,6 +29,8 @@ pub enum RuntimeErrorKind {
     Load,
     /// The cache of compiled components cannot be used safely.
     Cache,
+    /// The process that runs the driver cannot be used, or ended before it answered.
+    Worker,
     /// The host failed: an I/O error, a thread that could not be made.
     Io,
 }
@@ -47,6 +49,7 @@ impl RuntimeErrorKind {
             Self::Driver => "driver.error",
             Self::Load => "driver.load",
             Self::Cache => "driver.cache",
+            Self::Worker => "driver.worker",
             Self::Io => "driver.io",
         }
     }
@@ -248,6 +251,7 @@ mod tests {
             (K::Driver, "driver.error"),
             (K::Load, "driver.load"),
             (K::Cache, "driver.cache"),
+            (K::Worker, "driver.worker"),
             (K::Io, "driver.io"),
         ];
         for (kind, code) in kinds {

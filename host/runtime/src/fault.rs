@@ -5,7 +5,7 @@ use std::time::Duration;
 use wasmtime::Trap;
 use wasmtime::component::ResourceTableError;
 
-use crate::call::{CallState, ContractViolation, HostFault, TooManyHostCalls};
+use crate::call::{CallState, ContractViolation, HostFault, MemoryLimit, TooManyHostCalls};
 use crate::error::{RuntimeError, RuntimeErrorKind};
 use crate::limits;
 use crate::meter::ProcessorTimeUsedUp;
@@ -16,7 +16,7 @@ const REPORT: &str = "nothing but this call is lost; report it to the driver's a
 
 /// The error of a call that did not answer.
 pub(crate) fn of_call(error: wasmtime::Error, state: &CallState) -> RuntimeError {
-    let (kind, message) = sort(&error, state);
+    let (kind, message) = sort(&error, &state.memory);
     let sorted = RuntimeError::new(kind, message);
     let sorted = if kind == RuntimeErrorKind::Io { sorted } else { sorted.hint(REPORT) };
     sorted.caused_by(error.into_boxed_dyn_error())
@@ -30,7 +30,14 @@ pub(crate) fn too_slow(wall: Duration) -> RuntimeError {
         .hint(REPORT)
 }
 
-fn sort(error: &wasmtime::Error, state: &CallState) -> (RuntimeErrorKind, String) {
+/// The error of a call that did not answer, as its worker tells it.
+pub(crate) fn told(kind: RuntimeErrorKind, message: &str, cause: &str) -> RuntimeError {
+    let escaped = |words: &str| text::sentence(words, limits::TEXT_BYTES);
+    RuntimeError::new(kind, escaped(message)).hint(REPORT).caused_by(escaped(cause))
+}
+
+/// What kind of error it is, and the sentence for it. `memory` is what the call's memories were refused.
+pub(crate) fn sort(error: &wasmtime::Error, memory: &MemoryLimit) -> (RuntimeErrorKind, String) {
     if let Some(fault) = error.downcast_ref::<HostFault>() {
         return (RuntimeErrorKind::Io, fault.to_string());
     }
@@ -47,7 +54,7 @@ fn sort(error: &wasmtime::Error, state: &CallState) -> (RuntimeErrorKind, String
         let message = format!("the driver keeps more than {} handles", limits::RESOURCES);
         return (RuntimeErrorKind::Memory, message);
     }
-    if let Some(refused) = &state.memory.refused {
+    if let Some(refused) = &memory.refused {
         return (RuntimeErrorKind::Memory, format!("the driver wanted {refused}"));
     }
     let why = match error.downcast_ref::<Trap>() {

@@ -37,6 +37,28 @@ pub const CACHE_ENTRIES: usize = 64;
 /// How often a running guest is looked at. Also the longest time by which it passes a deadline.
 pub const EPOCH_TICK: Duration = Duration::from_millis(10);
 
+/// Workers of one driver of one tenant: operations that it carries out at once. More have to wait.
+pub const WORKERS: usize = 32;
+/// Workers of one driver of one tenant that are kept for its next operations.
+pub const WORKERS_IDLE: usize = 2;
+/// Time for a worker to lock itself in. It takes some milliseconds.
+pub const WORKER_START: Duration = Duration::from_secs(10);
+/// Address space of a worker, in bytes: eight memories with all their addresses and guards take 33 GiB. What counts is
+/// [`WORKER_MEMORY_BYTES`].
+pub const WORKER_SPACE_BYTES: u64 = 40 << 30;
+/// Memory that a worker can write to, in bytes: an instance's memories, and a few messages of the largest size.
+pub const WORKER_MEMORY_BYTES: u64 = 256 << 20;
+/// Threads of a worker: it has two.
+pub const WORKER_THREADS: u64 = 8;
+/// Open files of a worker: socket, standard streams and machine code.
+pub const WORKER_FILES: u64 = 16;
+/// One message of a worker, in bytes: what one host call may carry, and the lengths of its parts.
+pub const MESSAGE_BYTES: usize = 2 * HOSTCALL_BYTES;
+/// What the values in one message of a worker may take, in bytes: three times what they have in a guest.
+pub const MESSAGE_MEMORY_BYTES: usize = 4 * HOSTCALL_BYTES;
+/// One message to a worker, in bytes: no guest has room for more.
+pub const ANSWER_BYTES: usize = MEMORY_BYTES;
+
 /// Longest text that a driver writes into an error, a log line, in bytes.
 pub const TEXT_BYTES: usize = 4 << 10;
 /// Hints of one error.

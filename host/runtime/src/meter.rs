@@ -22,7 +22,8 @@ pub(crate) struct Meter {
     polled_since_ns: AtomicU64,
     /// How much of it the tenant has been charged.
     charged_ns: AtomicU64,
-    rates: Arc<TenantRates>,
+    /// The tenant's; none in a worker, whose host charges the tenant.
+    rates: Option<Arc<TenantRates>>,
 }
 
 /// The reason for a trap: the guest used up its processor time.
@@ -39,7 +40,7 @@ impl std::error::Error for ProcessorTimeUsedUp {}
 
 impl Meter {
     /// Nothing used yet, of this tenant's rate.
-    pub(crate) fn new(rates: Arc<TenantRates>) -> Self {
+    pub(crate) fn new(rates: Option<Arc<TenantRates>>) -> Self {
         let zero = AtomicU64::default;
         Self { used_ns: zero(), polled_since_ns: zero(), charged_ns: zero(), rates }
     }
@@ -70,9 +71,10 @@ impl Meter {
 
     /// Charges the tenant for what it was not charged for yet; how long it has to wait before it may use more.
     fn charge(&self, used: Duration) -> Duration {
+        let Some(rates) = &self.rates else { return Duration::ZERO };
         let used = u64::try_from(used.as_nanos()).unwrap_or(u64::MAX);
         let before = self.charged_ns.swap(used, Ordering::Relaxed);
-        self.rates.charge_cpu(Duration::from_nanos(used.saturating_sub(before)))
+        rates.charge_cpu(Duration::from_nanos(used.saturating_sub(before)))
     }
 
     /// Charges for the rest when the call is over; what it used in all.
@@ -80,6 +82,11 @@ impl Meter {
         let used = Duration::from_nanos(self.used_ns.load(Ordering::Relaxed));
         self.charge(used);
         used
+    }
+
+    /// Counts what was used elsewhere.
+    pub(crate) fn add(&self, used: Duration) {
+        self.used_ns.fetch_add(u64::try_from(used.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     fn used_while_polled(&self) -> Duration {
@@ -122,7 +129,7 @@ mod tests {
     #[tokio::test]
     async fn work_counts_and_waiting_does_not() {
         let rates = Arc::new(TenantRates::new(&crate::limits::Limits::default()));
-        let meter = Arc::new(Meter::new(rates));
+        let meter = Arc::new(Meter::new(Some(rates)));
         let burn = || {
             let begun = thread_ns();
             while thread_ns() - begun < 30_000_000 {}

@@ -1,38 +1,31 @@
 //! The operations of a driver, as the contract lists them.
 
 use hostler_launch::QmpEvent;
-use wasmtime::component::Resource;
 
 use crate::answer;
-use crate::bindings::driver::Driver as Instance;
 use crate::bindings::wit::qmp::Event;
-use crate::bindings::wit::types::{Error, Fact};
-use crate::call::ContractViolation;
+use crate::bindings::wit::types::Error;
 use crate::context::{DomainContext, Purpose};
 use crate::description::{Description, RunState};
-use crate::driver::{CallStore, Calling, Driver};
+use crate::driver::Driver;
 use crate::error::{RuntimeError, RuntimeErrorKind};
-use crate::interfaces::domain::Domain;
 use crate::limits;
 use crate::operation::Operation;
 use crate::recorded::Recorded;
+use crate::request::{Reply, Request};
 
 impl Driver {
     /// Lets the driver describe itself.
     ///
     /// # Errors
     /// As every operation: [`RuntimeErrorKind::Trap`], [`RuntimeErrorKind::Timeout`] or
-    /// [`RuntimeErrorKind::Memory`] of the driver, or the host's own [`RuntimeErrorKind::Io`].
+    /// [`RuntimeErrorKind::Memory`] of the driver, the host's own [`RuntimeErrorKind::Io`], or
+    /// [`RuntimeErrorKind::Worker`] of the process that the driver runs in.
     pub async fn describe(&self) -> Result<Description, RuntimeError> {
-        let (described, _) = self
-            .call(Operation::Describe, None, |loaded, store, _| {
-                Box::pin(async move {
-                    let instance = loaded.driver.instantiate_async(&mut *store).await?;
-                    instance.hostler_driver_about().call_describe(store).await
-                })
-            })
-            .await?;
-        Ok(described.into())
+        match self.call(None, Request::Describe).await?.0 {
+            Reply::Described(described) => Ok(described.into()),
+            _ => Err(self.answered_another(Operation::Describe)),
+        }
     }
 
     /// Checks the domain's document and gives back the completed one. Opens and changes nothing, whatever the
@@ -42,11 +35,10 @@ impl Driver {
     /// As every operation; [`RuntimeErrorKind::Driver`] with line, column and element.
     pub async fn check(&self, context: &DomainContext) -> Result<String, RuntimeError> {
         let context = DomainContext { purpose: Purpose::Describe, ..context.clone() };
-        let document = self
-            .lifecycle(Operation::Check, &context, |instance, store, domain| {
-                Box::pin(async move { instance.hostler_driver_lifecycle().call_check(store, domain).await })
-            })
-            .await?;
+        let Reply::Document(checked) = self.call(Some(&context), Request::Check).await?.0 else {
+            return Err(self.answered_another(Operation::Check));
+        };
+        let document = checked.map_err(|error| self.answered(Operation::Check, error))?;
         if document.len() > limits::DOCUMENT_BYTES {
             let why = format!("it completed the document to more than {} MiB", limits::DOCUMENT_BYTES >> 20);
             return Err(self.violation(Operation::Check, why));
@@ -63,13 +55,8 @@ impl Driver {
         context: &DomainContext,
         options: &[(String, String)],
     ) -> Result<(), RuntimeError> {
-        let options: Vec<Fact> = options.iter().map(|(key, value)| answer::fact(key, value)).collect();
-        self.lifecycle(Operation::Start, context, |instance, store, domain| {
-            Box::pin(
-                async move { instance.hostler_driver_lifecycle().call_start(store, domain, &options).await },
-            )
-        })
-        .await
+        let options = options.iter().map(|(key, value)| answer::fact(key, value)).collect();
+        self.done(context, Request::Start(options)).await
     }
 
     /// Asks the guest to switch itself off.
@@ -77,10 +64,7 @@ impl Driver {
     /// # Errors
     /// As every operation; [`RuntimeErrorKind::Driver`].
     pub async fn shutdown(&self, context: &DomainContext) -> Result<(), RuntimeError> {
-        self.lifecycle(Operation::Shutdown, context, |instance, store, domain| {
-            Box::pin(async move { instance.hostler_driver_lifecycle().call_shutdown(store, domain).await })
-        })
-        .await
+        self.done(context, Request::Shutdown).await
     }
 
     /// Ends the domain now. When this returns, nothing of it runs.
@@ -88,10 +72,7 @@ impl Driver {
     /// # Errors
     /// As every operation; [`RuntimeErrorKind::Driver`].
     pub async fn destroy(&self, context: &DomainContext) -> Result<(), RuntimeError> {
-        self.lifecycle(Operation::Destroy, context, |instance, store, domain| {
-            Box::pin(async move { instance.hostler_driver_lifecycle().call_destroy(store, domain).await })
-        })
-        .await
+        self.done(context, Request::Destroy).await
     }
 
     /// Stops the guest's processors.
@@ -99,10 +80,7 @@ impl Driver {
     /// # Errors
     /// As every operation; [`RuntimeErrorKind::Driver`].
     pub async fn suspend(&self, context: &DomainContext) -> Result<(), RuntimeError> {
-        self.lifecycle(Operation::Suspend, context, |instance, store, domain| {
-            Box::pin(async move { instance.hostler_driver_lifecycle().call_suspend(store, domain).await })
-        })
-        .await
+        self.done(context, Request::Suspend).await
     }
 
     /// Lets the guest's processors go on.
@@ -110,10 +88,7 @@ impl Driver {
     /// # Errors
     /// As every operation; [`RuntimeErrorKind::Driver`].
     pub async fn resume(&self, context: &DomainContext) -> Result<(), RuntimeError> {
-        self.lifecycle(Operation::Resume, context, |instance, store, domain| {
-            Box::pin(async move { instance.hostler_driver_lifecycle().call_resume(store, domain).await })
-        })
-        .await
+        self.done(context, Request::Resume).await
     }
 
     /// Presses the reset button.
@@ -121,10 +96,7 @@ impl Driver {
     /// # Errors
     /// As every operation; [`RuntimeErrorKind::Driver`].
     pub async fn reset(&self, context: &DomainContext) -> Result<(), RuntimeError> {
-        self.lifecycle(Operation::Reset, context, |instance, store, domain| {
-            Box::pin(async move { instance.hostler_driver_lifecycle().call_reset(store, domain).await })
-        })
-        .await
+        self.done(context, Request::Reset).await
     }
 
     /// What the domain is doing, asked of the hypervisor itself.
@@ -132,11 +104,7 @@ impl Driver {
     /// # Errors
     /// As every operation; [`RuntimeErrorKind::Driver`].
     pub async fn query(&self, context: &DomainContext) -> Result<RunState, RuntimeError> {
-        self.lifecycle(Operation::Query, context, |instance, store, domain| {
-            Box::pin(async move { instance.hostler_driver_lifecycle().call_query(store, domain).await })
-        })
-        .await
-        .map(RunState::from)
+        self.state(context, Request::Query).await
     }
 
     /// Takes over a domain that runs already. [`RunState::Off`] means that nothing of it runs.
@@ -144,11 +112,7 @@ impl Driver {
     /// # Errors
     /// As every operation; [`RuntimeErrorKind::Driver`].
     pub async fn reattach(&self, context: &DomainContext) -> Result<RunState, RuntimeError> {
-        self.lifecycle(Operation::Reattach, context, |instance, store, domain| {
-            Box::pin(async move { instance.hostler_driver_lifecycle().call_reattach(store, domain).await })
-        })
-        .await
-        .map(RunState::from)
+        self.state(context, Request::Reattach).await
     }
 
     /// Tells the driver what the hypervisor said.
@@ -157,12 +121,7 @@ impl Driver {
     /// As every operation; [`RuntimeErrorKind::Driver`].
     pub async fn on_event(&self, context: &DomainContext, event: &QmpEvent) -> Result<(), RuntimeError> {
         let event = Event { cursor: event.cursor, name: event.name.clone(), data: event.data.to_string() };
-        self.lifecycle(Operation::OnEvent, context, |instance, store, domain| {
-            Box::pin(
-                async move { instance.hostler_driver_lifecycle().call_on_event(store, domain, &event).await },
-            )
-        })
-        .await
+        self.done(context, Request::OnEvent(event)).await
     }
 
     /// Tells the driver that every domain that should run has been offered to [`Driver::reattach`].
@@ -170,14 +129,7 @@ impl Driver {
     /// # Errors
     /// As every operation.
     pub async fn recovery_complete(&self) -> Result<(), RuntimeError> {
-        self.call(Operation::RecoveryComplete, None, |loaded, store, _| {
-            Box::pin(async move {
-                let instance = loaded.driver.instantiate_async(&mut *store).await?;
-                instance.hostler_driver_lifecycle().call_recovery_complete(store).await
-            })
-        })
-        .await
-        .map(|_| ())
+        self.call(None, Request::RecoveryComplete).await.map(drop)
     }
 
     /// Lets the driver show the launch that [`Driver::start`] would ask for. Opens and starts nothing, whatever
@@ -199,48 +151,35 @@ impl Driver {
             shown @ (Purpose::Describe | Purpose::Compare) => shown,
         };
         let context = DomainContext { purpose, ..context.clone() };
-        let (shown, state) = self
-            .call(Operation::Show, Some(&context), |loaded, store, domain| {
-                Box::pin(async move {
-                    let (Some(ability), Some(domain)) = (&loaded.native_config, domain) else {
-                        return Err(ContractViolation("native-config needs a domain".to_owned()).into());
-                    };
-                    let instance = ability.instantiate_async(&mut *store).await?;
-                    instance.hostler_driver_native_config().call_show(store, domain).await
-                })
-            })
-            .await?;
+        let (shown, state) = self.call(Some(&context), Request::Show).await?;
+        let Reply::Done(shown) = shown else { return Err(self.answered_another(Operation::Show)) };
         shown.map_err(|error| self.answered(Operation::Show, error))?;
         state.recorded.ok_or_else(|| self.violation(Operation::Show, "it asked for no launch".to_owned()))
     }
 
-    async fn lifecycle<T: Send>(
-        &self,
-        operation: Operation,
-        context: &DomainContext,
-        invoke: impl for<'a> FnOnce(
-            &'a Instance,
-            &'a mut CallStore,
-            Resource<Domain>,
-        ) -> Calling<'a, Result<T, Error>>
-        + Send
-        + 'static,
-    ) -> Result<T, RuntimeError> {
-        let (answer, _) = self
-            .call(operation, Some(context), |loaded, store, domain| {
-                Box::pin(async move {
-                    let domain =
-                        domain.ok_or_else(|| ContractViolation("an operation needs a domain".to_owned()))?;
-                    let instance = loaded.driver.instantiate_async(&mut *store).await?;
-                    invoke(&instance, store, domain).await
-                })
-            })
-            .await?;
-        answer.map_err(|error| self.answered(operation, error))
+    async fn done(&self, context: &DomainContext, request: Request) -> Result<(), RuntimeError> {
+        let operation = request.operation();
+        match self.call(Some(context), request).await?.0 {
+            Reply::Done(done) => done.map_err(|error| self.answered(operation, error)),
+            _ => Err(self.answered_another(operation)),
+        }
+    }
+
+    async fn state(&self, context: &DomainContext, request: Request) -> Result<RunState, RuntimeError> {
+        let operation = request.operation();
+        match self.call(Some(context), request).await?.0 {
+            Reply::State(state) => state.map(RunState::from).map_err(|error| self.answered(operation, error)),
+            _ => Err(self.answered_another(operation)),
+        }
     }
 
     fn answered(&self, operation: Operation, error: Error) -> RuntimeError {
         RuntimeError::from_problem(error.into()).of(self.identity()).during(operation)
+    }
+
+    /// Only a worker that is not itself any more can do this.
+    fn answered_another(&self, operation: Operation) -> RuntimeError {
+        self.violation(operation, "it answered another operation".to_owned())
     }
 
     fn violation(&self, operation: Operation, why: String) -> RuntimeError {

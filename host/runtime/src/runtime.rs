@@ -10,19 +10,22 @@ use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, Linker};
 
-use crate::bindings::driver::{Driver as World, DriverPre};
-use crate::bindings::native_config::NativeConfigAbilityPre;
+use crate::bindings::driver::Driver as World;
 use crate::cache::Cache;
 use crate::call::CallState;
 use crate::component::{self, ComponentFile};
 use crate::contract;
-use crate::driver::{Driver, Loaded, Shared};
+use crate::driver::{Driver, Here, Loaded, Place, Shared};
 use crate::engine::{self, Allocation, POOL_CALLS, Ticker};
-use crate::error::{RuntimeError, RuntimeErrorKind};
+use crate::error::{DriverIdentity, RuntimeError, RuntimeErrorKind};
 use crate::interfaces::log::LogBudget;
 use crate::limits::Limits;
+use crate::linked::Linked;
 use crate::rates::Rates;
 use crate::settings::TenantLimits;
+use crate::worker::artifact;
+use crate::worker::pool::Workers;
+use crate::worker::process::Starter;
 
 /// How a runtime is set up.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +41,10 @@ pub struct RuntimeConfig {
     /// The program that compiles drivers, in a bounded process: it calls [`crate::compile_here`] when its one
     /// argument is [`crate::COMPILE_ARGUMENT`]. None, or no cache: drivers are compiled in this process.
     pub compiler: Option<PathBuf>,
+    /// The program that runs drivers, in processes of their own for each driver of each tenant: it calls
+    /// [`crate::work_here`] when its one argument is [`crate::WORK_ARGUMENT`], and must be of the same build as this
+    /// one. None: drivers run in this process. With workers, operations need an async runtime with I/O enabled.
+    pub worker: Option<PathBuf>,
 }
 
 /// What drivers are loaded into. One for each process.
@@ -52,6 +59,7 @@ pub struct Runtime {
     compiler: Option<PathBuf>,
     /// As many permits as the pool has room for calls.
     room: Option<Arc<Semaphore>>,
+    starter: Option<Arc<Starter>>,
 }
 
 impl Runtime {
@@ -80,6 +88,7 @@ impl Runtime {
             compiler: config.compiler,
             room: (config.allocation == Allocation::Pool)
                 .then(|| Arc::new(Semaphore::new(usize::try_from(POOL_CALLS).unwrap_or(1)))),
+            starter: config.worker.map(|program| Arc::new(Starter::new(program))),
         })
     }
 
@@ -119,7 +128,7 @@ impl Runtime {
                 .map_err(|error| contract::refused(error).of(&file.identity))?;
         let (component, compiled) =
             file.compile(&self.engine, self.cache.as_ref(), self.compiler.as_deref())?;
-        let (driver, native_config) = self.link(&component).map_err(|error| {
+        let linked = Linked::new(&self.engine, &self.linker, &component).map_err(|error| {
             RuntimeError::new(
                 RuntimeErrorKind::Contract,
                 "the driver's imports or exports are not those of the contract",
@@ -134,16 +143,15 @@ impl Runtime {
         let log = Mutex::new(LogBudget::new(&limits));
         let rates = self.rates.of(&tenant.name, &limits);
         let activity = Mutex::default();
+        let native_config = linked.has_native_config();
+        let place = self.place(linked, &component, &file.identity, tenant, limits)?;
         let shared =
             Shared { identity: file.identity, manifest: file.manifest, granted, log, rates, activity };
         Ok(Driver(Arc::new(Loaded {
             shared: Arc::new(shared),
-            driver,
             native_config,
-            engine: self.engine.clone(),
-            ticker: self.ticker.clone(),
+            place,
             limits,
-            room: self.room.clone(),
             path: path.to_owned(),
             size_bytes,
             compiled,
@@ -151,14 +159,24 @@ impl Runtime {
         })))
     }
 
-    fn link(
+    /// Where the driver will run. It was linked here in any case, so that one that does not fit is refused here.
+    fn place(
         &self,
+        linked: Linked<CallState>,
         component: &Component,
-    ) -> wasmtime::Result<(DriverPre<CallState>, Option<NativeConfigAbilityPre<CallState>>)> {
-        let linked = self.linker.instantiate_pre(component)?;
-        let native_config = contract::has_native_config(&self.engine, component)
-            .then(|| NativeConfigAbilityPre::new(linked.clone()))
-            .transpose()?;
-        Ok((DriverPre::new(linked)?, native_config))
+        identity: &DriverIdentity,
+        tenant: &Tenant,
+        limits: Limits,
+    ) -> Result<Place, RuntimeError> {
+        let Some(starter) = &self.starter else {
+            let (engine, ticker, room) = (self.engine.clone(), self.ticker.clone(), self.room.clone());
+            return Ok(Place::Here(Here { linked, engine, ticker, room }));
+        };
+        let sealed = artifact::sealed(component).map_err(|error| {
+            let message = "the driver's machine code cannot be handed to a process of its own";
+            RuntimeError::new(RuntimeErrorKind::Io, message).caused_by(error).of(identity)
+        })?;
+        let key = format!("driver {} of tenant {}", identity.name, tenant.name);
+        Ok(Place::Apart(Workers::new(Arc::clone(starter), sealed, key, limits)))
     }
 }

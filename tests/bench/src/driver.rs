@@ -17,6 +17,7 @@ use crate::place::Place;
 
 mod operation;
 mod share;
+pub(crate) mod worker;
 
 /// Calls in one round: a single one is too short to be timed.
 const CALLS: u32 = 50;

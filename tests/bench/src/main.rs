@@ -24,6 +24,7 @@ usage: cargo xtask bench [NAME] [--rounds N]
 
   start       hostler start beside the same command line run bare, without its cage, and beside virsh start
   driver      loading a driver, cold and cached; one call in an instance of its own
+  worker      one call of a driver in a process of its own, beside the same call in this process
   footprint   sizes of components and programs, peak memory of the command line
   storage     resolving a chain beside qemu-img and beside bare reads; listing a pool beside libvirt;
               making a volume beside qemu-img
@@ -60,11 +61,13 @@ fn run(words: &[String]) -> Result<()> {
     match name {
         "start" => start::run(&place, rounds),
         "driver" => driver::run(&place, rounds),
+        "worker" => driver::worker::run(&place, rounds),
         "footprint" => footprint::run(&place, rounds),
         "storage" => storage::run(&place, rounds),
         "all" => {
             start::run(&place, rounds)?;
             driver::run(&place, rounds)?;
+            driver::worker::run(&place, rounds)?;
             footprint::run(&place, rounds)?;
             storage::run(&place, rounds)
         }

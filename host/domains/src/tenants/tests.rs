@@ -31,6 +31,7 @@ fn config(state_dir: &Path, name: &str, uid: u32, gids: &[u32]) -> Config {
         image_roots: Vec::new(),
         shim: PathBuf::from("/nonexistent/hostler-shim"),
         compiler: None,
+        worker: None,
         cage: hostler_launch::CageSetting::default(),
         policy: None,
         template_dir: None,

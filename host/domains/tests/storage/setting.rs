@@ -30,6 +30,7 @@ impl Setting {
             image_roots: Vec::new(),
             shim: PathBuf::from("/nonexistent/hostler-shim"),
             compiler: None,
+            worker: None,
             cage: hostler_domains::CageSetting::Require,
             policy: None,
             template_dir: None,

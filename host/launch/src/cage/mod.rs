@@ -4,6 +4,7 @@
 //! `plan` reads what a launch needs from the template; the shim starts `stage`, a process of its own and of
 //! one thread, which builds the walls around itself, starts the program inside and goes.
 
+pub mod cell;
 pub(crate) mod closure;
 pub(crate) mod elf;
 pub(crate) mod identity;

@@ -15,28 +15,42 @@ use super::{Wall, WallFailure};
 /// The name that the program sees its machine have.
 const HOST_NAME: &[u8] = b"cage";
 
-const ALWAYS: [(CloneFlags, &str); 5] = [
+const ALWAYS: [(CloneFlags, &str); 4] = [
     (CloneFlags::CLONE_NEWNS, "mount"),
-    (CloneFlags::CLONE_NEWPID, "process"),
     (CloneFlags::CLONE_NEWIPC, "IPC"),
     (CloneFlags::CLONE_NEWUTS, "host name"),
     (CloneFlags::CLONE_NEWCGROUP, "cgroup"),
 ];
+const PROCESS: (CloneFlags, &str) = (CloneFlags::CLONE_NEWPID, "process");
+const NETWORK: (CloneFlags, &str) = (CloneFlags::CLONE_NEWNET, "network");
 
 /// Enters new namespaces; processes started from here on are alone in theirs. One who may not make them gets the
 /// right to from a user namespace around them.
 pub(crate) fn enter(host_network: bool, privileged: bool) -> Result<(), WallFailure> {
     let mut wanted = ALWAYS.to_vec();
+    wanted.push(PROCESS);
     if !host_network {
-        wanted.push((CloneFlags::CLONE_NEWNET, "network"));
+        wanted.push(NETWORK);
     }
+    enter_all(&wanted, privileged)
+}
+
+/// Enters new namespaces with this process, which starts no other. It stays in its process namespace: whoever leaves
+/// that can make no threads, and a process without `/proc` and without `kill` has no use for the numbers of others.
+pub(crate) fn enter_alone(privileged: bool) -> Result<(), WallFailure> {
+    let mut wanted = ALWAYS.to_vec();
+    wanted.push(NETWORK);
+    enter_all(&wanted, privileged)
+}
+
+fn enter_all(wanted: &[(CloneFlags, &str)], privileged: bool) -> Result<(), WallFailure> {
     if !privileged {
         let (user, group) = (geteuid().as_raw(), getegid().as_raw());
         unshare(CloneFlags::CLONE_NEWUSER).map_err(|error| user_refused(error.into()))?;
         map_itself(Path::new("/proc/self"), user, group)?;
     }
     for (flag, name) in wanted {
-        unshare(flag).map_err(|error| {
+        unshare(*flag).map_err(|error| {
             Wall::Namespaces
                 .failed(format!("make a {name} namespace"), io::Error::from(error))
                 .hint("hostler must run as root of the host, or be allowed to make user namespaces")

@@ -70,6 +70,24 @@ pub(crate) fn build(plan: &CagePlan, identity: Option<u32>, over: &Path) -> Resu
     if let Some(uid) = identity {
         own_devices(plan, uid, over)?;
     }
+    enter(over)
+}
+
+/// Makes a root with nothing in it, and moves into it.
+pub(crate) fn empty() -> Result<(), WallFailure> {
+    let failed = |what: &'static str| move |error| Wall::Root.failed(what, io::Error::from(error));
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .map_err(failed("cut mounts off from the host's"))?;
+    // Any directory that is always there will do: only this namespace sees it covered.
+    let over = Path::new("/proc");
+    mount("tmpfs", over, "tmpfs", MountFlags::NOSUID, c"mode=0555,size=4096")
+        .map_err(failed("mount an empty root"))?;
+    enter(over)
+}
+
+/// Makes what was built over a directory the root, and lets the host's go.
+fn enter(over: &Path) -> Result<(), WallFailure> {
+    let failed = |what: &'static str| move |error| Wall::Root.failed(what, io::Error::from(error));
     chdir(over).map_err(failed("enter the new root"))?;
     pivot_root(".", ".").map_err(failed("make it the root"))?;
     unmount(".", UnmountFlags::DETACH).map_err(failed("let the host's root go"))?;

@@ -73,6 +73,44 @@ const DENIED: &[libc::c_long] = &[
     #[cfg(target_arch = "x86_64")]
     libc::SYS_modify_ldt,
 ];
+/// All that a process in a cell may call, whatever the arguments.
+const COMPUTING: &[libc::c_long] = &[
+    // what it has open
+    libc::SYS_read,
+    libc::SYS_write,
+    libc::SYS_recvfrom,
+    libc::SYS_sendto,
+    libc::SYS_close,
+    // memory, beside what is below
+    libc::SYS_munmap,
+    libc::SYS_mremap,
+    libc::SYS_madvise,
+    libc::SYS_brk,
+    // threads and their ends
+    libc::SYS_futex,
+    libc::SYS_set_robust_list,
+    libc::SYS_rseq,
+    libc::SYS_gettid,
+    libc::SYS_getpid,
+    libc::SYS_sched_yield,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_membarrier,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    // traps of guest code
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sigaltstack,
+    // time and seeds of hashes
+    libc::SYS_clock_gettime,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_nanosleep,
+    libc::SYS_restart_syscall,
+    libc::SYS_getrandom,
+];
+/// The one thing that a cell may ask of `prctl`: a name for a thread.
+const NAME_A_THREAD: u64 = libc::PR_SET_NAME as u64;
 /// Refused unless the launch asks for it: a large surface whose requests no filter sees.
 const RING: &[libc::c_long] =
     &[libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
@@ -96,10 +134,19 @@ const SECOND_NUMBERS: i64 = 0x4000_0000;
 
 /// Puts the filters in place, for this process and all that it starts.
 pub(crate) fn apply(io_uring: bool) -> Result<(), WallFailure> {
+    install(programs(io_uring))
+}
+
+/// Puts filters in place that let this process compute, talk over what it has open, make threads, and nothing else.
+pub(crate) fn apply_computing() -> Result<(), WallFailure> {
+    install(computing())
+}
+
+fn install(programs: Result<[BpfProgram; 2], seccompiler::Error>) -> Result<(), WallFailure> {
     let failed = |error: String| {
         Wall::Seccomp.failed("filter system calls", error).hint("the kernel must have CONFIG_SECCOMP_FILTER")
     };
-    for program in programs(io_uring).map_err(|error| failed(error.to_string()))? {
+    for program in programs.map_err(|error| failed(error.to_string()))? {
         apply_filter(&program).map_err(|error| failed(error.to_string()))?;
     }
     Ok(())
@@ -125,9 +172,33 @@ fn programs(io_uring: bool) -> Result<[BpfProgram; 2], seccompiler::Error> {
         requests.push(SeccompRule::new(vec![condition(1, SeccompCmpOp::Eq, *request)?])?);
     }
     denied.insert(libc::SYS_ioctl, requests);
-    // Its flags are in memory, where no filter looks; without it the C library falls back to clone.
-    let absent = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
-    Ok([compile(denied, libc::EPERM)?, compile(absent, libc::ENOSYS)?])
+    Ok([compile(denied, libc::EPERM)?, absent()?])
+}
+
+/// Its flags are in memory, where no filter looks; without it the C library falls back to clone.
+fn absent() -> Result<BpfProgram, seccompiler::Error> {
+    compile(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)
+}
+
+fn computing() -> Result<[BpfProgram; 2], seccompiler::Error> {
+    let mut allowed: BTreeMap<i64, Vec<SeccompRule>> =
+        COMPUTING.iter().map(|number| (*number, Vec::new())).collect();
+    // Refused as absent by the other filter.
+    allowed.insert(libc::SYS_clone3, Vec::new());
+    let only = |argument, mask: u64, value: u64| {
+        SeccompRule::new(vec![condition(argument, SeccompCmpOp::MaskedEq(mask), value)?])
+            .map(|rule| vec![rule])
+    };
+    let thread = u64::from(libc::CLONE_THREAD.unsigned_abs());
+    allowed.insert(libc::SYS_clone, only(0, thread, thread)?);
+    let executable = u64::from(libc::PROT_EXEC.unsigned_abs());
+    allowed.insert(libc::SYS_mmap, only(2, executable, 0)?);
+    allowed.insert(libc::SYS_mprotect, only(2, executable, 0)?);
+    allowed.insert(libc::SYS_prctl, only(0, u64::from(u32::MAX), NAME_A_THREAD)?);
+    let architecture = std::env::consts::ARCH.try_into()?;
+    let refuse = SeccompAction::Errno(libc::EPERM.unsigned_abs());
+    let filter = SeccompFilter::new(allowed, refuse, SeccompAction::Allow, architecture)?;
+    Ok([absent()?, filter.try_into()?])
 }
 
 fn condition(
@@ -161,5 +232,8 @@ mod tests {
             }
         }
         assert!(programs(false).unwrap()[0].len() > programs(true).unwrap()[0].len());
+        for program in computing().unwrap() {
+            assert!((1..=4096).contains(&program.len()), "{}", program.len());
+        }
     }
 }

@@ -7,11 +7,16 @@ use std::os::fd::RawFd;
 ///
 /// Our own are all closed on exec; these come from whoever started `hostler`. Left open, they would reach the
 /// hypervisor (a hole in its cage) and stay open as long as the guest runs.
+///
+/// To be called first of all in a program: nothing that it has opened itself is spared.
+///
+/// # Errors
+/// Its own `/proc` cannot be read.
 #[expect(
     unsafe_code,
     reason = "no safe call closes a descriptor that no value owns; the kernel offers no other way"
 )]
-pub(crate) fn close_all() -> io::Result<()> {
+pub fn close_all() -> io::Result<()> {
     let mut inherited: Vec<RawFd> = Vec::new();
     for entry in std::fs::read_dir("/proc/self/fd")? {
         let number = entry?.file_name().to_str().and_then(|name| name.parse().ok());

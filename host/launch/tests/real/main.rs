@@ -10,6 +10,7 @@
 
 mod abuses;
 mod cage;
+mod cell;
 mod confinement;
 mod consoles;
 mod disks;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::setting::{Setting, component, load_with, patched, policy, tenant};
+use crate::setting::{Place, Setting, both, component, load_with, patched, policy, tenant};
 use hostler_runtime::{
     CacheOutcome, Case, Limits, Operation, RunState, Runtime, RuntimeConfig, RuntimeError, RuntimeErrorKind,
 };
@@ -15,181 +15,168 @@ fn assert_names_the_call(error: &RuntimeError) {
 }
 
 /// Starts a domain of the misbehaving driver, then shows that driver and host go on.
-async fn misbehave(behaviour: &str) -> RuntimeError {
+async fn misbehave(place: Place, behaviour: &str) -> RuntimeError {
     let setting = Setting::new("fault", behaviour);
-    let driver = setting.load("guests/fault.wasm");
+    let driver = setting.load(place, "guests/fault.wasm");
     let error = driver.start(&setting.context(), &[]).await.unwrap_err();
     assert_names_the_call(&error);
     assert_eq!(driver.query(&setting.context()).await.unwrap(), RunState::Off, "the next call works");
     error
 }
 
-#[tokio::test]
-async fn trap_names_driver_version_and_operation_and_loses_only_the_call() {
-    let error = misbehave("trap").await;
-    assert_eq!(error.kind, RuntimeErrorKind::Trap);
-    assert!(error.message().contains("unreachable"), "{error}");
-}
-
-#[tokio::test]
-async fn endless_loop_ends_at_its_processor_time() {
-    let begun = Instant::now();
-    let error = misbehave("loop").await;
-    assert_eq!(error.kind, RuntimeErrorKind::Timeout);
-    assert!(error.message().contains("processor time"), "{error}");
-    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
-}
-
-#[tokio::test]
-async fn storm_of_host_calls_ends_at_the_rate_of_its_tenant() {
-    // A rate so low that it, and not the processor time, ends the call on any machine.
-    let limits = Limits { host_call_burst: 1_000, host_calls_per_second: 1, ..Limits::default() };
-    let setting = Setting::new("fault", "host-calls");
-    let error = load_with(limits, "guests/fault.wasm").start(&setting.context(), &[]).await.unwrap_err();
-    assert_names_the_call(&error);
-    assert_eq!(error.kind, RuntimeErrorKind::Rate);
-}
-
-#[tokio::test]
-async fn memory_bomb_ends_at_the_limit() {
-    let error = misbehave("memory").await;
-    assert_eq!(error.kind, RuntimeErrorKind::Memory);
-    assert!(error.message().contains("bytes of memory"), "{error}");
-}
-
-#[tokio::test]
-async fn endless_recursion_traps() {
-    let error = misbehave("recursion").await;
-    assert_eq!(error.kind, RuntimeErrorKind::Trap);
-    assert!(error.message().contains("stack"), "{error}");
-}
-
-#[tokio::test]
-async fn flood_of_log_lines_does_not_stop_the_driver() {
-    // Its lines are escaped one by one, which costs an unoptimised host more processor time than a call has.
-    let limits = Limits { cpu: Duration::from_secs(60), ..Limits::default() };
-    let setting = Setting::new("fault", "log-flood");
-    let driver = load_with(limits, "guests/fault.wasm");
-    driver.start(&setting.context(), &[]).await.unwrap();
-}
-
-#[tokio::test]
-async fn wall_deadline_ends_a_call_that_still_has_processor_time() {
-    let limits =
-        Limits { cpu: Duration::from_secs(60), start: Duration::from_millis(50), ..Limits::default() };
-    let setting = Setting::new("fault", "loop");
-    let driver = load_with(limits, "guests/fault.wasm");
-    let error = driver.start(&setting.context(), &[]).await.unwrap_err();
-    assert_names_the_call(&error);
-    assert_eq!(
-        (error.kind, error.message()),
-        (RuntimeErrorKind::Timeout, "the driver did not answer within 50 ms")
-    );
-    assert_eq!(driver.query(&setting.context()).await.unwrap(), RunState::Off);
-}
-
-#[tokio::test]
-async fn cancelled_call_loses_nothing() {
-    let setting = Setting::new("fault", "loop");
-    let driver = setting.load("guests/fault.wasm");
-    let context = setting.context();
-    let call = driver.start(&context, &[]);
-    assert!(tokio::time::timeout(Duration::from_millis(20), call).await.is_err());
-    assert_eq!(driver.query(&context).await.unwrap(), RunState::Off);
-}
-
-#[tokio::test]
-async fn calls_of_one_driver_run_side_by_side() {
-    let setting = Setting::new("test", "a");
-    let driver = setting.load("drivers/test.wasm");
-    let calls: Vec<_> = (0..20)
-        .map(|_| {
-            let driver = driver.clone();
-            tokio::spawn(async move { driver.describe().await })
-        })
-        .collect();
-    for call in calls {
-        assert_eq!(call.await.unwrap().unwrap().title, "in-memory test hypervisor");
+both! {
+    async fn trap_names_driver_version_and_operation_and_loses_only_the_call(place) {
+        let error = misbehave(place, "trap").await;
+        assert_eq!(error.kind, RuntimeErrorKind::Trap);
+        assert!(error.message().contains("unreachable"), "{error}");
     }
-}
 
-#[tokio::test]
-async fn life_of_a_domain_is_kept_in_notes_and_events() {
-    let setting = Setting::new("test", "vm1");
-    let driver = setting.load("drivers/test.wasm");
-    let context = setting.context();
-    assert_eq!(driver.check(&context).await.unwrap(), context.xml);
-    assert_eq!(driver.query(&context).await.unwrap(), RunState::Off);
-    driver.start(&context, &[("paused".to_owned(), "yes".to_owned())]).await.unwrap();
-    assert_eq!(driver.query(&context).await.unwrap(), RunState::Paused);
-    driver.resume(&context).await.unwrap();
-    driver.suspend(&context).await.unwrap();
-    driver.resume(&context).await.unwrap();
-    driver.reset(&context).await.unwrap();
-    // Another load of the driver, as after an upgrade, finds the same domain.
-    let other = setting.load("drivers/test.wasm");
-    assert_eq!(other.reattach(&context).await.unwrap(), RunState::Running);
-    other.recovery_complete().await.unwrap();
-    other.shutdown(&context).await.unwrap();
-    assert_eq!(driver.query(&context).await.unwrap(), RunState::Off);
-    driver.destroy(&context).await.unwrap();
-    let kinds = setting.events();
-    let expected = ["started", "resumed", "suspended", "resumed", "reset", "stopped", "stopped"];
-    assert_eq!(kinds, expected);
-}
+    async fn endless_loop_ends_at_its_processor_time(place) {
+        let begun = Instant::now();
+        let error = misbehave(place, "loop").await;
+        assert_eq!(error.kind, RuntimeErrorKind::Timeout);
+        assert!(error.message().contains("processor time"), "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    }
 
-#[tokio::test]
-async fn error_of_a_driver_is_kept_whole() {
-    let setting = Setting::new("test", "vm1");
-    let driver = setting.load("drivers/test.wasm");
-    let error = driver.resume(&setting.context()).await.unwrap_err();
-    assert_eq!((error.kind, error.code()), (RuntimeErrorKind::Driver, "domain.state"));
-    assert_eq!(error.problem().unwrap().case, Case::Conflict);
-    assert!(error.to_string().starts_with("driver test 0.1.0, resume: the domain 'vm1'"), "{error}");
-}
+    async fn storm_of_host_calls_ends_at_the_rate_of_its_tenant(place) {
+        // A rate so low that it, and not the processor time, ends the call on any machine.
+        let limits = Limits { host_call_burst: 1_000, host_calls_per_second: 1, ..Limits::default() };
+        let setting = Setting::new("fault", "host-calls");
+        let error = load_with(place, limits, "guests/fault.wasm").start(&setting.context(), &[]).await.unwrap_err();
+        assert_names_the_call(&error);
+        assert_eq!(error.kind, RuntimeErrorKind::Rate);
+    }
 
-#[tokio::test]
-async fn refused_document_says_where() {
-    let setting = Setting::new("test", "vm1");
-    let driver = setting.load("drivers/test.wasm");
-    let mut context = setting.context();
-    context.xml = "<domain type='test'>\n  <nme>a</nme>\n</domain>".to_owned();
-    let error = driver.check(&context).await.unwrap_err();
-    let problem = error.problem().unwrap();
-    assert_eq!(problem.case, Case::Invalid);
-    assert!(problem.details.iter().any(|(key, value)| key == "line" && !value.is_empty()), "{problem:?}");
-}
+    async fn memory_bomb_ends_at_the_limit(place) {
+        let error = misbehave(place, "memory").await;
+        assert_eq!(error.kind, RuntimeErrorKind::Memory);
+        assert!(error.message().contains("bytes of memory"), "{error}");
+    }
 
-#[tokio::test]
-async fn process_that_only_reads_changes_nothing() {
-    let setting = Setting::new("test", "vm1");
-    let driver = setting.load("drivers/test.wasm");
-    let error = driver.start(&setting.reader_context(), &[]).await.unwrap_err();
-    assert_eq!(error.code(), "domain.read-only");
-    assert_eq!(driver.query(&setting.reader_context()).await.unwrap(), RunState::Off);
-}
+    async fn endless_recursion_traps(place) {
+        let error = misbehave(place, "recursion").await;
+        assert_eq!(error.kind, RuntimeErrorKind::Trap);
+        assert!(error.message().contains("stack"), "{error}");
+    }
 
-#[tokio::test]
-async fn driver_without_native_config_says_so() {
-    let setting = Setting::new("test", "vm1");
-    let driver = setting.load("drivers/test.wasm");
-    assert!(!driver.has_native_config());
-    let error = driver.show(&setting.context()).await.unwrap_err();
-    assert_eq!((error.kind, error.operation()), (RuntimeErrorKind::Contract, Some(Operation::Show)));
-}
+    async fn flood_of_log_lines_does_not_stop_the_driver(place) {
+        // Its lines are escaped one by one, which costs an unoptimised host more processor time than a call has.
+        let limits = Limits { cpu: Duration::from_secs(60), ..Limits::default() };
+        let setting = Setting::new("fault", "log-flood");
+        let driver = load_with(place, limits, "guests/fault.wasm");
+        driver.start(&setting.context(), &[]).await.unwrap();
+    }
 
-#[tokio::test]
-async fn launch_is_shown_without_launching() {
-    let setting = Setting::new("qemu", "vm1");
-    let driver = setting.load("drivers/qemu.wasm");
-    assert!(driver.has_native_config());
-    let mut context = setting.context();
-    context.xml = driver.check(&context).await.unwrap();
-    let recorded = driver.show(&context).await.unwrap();
-    assert_eq!(recorded.plan.template, "qemu-system-x86_64");
-    assert!(recorded.handles.iter().all(|handle| handle.fd().is_none()), "{recorded:?}");
-    assert_eq!(driver.query(&context).await.unwrap(), RunState::Off);
-    assert!(setting.events().is_empty());
+    async fn wall_deadline_ends_a_call_that_still_has_processor_time(place) {
+        let limits =
+            Limits { cpu: Duration::from_secs(60), start: Duration::from_millis(50), ..Limits::default() };
+        let setting = Setting::new("fault", "loop");
+        let driver = load_with(place, limits, "guests/fault.wasm");
+        let error = driver.start(&setting.context(), &[]).await.unwrap_err();
+        assert_names_the_call(&error);
+        assert_eq!(
+            (error.kind, error.message()),
+            (RuntimeErrorKind::Timeout, "the driver did not answer within 50 ms")
+        );
+        assert_eq!(driver.query(&setting.context()).await.unwrap(), RunState::Off);
+    }
+
+    async fn cancelled_call_loses_nothing(place) {
+        let setting = Setting::new("fault", "loop");
+        let driver = setting.load(place, "guests/fault.wasm");
+        let context = setting.context();
+        let call = driver.start(&context, &[]);
+        assert!(tokio::time::timeout(Duration::from_millis(20), call).await.is_err());
+        assert_eq!(driver.query(&context).await.unwrap(), RunState::Off);
+    }
+
+    async fn calls_of_one_driver_run_side_by_side(place) {
+        let setting = Setting::new("test", "a");
+        let driver = setting.load(place, "drivers/test.wasm");
+        let calls: Vec<_> = (0..20)
+            .map(|_| {
+                let driver = driver.clone();
+                tokio::spawn(async move { driver.describe().await })
+            })
+            .collect();
+        for call in calls {
+            assert_eq!(call.await.unwrap().unwrap().title, "in-memory test hypervisor");
+        }
+    }
+
+    async fn life_of_a_domain_is_kept_in_notes_and_events(place) {
+        let setting = Setting::new("test", "vm1");
+        let driver = setting.load(place, "drivers/test.wasm");
+        let context = setting.context();
+        assert_eq!(driver.check(&context).await.unwrap(), context.xml);
+        assert_eq!(driver.query(&context).await.unwrap(), RunState::Off);
+        driver.start(&context, &[("paused".to_owned(), "yes".to_owned())]).await.unwrap();
+        assert_eq!(driver.query(&context).await.unwrap(), RunState::Paused);
+        driver.resume(&context).await.unwrap();
+        driver.suspend(&context).await.unwrap();
+        driver.resume(&context).await.unwrap();
+        driver.reset(&context).await.unwrap();
+        // Another load of the driver, as after an upgrade, finds the same domain.
+        let other = setting.load(place, "drivers/test.wasm");
+        assert_eq!(other.reattach(&context).await.unwrap(), RunState::Running);
+        other.recovery_complete().await.unwrap();
+        other.shutdown(&context).await.unwrap();
+        assert_eq!(driver.query(&context).await.unwrap(), RunState::Off);
+        driver.destroy(&context).await.unwrap();
+        let kinds = setting.events();
+        let expected = ["started", "resumed", "suspended", "resumed", "reset", "stopped", "stopped"];
+        assert_eq!(kinds, expected);
+    }
+
+    async fn error_of_a_driver_is_kept_whole(place) {
+        let setting = Setting::new("test", "vm1");
+        let driver = setting.load(place, "drivers/test.wasm");
+        let error = driver.resume(&setting.context()).await.unwrap_err();
+        assert_eq!((error.kind, error.code()), (RuntimeErrorKind::Driver, "domain.state"));
+        assert_eq!(error.problem().unwrap().case, Case::Conflict);
+        assert!(error.to_string().starts_with("driver test 0.1.0, resume: the domain 'vm1'"), "{error}");
+    }
+
+    async fn refused_document_says_where(place) {
+        let setting = Setting::new("test", "vm1");
+        let driver = setting.load(place, "drivers/test.wasm");
+        let mut context = setting.context();
+        context.xml = "<domain type='test'>\n  <nme>a</nme>\n</domain>".to_owned();
+        let error = driver.check(&context).await.unwrap_err();
+        let problem = error.problem().unwrap();
+        assert_eq!(problem.case, Case::Invalid);
+        assert!(problem.details.iter().any(|(key, value)| key == "line" && !value.is_empty()), "{problem:?}");
+    }
+
+    async fn process_that_only_reads_changes_nothing(place) {
+        let setting = Setting::new("test", "vm1");
+        let driver = setting.load(place, "drivers/test.wasm");
+        let error = driver.start(&setting.reader_context(), &[]).await.unwrap_err();
+        assert_eq!(error.code(), "domain.read-only");
+        assert_eq!(driver.query(&setting.reader_context()).await.unwrap(), RunState::Off);
+    }
+
+    async fn driver_without_native_config_says_so(place) {
+        let setting = Setting::new("test", "vm1");
+        let driver = setting.load(place, "drivers/test.wasm");
+        assert!(!driver.has_native_config());
+        let error = driver.show(&setting.context()).await.unwrap_err();
+        assert_eq!((error.kind, error.operation()), (RuntimeErrorKind::Contract, Some(Operation::Show)));
+    }
+
+    async fn launch_is_shown_without_launching(place) {
+        let setting = Setting::new("qemu", "vm1");
+        let driver = setting.load(place, "drivers/qemu.wasm");
+        assert!(driver.has_native_config());
+        let mut context = setting.context();
+        context.xml = driver.check(&context).await.unwrap();
+        let recorded = driver.show(&context).await.unwrap();
+        assert_eq!(recorded.plan.template, "qemu-system-x86_64");
+        assert!(recorded.handles.iter().all(|handle| handle.fd().is_none()), "{recorded:?}");
+        assert_eq!(driver.query(&context).await.unwrap(), RunState::Off);
+        assert!(setting.events().is_empty());
+    }
 }
 
 #[test]

@@ -13,3 +13,4 @@ mod guide;
 mod hostile;
 mod setting;
 mod since;
+mod worker;

@@ -46,15 +46,57 @@ pub(crate) fn patched(path: &Path, from: &str, to: &str) -> Vec<u8> {
     bytes
 }
 
+/// Where a driver's code runs. What comes of it is the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In the test's own process.
+    Here,
+    /// In a process of its own.
+    Apart,
+}
+
+/// The same test for drivers in this process and for drivers in processes of their own.
+macro_rules! both {
+    ($($(#[$note:meta])* async fn $name:ident($place:ident) $body:block)*) => {
+        mod here {
+            #[allow(unused_imports, reason = "not every test needs everything")]
+            use super::*;
+            $($(#[$note])* #[tokio::test] async fn $name() {
+                let $place = crate::setting::Place::Here;
+                $body
+            })*
+        }
+        mod apart {
+            #[allow(unused_imports, reason = "not every test needs everything")]
+            use super::*;
+            $($(#[$note])* #[tokio::test] async fn $name() {
+                let $place = crate::setting::Place::Apart;
+                $body
+            })*
+        }
+    };
+}
+pub(crate) use both;
+
 /// A driver under these limits, compiled anew or from the cache that all tests share.
-pub(crate) fn load_with(limits: Limits, name: &str) -> Driver {
-    runtime(limits).load(&component(name), &policy(), &tenant()).unwrap()
+pub(crate) fn load_with(place: Place, limits: Limits, name: &str) -> Driver {
+    runtime(place, limits).load(&component(name), &policy(), &tenant()).unwrap()
 }
 
 /// A runtime whose cache all tests share.
-pub(crate) fn runtime(limits: Limits) -> Runtime {
+pub(crate) fn runtime(place: Place, limits: Limits) -> Runtime {
     let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("driver-cache");
-    Runtime::new(RuntimeConfig { cache_dir: Some(cache), limits, ..RuntimeConfig::default() }).unwrap()
+    let worker = (place == Place::Apart).then(worker);
+    Runtime::new(RuntimeConfig { cache_dir: Some(cache), limits, worker, ..RuntimeConfig::default() })
+        .unwrap()
+}
+
+/// The program that is a worker: this crate's example of that name.
+pub(crate) fn worker() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let path = own.ancestors().nth(2).unwrap().join("examples/worker");
+    assert!(path.is_file(), "{} is missing: run cargo build -p hostler-runtime --examples", path.display());
+    path
 }
 
 /// See the module.
@@ -89,8 +131,8 @@ impl Setting {
     }
 
     /// Loads a driver with ordinary limits.
-    pub(crate) fn load(&self, name: &str) -> Driver {
-        load_with(Limits::default(), name)
+    pub(crate) fn load(&self, place: Place, name: &str) -> Driver {
+        load_with(place, Limits::default(), name)
     }
 
     /// The domain, for the owner of the state directory.

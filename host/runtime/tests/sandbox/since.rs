@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use hostler_runtime::{Driver, Limits, RuntimeErrorKind};
 
-use super::setting::{policy, runtime, tenant};
+use super::setting::{Place, policy, runtime, tenant};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
@@ -21,7 +21,7 @@ fn frozen(release: &Path) -> Vec<Driver> {
     let version = release.file_name().unwrap().to_str().unwrap();
     let mut drivers = Vec::new();
     for path in entries(&format!("tests/guests/frozen/{version}")) {
-        let driver = runtime(Limits::default()).load(&path, &policy(), &tenant());
+        let driver = runtime(Place::Here, Limits::default()).load(&path, &policy(), &tenant());
         let driver = driver.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         assert_eq!(driver.manifest().contract, version, "{}", path.display());
         drivers.push(driver);

@@ -27,4 +27,5 @@ mod storage;
 mod tenants;
 mod volumes;
 mod workbench;
+mod workers;
 mod wrong_input;

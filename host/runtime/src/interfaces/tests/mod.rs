@@ -2,6 +2,7 @@
 
 mod containers;
 mod firmware;
+mod forged;
 mod hypervisor;
 mod volumes;
 

@@ -13,7 +13,7 @@ use hostler_grant::Policy;
 use hostler_runtime::{Driver, Limits, RunState, Runtime, RuntimeConfig, RuntimeError, RuntimeErrorKind};
 use wit_component::StringEncoding;
 
-use crate::setting::{Setting, component, runtime, tenant};
+use crate::setting::{Place, Setting, both, component, runtime, tenant};
 
 /// What the host makes of a guest.
 enum Expected {
@@ -51,10 +51,10 @@ fn load(runtime: &Runtime, bytes: &[u8]) -> Result<Driver, RuntimeError> {
 }
 
 /// Loads and starts a guest, and shows that a neighbour in the same process goes on.
-async fn meet(bytes: impl AsRef<[u8]>, limits: Limits, expected: Expected) {
+async fn meet(place: Place, bytes: impl AsRef<[u8]>, limits: Limits, expected: Expected) {
     let neighbour_setting = Setting::new("test", "neighbour");
     let neighbour_context = neighbour_setting.context();
-    let runtime = runtime(limits);
+    let runtime = runtime(place, limits);
     let neighbour = runtime.load(&component("drivers/test.wasm"), &generous(), &crate::setting::neighbour());
     let neighbour = neighbour.unwrap();
     neighbour.start(&neighbour_context, &[]).await.unwrap();
@@ -92,13 +92,15 @@ async fn contained(hostile: &Driver, expected: Expected) {
     }
 }
 
-/// A test for each guest: the name of the test, how the guest is made, under which limits, what comes of it.
+/// Two tests for each guest, in this process and in one of its own: the name of the test, how the guest is made, under
+/// which limits, what comes of it.
 macro_rules! guests {
     ($($test:ident: $bytes:expr, $limits:expr, $expected:expr;)*) => {
-        $(#[tokio::test]
-        async fn $test() {
-            meet($bytes, $limits, $expected).await;
-        })*
+        both! {
+            $(async fn $test(place) {
+                meet(place, $bytes, $limits, $expected).await;
+            })*
+        }
     };
 }
 

@@ -1,0 +1,55 @@
+//! An operation as data: what a driver is asked, and what it says. The same for a driver in this process and in one of
+//! its own.
+
+use crate::bindings::driver::exports::hostler::driver::about::Description;
+use crate::bindings::wit::qmp::Event;
+use crate::bindings::wit::types::{Error, Fact, RunState};
+use crate::operation::Operation;
+
+/// What a driver is asked to do, with what it needs beside the domain.
+#[derive(Clone, Debug)]
+pub(crate) enum Request {
+    Describe,
+    Check,
+    Start(Vec<Fact>),
+    Shutdown,
+    Destroy,
+    Suspend,
+    Resume,
+    Reset,
+    Query,
+    Reattach,
+    OnEvent(Event),
+    RecoveryComplete,
+    Show,
+}
+
+/// What a driver answers.
+#[derive(Clone, Debug)]
+pub(crate) enum Reply {
+    Described(Description),
+    Document(Result<String, Error>),
+    State(Result<RunState, Error>),
+    Done(Result<(), Error>),
+}
+
+impl Request {
+    /// The operation that it is.
+    pub(crate) fn operation(&self) -> Operation {
+        match self {
+            Self::Describe => Operation::Describe,
+            Self::Check => Operation::Check,
+            Self::Start(_) => Operation::Start,
+            Self::Shutdown => Operation::Shutdown,
+            Self::Destroy => Operation::Destroy,
+            Self::Suspend => Operation::Suspend,
+            Self::Resume => Operation::Resume,
+            Self::Reset => Operation::Reset,
+            Self::Query => Operation::Query,
+            Self::Reattach => Operation::Reattach,
+            Self::OnEvent(_) => Operation::OnEvent,
+            Self::RecoveryComplete => Operation::RecoveryComplete,
+            Self::Show => Operation::Show,
+        }
+    }
+}
