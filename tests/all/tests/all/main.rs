@@ -17,6 +17,7 @@ mod conformance;
 mod driver_store;
 mod faults;
 mod firmware;
+mod hostile_driver;
 mod image;
 mod kill;
 mod lifecycle;
