@@ -63,6 +63,11 @@ impl Output {
         self.format
     }
 
+    /// Whether remarks and confirmations are not wanted.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Writes what a command has to say. A reply that only confirms is left out with `--quiet`.
     ///
     /// # Errors

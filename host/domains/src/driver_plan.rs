@@ -8,6 +8,7 @@ use hostler_package::{Judgement, Package};
 use hostler_state::{Definition, DriverRecord};
 use serde::Serialize;
 
+use crate::driver_interfaces::{self, InterfaceStanding};
 use crate::driver_summary::{DriverOrigin, GrantStanding, PlanProblem, Replaced};
 use crate::drivers::Candidate;
 use crate::error::{Error, Kind};
@@ -61,6 +62,10 @@ pub struct DriverPlan {
     pub exports: Vec<String>,
     /// What it asks for, and whether it is given.
     pub grants: Vec<GrantStanding>,
+    /// What each of its imports comes to here.
+    pub import_standings: Vec<InterfaceStanding>,
+    /// What each of its exports comes to here.
+    pub export_standings: Vec<InterfaceStanding>,
     /// The grants that consent would give it.
     pub asks_for: Vec<String>,
     /// What the operator has to consent to, each in a sentence; empty when nothing.
@@ -113,6 +118,7 @@ impl Host {
                 self.compile(&mut plan, manifest)?;
             }
         }
+        plan.import_standings = driver_interfaces::imports(&plan.imports, &plan.grants);
         Ok(plan)
     }
 
@@ -361,6 +367,8 @@ fn blank(package: &Package, options: &PlanOptions, judged: &Judgement) -> Driver
         imports: judged.imports.clone(),
         exports: judged.exports.clone(),
         grants: Vec::new(),
+        import_standings: Vec::new(),
+        export_standings: driver_interfaces::exports(&judged.exports),
         asks_for: Vec::new(),
         consent: Vec::new(),
         replaces: None,

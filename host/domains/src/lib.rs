@@ -11,6 +11,7 @@ mod context;
 mod conversion;
 mod declared;
 mod drafts;
+mod driver_interfaces;
 mod driver_plan;
 mod driver_summary;
 mod driver_usage;
@@ -37,6 +38,7 @@ mod within;
 
 pub use config::{Config, Overrides};
 pub use drafts::Progress;
+pub use driver_interfaces::InterfaceStanding;
 pub use driver_plan::{DriverPlan, PlanOptions};
 pub use driver_summary::{
     ActivityLine, DriverChanged, DriverDetails, DriverOrigin, DriverStats, DriverSummary, GrantStanding,

@@ -10,7 +10,7 @@ const FLOORS: &[&[&str]] = &[
     &["host/state"],
     &["host/image", "host/firmware", "host/grant"],
     &["host/launch", "host/storage", "host/package"],
-    &["host/runtime"],
+    &["host/runtime", "host/author"],
     &["host/domains"],
     &["host/api"],
     &["host/cli"],

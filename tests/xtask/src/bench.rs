@@ -7,7 +7,7 @@ use std::process::Command;
 
 /// Runs the verb; its arguments go to the benchmarks.
 pub(crate) fn run(args: Args) -> Result<()> {
-    setup::ensure(false)?;
+    setup::ensure()?;
     build::release()?;
     components::build_all()?;
     guest::ensure()?;

@@ -3,11 +3,6 @@
 //! Drivers and the misbehaving test guests become core modules by cargo, then components by encoding; what
 //! they import and say of themselves is checked here, so that a wrong one never reaches a host.
 
-mod encode;
-mod manifest;
-
-pub(crate) use manifest::append as append_manifest;
-
 use crate::args::Args;
 use crate::{shell, workspace};
 use anyhow::{Context, Result, bail, ensure};
@@ -18,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// No system interface at all: the host gives everything a driver has.
-pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+pub(crate) use hostler_author::TARGET;
+
 /// The cargo profile of a component.
 const PROFILE: &str = "component";
 /// Settings of the host's build that must not leak into components.
@@ -109,12 +105,7 @@ fn check_target() -> Result<()> {
 
 /// Whether the compiler in use has the target.
 pub(crate) fn target_is_installed() -> bool {
-    let mut rustc = Command::new("rustc");
-    if let Ok(root) = workspace::root() {
-        rustc.current_dir(root);
-    }
-    let libdir = shell::read(rustc.args(["--print", "target-libdir", "--target", TARGET]));
-    libdir.is_ok_and(|path| Path::new(path.trim()).is_dir())
+    workspace::root().is_ok_and(|root| hostler_author::target_is_installed(&root).unwrap_or(false))
 }
 
 /// In a directory of its own: the outer cargo may hold the lock of the usual one.
@@ -141,12 +132,21 @@ fn finish(source: &Source, build_dir: &Path) -> Result<()> {
     let library = library.context("the package has no library")?;
     let file = build_dir.join(TARGET).join(PROFILE).join(format!("{}.wasm", library.name.replace('-', "_")));
     let core = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    let component = encode::component(&core)?;
+    let component = encode(&core)?;
     write_if_changed(&source.output, &component)?;
     let digest = format!("{:x}", Sha256::digest(&component));
     let short = digest.get(..16).unwrap_or(&digest);
     println!("{:<14} {:>9} bytes  sha256 {short}", source.package.name.as_str(), component.len());
     Ok(())
+}
+
+/// Encodes a core module, and refuses what a host would refuse.
+fn encode(core: &[u8]) -> Result<Vec<u8>> {
+    let component = hostler_author::encode(core, None)?;
+    let problems = hostler_package::judge(&component).problems;
+    let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    ensure!(problems.is_empty(), "{}", problems.join("\n"));
+    Ok(component)
 }
 
 /// Rewrites a file only when it differs, so that what depends on it stays up to date.

@@ -24,7 +24,7 @@ const BOOT_SECONDS: &str = "180";
 pub(crate) fn run(args: Args) -> Result<()> {
     let [] = args.positional()?;
     let began = Instant::now();
-    setup::ensure(false)?;
+    setup::ensure()?;
     build::release()?;
     components::build_all()?;
     let guest = guest::ensure()?;

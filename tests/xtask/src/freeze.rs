@@ -4,13 +4,13 @@
 //! `tests/guests/frozen/VERSION`. Neither is ever made again: the tests hold this host against what was released.
 
 use crate::args::Args;
-use crate::{components, shell, workspace};
+use crate::{shell, workspace};
 use anyhow::{Context, Result, bail, ensure};
 use hostler_tidy::since;
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::Path;
-use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
+use wit_component::{StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve};
 
 /// The packages of the contract, in the order in which they name each other.
@@ -64,12 +64,10 @@ fn everything(release: &Path, version: &str) -> Result<Vec<u8>> {
     let world = resolve.select_world(&[last.context("no package")?], Some(WORLD))?;
     let mut module = dummy_module(&resolve, world, ManglingAndAbi::Legacy(LiftLowerAbi::Sync));
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, true)?;
-    let mut component = ComponentEncoder::default().validate(true).module(&module)?.encode()?;
     let manifest = format!(
         r#"{{"name":"everything","version":"{version}","contract":"{version}","domain-types":["everything"],"grants":[]}}"#
     );
-    components::append_manifest(&mut component, manifest.as_bytes());
-    Ok(component)
+    Ok(hostler_author::encode(&module, Some(manifest.as_bytes()))?)
 }
 
 /// Adds the digests of a release to the list of its directory, in the format of `sha256sum`.

@@ -21,14 +21,20 @@ const PACKAGES: &[&str] = &[
     "python3",         // the generators of the corpora beside the repository
 ];
 
+/// What tests need beside that: they build a driver in C.
+const TEST_PACKAGES: &[&str] = &[
+    "clang", // compiles it to WebAssembly
+    "lld",   // wasm-ld, which links it
+];
+
 /// The peer that benchmarks measure against.
 const PEER_PACKAGES: &[&str] = &["libvirt-daemon-system", "libvirt-clients"];
 
 /// Runs the verb.
 pub(crate) fn run(mut args: Args) -> Result<()> {
-    let peer = args.flag("--peer");
+    let peer: &[&str] = if args.flag("--peer") { PEER_PACKAGES } else { &[] };
     let [] = args.positional()?;
-    ensure(peer)?;
+    ensure_with(&[TEST_PACKAGES, peer].concat())?;
     shell::step("setup: everything is in place");
     Ok(())
 }
@@ -37,12 +43,20 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
 ///
 /// # Errors
 /// When something is missing and cannot be installed; the message says what to do.
-pub(crate) fn ensure(peer: bool) -> Result<()> {
-    let mut packages = PACKAGES.to_vec();
-    if peer {
-        packages.extend(PEER_PACKAGES);
-    }
-    apt::ensure(&packages)?;
+pub(crate) fn ensure() -> Result<()> {
+    ensure_with(&[])
+}
+
+/// The same, with what tests need.
+///
+/// # Errors
+/// As [`ensure`].
+pub(crate) fn ensure_for_tests() -> Result<()> {
+    ensure_with(TEST_PACKAGES)
+}
+
+fn ensure_with(more: &[&str]) -> Result<()> {
+    apt::ensure(&[PACKAGES, more].concat())?;
     ensure_wasm_target()
 }
 

@@ -7,7 +7,7 @@ use std::process::Command;
 
 /// Runs the verb; its arguments go to the test runner.
 pub(crate) fn run(args: Args) -> Result<()> {
-    setup::ensure(false)?;
+    setup::ensure_for_tests()?;
     components::build_all()?;
     guest::ensure()?;
     build::tests()?;

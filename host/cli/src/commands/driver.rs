@@ -1,14 +1,19 @@
 //! `hostler driver`: the drivers of this host.
 
+mod author;
+mod build;
 mod check;
+mod encode;
 mod grant;
 mod install;
 mod keygen;
 mod list;
+mod new;
 mod pin;
 mod plan;
 mod remove;
 mod rollback;
+mod sdk;
 mod show;
 mod sign;
 mod stats;
@@ -52,6 +57,10 @@ enum What {
     Keygen(keygen::Keygen),
     Sign(sign::Sign),
     Stats(stats::Stats),
+    New(new::New),
+    Build(build::Build),
+    Encode(encode::Encode),
+    Sdk(sdk::Sdk),
 }
 
 impl Driver {
@@ -72,6 +81,10 @@ impl Driver {
             What::Keygen(command) => command.run(session),
             What::Sign(command) => command.run(session),
             What::Stats(command) => command.run(session),
+            What::New(command) => command.run(session),
+            What::Build(command) => command.run(session),
+            What::Encode(command) => command.run(session),
+            What::Sdk(command) => command.run(session),
         }
     }
 }

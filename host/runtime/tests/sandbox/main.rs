@@ -9,6 +9,7 @@
 )]
 
 mod driver;
+mod guide;
 mod hostile;
 mod setting;
 mod since;

@@ -12,6 +12,7 @@
     reason = "everything here is a test: what does not hold fails it, and what is skipped is said"
 )]
 
+mod author;
 mod cage;
 mod conformance;
 mod driver_store;

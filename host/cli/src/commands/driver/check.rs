@@ -1,10 +1,10 @@
 //! `hostler driver check`: what a host makes of a driver, without installing it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use hostler_domains::PlanOptions;
-use serde_json::json;
+use hostler_domains::{DriverPlan, PlanOptions};
+use serde_json::{Value, json};
 
 use super::plan;
 use crate::commands::view;
@@ -30,21 +30,49 @@ pub(super) struct Check {
 impl Check {
     /// Looks; the exit status says whether it would be refused.
     pub(super) fn run(self, session: &Session) -> Result<Reply, Stop> {
-        let options = PlanOptions { tag: self.tag, ..PlanOptions::default() };
-        let plan = session
-            .block_on(async { Ok(session.reader().await?.driver_plan(&self.file, options).await?) })
-            .map_err(|stop| stop.about("path", self.file.display()))?;
-        let refused = !plan.problems.is_empty();
-        let mut blocks = plan::blocks(&plan);
-        blocks.extend(plan::items(&plan));
+        let judged = judge(session, &self.file, self.tag)?;
+        let mut blocks = plan::blocks(&judged.plan);
+        blocks.extend(plan::items(&judged.plan));
         blocks.push(Block::Heading("Verdict".to_owned()));
-        let verdict = match (refused, plan.consent.is_empty()) {
+        blocks.push(Block::Line(format!("  {}", judged.verdict())));
+        let exit = if judged.is_refused() { Exit::Refused } else { Exit::Success };
+        let json = json!({"verdict": judged.verdict(), "plan": judged.to_json()?});
+        Ok(Reply::data(json, blocks).exit_with(exit))
+    }
+}
+
+/// A driver, and what this host makes of it.
+pub(super) struct Judged {
+    /// What installing it would do.
+    pub(super) plan: DriverPlan,
+}
+
+/// Looks at a driver as an installation would.
+pub(super) fn judge(session: &Session, file: &Path, tag: Option<String>) -> Result<Judged, Stop> {
+    let options = PlanOptions { tag, ..PlanOptions::default() };
+    let plan = session
+        .block_on(async { Ok(session.reader().await?.driver_plan(file, options).await?) })
+        .map_err(|stop| stop.about("path", file.display()))?;
+    Ok(Judged { plan })
+}
+
+impl Judged {
+    /// Whether anything is against it.
+    pub(super) fn is_refused(&self) -> bool {
+        !self.plan.problems.is_empty()
+    }
+
+    /// The whole in a few words.
+    pub(super) fn verdict(&self) -> &'static str {
+        match (self.is_refused(), self.plan.consent.is_empty()) {
             (true, _) => "refused",
             (false, true) => "accepted",
             (false, false) => "accepted with your consent",
-        };
-        blocks.push(Block::Line(format!("  {verdict}")));
-        let exit = if refused { Exit::Refused } else { Exit::Success };
-        Ok(Reply::data(json!({"verdict": verdict, "plan": view::to_json(&plan)?}), blocks).exit_with(exit))
+        }
+    }
+
+    /// The plan for programs.
+    pub(super) fn to_json(&self) -> Result<Value, Stop> {
+        view::to_json(&self.plan)
     }
 }

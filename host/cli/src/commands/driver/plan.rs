@@ -9,12 +9,19 @@ use crate::output::{Block, quantity};
 /// Everything that a plan says, and why the driver would be refused.
 pub(super) fn blocks(plan: &DriverPlan) -> Vec<Block> {
     let mut blocks = without_problems(plan);
+    blocks.extend(problems(plan));
+    blocks
+}
+
+/// Everything for which the driver would be refused, with what to do about it.
+pub(super) fn problems(plan: &DriverPlan) -> Vec<Block> {
+    let mut blocks = Vec::new();
     if !plan.problems.is_empty() {
         blocks.push(Block::Heading("Would be refused".to_owned()));
-        for problem in &plan.problems {
-            blocks.push(Block::Line(format!("  {}: {}", problem.code, problem.message)));
-            blocks.extend(problem.hints.iter().map(|hint| Block::Line(format!("    {hint}"))));
-        }
+    }
+    for problem in &plan.problems {
+        blocks.push(Block::Line(format!("  {}: {}", problem.code, problem.message)));
+        blocks.extend(problem.hints.iter().map(|hint| Block::Line(format!("    {hint}"))));
     }
     blocks
 }
@@ -26,6 +33,13 @@ pub(super) fn without_problems(plan: &DriverPlan) -> Vec<Block> {
         blocks.push(Block::Heading("Grants".to_owned()));
         blocks.push(Block::Table(grants(&plan.grants)));
     }
+    blocks.extend(sentences(plan));
+    blocks
+}
+
+/// What needs consent, and what is odd.
+pub(super) fn sentences(plan: &DriverPlan) -> Vec<Block> {
+    let mut blocks = Vec::new();
     let sections = [("Needs your consent", &plan.consent), ("Remarks", &plan.remarks)];
     for (heading, sentences) in sections.into_iter().filter(|(_, sentences)| !sentences.is_empty()) {
         blocks.push(Block::Heading(heading.to_owned()));
@@ -34,14 +48,17 @@ pub(super) fn without_problems(plan: &DriverPlan) -> Vec<Block> {
     blocks
 }
 
-/// What it imports and exports, for its author.
+/// What it imports and exports, and what that comes to here: for its author.
 pub(super) fn items(plan: &DriverPlan) -> Vec<Block> {
     let mut blocks = Vec::new();
-    for (heading, names) in [("Imports", &plan.imports), ("Exports", &plan.exports)] {
-        if !names.is_empty() {
-            blocks.push(Block::Heading(heading.to_owned()));
-            blocks.extend(names.iter().map(|name| Block::Line(format!("  {name}"))));
+    let parts = [("Imports", &plan.import_standings), ("Exports", &plan.export_standings)];
+    for (heading, interfaces) in parts.into_iter().filter(|(_, interfaces)| !interfaces.is_empty()) {
+        blocks.push(Block::Heading(heading.to_owned()));
+        let mut table = Table::new().words("INTERFACE").prose("HERE");
+        for interface in interfaces {
+            table.row(vec![Cell::new(&interface.interface), Cell::new(&interface.standing)]);
         }
+        blocks.push(Block::Table(table));
     }
     blocks
 }

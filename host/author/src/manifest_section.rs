@@ -1,34 +1,36 @@
-//! The driver's manifest: a custom section, moved to where it can be read before anything is compiled.
+//! The driver's manifest as a custom section: found in a core module, put where a host reads it first.
 
-use anyhow::{Context, Result, bail};
 use wasmparser::{Parser, Payload};
+
+use crate::error::{AuthorError, Kind};
 
 /// The name of the section.
 const SECTION: &str = "hostler:manifest";
 /// The id of a custom section.
 const CUSTOM_SECTION_ID: u8 = 0;
 
-/// Finds the one manifest of a core module.
+/// Finds the manifest of a core module; none when it has none.
 ///
 /// # Errors
-/// When there is none, more than one, or it is not a JSON object.
-pub(super) fn find(core: &[u8]) -> Result<&[u8]> {
+/// [`Kind::Module`] when it is damaged, [`Kind::Manifest`] when there is more than one.
+pub(crate) fn find(core: &[u8]) -> Result<Option<&[u8]>, AuthorError> {
     let mut found = None;
     for payload in Parser::new(0).parse_all(core) {
-        if let Payload::CustomSection(section) = payload?
+        let payload = payload.map_err(|error| {
+            AuthorError::new(Kind::Module, format!("the core module is damaged: {}", error.message()))
+        })?;
+        if let Payload::CustomSection(section) = payload
             && section.name() == SECTION
             && found.replace(section.data()).is_some()
         {
-            bail!("has more than one {SECTION} section");
+            return Err(AuthorError::new(
+                Kind::Manifest,
+                format!("the core module has more than one section '{SECTION}'"),
+            )
+            .hint("call hostler_sdk::driver! once in a driver"));
         }
     }
-    let Some(data) = found else { bail!("has no {SECTION} section: the driver declares no manifest") };
-    let value: serde_json::Value =
-        serde_json::from_slice(data).with_context(|| format!("{SECTION} is not JSON"))?;
-    if !value.is_object() {
-        bail!("{SECTION} is not a JSON object");
-    }
-    Ok(data)
+    Ok(found)
 }
 
 /// Appends the manifest as a custom section at the top level.
@@ -57,7 +59,7 @@ fn push_leb128(out: &mut Vec<u8>, mut number: usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::{append, find, push_leb128};
+    use super::*;
 
     /// The header of an empty core module.
     const EMPTY: &[u8] = b"\0asm\x01\0\0\0";
@@ -71,20 +73,15 @@ mod tests {
     #[test]
     fn appended_manifest_is_found_again() {
         let long = format!(r#"{{"name":"{}"}}"#, "x".repeat(500));
-        assert_eq!(find(&with(&[long.as_bytes()])).unwrap(), long.as_bytes());
+        assert_eq!(find(&with(&[long.as_bytes()])).unwrap(), Some(long.as_bytes()));
+        assert_eq!(find(EMPTY).unwrap(), None);
     }
 
     #[test]
-    fn missing_double_and_malformed_manifests_are_refused() {
-        for (sections, reason) in [
-            (&[][..], "no hostler:manifest"),
-            (&[&b"{}"[..], b"{}"], "more than one"),
-            (&[&b"{"[..]], "not JSON"),
-            (&[&b"[]"[..]], "not a JSON object"),
-        ] {
-            let error = format!("{:#}", find(&with(sections)).unwrap_err());
-            assert!(error.contains(reason), "{error}");
-        }
+    fn double_manifests_and_damaged_modules_are_refused() {
+        assert_eq!(find(&with(&[b"{}", b"{}"])).unwrap_err().kind, Kind::Manifest);
+        let torn = &with(&[b"{}"])[..12];
+        assert_eq!(find(torn).unwrap_err().kind, Kind::Module);
     }
 
     #[test]
