@@ -5,29 +5,26 @@ use hostler_sdk::{Domain, Error, Fact};
 use serde_json::{Value as Json, json};
 
 use crate::handles::Opened;
-use crate::tree;
+use crate::{pair, tree};
 
 /// Launches it.
 pub(crate) fn launch(domain: &Domain, wish: &Json) -> Result<(), Error> {
     let mut opened = Opened::default();
-    let added = wish["options"].as_array().cloned().unwrap_or_default();
-    let replaced: Vec<_> =
-        added.iter().map(|option| text(&option[0])).filter(|name| SINGLE.contains(&&**name)).collect();
+    let added = wish.get("options").and_then(Json::as_array);
+    let added: Vec<_> = added.into_iter().flatten().map(pair).collect();
     let mut options = valid(&domain.name());
-    options.retain(|(name, _)| !replaced.iter().any(|single| single == name));
-    options.extend(added.iter().map(|option| (text(&option[0]), option[1].clone())));
-    let options = options.iter().map(|(name, value)| OptionEntry {
-        name: name.clone(),
-        value: (!value.is_null()).then(|| tree::tree(value, &mut opened)),
+    options.retain(|(name, _)| !SINGLE.contains(&&**name) || !added.iter().any(|(other, _)| other == name));
+    options.extend(added);
+    let options = options.into_iter().map(|(name, value)| OptionEntry {
+        name,
+        value: (!value.is_null()).then(|| tree::tree(&value, &mut opened)),
     });
     let plan = LaunchPlan {
-        template: wish["template"].as_str().unwrap_or("qemu-system-x86_64").to_owned(),
+        template: wish.get("template").and_then(Json::as_str).unwrap_or("qemu-system-x86_64").to_owned(),
         options: options.collect(),
-        environment: members(&wish["environment"])
-            .map(|(key, value)| Fact { key, value: text(&value) })
-            .collect(),
-        reactions: members(&wish["reactions"])
-            .map(|(event, command)| Reaction { event, commands: vec![text(&command)] })
+        environment: texts(wish, "environment").map(|(key, value)| Fact { key, value }).collect(),
+        reactions: texts(wish, "reactions")
+            .map(|(event, command)| Reaction { event, commands: vec![command] })
             .collect(),
     };
     opened.open(domain)?;
@@ -62,10 +59,8 @@ fn valid(name: &str) -> Vec<(String, Json)> {
     options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn text(value: &Json) -> String {
-    value.as_str().unwrap_or_default().to_owned()
-}
-
-fn members(value: &Json) -> impl Iterator<Item = (String, Json)> {
-    value.as_object().cloned().unwrap_or_default().into_iter()
+/// The named texts of a member.
+fn texts<'a>(wish: &'a Json, member: &str) -> impl Iterator<Item = (String, String)> + 'a {
+    let members = wish.get(member).and_then(Json::as_object).into_iter().flatten();
+    members.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned()))
 }

@@ -70,16 +70,14 @@ impl Lifecycle for Abuse {
         let next: usize = String::from_utf8_lossy(&domain.state()?).parse().unwrap_or(0);
         domain.put_state((next + 1).to_string().as_bytes())?;
         let wish = wish(&domain.config())?;
-        let command = wish["commands"].get(next);
+        let command = wish.get("commands").and_then(|commands| commands.get(next));
         let command =
             command.ok_or_else(|| problem("abuse.none", "there are no more commands").conflict())?;
         let mut opened = Opened::default();
-        let arguments = match &command[1] {
-            Json::Null => None,
-            arguments => Some(tree::tree(arguments, &mut opened)),
-        };
+        let (name, arguments) = pair(command);
+        let arguments = (!arguments.is_null()).then(|| tree::tree(&arguments, &mut opened));
         opened.open(domain)?;
-        let command = Command { name: command[0].as_str().unwrap_or_default().to_owned(), arguments };
+        let command = Command { name, arguments };
         domain.monitor()?.execute(&command, &opened.lend()).map(drop)
     }
 
@@ -108,6 +106,12 @@ impl Lifecycle for Abuse {
     }
 
     fn recovery_complete() {}
+}
+
+/// A name and a value, as a list of two has them.
+pub(crate) fn pair(list: &Json) -> (String, Json) {
+    let name = list.get(0).and_then(Json::as_str).unwrap_or_default();
+    (name.to_owned(), list.get(1).cloned().unwrap_or_default())
 }
 
 /// What the document says.
