@@ -18,6 +18,7 @@ mod conformance;
 mod driver_store;
 mod faults;
 mod firmware;
+mod hostile_driver;
 mod image;
 mod kill;
 mod lifecycle;
