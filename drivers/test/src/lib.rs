@@ -22,11 +22,12 @@ impl About for Test {
 impl Lifecycle for Test {
     fn check(domain: &Domain) -> Result<String, Error> {
         let config = domain.config();
-        Document::parse(&config)?;
+        read(&config)?;
         Ok(config)
     }
 
     fn start(domain: &Domain, options: Vec<Fact>) -> Result<(), Error> {
+        read(&domain.config())?;
         expect(domain, &[RunState::Off])?;
         let paused = options.iter().any(|option| option.key == "paused" && option.value == "yes");
         become_state(domain, if paused { RunState::Paused } else { RunState::Running }, "started")
@@ -82,6 +83,21 @@ impl Lifecycle for Test {
     }
 
     fn recovery_complete() {}
+}
+
+/// Reads a document, which has to be one for this driver.
+fn read(config: &str) -> Result<Document, Error> {
+    let document = Document::parse(config)?;
+    let kind = document.kind.as_str();
+    if Test::takes(kind) {
+        return Ok(document);
+    }
+    let line = document.document().position(document.document().root()).line;
+    Err(problem("test.domain-type", format!("<domain type='{kind}'> is for another driver"))
+        .hint("use <domain type='test'>")
+        .detail("line", line.to_string())
+        .detail("element", "domain")
+        .unsupported())
 }
 
 fn expect(domain: &Domain, wanted: &[RunState]) -> Result<(), Error> {

@@ -47,7 +47,8 @@ impl Session {
         if host.counts_images() { self.owner().await } else { Ok(host) }
     }
 
-    async fn open(&self, access: Access) -> Result<Host, Stop> {
+    /// Where things are on this host, as the global options and the environment say.
+    pub(crate) fn config(&self) -> Result<Config, Stop> {
         let overrides = Overrides {
             state_dir: self.globals.state_dir.clone(),
             driver_dirs: self.globals.driver_dirs.clone(),
@@ -57,7 +58,11 @@ impl Session {
             cage: self.globals.cage,
             workers: self.globals.workers,
         };
-        Ok(Host::open(Config::discover(overrides)?, access).await?)
+        Ok(Config::discover(overrides)?)
+    }
+
+    async fn open(&self, access: Access) -> Result<Host, Stop> {
+        Ok(Host::open(self.config()?, access).await?)
     }
 
     /// Runs the asynchronous part of a command on this thread. A signal that asks the process to end

@@ -6,6 +6,7 @@
 mod catch_up;
 mod chain;
 mod config;
+mod conformance;
 mod context;
 mod conversion;
 mod declared;
@@ -45,6 +46,10 @@ pub use driver_summary::{
 };
 pub use error::{Error, Fault, Hint, Kind};
 pub use host::{Access, Host};
+pub use hostler_conformance::{
+    Case as ConformanceCase, CaseReport, Component as TestedComponent, Fault as ConformanceFault, Report,
+    Verdict,
+};
 pub use hostler_domain::Bytes;
 pub use hostler_launch::{CageReport, CageSetting, CommandLine};
 pub use hostler_runtime::{COMPILE_ARGUMENT, WORK_ARGUMENT, compile_here, work_here};
@@ -69,7 +74,7 @@ pub use tenant_summary::{
 };
 pub use tenants::{Caller, TenantChoice};
 pub use verbs::{
-    CloneOptions, ConsoleStream, ConvertOptions, ImageResizeOptions, KeyUse, NativeSource, NewImage,
-    NewTenant, NewVolume, RebaseOptions, ResizeOptions, StartOptions, TenantRights, UndefineOptions, Which,
-    generate_signing_key, probe_image, sign_driver,
+    CloneOptions, ConsoleStream, ConvertOptions, DriverTestOptions, DriverTested, ImageResizeOptions, KeyUse,
+    NativeSource, NewImage, NewTenant, NewVolume, RebaseOptions, ResizeOptions, StartOptions, TenantRights,
+    UndefineOptions, Which, conformance_cases, generate_signing_key, probe_image, sign_driver, test_driver,
 };

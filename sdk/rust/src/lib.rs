@@ -84,5 +84,5 @@ pub fn fact(key: &str, value: impl Into<String>) -> Fact {
 #[doc(hidden)]
 pub mod internal {
     pub use crate::bindings::{driver, native_config};
-    pub use crate::manifest::copy;
+    pub use crate::manifest::{copy, names};
 }

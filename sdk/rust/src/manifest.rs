@@ -12,7 +12,16 @@ pub const fn copy<const N: usize>(text: &str) -> [u8; N] {
     out
 }
 
-/// Makes a type the driver of this component, and writes the component's manifest.
+/// Whether a member of a manifest has this among its values.
+#[doc(hidden)]
+pub fn names(member: &str, value: &str) -> bool {
+    member
+        .split(['[', ',', ']'])
+        .any(|item| item.strip_prefix('"').and_then(|item| item.strip_suffix('"')) == Some(value))
+}
+
+/// Makes a type the driver of this component, and writes the component's manifest. The type gets a function `takes`, which
+/// says whether a domain is for this driver.
 ///
 /// `types` are the values of `domain/@type` that the driver takes. `grants` are capabilities, written `interface` or `interface:scope`; what is not asked for cannot
 /// be granted. `abilities` names the optional interfaces that the type implements as well.
@@ -39,6 +48,15 @@ macro_rules! driver {
             #[expect(unsafe_code, reason = "naming a section of the binary is an unsafe attribute; nothing reads it as code")]
             #[unsafe(link_section = "hostler:manifest")]
             static SECTION: [u8; MANIFEST.len()] = $crate::internal::copy(MANIFEST);
+
+            impl $type {
+                /// Whether the manifest names this value of `domain/@type`.
+                #[allow(dead_code, reason = "a driver may have other means to tell its domains")]
+                pub(crate) fn takes(domain_type: &str) -> bool {
+                    const TYPES: &str = concat!("\"domain-types\":[", $crate::driver!(@list $($domain_type),+), "]");
+                    $crate::internal::names(TYPES, domain_type)
+                }
+            }
         };
     };
     (@list) => { "" };
@@ -47,4 +65,19 @@ macro_rules! driver {
         use $crate::internal::native_config::export_native_config;
         export_native_config!($type with_types_in $crate::internal::native_config);
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_values_are_named() {
+        let member = r#""domain-types":["kvm","qemu"]"#;
+        for (value, named) in
+            [("kvm", true), ("qemu", true), ("vm", false), ("domain-types", false), ("", false)]
+        {
+            assert_eq!(names(member, value), named, "{value}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ use crate::repository::Crate;
 /// The floors of the host, lowest first. A crate may use those on lower floors.
 const FLOORS: &[&[&str]] = &[
     &["sdk/domain"],
+    &["sdk/conformance"],
     &["host/state"],
     &["host/image", "host/firmware", "host/grant"],
     &["host/launch", "host/storage", "host/package"],
@@ -63,7 +64,7 @@ fn refusal(user: &str, used: &str) -> Option<&'static str> {
     match (floor(user), floor(used)) {
         (Some(above), Some(below)) if below < above => None,
         (Some(_), Some(_)) => Some("it is not on a lower floor"),
-        (_, None) => Some("the host shares only the domain model with drivers"),
+        (_, None) => Some("the host shares the domain model with drivers, and what is demanded of them"),
         (None, _) => None,
     }
 }
@@ -93,6 +94,8 @@ mod tests {
             ("host/launch", "host/state"),
             ("host/firmware", "host/state"),
             ("host/image", "sdk/domain"),
+            ("host/domains", "sdk/conformance"),
+            ("sdk/conformance", "sdk/domain"),
             ("drivers/qemu", "sdk/rust"),
             ("sdk/rust", "sdk/domain"),
             ("tests/all", "host/cli"),
@@ -110,6 +113,7 @@ mod tests {
             ("drivers/qemu", "host/image"),
             ("sdk/domain", "host/state"),
             ("host/runtime", "sdk/rust"),
+            ("sdk/conformance", "host/runtime"),
             ("host/runtime", "drivers/test"),
             ("tests/guests/fault_trap", "host/runtime"),
         ] {

@@ -7,7 +7,7 @@
 //! itself makes of it.
 
 use hostler_sdk::domain::{Domain, DomainType, LifecycleAction};
-use hostler_sdk::{Error, ProblemExt, problem};
+use hostler_sdk::{Error, Problem, ProblemExt, problem};
 
 use crate::machine;
 
@@ -22,11 +22,13 @@ pub(super) fn refuse(domain: &Domain) -> Result<(), Error> {
             format!("QEMU does not run domains of type '{}'", domain.kind),
         )
         .hint("use <domain type='kvm'>, or type='qemu' where there is no KVM")
+        .at(domain, &[])
         .unsupported());
     }
     if let Some(arch) = domain.os.arch.as_deref().filter(|arch| !machine::is_x86(arch)) {
         return Err(problem("qemu.arch", format!("this driver runs x86 guests, not '{arch}'"))
             .hint("use <type arch='x86_64'>")
+            .at(domain, &["os", "type"])
             .unsupported());
     }
     if domain.launch_security.is_some() {
@@ -35,6 +37,7 @@ pub(super) fn refuse(domain: &Domain) -> Result<(), Error> {
             "<launchSecurity> needs help of the processor that this driver does not ask for",
         )
         .hint("remove <launchSecurity>")
+        .at(domain, &["launchSecurity"])
         .unsupported());
     }
     refuse_actions(domain)
@@ -48,6 +51,7 @@ fn refuse_actions(domain: &Domain) -> Result<(), Error> {
             format!("<{element}>{action}</{element}> is not supported by this driver"),
         )
         .hint(hint)
+        .at(domain, &[element])
         .unsupported()
     };
     for (element, action) in
@@ -71,6 +75,26 @@ fn refuse_actions(domain: &Domain) -> Result<(), Error> {
     Ok(())
 }
 
+/// Says where in a document a problem is.
+trait At {
+    /// Adds line, column and path of the element to which these names lead from the root, or of the last one that is
+    /// there.
+    fn at(self, domain: &Domain, names: &[&str]) -> Self;
+}
+
+impl At for Problem {
+    fn at(self, domain: &Domain, names: &[&str]) -> Self {
+        let document = domain.document();
+        let node =
+            names.iter().try_fold(document.root(), |node, name| document.child(node, name).ok_or(node));
+        let node = node.unwrap_or_else(|last| last);
+        let position = document.position(node);
+        self.detail("line", position.line.to_string())
+            .detail("column", position.column.to_string())
+            .detail("element", document.path(node))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,13 +108,14 @@ mod tests {
 
     #[test]
     fn what_cannot_be_done_is_refused_with_a_remedy() {
-        for (kind, more, code) in [
-            ("xen", "", "qemu.domain-type"),
-            ("qemu", "<on_crash>coredump-destroy</on_crash>", "qemu.lifecycle-action"),
+        for (kind, more, code, last) in [
+            ("xen", "", "qemu.domain-type", "domain"),
+            ("qemu", "<on_crash>coredump-destroy</on_crash>", "qemu.lifecycle-action", "on_crash"),
             (
                 "qemu",
                 "<on_poweroff>restart</on_poweroff><on_reboot>destroy</on_reboot>",
                 "qemu.lifecycle-action",
+                "on_reboot",
             ),
         ] {
             let Err(Error::Unsupported(problem)) = refuse(&domain(kind, more)) else {
@@ -98,6 +123,8 @@ mod tests {
             };
             assert_eq!(problem.code, code);
             assert!(!problem.hints.is_empty());
+            let element = problem.details.iter().find(|fact| fact.key == "element").unwrap();
+            assert!(element.value.ends_with(last), "{element:?}");
         }
         assert!(refuse(&domain("kvm", "<on_poweroff>restart</on_poweroff>")).is_ok());
     }

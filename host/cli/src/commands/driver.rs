@@ -17,6 +17,7 @@ mod sdk;
 mod show;
 mod sign;
 mod stats;
+mod test;
 mod upgrade;
 mod verify;
 
@@ -45,6 +46,7 @@ enum What {
     List(list::List),
     Show(show::Show),
     Check(check::Check),
+    Test(test::Test),
     Install(install::Install),
     Upgrade(upgrade::Upgrade),
     Rollback(rollback::Rollback),
@@ -68,6 +70,7 @@ impl Driver {
             What::List(command) => command.run(session),
             What::Show(command) => command.run(session),
             What::Check(command) => command.run(session),
+            What::Test(command) => command.run(session),
             What::Install(command) => command.run(session),
             What::Upgrade(command) => command.run(session),
             What::Rollback(command) => command.run(session),

@@ -12,6 +12,7 @@ mod driver_remove;
 mod driver_show;
 mod driver_sign;
 mod driver_stats;
+mod driver_test;
 mod driver_verify;
 mod drivers;
 mod events;
@@ -60,6 +61,7 @@ mod xml;
 
 pub use console::ConsoleStream;
 pub use driver_sign::{KeyUse, generate_signing_key, sign_driver};
+pub use driver_test::{DriverTestOptions, DriverTested, conformance_cases, test_driver};
 pub use image_convert::ConvertOptions;
 pub use image_create::NewImage;
 pub use image_probe::probe_image;

@@ -35,6 +35,9 @@ fn steps(page: &str) -> Vec<Step> {
 /// An author's machine: the `hostler` program, compilers, and no checkout of its repository.
 struct Desk {
     bench: Workbench,
+    /// What is all its own.
+    root: PathBuf,
+    /// Where the author stands.
     directory: PathBuf,
     /// What the last command said.
     said: String,
@@ -53,7 +56,7 @@ impl Desk {
         }
         std::fs::create_dir(&directory).unwrap();
         std::fs::create_dir(bench.path("none")).unwrap();
-        Self { bench, directory, said: String::new() }
+        Self { bench, root: directory.clone(), directory, said: String::new() }
     }
 
     /// A shell line, with the state of this desk. Builds share the directory in which this repository builds components,
@@ -123,7 +126,7 @@ impl Drop for Desk {
     fn drop(&mut self) {
         // What a failed test has built stays, to be looked at.
         if !std::thread::panicking() {
-            std::fs::remove_dir_all(&self.directory).ok();
+            std::fs::remove_dir_all(&self.root).ok();
         }
     }
 }

@@ -14,9 +14,11 @@
 
 mod author;
 mod cage;
+mod conformance;
 mod driver_store;
 mod faults;
 mod firmware;
+mod hostile_driver;
 mod image;
 mod kill;
 mod lifecycle;

@@ -11,11 +11,11 @@ use crate::kill::killed_at;
 use crate::workbench::{Answer, GUEST_SECONDS, Workbench, components, guest, rom_domain};
 
 /// A workbench with tenants, whose guests are ended when this is dropped.
-struct Shared(Workbench);
+pub(crate) struct Shared(pub(crate) Workbench);
 
 impl Shared {
     /// Tenants of these names, each with a directory of its own and every driver.
-    fn new(tenants: &[&str]) -> Self {
+    pub(crate) fn new(tenants: &[&str]) -> Self {
         let shared = Self(Workbench::new());
         for name in tenants {
             std::fs::create_dir(shared.0.path(name)).unwrap();
@@ -25,7 +25,7 @@ impl Shared {
         shared
     }
 
-    fn run(&self, tenant: &str, arguments: &[&str]) -> Answer {
+    pub(crate) fn run(&self, tenant: &str, arguments: &[&str]) -> Answer {
         self.0.run(&[&["--tenant", tenant], arguments].concat())
     }
 
@@ -33,7 +33,7 @@ impl Shared {
         self.0.ok(&[&["--tenant", tenant], arguments].concat())
     }
 
-    fn json(&self, tenant: &str, arguments: &[&str]) -> serde_json::Value {
+    pub(crate) fn json(&self, tenant: &str, arguments: &[&str]) -> serde_json::Value {
         self.0.json(&[&["--tenant", tenant], arguments].concat())
     }
 
@@ -50,7 +50,7 @@ impl Shared {
     }
 
     /// A path beneath the root of a tenant.
-    fn at(&self, tenant: &str, name: &str) -> PathBuf {
+    pub(crate) fn at(&self, tenant: &str, name: &str) -> PathBuf {
         self.0.path(tenant).join(name)
     }
 
