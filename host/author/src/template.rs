@@ -24,6 +24,8 @@ const MINIMAL: &[File] = &[
 
 const C: &[File] = &[
     ("driver.c", include_str!("../templates/c/driver.c.in")),
+    ("document.c", include_str!("../templates/c/document.c.in")),
+    ("document.h", include_str!("../templates/c/document.h.in")),
     ("manifest.json", include_str!("../templates/c/manifest.json.in")),
     ("build.sh", include_str!("../templates/c/build.sh.in")),
     ("domain.xml", include_str!("../templates/domain.xml.in")),

@@ -82,7 +82,7 @@ pub(crate) fn manifest(bytes: &[u8]) -> Result<Manifest, PackageError> {
 
 fn no_driver(why: String) -> PackageError {
     PackageError::new(Kind::Component, why)
-        .hint("build drivers with hostler_sdk::driver! and `cargo xtask components`")
+        .hint("name a component that `hostler driver build` or `hostler driver encode` made")
 }
 
 #[cfg(test)]
