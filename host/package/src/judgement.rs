@@ -174,7 +174,13 @@ mod tests {
             (b"\0asm\x0d\0\x01\0", "no section 'hostler:manifest'"),
         ] {
             assert!(judge(bytes).problems[0].to_string().contains(expected));
-            assert!(manifest(bytes).unwrap_err().to_string().contains(expected));
+            let error = manifest(bytes).unwrap_err();
+            assert!(error.to_string().contains(expected));
+            assert!(
+                error.hints.iter().any(|hint| hint.contains("hostler driver build")),
+                "{:?}",
+                error.hints
+            );
         }
     }
 
