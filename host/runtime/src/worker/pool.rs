@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 
 use super::frame::{Asked, Finished, Setup};
 use super::process::{Starter, Worker};
@@ -37,7 +37,13 @@ struct Taken<'a> {
     reported: Duration,
     meter: Arc<Meter>,
     workers: &'a Workers,
-    _turn: SemaphorePermit<'a>,
+}
+
+/// An operation without an answer.
+struct Failure {
+    /// Whether the worker ended by itself.
+    gone: bool,
+    error: RuntimeError,
 }
 
 impl Workers {
@@ -58,32 +64,48 @@ impl Workers {
         asked: &Asked,
         meter: &Arc<Meter>,
     ) -> Result<Reply, RuntimeError> {
-        let (worker, turn) = self.take().await?;
+        let _turn =
+            self.turns.acquire().await.map_err(|closed| unusable("there are none").caused_by(closed))?;
+        if let Some(worker) = self.idle_one() {
+            match self.perform_in(worker, state, asked, meter).await {
+                // It was ending when it was taken, and nothing of the operation has happened.
+                Err(Failure { gone: true, error }) if state.activity.host_calls() == 0 => {
+                    tracing::warn!(%error, "an idle process of the driver has ended; another takes the operation");
+                }
+                performed => return performed.map_err(|failure| failure.error),
+            }
+        }
+        let worker = self.start().await?;
+        self.perform_in(worker, state, asked, meter).await.map_err(|failure| failure.error)
+    }
+
+    async fn perform_in(
+        &self,
+        worker: Worker,
+        state: &mut CallState,
+        asked: &Asked,
+        meter: &Arc<Meter>,
+    ) -> Result<Reply, Failure> {
         let reported = Duration::ZERO;
         // From here on it is ended with the operation.
-        let mut taken =
-            Taken { worker: None, reported, meter: Arc::clone(meter), workers: self, _turn: turn };
+        let mut taken = Taken { worker: None, reported, meter: Arc::clone(meter), workers: self };
         let worker = taken.worker.insert(worker);
-        match worker.perform(state, asked).await {
+        let error = match worker.perform(state, asked).await {
             Ok(Finished { cpu_ns, answer }) => {
                 taken.reported = Duration::from_nanos(cpu_ns);
                 taken.give_back();
-                answer.map_err(|ended| fault::told(ended.kind.kind(), &ended.message, &ended.cause))
+                return answer.map_err(|ended| {
+                    let error = fault::told(ended.kind.kind(), &ended.message, &ended.cause);
+                    Failure { gone: false, error }
+                });
             }
-            Err(Unfinished::Ends(error)) => Err(fault::of_call(error, state)),
-            Err(Unfinished::Broken(broken)) => Err(worker.fault(broken)),
-        }
-    }
-
-    /// One that is idle, or a new one; waits while there are as many as there may be.
-    async fn take(&self) -> Result<(Worker, SemaphorePermit<'_>), RuntimeError> {
-        let turn =
-            self.turns.acquire().await.map_err(|closed| unusable("there are none").caused_by(closed))?;
-        let worker = match self.idle_one() {
-            Some(worker) => worker,
-            None => self.start().await?,
+            Err(Unfinished::Ends(error)) => fault::of_call(error, state),
+            Err(Unfinished::Broken(broken)) => {
+                let gone = matches!(broken, Broken::Gone(_));
+                return Err(Failure { gone, error: worker.fault(broken) });
+            }
         };
-        Ok((worker, turn))
+        Err(Failure { gone: false, error })
     }
 
     fn idle_one(&self) -> Option<Worker> {
