@@ -1,6 +1,6 @@
 //! A driver that breaks one rule of the contract, so that it can be shown that the conformance suite finds it.
 //!
-//! Which rule is written into the component's file, in the place of [`FLAW`]; as it is built it breaks none. Each of
+//! Which rule is written into the component's file, in the place of `FLAW`; as it is built it breaks none. Each of
 //! the [`BEHAVIOURS`] has a test that names the cases that fail.
 
 mod document;
