@@ -16,11 +16,11 @@ use crate::template::Template;
 /// What drivers are compiled for: no system interface at all, for the host gives everything that a driver has.
 pub const TARGET: &str = "wasm32-unknown-unknown";
 /// The profile of a component, in the project's manifest: `release`, and whatever makes it small.
-const PROFILE: &str = "component";
+pub const PROFILE: &str = "component";
 /// Makes that profile known to cargo in a project that does not have it.
 const PROFILE_AT_LEAST: &str = "profile.component.inherits=\"release\"";
 /// Settings for native builds that must not leak into a component.
-const NATIVE_SETTINGS: [&str; 8] = [
+pub const NATIVE_SETTINGS: [&str; 8] = [
     "RUSTFLAGS",
     "CARGO_ENCODED_RUSTFLAGS",
     "CARGO_BUILD_TARGET",

@@ -13,7 +13,7 @@ mod project;
 mod sdk;
 mod template;
 
-pub use build::{Built, TARGET, Watched, build, target_is_installed};
+pub use build::{Built, NATIVE_SETTINGS, PROFILE, TARGET, Watched, build, target_is_installed};
 pub use encode::{encode, encode_files};
 pub use error::{AuthorError, Kind};
 pub use project::{Project, RESERVED, renew_sdk};

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// The list, in the format of `sha256sum`, with paths relative to its directory.
-const LIST: &str = "SHA256SUMS";
+pub const LIST: &str = "SHA256SUMS";
 const WHY: &str = "drivers out there were built against it, and a changed type no longer links";
 
 /// Every frozen file below `directory` that changed, is gone, or is not on the list. Nothing is frozen without it.
@@ -26,7 +26,7 @@ pub fn violations(directory: &Path) -> Result<Vec<Violation>> {
         list.lines().filter_map(|line| line.split_once("  ")).map(|(digest, path)| (path, digest)).collect();
     let mut found = Vec::new();
     for path in files(directory)? {
-        let digest = format!("{:x}", Sha256::digest(fs::read(directory.join(&path))?));
+        let digest = digest(&directory.join(&path))?;
         match expected.remove(path.as_str()) {
             Some(listed) if listed == digest => {}
             Some(_) => found.push(format!("{shown}/{path}: changed after its release: {WHY}")),
@@ -39,7 +39,11 @@ pub fn violations(directory: &Path) -> Result<Vec<Violation>> {
     Ok(found)
 }
 
-fn files(directory: &Path) -> Result<Vec<String>> {
+/// What is frozen below a directory, as paths relative to it, in the order of the list.
+///
+/// # Errors
+/// When a directory cannot be read.
+pub fn files(directory: &Path) -> Result<Vec<String>> {
     let mut found = Vec::new();
     let mut todo = vec![directory.to_owned()];
     while let Some(next) = todo.pop() {
@@ -54,6 +58,14 @@ fn files(directory: &Path) -> Result<Vec<String>> {
     }
     found.sort();
     Ok(found)
+}
+
+/// The digest of a file, as the list has it.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn digest(file: &Path) -> Result<String> {
+    Ok(format!("{:x}", Sha256::digest(fs::read(file)?)))
 }
 
 #[cfg(test)]

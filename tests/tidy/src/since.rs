@@ -8,9 +8,9 @@ use wit_component::semver_check;
 use wit_parser::{PackageId, Resolve, SourceMap};
 
 /// The packages in the order in which they name each other.
-const PACKAGES: [&str; 2] = ["host", "driver"];
+pub const PACKAGES: [&str; 2] = ["host", "driver"];
 /// The world with everything in it that a driver can import and export.
-const WORLD: &str = "driver-native-config";
+pub const WORLD: &str = "driver-native-config";
 /// A version that no release has: two packages of one name and version cannot be held side by side.
 const LATEST: &str = "9999.0.0";
 

@@ -7,6 +7,7 @@ use crate::args::Args;
 use crate::{shell, workspace};
 use anyhow::{Context, Result, bail, ensure};
 use cargo_metadata::{CrateType, Package};
+use hostler_author::{NATIVE_SETTINGS, PROFILE};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,21 +16,8 @@ use std::process::Command;
 /// No system interface at all: the host gives everything a driver has.
 pub(crate) use hostler_author::TARGET;
 
-/// The cargo profile of a component.
-const PROFILE: &str = "component";
-/// Settings of the host's build that must not leak into components.
-const HOST_SETTINGS: &[&str] = &[
-    "RUSTFLAGS",
-    "CARGO_ENCODED_RUSTFLAGS",
-    "RUSTC_WRAPPER",
-    "RUSTC_WORKSPACE_WRAPPER",
-    "CARGO_BUILD_TARGET",
-    "CARGO_BUILD_RUSTFLAGS",
-    "CARGO_BUILD_BUILD_DIR",
-    "CARGO_PRIMARY_PACKAGE",
-    "LLVM_PROFILE_FILE",
-    "RUSTC_LINKER",
-];
+/// Wrappers of the host's compiler, which must not leak into components beside [`NATIVE_SETTINGS`].
+const WRAPPERS: [&str; 2] = ["RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"];
 
 /// A component to build.
 struct Source {
@@ -120,7 +108,7 @@ fn compile(source: &Source, build_dir: &Path) -> Result<()> {
         .arg("--target-dir")
         .arg(build_dir)
         .args(["-p", &source.package.name]);
-    for setting in HOST_SETTINGS {
+    for setting in NATIVE_SETTINGS.iter().chain(&WRAPPERS) {
         cargo.env_remove(setting);
     }
     shell::run(&mut cargo)

@@ -5,18 +5,14 @@
 
 use crate::args::Args;
 use crate::{shell, workspace};
-use anyhow::{Context, Result, bail, ensure};
-use hostler_tidy::since;
-use sha2::{Digest, Sha256};
+use anyhow::{Context, Result, ensure};
+use hostler_tidy::frozen::{self, LIST};
+use hostler_tidy::since::{self, PACKAGES, WORLD};
 use std::fs;
 use std::path::Path;
 use wit_component::{StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve};
 
-/// The packages of the contract, in the order in which they name each other.
-const PACKAGES: [&str; 2] = ["host", "driver"];
-/// The world with everything in it that a driver can import and export.
-const WORLD: &str = "driver-native-config";
 /// The frozen driver that calls nothing and links with everything.
 const EVERYTHING: &str = "everything.wasm";
 
@@ -38,8 +34,8 @@ pub(crate) fn run(args: Args) -> Result<()> {
     fs::create_dir_all(&guests)?;
     let guest = everything(&release, &version)?;
     fs::write(guests.join(EVERYTHING), &guest)?;
-    list(&wit.join("since"), &version, &["wit"])?;
-    list(&root.join("tests/guests/frozen"), &version, &["wasm"])?;
+    list(&wit.join("since"), &version)?;
+    list(&root.join("tests/guests/frozen"), &version)?;
     shell::step(format!("contract {version} is frozen; commit wit/since and tests/guests/frozen"));
     Ok(())
 }
@@ -71,28 +67,14 @@ fn everything(release: &Path, version: &str) -> Result<Vec<u8>> {
 }
 
 /// Adds the digests of a release to the list of its directory, in the format of `sha256sum`.
-fn list(directory: &Path, version: &str, endings: &[&str]) -> Result<()> {
-    let path = directory.join("SHA256SUMS");
+fn list(directory: &Path, version: &str) -> Result<()> {
+    let path = directory.join(LIST);
     let mut lines = if path.is_file() { fs::read_to_string(&path)? } else { String::new() };
-    let mut files = Vec::new();
-    let mut todo = vec![directory.join(version)];
-    while let Some(next) = todo.pop() {
-        for entry in fs::read_dir(next)? {
-            let path = entry?.path();
-            if path.is_dir() {
-                todo.push(path);
-            } else if path.extension().is_some_and(|found| endings.iter().any(|ending| found == *ending)) {
-                files.push(path);
-            }
-        }
-    }
-    files.sort();
-    if files.is_empty() {
-        bail!("nothing to list below {}", directory.display());
-    }
+    let release = directory.join(version);
+    let files = frozen::files(&release)?;
+    ensure!(!files.is_empty(), "nothing to list below {}", release.display());
     for file in files {
-        let digest = Sha256::digest(fs::read(&file)?);
-        lines.push_str(&format!("{digest:x}  {}\n", file.strip_prefix(directory)?.display()));
+        lines.push_str(&format!("{}  {version}/{file}\n", frozen::digest(&release.join(&file))?));
     }
     fs::write(path, lines)?;
     Ok(())
