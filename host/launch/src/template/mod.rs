@@ -10,19 +10,23 @@ mod corpus;
 pub(crate) mod data;
 pub(crate) mod matching;
 pub(crate) mod shape;
+#[cfg(test)]
+mod storage_daemon;
 
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use data::TemplateData;
+use data::{EndpointRule, TemplateData};
 
 use crate::error::{LaunchError, LaunchErrorKind};
 
 /// The templates that ship with hostler: file name and content.
-const BUILTIN: [(&str, &str); 1] =
-    [("qemu-system-x86_64.json", include_str!("../../templates/qemu-system-x86_64.json"))];
+const BUILTIN: [(&str, &str); 2] = [
+    ("qemu-system-x86_64.json", include_str!("../../templates/qemu-system-x86_64.json")),
+    ("qemu-storage-daemon.json", include_str!("../../templates/qemu-storage-daemon.json")),
+];
 /// Largest template file, in bytes.
 const FILE_MAX_BYTES: u64 = 4 << 20;
 /// Most template files in an operator's directory.
@@ -47,6 +51,12 @@ impl Template {
         let data: TemplateData = serde_json::from_str(text).map_err(|error| invalid(error.to_string()))?;
         if data.programs.iter().any(|path| !path.is_absolute()) || data.programs.is_empty() {
             return Err(invalid("'programs' must be absolute paths, at least one".into()));
+        }
+        let set = |rule: &EndpointRule| rule.launch.iter().any(|(_, value)| value == "{set}");
+        if data.writing.sets.is_none()
+            && let Some((name, _)) = data.endpoints.iter().find(|(_, rule)| set(rule))
+        {
+            return Err(invalid(format!("endpoint '{name}' is written with a set, and there are none")));
         }
         let mut references = Vec::new();
         let options = data.options.values().filter_map(|option| option.shape.as_ref());
@@ -181,6 +191,8 @@ mod tests {
         let set = TemplateSet::builtin().unwrap();
         let qemu = set.get("qemu-system-x86_64").unwrap();
         assert!(qemu.data.options.len() > 60 && qemu.data.commands.pass.len() >= 100);
+        assert!(qemu.data.writing.sets.is_some());
+        assert!(set.get("qemu-storage-daemon").unwrap().data.writing.sets.is_none());
         let unknown = set.get("bhyve").unwrap_err();
         assert_eq!(unknown.code(), "launch.template-unknown");
         assert!(unknown.hints.iter().any(|hint| hint.contains("qemu-system-x86_64")));
@@ -192,7 +204,7 @@ mod tests {
         let text = BUILTIN[0].1.replacen("/usr/bin/qemu-system-x86_64", "/opt/q", 1);
         std::fs::write(directory.path().join("mine.json"), text).unwrap();
         let set = TemplateSet::load(directory.path()).unwrap();
-        assert_eq!(set.templates.len(), 1);
+        assert_eq!(set.templates.len(), BUILTIN.len());
         assert_eq!(set.get("qemu-system-x86_64").unwrap().data.programs[0], Path::new("/opt/q"));
         std::fs::write(directory.path().join("bad.json"), "{\"name\": 7}").unwrap();
         let error = TemplateSet::load(directory.path()).unwrap_err();
@@ -210,6 +222,11 @@ mod tests {
         assert!(Template::parse(&dangling, "x").unwrap_err().to_string().contains("'gone'"));
         let misspelt = text.replacen("\"single\": true", "\"singel\": true", 1);
         assert!(Template::parse(&misspelt, "x").unwrap_err().to_string().contains("singel"));
+        let without = text.replacen("\"sets\"", "\"gone\"", 1);
+        assert!(Template::parse(&without, "x").unwrap_err().to_string().contains("gone"));
+        let (before, after) = text.split_once("\"sets\": {").unwrap();
+        let without = format!("{before}\"sets\": null{}", after.split_once("\n    }").unwrap().1);
+        assert!(Template::parse(&without, "x").unwrap_err().to_string().contains("endpoint 'file'"));
         let relative = text.replacen("/usr/bin/qemu-system-x86_64", "qemu", 1);
         assert!(Template::parse(&relative, "x").unwrap_err().to_string().contains("absolute"));
     }
