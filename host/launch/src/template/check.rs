@@ -41,7 +41,7 @@ impl Checked {
 
     /// Those of them that the program opens by a path, in order.
     pub(crate) fn named_by_path(&self) -> BTreeSet<usize> {
-        let has_sets = self.template.data.writing.sets.is_some();
+        let has_sets = self.template.has_sets();
         let by_path = |name: &str| {
             let rule = self.template.data.options.get(name);
             rule.is_some_and(|rule| !has_sets || rule.descriptors == Descriptors::Fd)

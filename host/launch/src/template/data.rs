@@ -16,6 +16,8 @@ pub(crate) struct TemplateData {
     pub(crate) name: String,
     /// Where the program may be; the first that exists is started. Absolute paths.
     pub(crate) programs: Vec<PathBuf>,
+    /// The Debian package that brings it, for whoever lacks it.
+    pub(crate) package: Option<String>,
     pub(crate) environment: EnvironmentRule,
     pub(crate) writing: Writing,
     /// How each kind of endpoint is written.

@@ -74,6 +74,12 @@ impl Template {
         &self.data.name
     }
 
+    /// Whether the program puts descriptors together to sets, which it can be given more of while it runs.
+    #[must_use]
+    pub fn has_sets(&self) -> bool {
+        self.data.writing.sets.is_some()
+    }
+
     /// The program that would be started: the first candidate that is a file.
     ///
     /// # Errors
@@ -81,12 +87,17 @@ impl Template {
     pub fn program(&self) -> Result<&Path, LaunchError> {
         let found = self.data.programs.iter().find(|path| path.is_file());
         found.map(PathBuf::as_path).ok_or_else(|| {
-            let candidates: Vec<_> = self.data.programs.iter().map(|path| path.display().to_string()).collect();
-            LaunchError::new(
+            let candidates: Vec<_> =
+                self.data.programs.iter().map(|path| path.display().to_string()).collect();
+            let error = LaunchError::new(
                 LaunchErrorKind::ProgramMissing,
                 format!("no program for template '{}'; looked at {}", self.name(), candidates.join(", ")),
-            )
-            .hint("install the hypervisor (Debian: apt install qemu-system-x86), or name it in a template of yours")
+            );
+            match &self.data.package {
+                Some(package) => error.hint(format!("install the program (Debian: apt install {package})")),
+                None => error,
+            }
+            .hint("or name it in a template of yours")
         })
     }
 }
