@@ -23,17 +23,17 @@ const FORMATS: &[(&str, &str, bool)] = &[
     ("parallels", "parallels", false),
 ];
 
-/// The launch of a domain whose disks have these chains.
+/// The launch of a domain whose disks have these chains; what is not `serving` exports nothing yet.
 ///
 /// # Errors
 /// A layer that the program does not read, or whose end is not known.
-pub(crate) fn launch(domain: &Domain, chains: &[Vec<Layer>]) -> Result<Launch, Error> {
+pub(crate) fn launch(domain: &Domain, chains: &[Vec<Layer>], serving: bool) -> Result<Launch, Error> {
     let mut launch = Launch::new(TEMPLATE);
     let monitor = Value::mapping().with("backend", Symbol::Monitor).with("id", MONITOR);
     launch.option("chardev", monitor);
     launch.option("monitor", Value::mapping().with("chardev", MONITOR).with("mode", "control"));
     let disks = domain.devices.disks.iter().zip(chains).enumerate();
-    for (at, (disk, layers)) in disks.clone() {
+    for (at, (disk, layers)) in disks {
         // What is below comes first.
         for (index, layer) in layers.iter().enumerate().rev() {
             launch.option("blockdev", node(disk, at, index, layer)?);
@@ -41,17 +41,24 @@ pub(crate) fn launch(domain: &Domain, chains: &[Vec<Layer>]) -> Result<Launch, E
     }
     let address = Value::mapping().with("type", "unix").with("path", Symbol::Socket(SOCKET.to_owned()));
     launch.option("nbd-server", Value::mapping().with("addr", address));
-    for (at, (disk, layers)) in disks {
-        let writable = layers.first().is_some_and(|layer| !layer.read_only) && !disk.readonly;
-        let export = Value::mapping()
+    if serving {
+        exports(domain).into_iter().for_each(|export| launch.option("export", export));
+    }
+    Ok(launch)
+}
+
+/// What is served: each disk under its name.
+pub(crate) fn exports(domain: &Domain) -> Vec<Value> {
+    let disks = domain.devices.disks.iter().enumerate();
+    let export = |(at, disk): (usize, &Disk)| {
+        Value::mapping()
             .with("type", "nbd")
             .with("id", format!("export{at}"))
             .with("node-name", name(at, 0))
             .with("name", disk.target.as_str())
-            .with("writable", writable);
-        launch.option("export", export);
-    }
-    Ok(launch)
+            .with("writable", !disk.readonly)
+    };
+    disks.map(export).collect()
 }
 
 /// What the node of a layer is called.
@@ -148,7 +155,9 @@ mod tests {
             vec![layer("qcow2", false, Below::Layer(1)), layer("raw", true, Below::Nothing)],
             vec![layer("qcow2", false, Below::Nothing)],
         ];
-        let launch = launch(&domain, &chains).unwrap();
+        let paused = launch(&domain, &chains, false).unwrap();
+        assert_eq!((all(&paused, "export").len(), all(&paused, "blockdev").len()), (0, 3));
+        let launch = launch(&domain, &chains, true).unwrap();
         let nodes = all(&launch, "blockdev");
         let texts = |key: &str| nodes.iter().map(|node| node.get(key).cloned()).collect::<Vec<_>>();
         let names = ["disk0-layer1", "disk0-layer0", "disk1-layer0"].map(|name| Some(Value::from(name)));
@@ -165,7 +174,7 @@ mod tests {
     #[test]
     fn layers_that_are_not_read_or_not_known_are_refused() {
         let domain = domain(DISK);
-        let code = |layer: Layer| match launch(&domain, &[vec![layer]]) {
+        let code = |layer: Layer| match launch(&domain, &[vec![layer]], true) {
             Err(Error::Unsupported(problem) | Error::Conflict(problem)) => problem.code,
             other => panic!("{other:?}"),
         };

@@ -1,14 +1,18 @@
 //! The storage daemon driver: a domain's disks, served over NBD by a `qemu-storage-daemon` of its own.
 //!
-//! There is no guest. Each disk is exported under its target name, on the socket [`launch::SOCKET`] in the domain's
-//! directory for sockets; with `<readonly/>` to be read, otherwise to be written too.
+//! There is no guest. Each disk is exported under its target name, on the socket `nbd.sock` in the domain's directory for
+//! sockets; with `<readonly/>` to be read, otherwise to be written too. A suspended domain serves nothing, and has its
+//! images open.
 
 mod document;
 mod launch;
+mod serving;
+
+use std::slice;
 
 use hostler_sdk::{
-    About, Description, Domain, Error, Event, Fact, Level, Lifecycle, MonitorExt, NativeConfig, ProblemExt,
-    Resources, RunState, fact, log, problem,
+    About, Description, Domain, Error, Event, Fact, Level, Lifecycle, NativeConfig, ProblemExt, Resources,
+    RunState, fact, log, problem,
 };
 
 /// How long the daemon may take to write out what clients wrote, before it is killed.
@@ -38,16 +42,17 @@ impl Lifecycle for StorageDaemon {
     }
 
     fn start(domain: &Domain, options: Vec<Fact>) -> Result<(), Error> {
-        if options.iter().any(|option| option.key == "paused" && option.value == "yes") {
-            return Err(no_processors("started paused"));
-        }
-        submit(domain)?;
-        domain.emit("started", &[]);
+        let paused = options.iter().any(|option| option.key == "paused" && option.value == "yes");
+        submit(domain, !paused)?;
+        serving::note(domain, !paused)?;
+        let how = fact("paused", "yes");
+        domain.emit("started", if paused { slice::from_ref(&how) } else { &[] });
         Ok(())
     }
 
     /// Asking it and ending it are the same: it writes everything out, and goes.
     fn shutdown(domain: &Domain) -> Result<(), Error> {
+        expect(domain, &[RunState::Running], "resume the domain first, or end it with 'destroy'")?;
         Self::destroy(domain)
     }
 
@@ -58,16 +63,30 @@ impl Lifecycle for StorageDaemon {
         }
     }
 
-    fn suspend(_domain: &Domain) -> Result<(), Error> {
-        Err(no_processors("suspended"))
+    fn suspend(domain: &Domain) -> Result<(), Error> {
+        expect(domain, &[RunState::Running], "only a domain that serves can be suspended")?;
+        serving::stop(domain)?;
+        domain.emit("suspended", &[]);
+        Ok(())
     }
 
-    fn resume(_domain: &Domain) -> Result<(), Error> {
-        Err(no_processors("resumed"))
+    fn resume(domain: &Domain) -> Result<(), Error> {
+        expect(domain, &[RunState::Paused], "only a suspended domain can be resumed")?;
+        serving::begin(domain, &document::read(&domain.config())?)?;
+        domain.emit("resumed", &[]);
+        Ok(())
     }
 
-    fn reset(_domain: &Domain) -> Result<(), Error> {
-        Err(no_processors("reset"))
+    /// Every client has to connect again.
+    fn reset(domain: &Domain) -> Result<(), Error> {
+        if expect(domain, &[RunState::Running, RunState::Paused], "start the domain first")?
+            == RunState::Running
+        {
+            serving::stop(domain)?;
+            serving::begin(domain, &document::read(&domain.config())?)?;
+        }
+        domain.emit("reset", &[]);
+        Ok(())
     }
 
     fn query(domain: &Domain) -> Result<RunState, Error> {
@@ -75,8 +94,9 @@ impl Lifecycle for StorageDaemon {
         if process.ending().is_some() {
             return Ok(RunState::Off);
         }
-        match domain.monitor().and_then(|monitor| monitor.run("query-block-exports")) {
-            Ok(_) => Ok(RunState::Running),
+        match serving::is_on(domain) {
+            Ok(true) => Ok(RunState::Running),
+            Ok(false) => Ok(RunState::Paused),
             // It may have ended between the two questions.
             Err(Error::Conflict(_)) if process.ending().is_some() => Ok(RunState::Off),
             Err(error) => Err(error),
@@ -97,22 +117,30 @@ impl Lifecycle for StorageDaemon {
 
 impl NativeConfig for StorageDaemon {
     fn show(domain: &Domain) -> Result<(), Error> {
-        submit(domain)
+        submit(domain, true)
     }
 }
 
 /// Asks for the launch that the document means.
-fn submit(domain: &Domain) -> Result<(), Error> {
+fn submit(domain: &Domain, serving: bool) -> Result<(), Error> {
     let document = document::read(&domain.config())?;
     let mut chains = Vec::new();
     for disk in &document.devices.disks {
         chains.push(domain.disk(disk.target.as_str())?.layers());
     }
-    launch::launch(&document, &chains)?.submit(domain, &mut Resources::default()).map(drop)
+    launch::launch(&document, &chains, serving)?.submit(domain, &mut Resources::default()).map(drop)
 }
 
-fn no_processors(what: &str) -> Error {
-    problem("storage-daemon.no-guest", format!("a storage daemon has no guest that could be {what}"))
-        .hint("shut it down to stop serving")
-        .unsupported()
+/// The domain's state, which has to be one of these.
+fn expect(domain: &Domain, wanted: &[RunState], hint: &str) -> Result<RunState, Error> {
+    let found = StorageDaemon::query(domain)?;
+    if wanted.contains(&found) {
+        return Ok(found);
+    }
+    let word = match found {
+        RunState::Running => "running",
+        RunState::Paused => "paused",
+        _ => "off",
+    };
+    Err(problem("domain.state", format!("the domain '{}' is {word}", domain.name())).hint(hint).conflict())
 }

@@ -16,7 +16,7 @@ use crate::support::{Domain, PATIENCE, context, image, template};
 
 const NAME: &str = "qemu-storage-daemon";
 /// Bytes of an image.
-const SIZE: u64 = 1 << 20;
+const SIZE: usize = 1 << 20;
 
 /// A daemon with a monitor, and a server on the socket of handle 1.
 fn daemon() -> Domain {
@@ -57,7 +57,7 @@ fn serve(domain: &mut Domain, path: &Path, name: &str, writable: bool) {
 /// An image of the letter `x` that only its owner may open.
 fn private(domain: &Domain, name: &str) -> std::path::PathBuf {
     let path = domain.path(name);
-    std::fs::write(&path, vec![b'x'; SIZE as usize]).unwrap();
+    std::fs::write(&path, vec![b'x'; SIZE]).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     path
 }
@@ -93,7 +93,7 @@ fn images_that_only_their_owner_may_open_are_served_and_written_from_the_cage() 
     assert!(std::fs::read(&read).unwrap().iter().all(|byte| *byte == b'x'));
     for path in [&written, &read] {
         let found = std::fs::metadata(path).unwrap();
-        let owner = (found.uid(), found.mode() & 0o7777, found.len());
+        let owner = (found.uid(), found.mode() & 0o7777, usize::try_from(found.len()).unwrap());
         assert_eq!(owner, (geteuid().as_raw(), 0o600, SIZE), "nothing was given away");
     }
 }

@@ -97,8 +97,27 @@ fn daemon_outlives_its_owner_and_comes_back_after_its_end() {
         bench.ok(&[end, "exports"]);
         assert_eq!(bench.state_of("exports").as_deref(), Some("off"), "{end}");
     }
-    let suspended = bench.run(&["suspend", "exports"]);
-    assert_ne!(suspended.status, 0, "{}", suspended.stderr);
+}
+
+#[test]
+fn suspended_daemon_lets_its_clients_go_and_serves_again_when_it_is_resumed() {
+    let bench = Workbench::new();
+    let path = bench.write("disk.raw", &"x".repeat(1 << 20));
+    bench.define(&daemon("exports", &disk(&path, "raw", "vda", "")));
+    bench.ok(&["start", "--paused", "exports"]);
+    assert_eq!(bench.state_of("exports").as_deref(), Some("paused"));
+    let refused = || !client(&bench, "exports", "vda", "read 0 512").status.success();
+    assert!(refused(), "it has not begun to serve");
+    bench.ok(&["resume", "exports"]);
+    succeeds(&bench, "vda", "read -P 120 0 1M");
+    bench.ok(&["suspend", "exports"]);
+    assert_eq!(bench.state_of("exports").as_deref(), Some("paused"));
+    assert!(refused(), "it serves no more");
+    bench.ok(&["resume", "exports"]);
+    bench.ok(&["reset", "exports"]);
+    succeeds(&bench, "vda", "write -P 121 0 1M");
+    bench.ok(&["destroy", "exports"]);
+    assert!(std::fs::read(&path).unwrap().iter().all(|byte| *byte == b'y'));
 }
 
 #[test]
