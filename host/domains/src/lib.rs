@@ -17,9 +17,12 @@ mod driver_summary;
 mod driver_usage;
 mod drivers;
 mod error;
+mod firmware;
+mod firmware_summary;
 mod host;
 mod image_summary;
 mod images;
+mod kept_stores;
 mod lost;
 mod pools;
 mod process;
@@ -32,6 +35,7 @@ mod tenant_summary;
 mod tenants;
 mod usage;
 mod user;
+mod variable_store;
 mod verbs;
 mod volumes;
 mod within;
@@ -45,6 +49,10 @@ pub use driver_summary::{
     GrantUse, InstalledBuild, PlanProblem, Replaced, Verified,
 };
 pub use error::{Error, Fault, Hint, Kind};
+pub use firmware_summary::{
+    ChosenBy, ConsideredDescriptor, DescriptorStanding, DescriptorSummary, FirmwareExplanation,
+    FirmwareInUse, FirmwareList, StoreDone, StoreFate, StoreInUse, StoreLeft, StoreReport,
+};
 pub use host::{Access, Host};
 pub use hostler_conformance::{
     Case as ConformanceCase, CaseReport, Component as TestedComponent, Fault as ConformanceFault, Report,
@@ -74,7 +82,8 @@ pub use tenant_summary::{
 };
 pub use tenants::{Caller, TenantChoice};
 pub use verbs::{
-    CloneOptions, ConsoleStream, ConvertOptions, DriverTestOptions, DriverTested, ImageResizeOptions, KeyUse,
-    NativeSource, NewImage, NewTenant, NewVolume, RebaseOptions, ResizeOptions, StartOptions, TenantRights,
-    UndefineOptions, Which, conformance_cases, generate_signing_key, probe_image, sign_driver, test_driver,
+    CloneOptions, ConsoleStream, ConvertOptions, DriverTestOptions, DriverTested, FirmwareSource,
+    ImageResizeOptions, KeyUse, NativeSource, NewImage, NewTenant, NewVolume, RebaseOptions, ResizeOptions,
+    StartOptions, TenantRights, UndefineOptions, Which, conformance_cases, generate_signing_key, probe_image,
+    sign_driver, test_driver,
 };

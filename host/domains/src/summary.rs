@@ -7,6 +7,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::driver_summary::DriverSummary;
+use crate::firmware_summary::{StoreLeft, StoreReport};
 
 /// What a domain is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -197,6 +198,10 @@ pub struct Started {
     pub chains: Vec<DiskChain>,
     /// The driver that did it.
     pub driver: DriverSummary,
+    /// The variable store and what was done with it; nothing when it has none.
+    pub variable_store: Option<StoreReport>,
+    /// What the operator should know of it.
+    pub warnings: Vec<Warning>,
 }
 
 /// The answer to `undefine`.
@@ -206,7 +211,9 @@ pub struct Undefined {
     pub name: String,
     /// Its identifier.
     pub uuid: Uuid,
-    /// Where the variable store was kept, if it was.
+    /// What became of the variable store; nothing when there was none.
+    pub variable_store: Option<StoreLeft>,
+    /// Where the variable store is now, if it is kept or archived.
     pub kept_variable_store: Option<PathBuf>,
 }
 

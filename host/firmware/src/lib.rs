@@ -30,6 +30,6 @@ pub use plan::{Attachment, CodeOrigin, Described, FirmwarePlan, is_installed, pl
 pub use resolve::{resolve, write as write_choice};
 pub use search::{Descriptors, Hidden, SearchPath};
 pub use select::{FirmwareRequest, Interface, Program, Selection, select};
-pub use store_plan::{StorePlace, StorePlan};
+pub use store_plan::{StorePlace, StorePlan, place as store_place};
 pub use variable_store::{LAST_GOOD_SUFFIX, VariableStore};
 pub use volume::{MAX_STORE_BYTES, StoreLayout, check_store};

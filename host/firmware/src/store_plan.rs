@@ -68,7 +68,11 @@ fn template(nvram: Option<&Nvram>, known: Option<FlashImage>) -> Result<Option<F
     Ok(Some(FlashImage { format: said.or(recorded).unwrap_or(FlashFormat::Raw), path }))
 }
 
-fn place(nvram: Option<&Nvram>, default_store: PathBuf) -> Result<StorePlace, FirmwareError> {
+/// Where the store of a document is, whatever firmware it has.
+///
+/// # Errors
+/// [`ErrorKind::StoreElsewhere`] where this host makes none.
+pub fn place(nvram: Option<&Nvram>, default_store: PathBuf) -> Result<StorePlace, FirmwareError> {
     let Some(source) = nvram.and_then(|nvram| nvram.source.as_ref()) else {
         return Ok(StorePlace::Host(default_store));
     };

@@ -92,6 +92,14 @@ impl VariableStore {
         }
     }
 
+    /// Refuses where there is no store.
+    ///
+    /// # Errors
+    /// [`ErrorKind::StoreMissing`], or as [`VariableStore::exists`].
+    pub fn require(&self) -> Result<(), FirmwareError> {
+        if self.exists()? { Ok(()) } else { Err(self.missing(&self.path)) }
+    }
+
     /// Makes sure that there is a store before a start: an existing one is kept as it is, a missing one is
     /// made from the template. Returns whether it was created, so that a start that fails can undo it.
     ///
@@ -191,9 +199,7 @@ impl VariableStore {
     /// [`ErrorKind::StoreMissing`] when there is none, [`ErrorKind::Io`] when something is at the destination
     /// already or the store cannot be moved.
     pub fn move_to(&self, destination: &Path) -> Result<(), FirmwareError> {
-        if !self.exists()? {
-            return Err(self.missing(&self.path));
-        }
+        self.require()?;
         if fs::symlink_metadata(destination).is_ok() {
             let taken = io::Error::from(io::ErrorKind::AlreadyExists);
             return Err(FirmwareError::io(destination, "moving the variable store here", taken));
@@ -211,6 +217,15 @@ impl VariableStore {
         }
     }
 
+    /// Moves the store away for good, and removes the copies beside its place.
+    ///
+    /// # Errors
+    /// As [`VariableStore::move_to`]; when a copy cannot be removed.
+    pub fn archive_at(&self, destination: &Path) -> Result<(), FirmwareError> {
+        self.move_to(destination)?;
+        self.copies().iter().try_for_each(|copy| self.remove_file(copy))
+    }
+
     /// The bytes of a store as the template has it.
     fn pristine(&self, template: Option<&FlashImage>) -> Result<Vec<u8>, FirmwareError> {
         let content = template::content(template, self.formats.as_ref())?;
@@ -225,9 +240,7 @@ impl VariableStore {
 
     /// What a guest reads of the store.
     fn content(&self) -> Result<Vec<u8>, FirmwareError> {
-        if !self.exists()? {
-            return Err(self.missing(&self.path));
-        }
+        self.require()?;
         self.content_at(&self.path)
     }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use hostler_firmware::SearchPath;
 use hostler_launch::{CageSetting, TemplateSet};
 use hostler_state::{Owner, StateDir, Uuid};
 use hostler_storage::{Translated, Translations, VolumeReference};
@@ -94,6 +95,6 @@ pub struct DomainContext {
     pub shim: PathBuf,
     /// How strictly a hypervisor is confined.
     pub cage: CageSetting,
-    /// Whether the variable store is made anew from its template.
-    pub reset_nvram: bool,
+    /// Where this host's firmware is described.
+    pub firmware: SearchPath,
 }

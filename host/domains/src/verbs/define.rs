@@ -42,14 +42,16 @@ impl Host {
         // The driver sees the document as it was written, so that what it finds wrong is on the user's lines.
         let subject = Subject { uuid, name: name.clone(), xml: xml.to_owned() };
         let completed = driver.check(&self.context_for(&subject, Purpose::Describe)?).await?;
-        let checked = accepted(&driver.manifest().name, &domain, uuid, &completed)?;
+        let mut checked = accepted(&driver.manifest().name, &domain, uuid, &completed)?;
+        let mut warnings = warnings(&checked);
+        warnings.extend(self.choose_firmware(&driver, &mut checked, uuid, older.as_ref())?);
         // Once more, for a driver is not trusted either.
         self.require_room_to_define(&checked, older.is_none())?;
         self.require_within_roots(&checked)?;
         let now = unix_ms();
         Ok(Prepared {
             created: older.is_none(),
-            warnings: warnings(&checked),
+            warnings,
             definition: Definition {
                 uuid,
                 name,

@@ -4,16 +4,19 @@ use std::time::Duration;
 
 use hostler_domain::Domain;
 use hostler_state::Definition;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::chain;
 use crate::context::Purpose;
 use crate::error::{Error, Kind, command};
+use crate::firmware;
+use crate::firmware_summary::StoreReport;
 use crate::host::Host;
 use crate::process;
 use crate::recovery::{self, verb};
 use crate::reference::DomainRef;
-use crate::summary::{RunState, Started};
+use crate::summary::{RunState, Started, Warning};
+use crate::variable_store::StoreWork;
 
 /// How long what a failed start has launched may take to end.
 const UNDO_WAIT: Duration = Duration::from_secs(5);
@@ -47,24 +50,63 @@ impl Host {
         let owner = self.owner()?;
         self.require_off(definition).await?;
         self.require_allowed_to_start(definition).await?;
-        let intent = owner.journal().begin(verb::START, definition.uuid, "begun", Value::Null)?;
-        let result = self.start_by_driver(definition, options).await;
-        if result.is_err() {
-            self.undo(definition).await?;
+        let (work, mut warnings) = self.store_work_of(definition, options.reset_nvram)?;
+        let note = work.as_ref().map_or(Value::Null, |work| json!({"store": work.note()}));
+        let intent = owner.journal().begin(verb::START, definition.uuid, "begun", note)?;
+        let result = self.start_with_store(definition, options, work.clone()).await;
+        match (&result, work) {
+            (Ok(_), Some(work)) => warnings.extend(settle(work).await?),
+            (Ok(_), None) => {}
+            (Err(_), work) => self.undo(definition, work).await?,
         }
         owner.journal().finish(&intent)?;
-        result
+        result.map(|started| Started { warnings: [started.warnings, warnings].concat(), ..started })
+    }
+
+    /// What the variable store takes, of a domain whose driver has firmware from this host. That there is nothing to
+    /// reset is worth a word, and no reason not to start.
+    fn store_work_of(
+        &self,
+        definition: &Definition,
+        reset: bool,
+    ) -> Result<(Option<StoreWork>, Vec<Warning>), Error> {
+        let driver = self.drivers.by_name(&definition.driver)?;
+        let work = match firmware::has_firmware_of_ours(&driver) {
+            true => self.store_work(&Domain::parse(&definition.xml)?, definition.uuid, reset)?,
+            false => None,
+        };
+        let nothing_to_reset = reset && work.is_none();
+        let warnings = nothing_to_reset.then(|| Warning {
+            message: format!("'{}' has no variable store, so there is none to make anew", definition.name),
+        });
+        Ok((work, warnings.into_iter().collect()))
+    }
+
+    async fn start_with_store(
+        &self,
+        definition: &Definition,
+        options: StartOptions,
+        work: Option<StoreWork>,
+    ) -> Result<Started, Error> {
+        let prepared = match work {
+            Some(work) => Some(process::blocking(move || work.prepare()).await??),
+            None => None,
+        };
+        let (report, warnings) =
+            prepared.map_or((None, Vec::new()), |(report, warnings)| (Some(report), warnings));
+        let started = self.start_by_driver(definition, options, report).await?;
+        Ok(Started { warnings, ..started })
     }
 
     async fn start_by_driver(
         &self,
         definition: &Definition,
         options: StartOptions,
+        variable_store: Option<StoreReport>,
     ) -> Result<Started, Error> {
         let driver = self.drivers.by_name(&definition.driver)?;
         let mut context = self.context(definition, Purpose::Operate)?;
         context.numeric_id = self.next_numeric_id()?;
-        context.reset_nvram = options.reset_nvram;
         let facts = if options.paused { vec![("paused".to_owned(), "yes".to_owned())] } else { Vec::new() };
         driver.start(&context, &facts).await?;
         Ok(Started {
@@ -72,6 +114,8 @@ impl Host {
             chains: chain::of_domain(&Domain::parse(&definition.xml)?, &context.roots, &context.volumes),
             confinement: process::confinement(self, definition)?,
             driver: self.driver_summary(&driver).await?,
+            variable_store,
+            warnings: Vec::new(),
         })
     }
 
@@ -121,11 +165,23 @@ impl Host {
             .hint_command("end it; what its guest has not written is lost", format!("kill {pid}")))
     }
 
-    /// Ends whatever a failed start has launched.
-    async fn undo(&self, definition: &Definition) -> Result<(), Error> {
+    /// Ends whatever a failed start has launched, and gives its variable store back as it was.
+    async fn undo(&self, definition: &Definition, work: Option<StoreWork>) -> Result<(), Error> {
         if self.state().run_dir(definition.uuid).is_held()? {
             process::end(self, definition, UNDO_WAIT).await?;
         }
+        if let Some(work) = work {
+            process::blocking(move || work.undo()).await??;
+        }
         recovery::undo_start(self, definition)
     }
+}
+
+/// What the store was before a reset becomes its last good copy. The guest runs, whatever comes of that.
+async fn settle(work: StoreWork) -> Result<Vec<Warning>, Error> {
+    let settled = process::blocking(move || work.settle()).await?;
+    let warn = |error: Error| Warning {
+        message: format!("the store before the reset stays beside the new one: {error}"),
+    };
+    Ok(settled.err().map(warn).into_iter().collect())
 }
