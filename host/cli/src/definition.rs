@@ -8,8 +8,8 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use hostler_domains::{CageSetting, Workers};
 
 use crate::commands::{
-    completions, console, define, destroy, doctor, domain_xml, driver, events, firmware, image, list, man, native,
-    pool, reset, resume, run, show, shutdown, start, suspend, tenant, undefine, vol,
+    completions, console, define, destroy, doctor, domain_xml, driver, events, firmware, image, list, man,
+    native, pool, reset, resume, run, show, shutdown, start, suspend, tenant, undefine, vol,
 };
 use crate::exit::Exit;
 use crate::failure::Stop;
@@ -108,7 +108,10 @@ pub(crate) const ENVIRONMENT: [(&str, &str); 13] = [
     ("HOSTLER_IMAGE_ROOTS", "directories separated by colons, as with --image-root"),
     ("HOSTLER_POLICY", "the policy for drivers, as with --policy"),
     ("HOSTLER_TEMPLATE_DIR", "launch templates that replace built-in ones or are added to them"),
-    ("HOSTLER_FIRMWARE_DIR", "directories with firmware descriptors, separated by colons, in place of the system's"),
+    (
+        "HOSTLER_FIRMWARE_DIR",
+        "directories with firmware descriptors, separated by colons, in place of the system's",
+    ),
     ("HOSTLER_SHIM", "the program hostler-shim, if it is not beside hostler"),
     ("HOSTLER_CAGE", "how strictly hypervisors are confined, as with --cage"),
     ("HOSTLER_WORKERS", "whether drivers run in processes of their own, as with --workers"),

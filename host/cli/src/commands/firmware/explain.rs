@@ -107,7 +107,10 @@ fn add_store(facts: &mut Facts, store: &StoreInUse) {
     match &store.template {
         Some(template) => {
             let format = store.template_format.unwrap_or("raw");
-            facts.add("template", present(format!("{} ({format})", template.display()), store.template_exists));
+            facts.add(
+                "template",
+                present(format!("{} ({format})", template.display()), store.template_exists),
+            );
         }
         None => facts.add("template", Cell::new("none is known").tone(Tone::Warning)),
     }

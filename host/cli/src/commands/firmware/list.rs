@@ -51,7 +51,8 @@ fn table(descriptors: &[DescriptorSummary]) -> Table {
             DescriptorStanding::Invalid => Tone::Warning,
         };
         let list = |words: &[String]| Cell::optional(Some(words.join(",")).filter(|text| !text.is_empty()));
-        let path = |path: Option<&std::path::PathBuf>| Cell::optional(path.map(|path| path.display().to_string()));
+        let path =
+            |path: Option<&std::path::PathBuf>| Cell::optional(path.map(|path| path.display().to_string()));
         table.row(vec![
             Cell::new(&descriptor.name).tone(tone),
             Cell::new(descriptor.standing.word()).tone(tone),
