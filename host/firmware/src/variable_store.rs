@@ -156,13 +156,12 @@ impl VariableStore {
         error.hint(format!("or restore the copy of the last good state, '{}'", last_good.display()))
     }
 
-    /// Keeps a copy of a sound store before a guest writes to it, for the day on which it is found damaged. One that is
-    /// the same already stays.
+    /// Keeps a copy of a store that was found sound just now, before a guest writes to it: for the day on which it is
+    /// found damaged. One that is the same already stays.
     ///
     /// # Errors
-    /// When the store is not sound or the copy cannot be written; the earlier copy is then intact.
+    /// When the copy cannot be written; the earlier copy is then intact.
     pub fn keep_last_good(&self) -> Result<(), FirmwareError> {
-        check_store(&self.content()?).map_err(|error| error.of(&self.path))?;
         let (bytes, copy) = (self.read_at(&self.path)?, self.last_good_path());
         match self.disk.read(&copy, MAX_STORE_FILE_BYTES) {
             Ok(kept) if kept == bytes => Ok(()),

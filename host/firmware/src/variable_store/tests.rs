@@ -356,11 +356,6 @@ fn the_last_good_copy_brings_a_damaged_store_back() {
         ("firmware.store-invalid", 2),
         "reset, or the copy: {error}"
     );
-    assert_eq!(
-        store.keep_last_good().unwrap_err().code(),
-        "firmware.store-invalid",
-        "damage is no good copy"
-    );
     store.restore_last_good().unwrap();
     assert_eq!(fs::read(home.path()).unwrap(), used());
 }

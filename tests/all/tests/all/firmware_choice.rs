@@ -133,3 +133,29 @@ fn what_no_start_could_have_is_refused_when_it_is_defined() {
         assert_eq!(code, expected, "{text}");
     }
 }
+
+#[test]
+fn tenant_is_given_installed_firmware_and_names_no_other() {
+    let scene = Scene::new();
+    std::fs::create_dir(scene.path("blue")).unwrap();
+    scene.ok(&["tenant", "create", "blue", "--storage-root", &scene.shown("blue"), "--driver", "*"]);
+    let file = scene.document("u", " firmware='efi'", "");
+    scene.ok(&["--tenant", "blue", "define", &file]);
+    let written = scene.ok(&["--tenant", "blue", "xml", "u"]);
+    assert!(written.contains(CODE) && written.contains(TEMPLATE), "{written}");
+    scene.ok(&["--tenant", "blue", "start", "u", "--paused", "--reset-nvram"]);
+    scene.ok(&["--tenant", "blue", "destroy", "u"]);
+    // What was written may come back; what no descriptor has may not be named.
+    for (from, to, expected) in [
+        (CODE, CODE, None),
+        (TEMPLATE, ENROLLED, Some("tenant.nvram")),
+        (CODE, "/etc/shadow", Some("storage.outside-roots")),
+    ] {
+        let file = scene.bench.write("changed.xml", &written.replace(" firmware='efi'", "").replace(from, to));
+        let define = ["--tenant", "blue", "define", file.to_str().unwrap()];
+        match expected {
+            Some(code) => assert_eq!(scene.refused(&define).0, code),
+            None => drop(scene.ok(&define)),
+        }
+    }
+}
