@@ -1,12 +1,15 @@
 //! Firmware of domains: what a document means, and what is chosen for it when it is defined.
 
 use hostler_domain::{Domain, DomainType};
-use hostler_firmware::{ErrorKind, FirmwareError, FirmwarePlan, plan, resolve, write_choice};
+use hostler_firmware::{
+    ErrorKind, FirmwareError, FirmwarePlan, PassedOver, Program, Selection, plan, resolve, write_choice,
+};
 use hostler_grant::Capability;
 use hostler_runtime::Driver;
 use hostler_state::{Definition, Uuid};
 
 use crate::error::{Error, Kind};
+use crate::firmware_summary::{FirmwareChoice, PassedOverDescriptor};
 use crate::host::Host;
 use crate::summary::Warning;
 
@@ -30,13 +33,17 @@ impl Host {
         domain: &mut Domain,
         uuid: Uuid,
         older: Option<&Definition>,
-    ) -> Result<Vec<Warning>, Error> {
+    ) -> Result<(Option<FirmwareChoice>, Vec<Warning>), Error> {
         if !has_firmware_of_ours(driver) {
-            return Ok(Vec::new());
+            return Ok((None, Vec::new()));
         }
-        let mut warnings = Vec::new();
+        let is_open = domain.os.loader.as_ref().is_none_or(|loader| loader.path.is_none());
+        let (mut chosen, mut warnings) = (None, Vec::new());
         match resolve(domain, &self.config.firmware, runs_smm(domain)) {
-            Ok(Some(selection)) => write_choice(domain, &selection)?,
+            Ok(Some(selection)) => {
+                write_choice(domain, &selection)?;
+                chosen = is_open.then(|| choice(selection));
+            }
             Ok(None) => {}
             Err(error) if error.kind() == ErrorKind::NoMatch && has_same_firmware(older, domain) => {
                 warnings.push(Warning {
@@ -48,7 +55,19 @@ impl Host {
             Err(error) => return Err(error.into()),
         }
         self.firmware_of(domain, uuid)?;
-        Ok(warnings)
+        Ok((chosen, warnings))
+    }
+}
+
+fn choice(selection: Selection) -> FirmwareChoice {
+    let told = |passed: PassedOver| PassedOverDescriptor { path: passed.descriptor, reason: passed.reason };
+    FirmwareChoice {
+        descriptor: selection.descriptor,
+        code: match selection.program {
+            Program::Pflash(pair) => pair.code.path,
+            Program::Rom(path) => path,
+        },
+        passed_over: selection.passed_over.into_iter().map(told).collect(),
     }
 }
 

@@ -164,6 +164,26 @@ pub struct ConsideredDescriptor {
     pub reason: String,
 }
 
+/// Firmware that was chosen for a domain when it was defined.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FirmwareChoice {
+    /// The descriptor that it is of.
+    pub descriptor: PathBuf,
+    /// The code.
+    pub code: PathBuf,
+    /// The descriptors that came before, and why each was passed over.
+    pub passed_over: Vec<PassedOverDescriptor>,
+}
+
+/// A descriptor that was not chosen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PassedOverDescriptor {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Why, in words that follow its name.
+    pub reason: String,
+}
+
 /// The variable store of a domain that was started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StoreReport {

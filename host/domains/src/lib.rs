@@ -50,8 +50,9 @@ pub use driver_summary::{
 };
 pub use error::{Error, Fault, Hint, Kind};
 pub use firmware_summary::{
-    ChosenBy, ConsideredDescriptor, DescriptorStanding, DescriptorSummary, FirmwareExplanation,
-    FirmwareInUse, FirmwareList, StoreDone, StoreFate, StoreInUse, StoreLeft, StoreReport,
+    ChosenBy, ConsideredDescriptor, DescriptorStanding, DescriptorSummary, FirmwareChoice,
+    FirmwareExplanation, FirmwareInUse, FirmwareList, PassedOverDescriptor, StoreDone, StoreFate, StoreInUse,
+    StoreLeft, StoreReport,
 };
 pub use host::{Access, Host};
 pub use hostler_conformance::{

@@ -7,7 +7,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::driver_summary::DriverSummary;
-use crate::firmware_summary::{StoreLeft, StoreReport};
+use crate::firmware_summary::{FirmwareChoice, StoreLeft, StoreReport};
 
 /// What a domain is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -183,6 +183,8 @@ pub struct Defined {
     pub summary: DomainSummary,
     /// Whether it is new; otherwise it replaced an older definition.
     pub created: bool,
+    /// The firmware that was chosen for it, if that was left to the host.
+    pub firmware: Option<FirmwareChoice>,
     /// What is kept and not acted on.
     pub warnings: Vec<Warning>,
 }

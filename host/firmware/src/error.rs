@@ -30,6 +30,8 @@ pub enum ErrorKind {
     StoreInUse,
     /// The document asks for code that the guest may write to.
     CodeWritable,
+    /// The document asks for firmware that needs system management mode, and for a machine without it.
+    SmmExcluded,
     /// Code, store or template has a format that no flash device takes.
     FormatUnknown,
     /// An image of a format that is not plain bytes cannot be read or made.
@@ -54,6 +56,7 @@ impl ErrorKind {
             Self::StoreElsewhere => "firmware.store-elsewhere",
             Self::StoreInUse => "firmware.store-in-use",
             Self::CodeWritable => "firmware.code-writable",
+            Self::SmmExcluded => "firmware.smm-excluded",
             Self::FormatUnknown => "firmware.format-unknown",
             Self::FormatUnreadable => "firmware.format-unreadable",
             Self::Io => "firmware.io",

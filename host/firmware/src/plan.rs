@@ -79,7 +79,10 @@ pub fn plan(
     }
     let installed = search.load().found;
     match (named, os.firmware) {
-        (Some((loader, path)), _) => from_loader(os, loader, path, &installed, default_store).map(Some),
+        (Some((loader, path)), _) => {
+            require_smm(document, loader, path)?;
+            from_loader(os, loader, path, &installed, default_store).map(Some)
+        }
         (None, Some(firmware)) => {
             let selection = select(&installed, &request::of(document, firmware, true))?;
             from_selection(os, selection, default_store).map(Some)
@@ -159,6 +162,17 @@ fn from_loader(
         needs_smm: loader.secure == Some(true),
         described: known.map(Described::from),
     })
+}
+
+/// Variables that only system management mode may write need a machine that has it.
+fn require_smm(document: &Document, loader: &Loader, path: &Path) -> Result<(), FirmwareError> {
+    if loader.secure != Some(true) || !request::has_smm_off(document) {
+        return Ok(());
+    }
+    let message = "the document protects the variables by SMM, and its machine is to have none";
+    Err(FirmwareError::new(ErrorKind::SmmExcluded, message)
+        .of(path)
+        .hint("take <smm state='off'> out, or say secure='no' and have other firmware chosen"))
 }
 
 /// Code that several domains start with is nobody's to write to, and one file for code and variables is no store

@@ -33,6 +33,7 @@ pub(crate) fn of(document: &Document, firmware: Firmware, smm_available: bool) -
         acpi_s3: document.pm.suspend_to_mem == Some(true),
         acpi_s4: document.pm.suspend_to_disk == Some(true),
         stateless: loader.stateless == Some(true),
+        smm_off: has_smm_off(document),
         smm_available,
         ..FirmwareRequest::new(
             interface,
@@ -40,4 +41,9 @@ pub(crate) fn of(document: &Document, firmware: Firmware, smm_available: bool) -
             os.machine.as_deref().unwrap_or(MACHINE),
         )
     }
+}
+
+/// Whether the document's machine is to have no system management mode.
+pub(crate) fn has_smm_off(document: &Document) -> bool {
+    document.features.smm.as_ref().is_some_and(|smm| !smm.state)
 }

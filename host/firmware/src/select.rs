@@ -47,6 +47,8 @@ pub struct FirmwareRequest {
     pub acpi_s4: bool,
     /// `<loader stateless='yes'>`: no variable store is kept.
     pub stateless: bool,
+    /// `<smm state='off'>`: the machine is to have no SMM.
+    pub smm_off: bool,
     /// Whether this host can run SMM under the accelerator that the domain will use.
     pub smm_available: bool,
 }
@@ -67,6 +69,7 @@ impl FirmwareRequest {
             acpi_s3: false,
             acpi_s4: false,
             stateless: false,
+            smm_off: false,
             smm_available: true,
         }
     }
@@ -215,6 +218,7 @@ fn check_smm(descriptor: &Descriptor, request: &FirmwareRequest) -> Result<(), S
     match (descriptor.has(REQUIRES_SMM), request.secure) {
         (false, Some(true)) => Err("does not protect its variables by SMM, as secure='yes' asks".to_owned()),
         (true, Some(false)) => Err("needs SMM, which secure='no' excludes".to_owned()),
+        (true, _) if request.smm_off => Err("needs SMM, which <smm state='off'> excludes".to_owned()),
         (true, _) if !request.smm_available => Err("needs SMM, which this host cannot run".to_owned()),
         _ => Ok(()),
     }

@@ -5,6 +5,7 @@ use hostler_state::{Definition, Uuid, unix_ms};
 
 use crate::context::{Purpose, Subject};
 use crate::error::{Error, Kind};
+use crate::firmware_summary::FirmwareChoice;
 use crate::host::Host;
 use crate::summary::{Defined, Warning};
 
@@ -23,7 +24,8 @@ impl Host {
         let kind = if prepared.created { "defined" } else { "redefined" };
         self.tell(&prepared.definition, kind);
         let summary = self.summarise(&prepared.definition).await?;
-        Ok(Defined { summary, created: prepared.created, warnings: prepared.warnings })
+        let Prepared { created, warnings, firmware, .. } = prepared;
+        Ok(Defined { summary, created, firmware, warnings })
     }
 
     /// Everything `define` does before it stores.
@@ -44,7 +46,8 @@ impl Host {
         let completed = driver.check(&self.context_for(&subject, Purpose::Describe)?).await?;
         let mut checked = accepted(&driver.manifest().name, &domain, uuid, &completed)?;
         let mut warnings = warnings(&checked);
-        warnings.extend(self.choose_firmware(&driver, &mut checked, uuid, older.as_ref())?);
+        let (firmware, more) = self.choose_firmware(&driver, &mut checked, uuid, older.as_ref())?;
+        warnings.extend(more);
         // Once more, for a driver is not trusted either.
         self.require_room_to_define(&checked, older.is_none())?;
         self.require_within_roots(&checked)?;
@@ -52,6 +55,7 @@ impl Host {
         Ok(Prepared {
             created: older.is_none(),
             warnings,
+            firmware,
             definition: Definition {
                 uuid,
                 name,
@@ -91,6 +95,7 @@ pub(crate) struct Prepared {
     pub(crate) definition: Definition,
     pub(crate) created: bool,
     pub(crate) warnings: Vec<Warning>,
+    pub(crate) firmware: Option<FirmwareChoice>,
 }
 
 fn exists(message: String, hint: &str) -> Error {

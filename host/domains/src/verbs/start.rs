@@ -54,13 +54,25 @@ impl Host {
         let note = work.as_ref().map_or(Value::Null, |work| json!({"store": work.note()}));
         let intent = owner.journal().begin(verb::START, definition.uuid, "begun", note)?;
         let result = self.start_with_store(definition, options, work.clone()).await;
-        match (&result, work) {
-            (Ok(_), Some(work)) => warnings.extend(settle(work).await?),
-            (Ok(_), None) => {}
-            (Err(_), work) => self.undo(definition, work).await?,
+        match (result, work) {
+            (Ok(started), work) => {
+                if let Some(work) = work {
+                    warnings.extend(settle(work).await?);
+                }
+                owner.journal().finish(&intent)?;
+                Ok(Started { warnings: [started.warnings, warnings].concat(), ..started })
+            }
+            (Err(error), work) => {
+                // With the intent still pending the next owner tries again.
+                if let Err(left) = self.undo(definition, work).await {
+                    return Err(error.hint(format!(
+                        "not all of it could be undone, the next command tries again: {left}"
+                    )));
+                }
+                owner.journal().finish(&intent)?;
+                Err(error)
+            }
         }
-        owner.journal().finish(&intent)?;
-        result.map(|started| Started { warnings: [started.warnings, warnings].concat(), ..started })
     }
 
     /// What the variable store takes, of a domain whose driver has firmware from this host. That there is nothing to

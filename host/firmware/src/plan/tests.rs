@@ -131,6 +131,17 @@ fn choice_is_made_where_none_is_written_and_kept_where_one_is() {
 }
 
 #[test]
+fn protected_variables_need_a_machine_with_smm() {
+    let (_home, search) = host();
+    let secure = document("", "<loader type='pflash' secure='yes'>/fw/code</loader>").to_xml();
+    let secure = secure.replace("</os>", "</os><features><smm state='off'/></features>");
+    let error = plan(&Document::parse(&secure).unwrap(), &search, "/s".into()).unwrap_err();
+    assert_eq!(error.code(), "firmware.smm-excluded");
+    let open = secure.replace("secure='yes'", "secure='no'");
+    plan(&Document::parse(&open).unwrap(), &search, "/s".into()).unwrap();
+}
+
+#[test]
 fn installed_files_are_told_from_others() {
     let (_home, search) = host();
     let known = |code: Option<&str>, template: Option<&str>| {

@@ -47,7 +47,15 @@ fn list_has_every_descriptor_with_its_standing() {
 #[test]
 fn choice_is_made_at_define_and_no_later_descriptor_changes_it() {
     let scene = Scene::new();
-    scene.define(" firmware='efi'", "");
+    scene.describe("vendor/40-keys.json", (CODE, ENROLLED, "raw"), r#""enrolled-keys""#);
+    let wish = "<firmware><feature name='enrolled-keys' enabled='no'/></firmware>";
+    let defined = scene.json(&["define", &scene.document("u", " firmware='efi'", wish)]);
+    assert!(defined["firmware"]["descriptor"].as_str().unwrap().ends_with("60-plain.json"), "{defined}");
+    assert!(
+        defined["firmware"]["passed_over"][0]["reason"].as_str().unwrap().contains("enrolled-keys"),
+        "{defined}"
+    );
+    std::fs::remove_file(scene.path("vendor/40-keys.json")).unwrap();
     let written = scene.ok(&["xml", "u"]);
     assert!(written.contains(&format!("<loader type='pflash' readonly='yes'>{CODE}</loader>")), "{written}");
     assert!(written.contains(&format!("<nvram template='{TEMPLATE}'/>")), "{written}");
@@ -151,7 +159,8 @@ fn tenant_is_given_installed_firmware_and_names_no_other() {
         (TEMPLATE, ENROLLED, Some("tenant.nvram")),
         (CODE, "/etc/shadow", Some("storage.outside-roots")),
     ] {
-        let file = scene.bench.write("changed.xml", &written.replace(" firmware='efi'", "").replace(from, to));
+        let file =
+            scene.bench.write("changed.xml", &written.replace(" firmware='efi'", "").replace(from, to));
         let define = ["--tenant", "blue", "define", file.to_str().unwrap()];
         match expected {
             Some(code) => assert_eq!(scene.refused(&define).0, code),

@@ -136,7 +136,7 @@ fn descriptor_of_qcow2_firmware_is_chosen_written_and_started() {
     scene.describe("vendor/50-qcow2.json", (&code, &template, "qcow2"), "");
     scene.define(" firmware='efi'", "");
     let xml = scene.ok(&["xml", "u"]);
-    assert!(xml.contains(&format!("templateFormat='qcow2' format='qcow2'/>")), "{xml}");
+    assert!(xml.contains("templateFormat='qcow2' format='qcow2'/>"), "{xml}");
     let started = scene.start_and_end(&[]);
     assert_eq!(started["variable_store"]["format"], "qcow2");
 }

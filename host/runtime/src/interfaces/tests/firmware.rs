@@ -34,7 +34,9 @@ async fn firmware(scene: &mut Scene) -> Result<Firmware, Error> {
 
 #[tokio::test]
 async fn code_and_store_are_open() {
-    let mut scene = scene(Purpose::Operate, |path| drop(std::fs::copy(TEMPLATE, path).unwrap()));
+    let mut scene = scene(Purpose::Operate, |path| {
+        std::fs::copy(TEMPLATE, path).unwrap();
+    });
     let firmware = firmware(&mut scene).await.unwrap();
     assert_eq!((firmware.attachment, firmware.needs_smm), (Attachment::Flash, false));
     assert_eq!((firmware.code_format.as_str(), firmware.store_format.as_str()), ("raw", "raw"));
