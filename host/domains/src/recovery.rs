@@ -12,6 +12,7 @@ use crate::host::Host;
 use crate::process;
 use crate::summary::RunState;
 use crate::variable_store;
+use crate::verbs::restore;
 
 /// How long a half-started hypervisor may take to end before it is killed.
 const END_WAIT: Duration = Duration::from_secs(5);
@@ -20,6 +21,8 @@ const END_WAIT: Duration = Duration::from_secs(5);
 pub(crate) mod verb {
     /// A hypervisor is being started.
     pub(crate) const START: &str = "start";
+    /// A guest is being put away into a file.
+    pub(crate) const SAVE: &str = "save";
     /// A definition is being removed.
     pub(crate) const UNDEFINE: &str = "undefine";
     /// A volume is being made.
@@ -43,6 +46,7 @@ pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
                     continue;
                 }
             }
+            verb::SAVE => crate::verbs::save::settle(host, &intent).await?,
             verb::UNDEFINE => crate::verbs::undefine::settle(host, &intent).await?,
             verb::VOL_CREATE | verb::VOL_UPLOAD | verb::VOL_DELETE => {
                 if !drafts::settle(host, &intent) {
@@ -78,6 +82,7 @@ async fn settle_start(host: &Host, intent: &Intent) -> Result<bool, Error> {
         tracing::warn!(%error, "the variable store of a half-finished start cannot be settled; the next owner tries again");
         return Ok(false);
     }
+    restore::settle(host, intent, runs)?;
     if let (false, Some(definition)) = (runs, &definition) {
         undo_start(host, definition)?;
     }

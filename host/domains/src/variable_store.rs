@@ -1,9 +1,9 @@
 //! A domain's variable store around a start of any kind: made where it is missing, made anew where that was asked for
 //! (S3), checked, and given back as it was if the start does not come to be.
 //!
-//! A verb makes a [`StoreWork`] before its first effect, puts [`StoreWork::note`] into its intent, and calls
-//! [`StoreWork::prepare`], then [`StoreWork::settle`] or [`StoreWork::undo`]. When it is killed, the next owner does the
-//! same with [`settle_noted`] and [`undo_noted`].
+//! A verb asks for a [`StoreOfStart`] before its first effect, puts its note into the intent under `store`, prepares it
+//! before the driver is called, and hands it to `end_start`. When the verb is killed, the next owner settles or undoes by
+//! the note.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,16 +15,95 @@ use hostler_state::{Definition, Intent, Uuid};
 use serde_json::{Value, json};
 
 use crate::error::{Error, Kind};
+use crate::firmware::has_firmware_of_ours;
 use crate::firmware_summary::{StoreDone, StoreReport};
 use crate::host::Host;
 use crate::kept_stores;
 use crate::pools::programs;
-use crate::summary::Warning;
+use crate::process;
+use crate::summary::{Started, Warning};
 use crate::volumes::require_unlocked;
+
+/// The variable store of one start of any kind, from what is to be done to what is told.
+#[derive(Debug)]
+pub(crate) struct StoreOfStart {
+    work: Option<StoreWork>,
+    report: Option<StoreReport>,
+    warnings: Vec<Warning>,
+}
+
+impl Host {
+    /// What the variable store takes, of a domain whose driver has firmware from this host. That there is nothing to
+    /// reset is worth a word, and no reason not to start.
+    ///
+    /// # Errors
+    /// Why no firmware fits; [`Kind::Unsupported`] when a store is to be reset that this host does not make.
+    pub(crate) fn store_of_start(&self, definition: &Definition, reset: bool) -> Result<StoreOfStart, Error> {
+        let driver = self.drivers.by_name(&definition.driver)?;
+        let work = match has_firmware_of_ours(&driver) {
+            true => self.store_work(&Domain::parse(&definition.xml)?, definition.uuid, reset)?,
+            false => None,
+        };
+        let nothing_to_reset = reset && work.is_none();
+        let warnings = nothing_to_reset.then(|| Warning {
+            message: format!("'{}' has no variable store, so there is none to make anew", definition.name),
+        });
+        Ok(StoreOfStart { work, report: None, warnings: warnings.into_iter().collect() })
+    }
+}
+
+impl StoreOfStart {
+    /// What an intent says of it, for the next owner.
+    pub(crate) fn note(&self) -> Value {
+        self.work.as_ref().map_or(Value::Null, StoreWork::note)
+    }
+
+    /// Makes the store what a guest is to begin with.
+    ///
+    /// # Errors
+    /// Why it cannot be made, or is not sound; the caller ends the start.
+    pub(crate) async fn prepare(&mut self) -> Result<(), Error> {
+        let Some(work) = self.work.clone() else { return Ok(()) };
+        let (report, warnings) = process::blocking(move || work.prepare()).await??;
+        self.report = Some(report);
+        self.warnings.extend(warnings);
+        Ok(())
+    }
+
+    /// The guest runs: what the store was before a reset becomes its last good copy. That this cannot be done is told,
+    /// and takes nothing from the guest.
+    ///
+    /// # Errors
+    /// [`Kind::Host`] when a thread of this process stopped.
+    pub(crate) async fn settle(mut self, started: Started) -> Result<Started, Error> {
+        if let Some(work) = self.work.take()
+            && let Err(error) = process::blocking(move || work.settle()).await?
+        {
+            let message = format!("the store before the reset stays beside the new one: {error}");
+            self.warnings.push(Warning { message });
+        }
+        Ok(Started {
+            variable_store: self.report,
+            warnings: [started.warnings, self.warnings].concat(),
+            ..started
+        })
+    }
+
+    /// The start did not come to be: the store is what it was.
+    ///
+    /// # Errors
+    /// When it cannot be put back; what it was is then beside it.
+    pub(crate) async fn undo(self) -> Result<(), Error> {
+        match self.work {
+            Some(work) => process::blocking(move || work.undo()).await?,
+            None => Ok(()),
+        }
+    }
+}
 
 /// What a start has to do with a variable store.
 #[derive(Clone, Debug)]
-pub(crate) struct StoreWork {
+struct StoreWork {
     store: VariableStore,
     format: &'static str,
     template: Option<FlashImage>,
@@ -41,12 +120,7 @@ impl Host {
     ///
     /// # Errors
     /// Why no firmware fits; [`Kind::Unsupported`] when a store is to be reset that this host does not make.
-    pub(crate) fn store_work(
-        &self,
-        domain: &Domain,
-        uuid: Uuid,
-        reset: bool,
-    ) -> Result<Option<StoreWork>, Error> {
+    fn store_work(&self, domain: &Domain, uuid: Uuid, reset: bool) -> Result<Option<StoreWork>, Error> {
         let Some(plan) = self.firmware_of(domain, uuid)?.and_then(|firmware| firmware.store) else {
             return Ok(None);
         };
@@ -68,7 +142,7 @@ impl Host {
 
 impl StoreWork {
     /// What an intent says of it, for the next owner.
-    pub(crate) fn note(&self) -> Value {
+    fn note(&self) -> Value {
         json!({"path": self.store.path(), "existed": self.existed})
     }
 
@@ -76,7 +150,7 @@ impl StoreWork {
     ///
     /// # Errors
     /// Why it cannot be made, or is not sound; the caller undoes.
-    pub(crate) fn prepare(&self) -> Result<(StoreReport, Vec<Warning>), Error> {
+    fn prepare(&self) -> Result<(StoreReport, Vec<Warning>), Error> {
         let mut warnings = Vec::new();
         if let StorePlace::Block(_) = self.place {
             return Ok((self.report(StoreDone::Kept), warnings));
@@ -118,7 +192,7 @@ impl StoreWork {
     ///
     /// # Errors
     /// When that cannot be done; the store is as it is.
-    pub(crate) fn settle(&self) -> Result<(), Error> {
+    fn settle(&self) -> Result<(), Error> {
         Ok(self.store.settle_reset()?)
     }
 
@@ -126,7 +200,7 @@ impl StoreWork {
     ///
     /// # Errors
     /// When it cannot be put back; what it was is then beside it.
-    pub(crate) fn undo(&self) -> Result<(), Error> {
+    fn undo(&self) -> Result<(), Error> {
         self.store.undo_reset()?;
         if !self.existed {
             self.store.remove_if_pristine(self.template.as_ref())?;

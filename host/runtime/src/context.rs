@@ -1,5 +1,6 @@
 //! What a driver is given for one operation on one domain. The caller fills it; nothing in it is ambient.
 
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -70,6 +71,15 @@ impl StateAccess {
     }
 }
 
+/// A file whose bytes the hypervisor writes or reads in one operation.
+#[derive(Clone, Debug)]
+pub enum Transfer {
+    /// Opened for writing only.
+    Output(Arc<OwnedFd>, PathBuf),
+    /// Opened for reading only, at the place where the bytes begin.
+    Input(Arc<OwnedFd>, PathBuf),
+}
+
 /// One domain for the length of one operation.
 #[derive(Clone, Debug)]
 pub struct DomainContext {
@@ -97,4 +107,6 @@ pub struct DomainContext {
     pub cage: CageSetting,
     /// Where this host's firmware is described.
     pub firmware: SearchPath,
+    /// What the operation's bytes go to or come from, for an operation that has some.
+    pub transfer: Option<Transfer>,
 }

@@ -124,6 +124,7 @@ fn context(state: &Path) -> Result<DomainContext> {
         shim: "/nonexistent".into(),
         cage: hostler_launch::CageSetting::Require,
         firmware: hostler_firmware::SearchPath::system(),
+        transfer: None,
     })
 }
 

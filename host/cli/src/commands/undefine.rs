@@ -23,6 +23,9 @@ pub(crate) struct Undefine {
     /// Keep the UEFI variable store, as without any option
     #[arg(long, conflicts_with = "nvram")]
     keep_nvram: bool,
+    /// Forget the guest that was saved as well, if one was
+    #[arg(long)]
+    saved_guest: bool,
 }
 
 /// What becomes of a variable store.
@@ -39,7 +42,7 @@ enum Nvram {
 impl Undefine {
     /// Removes it and says what became of the store.
     pub(crate) fn run(self, session: &Session) -> Result<Reply, Stop> {
-        let options = UndefineOptions { nvram: self.fate() };
+        let options = UndefineOptions { nvram: self.fate(), saved_guest: self.saved_guest };
         let undefined = session.block_on(async {
             let host = session.owner().await?;
             Ok(host.undefine(&self.target.reference(), options).await?)

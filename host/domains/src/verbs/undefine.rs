@@ -14,12 +14,15 @@ use crate::kept_stores;
 use crate::recovery::verb;
 use crate::reference::DomainRef;
 use crate::summary::{RunState, Undefined};
+use crate::verbs::restore;
 
 /// How a domain is forgotten.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct UndefineOptions {
     /// What becomes of its variable store; the answer says where that is.
     pub nvram: StoreFate,
+    /// Forget a guest that was saved with it.
+    pub saved_guest: bool,
 }
 
 /// What is done with a variable store: so that a killed `undefine` can be finished.
@@ -44,6 +47,9 @@ impl Host {
     /// cannot be removed: it is there as before.
     pub async fn undefine(&self, wanted: &DomainRef, options: UndefineOptions) -> Result<Undefined, Error> {
         let definition = self.find(wanted)?;
+        if !options.saved_guest {
+            restore::require_no_saved_guest(self, &definition)?;
+        }
         let runs = self.summarise(&definition).await?.state != RunState::Off;
         let (moved, left) = self.store_move(&definition, options.nvram, runs)?;
         let payload = serde_json::to_value(&moved).map_err(|error| {

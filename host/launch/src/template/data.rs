@@ -55,6 +55,21 @@ pub(crate) struct Writing {
     pub(crate) fd_path: String,
     /// The monitor's command that adds a descriptor to a set.
     pub(crate) add_command: String,
+    /// The monitor's command that gives a descriptor a name, and how a value names it then.
+    pub(crate) named: Option<NamedWriting>,
+}
+
+/// Descriptors that the monitor's commands take by a name, for once.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NamedWriting {
+    /// The command that gives a descriptor its name, and its argument for the name.
+    pub(crate) command: String,
+    pub(crate) argument: String,
+    /// How a value names it; `{name}` is put in.
+    pub(crate) path: String,
+    /// The commands whose handles are written so.
+    pub(crate) commands: Vec<String>,
 }
 
 /// One kind of endpoint: pairs in order; a pair whose place-holder has no value is left out.

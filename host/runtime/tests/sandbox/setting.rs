@@ -150,6 +150,7 @@ impl Setting {
             shim: PathBuf::from("/nonexistent/hostler-shim"),
             cage: hostler_launch::CageSetting::Require,
             firmware: hostler_firmware::SearchPath::system(),
+            transfer: None,
         }
     }
 

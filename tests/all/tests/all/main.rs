@@ -29,6 +29,7 @@ mod kill;
 mod lifecycle;
 mod linux;
 mod native;
+mod save;
 mod storage;
 mod tenants;
 mod volumes;
