@@ -58,6 +58,18 @@ impl StoreOfStart {
         self.work.as_ref().map_or(Value::Null, StoreWork::note)
     }
 
+    /// Says of a store that is reset for a guest that was saved what is to be known: a hypervisor that keeps flash in
+    /// memory, as QEMU does, saves it with the guest, and writes it out when that runs again.
+    pub(crate) fn warn_of_saved_variables(&mut self) {
+        if self.work.as_ref().is_some_and(|work| work.reset) {
+            self.warnings.push(Warning {
+                message: "a saved guest brings the variables back that it was saved with; for pristine ones boot it: \
+                          'hostler start --force-boot --reset-nvram'"
+                    .to_owned(),
+            });
+        }
+    }
+
     /// Makes the store what a guest is to begin with.
     ///
     /// # Errors

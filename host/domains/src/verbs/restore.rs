@@ -83,6 +83,7 @@ impl Host {
         self.require_off(definition).await?;
         self.require_allowed_to_start(definition).await?;
         let mut store = self.store_of_start(definition, back.options.reset_nvram)?;
+        store.warn_of_saved_variables();
         let note = json!({"saved": back.own, "store": store.note()});
         let mut intent = owner.journal().begin(verb::START, definition.uuid, "begun", note)?;
         let result = self.bring_back_journalled(definition, back, &mut intent, &mut store).await;

@@ -265,3 +265,25 @@ fn code_needs_no_word_about_being_read_only() {
     scene.define("", &format!("<loader type='pflash'>{CODE}</loader>"));
     scene.start_and_end(&[]);
 }
+
+#[test]
+fn s3_restore_resets_like_a_start_and_gives_back_when_it_fails() {
+    let scene = Scene::new();
+    let store = scene.with_store();
+    let file = scene.shown("guest.saved");
+    scene.ok(&["start", "u", "--paused"]);
+    scene.ok(&["save", "u", &file]);
+    std::fs::write(&store, used()).unwrap();
+    // As it is, without a word.
+    let kept = scene.json(&["restore", &file, "--paused"]);
+    assert_eq!(kept["variable_store"]["done"], "kept");
+    scene.ok(&["destroy", "u"]);
+    let mut failing = scene.command(&["restore", &file, "--paused", "--reset-nvram"]);
+    assert!(!failing.env("HOSTLER_SHIM", "/bin/false").output().unwrap().status.success());
+    assert!(read(&store) == used(), "a restore that fails gives it back");
+    let reset = scene.json(&["restore", &file, "--paused", "--reset-nvram"]);
+    assert_eq!(reset["variable_store"]["done"], "reset");
+    assert!(reset["warnings"].to_string().contains("--force-boot --reset-nvram"), "{reset}");
+    assert!(read(&store) == pristine() && read(&scene.path("vars.fd.lastgood")) == used());
+    scene.ok(&["destroy", "u"]);
+}
