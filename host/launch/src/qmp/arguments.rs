@@ -56,9 +56,13 @@ pub fn render_arguments(
         let handle = handles.get(index).filter(|handle| matches!(handle, Handle::Descriptor { .. }));
         let handle =
             handle.ok_or_else(|| LaunchError::denied(command, "only descriptors can be handles here"))?;
+        let sets = template.data.writing.sets.as_ref();
+        let sets = sets.ok_or_else(|| {
+            LaunchError::denied(command, "the program takes no descriptors once it has been started")
+        })?;
         for fd in grant::of_descriptor(handle)? {
             let add = json!({"fdset-id": *next_set, "opaque": format!("hostler-{next_set}")});
-            before.push((template.data.writing.add_command.clone(), add, fd));
+            before.push((sets.add_command.clone(), add, fd));
         }
         if let Some(set) = grants.sets.get_mut(index) {
             *set = *next_set;

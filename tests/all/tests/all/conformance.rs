@@ -198,12 +198,14 @@ fn driver_that_breaks_no_rule_passes_and_so_do_ours() {
 }
 
 #[test]
-fn qemu_driver_passes_every_case_with_a_real_qemu() {
+fn drivers_with_programs_pass_every_case_with_the_real_ones() {
     let bench = Workbench::new();
-    let (report, status) = tested(&bench, &components("drivers").join("qemu.wasm"), &[]);
-    assert_eq!(with_verdict(&report, "failed"), names(&[]), "{}", why(&report));
-    assert_eq!(with_verdict(&report, "skipped"), names(&[]), "{}", why(&report));
-    assert_eq!(status, 0);
+    for driver in ["qemu.wasm", "storage-daemon.wasm"] {
+        let (report, status) = tested(&bench, &components("drivers").join(driver), &[]);
+        assert_eq!(with_verdict(&report, "failed"), names(&[]), "{driver}: {}", why(&report));
+        assert_eq!(with_verdict(&report, "skipped"), names(&[]), "{driver}: {}", why(&report));
+        assert_eq!(status, 0, "{driver}");
+    }
 }
 
 #[test]

@@ -31,6 +31,7 @@ mod linux;
 mod native;
 mod save;
 mod storage;
+mod storage_daemon;
 mod tenants;
 mod volumes;
 mod workbench;
