@@ -8,6 +8,7 @@ pub(crate) mod doctor;
 pub(crate) mod domain_xml;
 pub(crate) mod driver;
 pub(crate) mod events;
+pub(crate) mod firmware;
 pub(crate) mod image;
 pub(crate) mod list;
 pub(crate) mod man;

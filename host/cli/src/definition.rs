@@ -8,9 +8,9 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use hostler_domains::{CageSetting, Workers};
 
 use crate::commands::{
-    completions, console, define, destroy, doctor, domain_xml, driver, events, image, list, man, native,
-    pool, reset, restore, resume, run, save, screenshot, send_key, show, shutdown, start, suspend, tenant,
-    undefine, vol,
+    completions, console, define, destroy, doctor, domain_xml, driver, events, firmware, image, list, man,
+    native, pool, reset, restore, resume, run, save, screenshot, send_key, show, shutdown, start, suspend,
+    tenant, undefine, vol,
 };
 use crate::exit::Exit;
 use crate::failure::Stop;
@@ -102,13 +102,17 @@ pub(crate) struct Globals {
 }
 
 /// The environment variables that matter, for the manual: name and meaning.
-pub(crate) const ENVIRONMENT: [(&str, &str); 12] = [
+pub(crate) const ENVIRONMENT: [(&str, &str); 13] = [
     ("HOSTLER_STATE_DIR", "the state directory, as with --state-dir"),
     ("HOSTLER_TENANT", "the tenant to work for, as with --tenant"),
     ("HOSTLER_DRIVER_DIR", "directories with drivers, separated by colons, as with --driver-dir"),
     ("HOSTLER_IMAGE_ROOTS", "directories separated by colons, as with --image-root"),
     ("HOSTLER_POLICY", "the policy for drivers, as with --policy"),
     ("HOSTLER_TEMPLATE_DIR", "launch templates that replace built-in ones or are added to them"),
+    (
+        "HOSTLER_FIRMWARE_DIR",
+        "directories with firmware descriptors, separated by colons, in place of the system's",
+    ),
     ("HOSTLER_SHIM", "the program hostler-shim, if it is not beside hostler"),
     ("HOSTLER_CAGE", "how strictly hypervisors are confined, as with --cage"),
     ("HOSTLER_WORKERS", "whether drivers run in processes of their own, as with --workers"),
@@ -160,6 +164,7 @@ pub(crate) enum Command {
     Events(events::Events),
     Native(native::Native),
     Driver(driver::Driver),
+    Firmware(firmware::Firmware),
     Image(image::Image),
     Pool(pool::Pool),
     Vol(vol::Vol),
@@ -193,6 +198,7 @@ impl Command {
             Self::Events(command) => command.run(session),
             Self::Native(command) => command.run(session),
             Self::Driver(command) => command.run(session),
+            Self::Firmware(command) => command.run(session),
             Self::Image(command) => command.run(session),
             Self::Pool(command) => command.run(session),
             Self::Vol(command) => command.run(session),

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use hostler_firmware::SearchPath;
 use hostler_launch::CageSetting;
 
 use crate::error::{Error, Kind};
@@ -38,6 +39,8 @@ pub struct Config {
     pub policy: Option<PathBuf>,
     /// A directory of launch templates that replace or add to the built-in ones.
     pub template_dir: Option<PathBuf>,
+    /// Where this host's firmware is described, least important directory first.
+    pub firmware: SearchPath,
     /// On whose behalf things are done, when that is not the operator's own.
     pub tenant: Option<TenantChoice>,
 }
@@ -95,7 +98,7 @@ impl Config {
     ///
     /// Environment: `HOSTLER_STATE_DIR`, `HOSTLER_CACHE_DIR`, `HOSTLER_DRIVER_DIR` and `HOSTLER_IMAGE_ROOTS` (both
     /// colon-separated), `HOSTLER_POLICY`, `HOSTLER_TEMPLATE_DIR`, `HOSTLER_SHIM`, `HOSTLER_CAGE`, `HOSTLER_WORKERS`,
-    /// `HOSTLER_TENANT`.
+    /// `HOSTLER_TENANT`, `HOSTLER_FIRMWARE_DIR` (colon-separated, the most important last).
     ///
     /// # Errors
     /// [`Kind::Host`] when the program cannot tell where it is; [`Kind::Invalid`] when no state directory is
@@ -122,9 +125,25 @@ impl Config {
             cage: overrides.cage.map_or_else(cage_variable, Ok)?,
             policy: overrides.policy.or_else(|| path_variable("HOSTLER_POLICY")),
             template_dir: path_variable("HOSTLER_TEMPLATE_DIR"),
+            firmware: firmware_search(),
             tenant: tenant(overrides.tenant)?,
         })
     }
+}
+
+/// Where firmware is described: what the environment says, or else the system's directories and, for a user other than
+/// root, that user's own.
+fn firmware_search() -> SearchPath {
+    if let Some(directories) = variable("HOSTLER_FIRMWARE_DIR") {
+        return SearchPath::new(env::split_paths(&directories));
+    }
+    let system = SearchPath::system();
+    if rustix::process::geteuid().is_root() {
+        return system;
+    }
+    let own =
+        path_variable("XDG_CONFIG_HOME").or_else(|| path_variable("HOME").map(|home| home.join(".config")));
+    own.map_or(system.clone(), |own| system.with(own.join("qemu/firmware")))
 }
 
 /// What the environment says about the cage; every wall when it says nothing.

@@ -65,7 +65,7 @@ impl Host {
             templates: self.templates()?,
             shim: self.config.shim.clone(),
             cage: self.config.cage,
-            reset_nvram: false,
+            firmware: self.config.firmware.clone(),
             transfer: None,
         })
     }

@@ -209,7 +209,7 @@ fn hinted(mut error: Error, hints: &[String]) -> Error {
 
 impl Error {
     /// Keeps what lies under an error whose own sentence has been taken over.
-    fn under(self, error: impl StdError + Send + Sync + 'static) -> Self {
+    pub(crate) fn under(self, error: impl StdError + Send + Sync + 'static) -> Self {
         if error.source().is_some() { self.caused_by(Cause(Box::new(error))) } else { self }
     }
 }

@@ -17,9 +17,12 @@ mod driver_summary;
 mod driver_usage;
 mod drivers;
 mod error;
+mod firmware;
+mod firmware_summary;
 mod host;
 mod image_summary;
 mod images;
+mod kept_stores;
 mod lost;
 mod pools;
 mod process;
@@ -33,6 +36,7 @@ mod tenant_summary;
 mod tenants;
 mod usage;
 mod user;
+mod variable_store;
 mod verbs;
 mod volumes;
 mod within;
@@ -46,6 +50,11 @@ pub use driver_summary::{
     GrantUse, InstalledBuild, PlanProblem, Replaced, Verified,
 };
 pub use error::{Error, Fault, Hint, Kind};
+pub use firmware_summary::{
+    ChosenBy, ConsideredDescriptor, DescriptorStanding, DescriptorSummary, FirmwareChoice,
+    FirmwareExplanation, FirmwareInUse, FirmwareList, PassedOverDescriptor, StoreDone, StoreFate, StoreInUse,
+    StoreLeft, StoreReport,
+};
 pub use host::{Access, Host};
 pub use hostler_conformance::{
     Case as ConformanceCase, CaseReport, Component as TestedComponent, Fault as ConformanceFault, Report,
@@ -77,8 +86,8 @@ pub use tenant_summary::{
 };
 pub use tenants::{Caller, TenantChoice};
 pub use verbs::{
-    CloneOptions, ConsoleStream, ConvertOptions, DriverTestOptions, DriverTested, ImageResizeOptions, KeyUse,
-    NativeSource, NewImage, NewTenant, NewVolume, RebaseOptions, ResizeOptions, SaveOptions, Screenshot,
-    StartOptions, TenantRights, UndefineOptions, Which, conformance_cases, generate_signing_key, probe_image,
-    sign_driver, test_driver,
+    CloneOptions, ConsoleStream, ConvertOptions, DriverTestOptions, DriverTested, FirmwareSource,
+    ImageResizeOptions, KeyUse, NativeSource, NewImage, NewTenant, NewVolume, RebaseOptions, ResizeOptions,
+    SaveOptions, Screenshot, StartOptions, TenantRights, UndefineOptions, Which, conformance_cases,
+    generate_signing_key, probe_image, sign_driver, test_driver,
 };

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::host::Host;
 use crate::process;
 use crate::summary::RunState;
+use crate::variable_store;
 use crate::verbs::restore;
 
 /// How long a half-started hypervisor may take to end before it is killed.
@@ -40,9 +41,13 @@ pub(crate) mod verb {
 pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
     for intent in host.state().pending()? {
         match intent.verb.as_str() {
-            verb::START => settle_start(host, &intent).await?,
+            verb::START => {
+                if !settle_start(host, &intent).await? {
+                    continue;
+                }
+            }
             verb::SAVE => crate::verbs::save::settle(host, &intent).await?,
-            verb::UNDEFINE => crate::verbs::undefine::remove(host, intent.domain)?,
+            verb::UNDEFINE => crate::verbs::undefine::settle(host, &intent).await?,
             verb::VOL_CREATE | verb::VOL_UPLOAD | verb::VOL_DELETE => {
                 if !drafts::settle(host, &intent) {
                     continue;
@@ -62,24 +67,43 @@ pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
     catch_up::with_events(host).await
 }
 
-/// A start that was not acknowledged: kept if its guest has begun, undone if it has not.
-async fn settle_start(host: &Host, intent: &Intent) -> Result<(), Error> {
-    let Some(definition) = host.state().definition_by_uuid(intent.domain)? else { return Ok(()) };
-    if !host.state().run_dir(intent.domain).is_held()? {
-        restore::settle(host, intent, false)?;
-        return undo_start(host, &definition);
+/// A start that was not acknowledged: kept if its guest has begun, undone if it has not. Whether that is settled.
+async fn settle_start(host: &Host, intent: &Intent) -> Result<bool, Error> {
+    let definition = host.state().definition_by_uuid(intent.domain)?;
+    let runs = match &definition {
+        Some(definition) => has_begun(host, definition).await?,
+        None => false,
+    };
+    let stored = match runs {
+        true => variable_store::settle_noted(host, intent, definition.as_ref()),
+        false => variable_store::undo_noted(host, intent, definition.as_ref()),
+    };
+    if let Err(error) = stored {
+        tracing::warn!(%error, "the variable store of a half-finished start cannot be settled; the next owner tries again");
+        return Ok(false);
     }
-    match state_by_driver(host, &definition).await {
+    restore::settle(host, intent, runs)?;
+    if let (false, Some(definition)) = (runs, &definition) {
+        undo_start(host, definition)?;
+    }
+    Ok(true)
+}
+
+/// Whether a half-started domain has a guest. What has none is ended.
+async fn has_begun(host: &Host, definition: &Definition) -> Result<bool, Error> {
+    if !host.state().run_dir(definition.uuid).is_held()? {
+        return Ok(false);
+    }
+    match state_by_driver(host, definition).await {
         Ok(RunState::Starting | RunState::Off) => {
-            process::end(host, &definition, END_WAIT).await?;
-            restore::settle(host, intent, false)?;
-            undo_start(host, &definition)
+            process::end(host, definition, END_WAIT).await?;
+            Ok(false)
         }
         // It runs, or nobody can tell: a guest is never killed on a guess. It is listed either way.
-        Ok(_) => restore::settle(host, intent, true),
+        Ok(_) => Ok(true),
         Err(error) => {
             tracing::warn!(domain = definition.name, %error, "a half-finished start cannot be looked into");
-            Ok(())
+            Ok(true)
         }
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::driver_summary::DriverSummary;
+use crate::firmware_summary::{FirmwareChoice, StoreLeft, StoreReport};
 
 /// What a domain is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -196,6 +197,8 @@ pub struct Defined {
     pub summary: DomainSummary,
     /// Whether it is new; otherwise it replaced an older definition.
     pub created: bool,
+    /// The firmware that was chosen for it, if that was left to the host.
+    pub firmware: Option<FirmwareChoice>,
     /// What is kept and not acted on.
     pub warnings: Vec<Warning>,
 }
@@ -211,6 +214,10 @@ pub struct Started {
     pub chains: Vec<DiskChain>,
     /// The driver that did it.
     pub driver: DriverSummary,
+    /// The variable store and what was done with it; nothing when it has none.
+    pub variable_store: Option<StoreReport>,
+    /// What the operator should know of it.
+    pub warnings: Vec<Warning>,
 }
 
 /// The answer to `undefine`.
@@ -220,7 +227,9 @@ pub struct Undefined {
     pub name: String,
     /// Its identifier.
     pub uuid: Uuid,
-    /// Where the variable store was kept, if it was.
+    /// What became of the variable store; nothing when there was none.
+    pub variable_store: Option<StoreLeft>,
+    /// Where the variable store is now, if it is kept or archived.
     pub kept_variable_store: Option<PathBuf>,
 }
 

@@ -9,9 +9,13 @@ use hostler_domain::Domain;
 use hostler_domain::chardev::{CharBackend, Chardev};
 use hostler_domain::pool::StoragePool;
 use hostler_domain::storage_source::{Location, StorageSource};
+use hostler_firmware::{SearchPath, is_installed};
 
 use crate::error::{Error, Kind};
 use crate::host::Host;
+
+/// What the code of firmware is called.
+const LOADER: &str = "loader";
 
 /// A place that a document names.
 struct Named<'a> {
@@ -39,9 +43,15 @@ impl Host {
     pub(crate) fn require_within_roots(&self, domain: &Domain) -> Result<(), Error> {
         let Some(tenant) = self.tenant() else { return Ok(()) };
         let (reach, name) = (self.reach(), tenant.name.as_str());
-        require_own_store(domain, name)?;
+        let installed = &self.config.firmware;
+        require_own_store(domain, installed, name)?;
         require_nothing_by_name(domain, name)?;
         for named in places(domain) {
+            // Code of installed firmware is the host's, whoever names it: so are the firmware and its template written
+            // into a document when they are chosen.
+            if named.what == LOADER && is_installed(installed, Some(Path::new(named.path)), None) {
+                continue;
+            }
             reach.require(Path::new(named.path)).map_err(|error| {
                 outside(error.into(), Path::new(named.path), name).about("element", named.what)
             })?;
@@ -61,10 +71,11 @@ pub(crate) fn outside(error: Error, path: &Path, tenant: &str) -> Error {
 
 /// A variable store is copied from its template and written to before a guest has it. So that no name that a tenant
 /// chooses has a part in that, it is in the tenant's state directory, and its template is that of installed firmware.
-fn require_own_store(domain: &Domain, tenant: &str) -> Result<(), Error> {
+fn require_own_store(domain: &Domain, installed: &SearchPath, tenant: &str) -> Result<(), Error> {
     let Some(nvram) = &domain.os.nvram else { return Ok(()) };
     let what = match (&nvram.source, &nvram.template) {
         (Some(_), _) => "where its variable store is",
+        (None, Some(template)) if is_installed(installed, None, Some(Path::new(template))) => return Ok(()),
         (None, Some(_)) => "a template for its variable store",
         (None, None) => return Ok(()),
     };
@@ -84,7 +95,7 @@ fn places(domain: &Domain) -> Vec<Named<'_>> {
     }
     let os = &domain.os;
     let boot = [
-        ("loader", os.loader.as_ref().and_then(|loader| loader.path.as_deref())),
+        (LOADER, os.loader.as_ref().and_then(|loader| loader.path.as_deref())),
         ("kernel", os.kernel.as_deref()),
         ("initrd", os.initrd.as_deref()),
         ("dtb", os.dtb.as_deref()),

@@ -88,6 +88,27 @@ pub struct Target {
 }
 
 impl Descriptor {
+    /// The code as an image; `None` for what is started in another way, or of a format that no machine takes.
+    #[must_use]
+    pub fn code(&self) -> Option<FlashImage> {
+        match &self.mapping {
+            Mapping::Flash { executable, .. } => executable.image(),
+            Mapping::Memory { filename } => {
+                Some(FlashImage { path: filename.clone(), format: FlashFormat::Raw })
+            }
+            Mapping::Kernel { .. } | Mapping::Unknown => None,
+        }
+    }
+
+    /// The template of the variable store, where there is one.
+    #[must_use]
+    pub fn template(&self) -> Option<FlashImage> {
+        match &self.mapping {
+            Mapping::Flash { nvram_template: Some(template), .. } => template.image(),
+            _ => None,
+        }
+    }
+
     /// Whether it lists the feature.
     #[must_use]
     pub fn has(&self, feature: &str) -> bool {

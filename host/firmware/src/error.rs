@@ -24,6 +24,18 @@ pub enum ErrorKind {
     StoreUnsupported,
     /// What stands at the path of a variable store is not a plain file.
     StoreNotAFile,
+    /// The document keeps the variable store where this host makes none: on a device, on a server.
+    StoreElsewhere,
+    /// Something has the variable store open.
+    StoreInUse,
+    /// The document asks for code that the guest may write to.
+    CodeWritable,
+    /// The document asks for firmware that needs system management mode, and for a machine without it.
+    SmmExcluded,
+    /// Code, store or template has a format that no flash device takes.
+    FormatUnknown,
+    /// An image of a format that is not plain bytes cannot be read or made.
+    FormatUnreadable,
     /// Reading or writing failed.
     Io,
 }
@@ -41,6 +53,12 @@ impl ErrorKind {
             Self::StoreInvalid => "firmware.store-invalid",
             Self::StoreUnsupported => "firmware.store-unsupported",
             Self::StoreNotAFile => "firmware.store-not-a-file",
+            Self::StoreElsewhere => "firmware.store-elsewhere",
+            Self::StoreInUse => "firmware.store-in-use",
+            Self::CodeWritable => "firmware.code-writable",
+            Self::SmmExcluded => "firmware.smm-excluded",
+            Self::FormatUnknown => "firmware.format-unknown",
+            Self::FormatUnreadable => "firmware.format-unreadable",
             Self::Io => "firmware.io",
         }
     }
@@ -103,8 +121,8 @@ impl FirmwareError {
         self
     }
 
-    pub(crate) fn caused_by(mut self, source: impl Error + Send + Sync + 'static) -> Self {
-        self.context.source = Some(Box::new(source));
+    pub(crate) fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.context.source = Some(source.into());
         self
     }
 

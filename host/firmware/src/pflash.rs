@@ -1,8 +1,8 @@
 //! The two flash images of a machine: code, read-only, and the template of the variable store.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::descriptor::{Descriptor, Mapping};
+use crate::error::{ErrorKind, FirmwareError};
 
 /// Formats that a flash device takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +42,17 @@ impl FlashFormat {
         }
     }
 
+    /// The same for what a document says about its `element`.
+    pub(crate) fn named(name: &str, element: &str) -> Result<Self, FirmwareError> {
+        Self::from_name(name).ok_or_else(|| {
+            let message = format!(
+                "the format '{}' of {element} is none that a flash device takes",
+                name.escape_debug()
+            );
+            FirmwareError::new(ErrorKind::FormatUnknown, message).hint("formats are raw and qcow2")
+        })
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -57,20 +68,6 @@ impl FlashFormat {
     pub fn needs_terminator(self) -> bool {
         self == Self::Qcow2
     }
-}
-
-/// The template that belongs to a loader which the domain names by path: that of the first descriptor with
-/// this executable.
-#[must_use]
-pub fn template_for_loader(descriptors: &[Descriptor], loader: &Path) -> Option<FlashImage> {
-    descriptors.iter().find_map(|descriptor| match &descriptor.mapping {
-        Mapping::Flash { executable, nvram_template: Some(template), .. }
-            if executable.filename == loader =>
-        {
-            template.image()
-        }
-        _ => None,
-    })
 }
 
 #[cfg(test)]

@@ -27,6 +27,19 @@ pub struct Descriptors {
     pub found: Vec<Descriptor>,
     /// Files that could not be used; none of them hides another.
     pub errors: Vec<FirmwareError>,
+    /// Files that are not looked at because of one with the same name in a more important directory.
+    pub hidden: Vec<Hidden>,
+}
+
+/// A descriptor file that another of its name takes the place of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hidden {
+    /// The file.
+    pub path: PathBuf,
+    /// The file in its place.
+    pub by: PathBuf,
+    /// Whether that one is empty, which is how an administrator takes a descriptor away.
+    pub masked: bool,
 }
 
 impl SearchPath {
@@ -60,18 +73,29 @@ impl SearchPath {
     #[must_use]
     pub fn load(&self) -> Descriptors {
         let mut descriptors = Descriptors::default();
-        let mut files = BTreeMap::new();
+        // By name, the files that have it, least important first.
+        let mut files: BTreeMap<OsString, Vec<PathBuf>> = BTreeMap::new();
         for directory in &self.directories {
             match list(directory) {
-                Ok(found) => files.extend(found),
+                Ok(found) => {
+                    found.into_iter().for_each(|(name, path)| files.entry(name).or_default().push(path))
+                }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {
                     descriptors.errors.push(FirmwareError::io(directory, "listing descriptors", error))
                 }
             }
         }
-        for path in files.into_values() {
-            match read(&path) {
+        for mut paths in files.into_values() {
+            let Some(path) = paths.pop() else { continue };
+            let read = read(&path);
+            let masked = matches!(read, Ok(None));
+            descriptors.hidden.extend(paths.into_iter().map(|hidden| Hidden {
+                path: hidden,
+                by: path.clone(),
+                masked,
+            }));
+            match read {
                 Ok(descriptor) => descriptors.found.extend(descriptor),
                 Err(error) => descriptors.errors.push(error),
             }
@@ -145,6 +169,8 @@ mod tests {
         let names: Vec<_> = found.found.iter().map(|descriptor| descriptor.description.as_str()).collect();
         assert_eq!(names, ["D", "local"]);
         assert_eq!(found.found[1].path, local.join("50-b.json"));
+        let hidden = |name: &str, masked| Hidden { path: vendor.join(name), by: local.join(name), masked };
+        assert_eq!(found.hidden, [hidden("50-b.json", false), hidden("60-c.json", true)]);
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct FirmwareRequest {
     pub interface: Interface,
     /// The code by path, when the domain names it.
     pub loader: Option<PathBuf>,
+    /// The format of the code, when the domain names it.
+    pub code_format: Option<String>,
     /// Architecture as QEMU names it, for example `x86_64`.
     pub architecture: String,
     /// Machine type, versioned (`pc-q35-7.2`) or an alias (`q35`).
@@ -45,6 +47,8 @@ pub struct FirmwareRequest {
     pub acpi_s4: bool,
     /// `<loader stateless='yes'>`: no variable store is kept.
     pub stateless: bool,
+    /// `<smm state='off'>`: the machine is to have no SMM.
+    pub smm_off: bool,
     /// Whether this host can run SMM under the accelerator that the domain will use.
     pub smm_available: bool,
 }
@@ -56,6 +60,7 @@ impl FirmwareRequest {
         Self {
             interface,
             loader: None,
+            code_format: None,
             architecture: architecture.to_owned(),
             machine: machine.to_owned(),
             secure: None,
@@ -64,6 +69,7 @@ impl FirmwareRequest {
             acpi_s3: false,
             acpi_s4: false,
             stateless: false,
+            smm_off: false,
             smm_available: true,
         }
     }
@@ -136,19 +142,22 @@ fn no_match(passed_over: Vec<PassedOver>, request: &FirmwareRequest) -> Firmware
 }
 
 /// The program of a descriptor that meets every wish, or the first reason why it does not.
-fn consider(descriptor: &Descriptor, request: &FirmwareRequest) -> Result<Program, String> {
+pub(crate) fn consider(descriptor: &Descriptor, request: &FirmwareRequest) -> Result<Program, String> {
     check_interface(descriptor, request.interface)?;
     check_target(descriptor, request)?;
     check_features(descriptor, request)?;
     check_smm(descriptor, request)?;
     let program = program(descriptor, request.stateless)?;
-    let code = match &program {
-        Program::Pflash(pair) => &pair.code.path,
-        Program::Rom(path) => path,
+    let (code, format) = match &program {
+        Program::Pflash(pair) => (&pair.code.path, pair.code.format.name()),
+        Program::Rom(path) => (path, "raw"),
     };
-    match &request.loader {
-        Some(loader) if loader != code => {
+    match (&request.loader, &request.code_format) {
+        (Some(loader), _) if loader != code => {
             Err(format!("has the code '{}', but '{}' is asked for", code.display(), loader.display()))
+        }
+        (_, Some(wanted)) if wanted != format => {
+            Err(format!("has code in format {format}, but format {wanted} is asked for"))
         }
         _ => Ok(program),
     }
@@ -209,6 +218,7 @@ fn check_smm(descriptor: &Descriptor, request: &FirmwareRequest) -> Result<(), S
     match (descriptor.has(REQUIRES_SMM), request.secure) {
         (false, Some(true)) => Err("does not protect its variables by SMM, as secure='yes' asks".to_owned()),
         (true, Some(false)) => Err("needs SMM, which secure='no' excludes".to_owned()),
+        (true, _) if request.smm_off => Err("needs SMM, which <smm state='off'> excludes".to_owned()),
         (true, _) if !request.smm_available => Err("needs SMM, which this host cannot run".to_owned()),
         _ => Ok(()),
     }

@@ -1,7 +1,8 @@
 //! The life of a variable store: created from its template, kept, checked, reset, and never lost by a failure.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,8 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use hostler_state::{Disk, RealDisk};
 
 use crate::error::{ErrorKind, FirmwareError};
+use crate::formats::{Formats, InUse, MAX_STORE_FILE_BYTES, PlainBytes};
 use crate::pflash::{FlashFormat, FlashImage};
-use crate::volume::{MAX_STORE_BYTES, StoreLayout, check_store};
+use crate::template;
+use crate::volume::{StoreLayout, check_store};
+
+mod reset;
 
 /// What the name of the last good copy ends in.
 pub const LAST_GOOD_SUFFIX: &str = ".lastgood";
@@ -18,13 +23,15 @@ pub const LAST_GOOD_SUFFIX: &str = ".lastgood";
 /// What every temporary has in its name; the owner of the state directory sweeps files that have it.
 const TEMPORARY: &str = ".tmp-";
 
-/// One domain's own copy of a template: a plain file of raw format.
+/// One domain's own copy of a template: a plain file, of raw or another format that a flash device takes.
 ///
 /// Every change is made beside the store and renamed over it, so that whoever looks finds the old content or
 /// the new one. The host never writes into the file itself: while the domain runs it belongs to the guest.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct VariableStore {
     path: PathBuf,
+    format: FlashFormat,
+    formats: Arc<dyn Formats>,
     disk: Arc<dyn Disk>,
 }
 
@@ -32,7 +39,7 @@ pub struct VariableStore {
 static TEMPORARIES: AtomicU64 = AtomicU64::new(0);
 
 impl VariableStore {
-    /// The store at `path`, whether or not it exists.
+    /// The store at `path`, of raw format, whether or not it exists.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self::on_disk(path, Arc::new(RealDisk))
@@ -41,7 +48,13 @@ impl VariableStore {
     /// The same over another disk, for tests of failures.
     #[must_use]
     pub fn on_disk(path: impl Into<PathBuf>, disk: Arc<dyn Disk>) -> Self {
-        Self { path: path.into(), disk }
+        Self { path: path.into(), format: FlashFormat::Raw, formats: Arc::new(PlainBytes), disk }
+    }
+
+    /// The same in a format, which `formats` reads and makes.
+    #[must_use]
+    pub fn of_format(self, format: FlashFormat, formats: Arc<dyn Formats>) -> Self {
+        Self { format, formats, ..self }
     }
 
     /// Where it is.
@@ -53,8 +66,12 @@ impl VariableStore {
     /// Where its last good copy is.
     #[must_use]
     pub fn last_good_path(&self) -> PathBuf {
+        self.beside(LAST_GOOD_SUFFIX)
+    }
+
+    fn beside(&self, suffix: &str) -> PathBuf {
         let mut path = self.path.clone().into_os_string();
-        path.push(LAST_GOOD_SUFFIX);
+        path.push(suffix);
         path.into()
     }
 
@@ -75,8 +92,16 @@ impl VariableStore {
         }
     }
 
+    /// Refuses where there is no store.
+    ///
+    /// # Errors
+    /// [`ErrorKind::StoreMissing`], or as [`VariableStore::exists`].
+    pub fn require(&self) -> Result<(), FirmwareError> {
+        if self.exists()? { Ok(()) } else { Err(self.missing(&self.path)) }
+    }
+
     /// Makes sure that there is a store before a start: an existing one is kept as it is, a missing one is
-    /// copied from the template. Returns whether it was created, so that a start that fails can undo it.
+    /// made from the template. Returns whether it was created, so that a start that fails can undo it.
     ///
     /// # Errors
     /// [`ErrorKind::TemplateMissing`] or [`ErrorKind::TemplateInvalid`], or why it could not be written; there
@@ -85,43 +110,63 @@ impl VariableStore {
         if self.exists()? {
             return Ok(false);
         }
-        self.replace(&self.path, &read_template(template)?)?;
+        self.replace(&self.path, &self.pristine(template)?)?;
         Ok(true)
     }
 
-    /// Recreates the store from its pristine template (behaviour S3), whatever it contains now.
+    /// Removes a store that a start has created and that nobody has used since: it is what the template says, so it
+    /// can be made again at any time. Anything else stays. Returns whether it was removed.
     ///
     /// # Errors
-    /// As [`VariableStore::create_if_missing`]; the old store is then intact, unless the very last step,
-    /// making the exchange durable, is what failed: then either store may be found, and each is whole.
-    pub fn reset(&self, template: Option<&FlashImage>) -> Result<(), FirmwareError> {
-        self.exists()?;
-        self.replace(&self.path, &read_template(template)?)
+    /// When the store or the template cannot be read, or the file not be removed.
+    pub fn remove_if_pristine(&self, template: Option<&FlashImage>) -> Result<bool, FirmwareError> {
+        if !self.exists()? || self.content()? != template::content(template, self.formats.as_ref())? {
+            return Ok(false);
+        }
+        self.remove_file(&self.path)?;
+        Ok(true)
     }
 
     /// Checks the content, before a start and after a stop.
     ///
     /// # Errors
-    /// [`ErrorKind::StoreInvalid`] with the remedies, [`ErrorKind::StoreMissing`], or why it cannot be read.
+    /// [`ErrorKind::StoreInvalid`] with the remedies, [`ErrorKind::StoreMissing`], [`ErrorKind::StoreInUse`], or why
+    /// it cannot be read.
     pub fn check(&self) -> Result<StoreLayout, FirmwareError> {
-        check_store(&self.read()?).map_err(|error| {
-            let error = error.of(&self.path).hint("start with --reset-nvram to begin with a pristine store");
-            let last_good = self.last_good_path();
-            if !last_good.is_file() {
-                return error;
-            }
-            error.hint(format!("or restore the copy of the last clean stop, '{}'", last_good.display()))
+        let content = self.content()?;
+        check_store(&content).map_err(|error| {
+            let looks_other = self.format == FlashFormat::Raw && template::is_qcow2(&content);
+            let error = error.of(&self.path);
+            let error = match looks_other {
+                true => {
+                    error.hint("it looks like an image of qcow2; if it is one, say <nvram format='qcow2'>")
+                }
+                false => error,
+            };
+            self.with_remedies(error)
         })
     }
 
-    /// Keeps a copy after a clean stop, for the day on which the store is found damaged.
+    fn with_remedies(&self, error: FirmwareError) -> FirmwareError {
+        let error = error.hint("start with --reset-nvram to begin with a pristine store");
+        let last_good = self.last_good_path();
+        if !last_good.is_file() {
+            return error;
+        }
+        error.hint(format!("or restore the copy of the last good state, '{}'", last_good.display()))
+    }
+
+    /// Keeps a copy of a store that was found sound just now, before a guest writes to it: for the day on which it is
+    /// found damaged. One that is the same already stays.
     ///
     /// # Errors
-    /// When the store is not sound or the copy cannot be written; the earlier copy is then intact.
+    /// When the copy cannot be written; the earlier copy is then intact.
     pub fn keep_last_good(&self) -> Result<(), FirmwareError> {
-        let bytes = self.read()?;
-        check_store(&bytes).map_err(|error| error.of(&self.path))?;
-        self.replace(&self.last_good_path(), &bytes)
+        let (bytes, copy) = (self.read_at(&self.path)?, self.last_good_path());
+        match self.disk.read(&copy, MAX_STORE_FILE_BYTES) {
+            Ok(kept) if kept == bytes => Ok(()),
+            _ => self.replace(&copy, &bytes),
+        }
     }
 
     /// Puts the last good copy back in place of the store.
@@ -131,54 +176,103 @@ impl VariableStore {
     pub fn restore_last_good(&self) -> Result<(), FirmwareError> {
         self.exists()?;
         let copy = self.last_good_path();
-        let bytes = self.read_at(&copy)?;
-        check_store(&bytes).map_err(|error| error.of(&copy))?;
-        self.replace(&self.path, &bytes)
+        check_store(&self.content_at(&copy)?).map_err(|error| error.of(&copy))?;
+        self.replace(&self.path, &self.read_at(&copy)?)
     }
 
-    /// Removes the store and its last good copy; what is not there is no error.
+    /// Removes the store and its copies; what is not there is no error.
     ///
     /// # Errors
     /// When a file cannot be removed.
     pub fn remove(&self) -> Result<(), FirmwareError> {
-        for path in [self.last_good_path(), self.path.clone()] {
-            match self.disk.remove_file(&path) {
-                Ok(()) => self.sync_directory(&path)?,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(FirmwareError::io(&path, "removing the variable store", error)),
-            }
+        for path in self.copies().into_iter().chain([self.path.clone()]) {
+            self.remove_file(&path)?;
         }
         Ok(())
     }
 
-    /// Moves the store to `destination` on the same file system, to keep it when its domain goes.
+    /// Moves the store to `destination`, to keep it when its domain goes: by a rename, or to another file system as a
+    /// copy that is whole before the store goes.
     ///
     /// # Errors
     /// [`ErrorKind::StoreMissing`] when there is none, [`ErrorKind::Io`] when something is at the destination
     /// already or the store cannot be moved.
     pub fn move_to(&self, destination: &Path) -> Result<(), FirmwareError> {
-        if !self.exists()? {
-            return Err(self.missing(&self.path));
-        }
+        self.require()?;
         if fs::symlink_metadata(destination).is_ok() {
             let taken = io::Error::from(io::ErrorKind::AlreadyExists);
             return Err(FirmwareError::io(destination, "moving the variable store here", taken));
         }
-        let failed = |error| FirmwareError::io(&self.path, "moving the variable store", error);
-        self.disk.rename(&self.path, destination).map_err(failed)?;
-        self.sync_directory(destination)?;
-        self.sync_directory(&self.path)
+        match self.disk.rename(&self.path, destination) {
+            Ok(()) => {
+                self.sync_directory(destination)?;
+                self.sync_directory(&self.path)
+            }
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                self.replace(destination, &self.read_at(&self.path)?)?;
+                self.remove_file(&self.path)
+            }
+            Err(error) => Err(FirmwareError::io(&self.path, "moving the variable store", error)),
+        }
     }
 
-    fn read(&self) -> Result<Vec<u8>, FirmwareError> {
-        if !self.exists()? {
-            return Err(self.missing(&self.path));
+    /// Moves the store away for good, and removes the copies beside its place.
+    ///
+    /// # Errors
+    /// As [`VariableStore::move_to`]; when a copy cannot be removed.
+    pub fn archive_at(&self, destination: &Path) -> Result<(), FirmwareError> {
+        self.move_to(destination)?;
+        self.copies().iter().try_for_each(|copy| self.remove_file(copy))
+    }
+
+    /// The bytes of a store as the template has it.
+    fn pristine(&self, template: Option<&FlashImage>) -> Result<Vec<u8>, FirmwareError> {
+        let content = template::content(template, self.formats.as_ref())?;
+        if self.format == FlashFormat::Raw {
+            return Ok(content);
         }
-        self.read_at(&self.path)
+        self.formats.image(&content, self.format).map_err(|failure| {
+            let message = format!("a variable store of format {} cannot be made", self.format.name());
+            FirmwareError::new(ErrorKind::FormatUnreadable, message).of(&self.path).caused_by(failure)
+        })
+    }
+
+    /// What a guest reads of the store.
+    fn content(&self) -> Result<Vec<u8>, FirmwareError> {
+        self.require()?;
+        self.content_at(&self.path)
+    }
+
+    fn content_at(&self, path: &Path) -> Result<Vec<u8>, FirmwareError> {
+        if self.format == FlashFormat::Raw {
+            return self.read_at(path);
+        }
+        let file = self.open(path)?;
+        self.formats.content(&file, self.format).map_err(|failure| {
+            if failure.is::<InUse>() {
+                return FirmwareError::new(ErrorKind::StoreInUse, "something has the variable store open")
+                    .of(path)
+                    .caused_by(failure)
+                    .hint("end what uses it first");
+            }
+            let message = format!("the variable store cannot be read as {}", self.format.name());
+            let error = FirmwareError::new(ErrorKind::StoreInvalid, message).of(path).caused_by(failure);
+            self.with_remedies(error.hint("if it is of another format, say which: <nvram format='…'>"))
+        })
+    }
+
+    fn open(&self, path: &Path) -> Result<File, FirmwareError> {
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        #[expect(clippy::cast_possible_wrap, reason = "open flags are a bit set; the sign carries nothing")]
+        let opened = OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path);
+        opened.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => self.missing(path),
+            _ => FirmwareError::io(path, "opening the variable store", error),
+        })
     }
 
     fn read_at(&self, path: &Path) -> Result<Vec<u8>, FirmwareError> {
-        self.disk.read(path, MAX_STORE_BYTES).map_err(|error| match error.kind() {
+        self.disk.read(path, MAX_STORE_FILE_BYTES).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => self.missing(path),
             io::ErrorKind::FileTooLarge => {
                 FirmwareError::new(ErrorKind::StoreInvalid, "a variable store has at most 64 MiB").of(path)
@@ -191,10 +285,14 @@ impl VariableStore {
         FirmwareError::new(ErrorKind::StoreMissing, "there is no variable store").of(path)
     }
 
-    /// The recipe: a temporary in the same directory, all bytes, fdatasync, rename, fsync of the directory.
+    /// The recipe: a temporary in the same directory, all bytes, fdatasync, rename, fsync of the directory. The owner of
+    /// the file that is replaced, if there is one, owns the new one as well.
     fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), FirmwareError> {
         let temporary = temporary_of(path);
-        let written = self.write(&temporary, bytes).and_then(|()| self.disk.rename(&temporary, path));
+        let written = self
+            .write(&temporary, bytes)
+            .and_then(|()| same_owner(path, &temporary))
+            .and_then(|()| self.disk.rename(&temporary, path));
         if let Err(error) = written {
             // Only tidiness: names of temporaries are never read, and the owner sweeps them.
             self.disk.remove_file(&temporary).ok();
@@ -208,6 +306,21 @@ impl VariableStore {
         let mut draft = self.disk.create_new(temporary)?;
         draft.write_all(bytes)?;
         draft.sync_data()
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), FirmwareError> {
+        self.disk
+            .rename(from, to)
+            .map_err(|error| FirmwareError::io(to, "writing the variable store", error))?;
+        self.sync_directory(to)
+    }
+
+    fn remove_file(&self, path: &Path) -> Result<(), FirmwareError> {
+        match self.disk.remove_file(path) {
+            Ok(()) => self.sync_directory(path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(FirmwareError::io(path, "removing the variable store", error)),
+        }
     }
 
     fn sync_directory(&self, path: &Path) -> Result<(), FirmwareError> {
@@ -226,45 +339,14 @@ fn temporary_of(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Reads and checks a template. It is the host's own file, so links to it are followed.
-fn read_template(template: Option<&FlashImage>) -> Result<Vec<u8>, FirmwareError> {
-    let Some(template) = template else {
-        return Err(FirmwareError::new(
-            ErrorKind::TemplateMissing,
-            "no template is known for the variable store",
-        )
-        .hint("name one in <nvram template='…'>, or let firmware='efi' choose code and template together"));
-    };
-    let path = &template.path;
-    if template.format != FlashFormat::Raw {
-        let message = format!("templates of format {} are not supported", template.format.name());
-        return Err(FirmwareError::new(ErrorKind::TemplateInvalid, message)
-            .of(path)
-            .hint("name a raw template"));
+/// Gives a draft to whoever owns the file whose place it takes.
+fn same_owner(path: &Path, draft: &Path) -> io::Result<()> {
+    let Ok(old) = fs::symlink_metadata(path) else { return Ok(()) };
+    let new = fs::symlink_metadata(draft)?;
+    if (old.uid(), old.gid()) == (new.uid(), new.gid()) {
+        return Ok(());
     }
-    let bytes = read_bounded(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => {
-            FirmwareError::new(ErrorKind::TemplateMissing, "the template does not exist")
-                .of(path)
-                .hint("install the firmware package it belongs to; an existing variable store still starts")
-        }
-        _ => FirmwareError::io(path, "reading the template", error),
-    })?;
-    check_store(&bytes).map(|_| ()).map_err(|error| {
-        FirmwareError::new(ErrorKind::TemplateInvalid, "the template cannot be used")
-            .of(path)
-            .caused_by(error)
-    })?;
-    Ok(bytes)
-}
-
-fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_STORE_BYTES.saturating_add(1)).read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_STORE_BYTES {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    Ok(bytes)
+    std::os::unix::fs::lchown(draft, Some(old.uid()), Some(old.gid()))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use kvm_ioctls::Kvm;
+use kvm_ioctls::{Cap, Kvm};
 
 /// The version of the KVM interface that every kernel since 2.6.22 has.
 const API_VERSION: i32 = 12;
@@ -23,6 +23,13 @@ pub struct Probe {
     /// KVM answers although the processor has no such flag: guest kernels are emulated one instruction at a
     /// time. Tiny firmware runs; Linux guests do not.
     pub emulated: bool,
+}
+
+/// Whether KVM runs system management mode here, which firmware that protects its variables needs; nothing when KVM
+/// cannot be asked.
+#[must_use]
+pub fn kvm_runs_smm() -> Option<bool> {
+    Kvm::new().ok().map(|kvm| kvm.check_extension(Cap::X86Smm))
 }
 
 /// Makes a virtual machine with one processor and lets it go again.

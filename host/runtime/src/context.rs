@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use hostler_firmware::SearchPath;
 use hostler_launch::{CageSetting, TemplateSet};
 use hostler_state::{Owner, StateDir, Uuid};
 use hostler_storage::{Translated, Translations, VolumeReference};
@@ -104,8 +105,8 @@ pub struct DomainContext {
     pub shim: PathBuf,
     /// How strictly a hypervisor is confined.
     pub cage: CageSetting,
-    /// Whether the variable store is made anew from its template.
-    pub reset_nvram: bool,
+    /// Where this host's firmware is described.
+    pub firmware: SearchPath,
     /// What the operation's bytes go to or come from, for an operation that has some.
     pub transfer: Option<Transfer>,
 }

@@ -22,7 +22,7 @@ mod driver;
 mod engine;
 mod error;
 mod fault;
-mod firmware_plan;
+mod flash_formats;
 mod inspect;
 mod interfaces;
 pub mod limits;
@@ -50,6 +50,7 @@ pub use description::{Description, RunState};
 pub use driver::Driver;
 pub use engine::Allocation;
 pub use error::{Case, DriverIdentity, Problem, RuntimeError, RuntimeErrorKind};
+pub use flash_formats::QemuFormats;
 pub use inspect::{
     Barrier, Detail, FileFacts, ImageFacts, InspectedChain, InspectedLayer, Needs, Probe, ProbeVerdict, User,
     barrier, inspect_disk, inspect_header, inspect_image, probe_image, screen_image,

@@ -42,6 +42,14 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// Whatever the operating system answers.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Gives a file a second name, which nothing may have.
+    ///
+    /// # Errors
+    /// `AlreadyExists`, `PermissionDenied` where the file system has no second names, or whatever else the operating
+    /// system answers.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::hard_link(from, to)
+    }
     /// Unlinks a file.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 //! files by their descriptors, formats in so many words, and never a name out of an image.
 
 mod arguments;
+mod convert;
 mod copy;
 mod draft;
 mod make;
@@ -19,6 +20,7 @@ mod transfer;
 pub use arguments::{
     convert_arguments, create_arguments, rebase_arguments, record_arguments, resize_arguments,
 };
+pub use convert::convert_file;
 pub use copy::{CloneRequest, Copied, clone_volume, copy_image};
 pub use draft::Draft;
 pub(crate) use draft::is_draft;

@@ -123,7 +123,7 @@ fn context(state: &Path) -> Result<DomainContext> {
         templates: Arc::new(TemplateSet::builtin()?),
         shim: "/nonexistent".into(),
         cage: hostler_launch::CageSetting::Require,
-        reset_nvram: false,
+        firmware: hostler_firmware::SearchPath::system(),
         transfer: None,
     })
 }

@@ -10,11 +10,12 @@ use crate::blockdev::{self, FlashImages};
 pub(super) fn flash(builder: &mut Builder<'_>) -> Result<(), Error> {
     let Some(firmware) = builder.inputs.firmware.filter(|firmware| firmware.is_flash) else { return Ok(()) };
     let loader = builder.domain.os.loader.as_ref();
-    // Code that the host chose is shared between domains, so only a document can make it writable.
-    let read_only = loader.is_none_or(|loader| loader.path.is_none() || loader.readonly == Some(true));
-    let images = match builder.inputs.facts.comparison {
-        true => comparison::flash_images(builder)?,
-        false => FlashImages::opened(),
+    let said = loader.filter(|loader| loader.path.is_some()).map(|loader| loader.readonly == Some(true));
+    // The host opens code for reading only, whatever a document says or does not say; libvirt lets a guest write to
+    // code that its document names and says nothing about.
+    let (read_only, images) = match builder.inputs.facts.comparison {
+        true => (said.unwrap_or(true), comparison::flash_images(builder)?),
+        false => (true, FlashImages::opened()),
     };
     for node in blockdev::flash_nodes(firmware, read_only, images)? {
         builder.option("blockdev", node);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use hostler_domains::FirmwareChoice;
 use serde_json::json;
 
 use super::view;
@@ -34,11 +35,21 @@ impl Define {
         defined.warnings.iter().for_each(|warning| session.output().warning(&warning.message));
         let done = if defined.created { "defined" } else { "redefined" };
         let line = format!("domain '{}' {done} ({})", defined.summary.name, defined.summary.uuid);
+        let firmware =
+            defined.firmware.as_ref().map(|choice| Block::Line(sentence(choice, &defined.summary.name)));
         let json = json!({
             "domain": view::to_json(&defined.summary)?,
             "created": defined.created,
+            "firmware": view::to_json(&defined.firmware)?,
             "warnings": view::to_json(&defined.warnings)?,
         });
-        Ok(Reply::confirmation(json, vec![Block::Line(line)]))
+        Ok(Reply::confirmation(json, std::iter::once(Block::Line(line)).chain(firmware).collect()))
     }
+}
+
+/// What was chosen, and where the reasons are.
+fn sentence(choice: &FirmwareChoice, domain: &str) -> String {
+    let (code, descriptor) = (choice.code.display(), choice.descriptor.display());
+    let name = hostler_image::shell_quote(domain);
+    format!("its firmware is {code}, of {descriptor}; 'hostler firmware explain {name}' says why")
 }

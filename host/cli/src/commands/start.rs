@@ -1,7 +1,7 @@
 //! `hostler start`: boots a defined domain.
 
 use clap::Args;
-use hostler_domains::{StartOptions, Started};
+use hostler_domains::{StartOptions, Started, StoreDone, StoreReport};
 use serde_json::json;
 
 use super::{Target, view};
@@ -30,7 +30,7 @@ pub(super) struct How {
     /// Do not let the processors begin; 'hostler resume' does
     #[arg(long)]
     paused: bool,
-    /// Make the UEFI variable store anew from its template first
+    /// Make the UEFI variable store anew from its template first; if the start fails it is what it was
     #[arg(long)]
     reset_nvram: bool,
 }
@@ -57,8 +57,11 @@ impl Start {
     }
 }
 
-/// Says aloud that a guest runs with less around it than every wall.
+/// Says aloud that a guest runs with less around it than every wall, and what else is to be known.
 pub(super) fn warn(session: &Session, started: &Started) {
+    for warning in &started.warnings {
+        session.output().warning(&warning.message);
+    }
     let found = started.confinement.as_ref();
     if let Some(text) = found.and_then(|found| view::weakness(&started.summary.name, found)) {
         session.output().warning(&text);
@@ -69,6 +72,9 @@ pub(super) fn warn(session: &Session, started: &Started) {
 pub(super) fn reply(started: &Started) -> Result<Reply, Stop> {
     let driver = view::driver(&started.driver);
     let mut blocks = vec![Block::Line(view::sentence(&started.summary)), Block::Facts(driver)];
+    if let Some(line) = started.variable_store.as_ref().and_then(store) {
+        blocks.insert(1, Block::Line(line));
+    }
     for chain in &started.chains {
         blocks.push(Block::Heading(format!("disk {}", chain.target)));
         blocks.push(Block::Table(view::layers(&chain.layers)));
@@ -78,8 +84,20 @@ pub(super) fn reply(started: &Started) -> Result<Reply, Stop> {
         "driver": view::to_json(&started.driver)?,
         "confinement": view::to_json(&started.confinement)?,
         "chains": view::to_json(&started.chains)?,
+        "variable_store": view::to_json(&started.variable_store)?,
+        "warnings": view::to_json(&started.warnings)?,
     });
     Ok(Reply::confirmation(json, blocks))
+}
+
+/// What was done with the variable store; one that was there already is nothing to speak of.
+fn store(report: &StoreReport) -> Option<String> {
+    let path = report.path.display();
+    match report.done {
+        StoreDone::Kept => None,
+        StoreDone::Created => Some(format!("its variable store was made: {path}")),
+        StoreDone::Reset => Some(format!("its variable store was made anew: {path}")),
+    }
 }
 
 #[cfg(test)]
@@ -96,10 +114,17 @@ mod tests {
             chains: vec![DiskChain { target: "vda".into(), layers: samples::chain() }],
             confinement: Some(Confinement::None),
             driver: samples::driver(),
+            variable_store: Some(StoreReport {
+                path: "/s/nvram.fd".into(),
+                format: "raw",
+                done: StoreDone::Reset,
+            }),
+            warnings: Vec::new(),
         };
         let reply = reply(&started).unwrap();
         let text = reply.text(None, false, false);
-        assert!(text.starts_with("domain 'web' is running (pid 4711)\n"), "{text}");
+        let begin = "domain 'web' is running (pid 4711)\nits variable store was made anew: /s/nvram.fd\n";
+        assert!(text.starts_with(begin), "{text}");
         for part in
             ["qemu 0.1.0", "sha256:00ff", "process:qemu-system-x86_64", "\ndisk vda\n", "/srv/base.img"]
         {
@@ -108,6 +133,7 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&reply.json_text()).unwrap();
         assert_eq!(json["confinement"], "none");
         assert_eq!(json["domain"]["state"], "running");
+        assert_eq!(json["variable_store"]["done"], "reset");
         assert_eq!(json["driver"]["granted"][0], "process:qemu-system-x86_64");
         assert_eq!(json["chains"][0]["layers"][1]["below"], serde_json::Value::Null);
     }

@@ -35,6 +35,7 @@ fn config(state_dir: &Path, name: &str, uid: u32, gids: &[u32]) -> Config {
         cage: hostler_launch::CageSetting::default(),
         policy: None,
         template_dir: None,
+        firmware: hostler_firmware::SearchPath::system(),
         tenant: Some(TenantChoice { name: name.to_owned(), caller: Caller { uid, gids: gids.to_vec() } }),
     }
 }

@@ -5,6 +5,7 @@ use hostler_state::{Definition, Uuid, unix_ms};
 
 use crate::context::{Purpose, Subject};
 use crate::error::{Error, Kind};
+use crate::firmware_summary::FirmwareChoice;
 use crate::host::Host;
 use crate::summary::{Defined, Warning};
 
@@ -23,7 +24,8 @@ impl Host {
         let kind = if prepared.created { "defined" } else { "redefined" };
         self.tell(&prepared.definition, kind);
         let summary = self.summarise(&prepared.definition).await?;
-        Ok(Defined { summary, created: prepared.created, warnings: prepared.warnings })
+        let Prepared { created, warnings, firmware, .. } = prepared;
+        Ok(Defined { summary, created, firmware, warnings })
     }
 
     /// Everything `define` does before it stores.
@@ -42,14 +44,18 @@ impl Host {
         // The driver sees the document as it was written, so that what it finds wrong is on the user's lines.
         let subject = Subject { uuid, name: name.clone(), xml: xml.to_owned() };
         let completed = driver.check(&self.context_for(&subject, Purpose::Describe)?).await?;
-        let checked = accepted(&driver.manifest().name, &domain, uuid, &completed)?;
+        let mut checked = accepted(&driver.manifest().name, &domain, uuid, &completed)?;
+        let mut warnings = warnings(&checked);
+        let (firmware, more) = self.choose_firmware(&driver, &mut checked, uuid, older.as_ref())?;
+        warnings.extend(more);
         // Once more, for a driver is not trusted either.
         self.require_room_to_define(&checked, older.is_none())?;
         self.require_within_roots(&checked)?;
         let now = unix_ms();
         Ok(Prepared {
             created: older.is_none(),
-            warnings: warnings(&checked),
+            warnings,
+            firmware,
             definition: Definition {
                 uuid,
                 name,
@@ -89,6 +95,7 @@ pub(crate) struct Prepared {
     pub(crate) definition: Definition,
     pub(crate) created: bool,
     pub(crate) warnings: Vec<Warning>,
+    pub(crate) firmware: Option<FirmwareChoice>,
 }
 
 fn exists(message: String, hint: &str) -> Error {

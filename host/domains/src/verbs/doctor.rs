@@ -17,7 +17,7 @@ impl Host {
         let mut findings = vec![kvm(), self.shim()];
         findings.extend(self.programs());
         findings.extend(self.driver_findings().await);
-        findings.push(firmware());
+        findings.push(firmware(&self.config.firmware));
         findings.push(image_tool());
         findings.extend(self.state_findings().await);
         findings.extend(self.tenant_findings());
@@ -236,7 +236,7 @@ fn closure(template: &Template) -> Finding {
     }
 }
 
-fn firmware() -> Finding {
+fn firmware(search: &hostler_firmware::SearchPath) -> Finding {
     let found = Finding {
         id: "firmware.uefi".to_owned(),
         title: "UEFI firmware".to_owned(),
@@ -244,7 +244,7 @@ fn firmware() -> Finding {
         detail: String::new(),
         remedy: None,
     };
-    let installed = hostler_firmware::SearchPath::system().load();
+    let installed = search.load();
     if installed.found.is_empty() {
         return Finding {
             status: Status::Limited,

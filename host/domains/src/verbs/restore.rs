@@ -14,6 +14,7 @@ use crate::host::Host;
 use crate::recovery::verb;
 use crate::saved::{self, Place, SavedGuest};
 use crate::summary::Started;
+use crate::variable_store::StoreOfStart;
 use crate::verbs::StartOptions;
 
 /// The guest is there, and may have run: what it was saved in is out of date.
@@ -81,14 +82,12 @@ impl Host {
         let owner = self.owner()?;
         self.require_off(definition).await?;
         self.require_allowed_to_start(definition).await?;
-        let mut intent =
-            owner.journal().begin(verb::START, definition.uuid, "begun", json!({"saved": back.own}))?;
-        let result = self.bring_back_journalled(definition, back, &mut intent).await;
-        if result.is_err() {
-            self.undo(definition).await?;
-        }
-        owner.journal().finish(&intent)?;
-        result
+        let mut store = self.store_of_start(definition, back.options.reset_nvram)?;
+        store.warn_of_saved_variables();
+        let note = json!({"saved": back.own, "store": store.note()});
+        let mut intent = owner.journal().begin(verb::START, definition.uuid, "begun", note)?;
+        let result = self.bring_back_journalled(definition, back, &mut intent, &mut store).await;
+        self.end_start(definition, &intent, result, store).await
     }
 
     /// The guest comes back stopped. Before it goes on the journal has it that its file is out of date.
@@ -97,11 +96,12 @@ impl Host {
         definition: &Definition,
         back: Return<'_>,
         intent: &mut Intent,
+        store: &mut StoreOfStart,
     ) -> Result<Started, Error> {
+        store.prepare().await?;
         let driver = self.drivers.by_name(&definition.driver)?;
         let mut context = self.context(definition, Purpose::Operate)?;
         context.numeric_id = self.next_numeric_id()?;
-        context.reset_nvram = back.options.reset_nvram;
         let Return { place, guest: SavedGuest { file, path, header }, own, options } = back;
         self.read_in(&driver, &context, file, path).await?;
         self.owner()?.journal().advance(intent, RESTORED)?;

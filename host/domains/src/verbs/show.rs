@@ -34,7 +34,8 @@ impl Host {
                     .map_err(|error| error.to_string()),
             })
             .collect();
-        let store = self.state().variable_store_path(definition.uuid);
+        let default = self.state().variable_store_path(definition.uuid);
+        let store = hostler_firmware::store_place(domain.os.nvram.as_ref(), default).ok();
         Ok(DomainDetails {
             title: domain.title.clone(),
             machine: domain.os.machine.clone(),
@@ -43,7 +44,7 @@ impl Host {
             confinement: process::confinement(self, &definition)?,
             disks,
             consoles: console_aliases(&domain),
-            variable_store: store.exists().then_some(store),
+            variable_store: store.map(|place| place.path().to_owned()).filter(|path| path.exists()),
             unmodelled: domain.unmodelled().iter().map(ToString::to_string).collect(),
             summary,
         })

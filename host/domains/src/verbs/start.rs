@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use hostler_domain::Domain;
 use hostler_runtime::{DomainContext, Driver};
-use hostler_state::Definition;
-use serde_json::Value;
+use hostler_state::{Definition, Intent};
+use serde_json::json;
 
 use crate::chain;
 use crate::context::Purpose;
@@ -15,6 +15,7 @@ use crate::process;
 use crate::recovery::{self, verb};
 use crate::reference::DomainRef;
 use crate::summary::{RunState, Started};
+use crate::variable_store::StoreOfStart;
 
 /// How long what a failed start has launched may take to end.
 const UNDO_WAIT: Duration = Duration::from_secs(5);
@@ -55,24 +56,51 @@ impl Host {
         let owner = self.owner()?;
         self.require_off(definition).await?;
         self.require_allowed_to_start(definition).await?;
-        let intent = owner.journal().begin(verb::START, definition.uuid, "begun", Value::Null)?;
-        let result = self.start_by_driver(definition, options).await;
-        if result.is_err() {
-            self.undo(definition).await?;
+        let mut store = self.store_of_start(definition, options.reset_nvram)?;
+        let note = json!({"store": store.note()});
+        let intent = owner.journal().begin(verb::START, definition.uuid, "begun", note)?;
+        let result = self.start_by_driver(definition, options, &mut store).await;
+        self.end_start(definition, &intent, result, store).await
+    }
+
+    /// The end of every kind of start: of one that came to be the variable store stays as it is, of another everything is
+    /// undone.
+    pub(crate) async fn end_start(
+        &self,
+        definition: &Definition,
+        intent: &Intent,
+        result: Result<Started, Error>,
+        store: StoreOfStart,
+    ) -> Result<Started, Error> {
+        let owner = self.owner()?;
+        match result {
+            Ok(started) => {
+                let started = store.settle(started).await?;
+                owner.journal().finish(intent)?;
+                Ok(started)
+            }
+            Err(error) => {
+                // With the intent still pending the next owner tries again.
+                if let Err(left) = self.undo(definition, store).await {
+                    let hint = format!("not all of it could be undone, the next command tries again: {left}");
+                    return Err(error.hint(hint));
+                }
+                owner.journal().finish(intent)?;
+                Err(error)
+            }
         }
-        owner.journal().finish(&intent)?;
-        result
     }
 
     async fn start_by_driver(
         &self,
         definition: &Definition,
         options: StartOptions,
+        store: &mut StoreOfStart,
     ) -> Result<Started, Error> {
+        store.prepare().await?;
         let driver = self.drivers.by_name(&definition.driver)?;
         let mut context = self.context(definition, Purpose::Operate)?;
         context.numeric_id = self.next_numeric_id()?;
-        context.reset_nvram = options.reset_nvram;
         let facts = if options.paused { vec![("paused".to_owned(), "yes".to_owned())] } else { Vec::new() };
         driver.start(&context, &facts).await?;
         self.started(definition, &driver, &context).await
@@ -90,6 +118,8 @@ impl Host {
             chains: chain::of_domain(&Domain::parse(&definition.xml)?, &context.roots, &context.volumes),
             confinement: process::confinement(self, definition)?,
             driver: self.driver_summary(driver).await?,
+            variable_store: None,
+            warnings: Vec::new(),
         })
     }
 
@@ -139,11 +169,12 @@ impl Host {
             .hint_command("end it; what its guest has not written is lost", format!("kill {pid}")))
     }
 
-    /// Ends whatever a failed start has launched.
-    pub(crate) async fn undo(&self, definition: &Definition) -> Result<(), Error> {
+    /// Ends whatever a failed start has launched, and gives its variable store back as it was.
+    async fn undo(&self, definition: &Definition, store: StoreOfStart) -> Result<(), Error> {
         if self.state().run_dir(definition.uuid).is_held()? {
             process::end(self, definition, UNDO_WAIT).await?;
         }
+        store.undo().await?;
         recovery::undo_start(self, definition)
     }
 }

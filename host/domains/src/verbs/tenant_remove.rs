@@ -7,9 +7,9 @@ use hostler_state::{Owner, StateDir};
 
 use crate::error::{Error, Kind};
 use crate::host::{Access, Host};
+use crate::kept_stores::{ARCHIVED, KEPT};
 use crate::process;
 use crate::tenant_summary::TenantRemoved;
-use crate::verbs::undefine::KEPT;
 
 /// How long a command of the tenant may take to finish.
 const BUSY_WAIT: Duration = Duration::from_secs(30);
@@ -69,7 +69,7 @@ fn contents(name: &str, state: &Owner) -> Result<TenantRemoved, Error> {
     let definitions = state.definitions()?;
     let stores =
         definitions.iter().filter(|definition| state.variable_store_path(definition.uuid).exists()).count();
-    let kept = entries(&state.root().join(KEPT))?;
+    let kept = entries(&state.root().join(KEPT))? + entries(&state.root().join(ARCHIVED))?;
     let charges = state.charges()?;
     let mut images_left: Vec<_> = charges
         .into_iter()

@@ -34,6 +34,7 @@ impl Setting {
             cage: hostler_domains::CageSetting::Require,
             policy: None,
             template_dir: None,
+            firmware: hostler_firmware::SearchPath::system(),
             tenant: None,
         };
         Host::open(config, Access::Owner { wait: Duration::ZERO }).await.unwrap()

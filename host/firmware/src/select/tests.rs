@@ -57,6 +57,7 @@ fn features_filter() {
     assert_eq!(chosen(&FirmwareRequest { enrolled_keys: Some(false), ..efi("q35") }), "/d/50.json");
     assert_eq!(chosen(&FirmwareRequest { secure_boot: Some(false), ..efi("q35") }), "/d/60.json");
     assert_eq!(chosen(&FirmwareRequest { secure: Some(false), ..efi("q35") }), "/d/60.json");
+    assert_eq!(chosen(&FirmwareRequest { smm_off: true, ..efi("q35") }), "/d/60.json");
     assert_eq!(chosen(&FirmwareRequest { loader: Some("/fw/50.code".into()), ..efi("q35") }), "/d/50.json");
 }
 

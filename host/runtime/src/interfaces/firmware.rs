@@ -7,21 +7,25 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use hostler_firmware::{ErrorKind, FirmwareError, VariableStore as StoreFile};
+use hostler_firmware::{
+    Attachment, CodeOrigin, ErrorKind, FirmwareError, FirmwarePlan, StorePlace, StorePlan,
+    VariableStore as StoreFile, plan,
+};
 use hostler_grant::Capability;
-use hostler_image::{Format, redact};
+use hostler_image::Format;
 use hostler_launch::Role;
 use rustix::fs::OFlags;
 use wasmtime::component::Resource;
 
-use super::domain::{Subject, only_reads};
+use super::domain::Subject;
 use super::endpoint::unopened;
 use crate::answer::{self, yes_no};
-use crate::bindings::wit::firmware::{Firmware, Host, HostCode, HostVariableStore};
+use crate::bindings::wit::firmware::{Attachment as Attached, Firmware, Host, HostCode, HostVariableStore};
 use crate::bindings::wit::types::Error;
+use crate::bindings::wit::types::Fact;
 use crate::call::CallState;
 use crate::chain;
-use crate::firmware_plan::{self, CodeOrigin, FirmwarePlan, StorePlan};
+use crate::flash_formats;
 use crate::inspect::header_of;
 use crate::limits;
 use crate::opened::Opened;
@@ -80,13 +84,16 @@ impl CallState {
         let store_format = plan.store.as_ref().map_or("raw", |store| store.format.name()).to_owned();
         let store = store.map(|store| self.table.push(VariableStore(Arc::new(store)))).transpose()?;
         Ok(Ok(Some(Firmware {
-            attachment: plan.attachment,
+            attachment: match plan.attachment {
+                Attachment::Flash => Attached::Flash,
+                Attachment::Rom => Attached::Rom,
+            },
             code: self.table.push(Code(Arc::new(code)))?,
             code_format: plan.code.format.name().to_owned(),
             store,
             store_format,
             needs_smm: plan.needs_smm,
-            facts: plan.facts.iter().map(|(key, value)| answer::fact(key, value)).collect(),
+            facts: facts(&plan),
         })))
     }
 }
@@ -95,7 +102,7 @@ fn ready(subject: &Subject, starting: bool) -> Result<Option<Ready>, Error> {
     let context = &subject.context;
     let default_store = context.state.directory().variable_store_path(context.uuid);
     let Some(plan) =
-        firmware_plan::plan(subject.document()?, default_store).map_err(|error| failed(&error))?
+        plan(subject.document()?, &context.firmware, default_store).map_err(|error| failed(&error))?
     else {
         return Ok(None);
     };
@@ -104,10 +111,7 @@ fn ready(subject: &Subject, starting: bool) -> Result<Option<Ready>, Error> {
         && !describes
         && let Some(store) = &plan.store
     {
-        if context.state.owner().is_none() {
-            return Err(only_reads());
-        }
-        prepare(store, context.reset_nvram)?;
+        require_made(store).map_err(|error| failed(&error))?;
     }
     let code_path = plan.code.path.clone();
     let code = match describes {
@@ -124,26 +128,21 @@ fn ready(subject: &Subject, starting: bool) -> Result<Option<Ready>, Error> {
     Ok(Some(Ready { plan, code, store }))
 }
 
-/// Makes the store, or makes it anew, and checks it: the last moment before a guest writes to it.
-fn prepare(store: &StorePlan, reset: bool) -> Result<(), Error> {
-    let file = StoreFile::new(&store.path);
-    let made = |result: Result<(), FirmwareError>| result.map_err(|error| failed(&error));
-    if !store.is_plain() {
-        if !reset {
-            return Ok(());
-        }
-        let message =
-            format!("a variable store of format {} cannot be made from a template", store.format.name());
-        return Err(Error::Unsupported(
-            answer::problem("firmware.store-format", message).hint("use a raw file"),
-        ));
+/// The verb that starts a domain has made its store, and checked it: a call of a driver changes none.
+fn require_made(store: &StorePlan) -> Result<(), FirmwareError> {
+    match &store.place {
+        StorePlace::Host(path) | StorePlace::File(path) => StoreFile::new(path).require(),
+        StorePlace::Block(_) => Ok(()),
     }
-    if reset {
-        made(file.reset(store.template.as_ref()))?;
-    } else {
-        made(file.create_if_missing(store.template.as_ref()).map(drop))?;
-    }
-    made(file.check().map(drop))
+}
+
+fn facts(plan: &FirmwarePlan) -> Vec<Fact> {
+    let Some(described) = &plan.described else { return Vec::new() };
+    vec![
+        answer::fact("descriptor", described.descriptor.display().to_string()),
+        answer::fact("secure-boot", yes_no(described.secure_boot)),
+        answer::fact("enrolled-keys", yes_no(described.enrolled_keys)),
+    ]
 }
 
 fn open_code(subject: &Subject, plan: &FirmwarePlan) -> io::Result<OwnedFd> {
@@ -166,40 +165,38 @@ fn nonblocking() -> i32 {
 }
 
 fn open_store(subject: &Subject, store: &StorePlan) -> Result<Opened, Error> {
+    let path = store.place.path().to_owned();
     let open = || {
-        if !store.is_default {
-            return subject.context.roots.open_declared(&store.path, Mark::ReadWrite);
+        if !matches!(store.place, StorePlace::Host(_)) {
+            return subject.context.roots.open_declared(&path, Mark::ReadWrite);
         }
-        let (Some(directory), Some(name)) = (store.path.parent(), store.path.file_name()) else {
+        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
         open_beneath(&mut Directories::default(), directory, Path::new(name), Mark::ReadWrite)
     };
     let fd = match subject.describes() {
         true => None,
-        false => Some(open().map_err(|error| unopened(&store.path, &error))?),
+        false => Some(open().map_err(|error| unopened(&path, &error))?),
     };
-    let (format, path) = (store.format.name(), store.path.clone());
+    let format = store.format.name();
     Ok(Opened { fd, writable: true, role: Role::VariableStore, format, data_apart: false, path })
 }
 
-/// Refuses a flash image whose header is not sound, or that keeps its data in another file. A file below it would not be
+/// Refuses a flash image whose header is not sound, or whose bytes are not in it to be read. A file below it would not be
 /// opened, for flash nodes say that there is nothing (S0).
 fn check_flash(flash: &Opened) -> Result<(), Error> {
     let (Some(fd), Some(format)) = (&flash.fd, Format::from_qemu_name(flash.format)) else { return Ok(()) };
     let shown = flash.path.display().to_string();
     let file = fd.try_clone().map(std::fs::File::from).map_err(|error| unopened(&flash.path, &error))?;
     let header = header_of(file, format).map_err(|error| chain::refused(&error, &shown))?;
-    match header.data_file {
-        None => Ok(()),
-        Some(record) => {
-            let message = format!("the flash image '{shown}' keeps its data in another file");
-            let problem = answer::problem("firmware.data-file", message)
-                .hint("convert it to one file with 'hostler image convert'")
-                .detail("reference", redact(&record.name));
-            Err(Error::Denied(problem))
-        }
-    }
+    let Some(flaw) = flash_formats::flaw(&header) else { return Ok(()) };
+    let problem =
+        answer::problem(flaw.code, format!("the flash image '{shown}' {}", flaw.what)).hint(flaw.hint);
+    Err(Error::Denied(match flaw.reference {
+        Some(reference) => problem.detail("reference", reference),
+        None => problem,
+    }))
 }
 
 /// What the driver is told when there is no firmware to be had.
@@ -215,16 +212,11 @@ fn failed(error: &FirmwareError) -> Error {
     );
     match error.kind() {
         ErrorKind::NoMatch | ErrorKind::TemplateMissing | ErrorKind::StoreMissing => Error::NotFound(problem),
-        ErrorKind::StoreInvalid => Error::Conflict(problem),
-        ErrorKind::StoreUnsupported => Error::Unsupported(problem),
+        ErrorKind::StoreInvalid | ErrorKind::StoreInUse => Error::Conflict(problem),
+        ErrorKind::StoreUnsupported | ErrorKind::StoreElsewhere | ErrorKind::CodeWritable => {
+            Error::Unsupported(problem)
+        }
         ErrorKind::Io => Error::Host(problem),
         _ => Error::Invalid(problem),
-    }
-}
-
-impl FirmwarePlan {
-    /// A statement about what was chosen.
-    pub(crate) fn state(&mut self, key: &'static str, value: bool) {
-        self.facts.push((key, yes_no(value).to_owned()));
     }
 }

@@ -149,7 +149,7 @@ impl Setting {
             templates: Arc::new(TemplateSet::builtin().unwrap()),
             shim: PathBuf::from("/nonexistent/hostler-shim"),
             cage: hostler_launch::CageSetting::Require,
-            reset_nvram: false,
+            firmware: hostler_firmware::SearchPath::system(),
             transfer: None,
         }
     }

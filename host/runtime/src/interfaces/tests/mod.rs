@@ -91,7 +91,7 @@ impl Scene {
             templates: Arc::new(TemplateSet::builtin().unwrap()),
             shim: PathBuf::new(),
             cage: hostler_launch::CageSetting::Require,
-            reset_nvram: false,
+            firmware: hostler_firmware::SearchPath::system(),
             transfer: None,
         };
         let subject = Arc::new(Subject::new(adapt(context)));
