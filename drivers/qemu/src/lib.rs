@@ -14,6 +14,7 @@ mod facts;
 mod lifecycle;
 mod machine;
 mod machine_version;
+mod rules;
 mod storage_rules;
 
 use hostler_sdk::{About, Description, Domain, Error, Event, Fact, Lifecycle, NativeConfig, RunState, fact};

@@ -10,6 +10,7 @@ use crate::blockdev::{has_nodes, in_order};
 use crate::chains::{Chains, FirmwareFacts, declared};
 use crate::complete;
 use crate::facts::Facts;
+use crate::rules;
 use crate::storage_rules;
 
 /// A launch, and what it was made from.
@@ -40,6 +41,7 @@ pub(super) fn document(domain: &Domain, facts: &Facts) -> Result<Completed, Erro
         buffer.iter_mut().zip(clock::random(length)).for_each(|(byte, random)| *byte = random);
     };
     let written = Document::parse(&domain.config())?;
+    rules::refuse(&written)?;
     refuse::refuse(&written)?;
     storage_rules::refuse(&written, facts.comparison)?;
     if !facts.comparison {
