@@ -156,7 +156,9 @@ impl Check<'_> {
         let node = self.document.child(root, "numatune").unwrap_or(root);
         if let Some(stranger) = tune.cells.iter().find(|cell| !cells.contains(&cell.cell)) {
             let message = format!("'memnode' names cell {}, which the domain does not have", stranger.cell);
-            return Err(self.conflict(node, message).hint("add the cell to 'cpu/numa', or remove the 'memnode'"));
+            return Err(self
+                .conflict(node, message)
+                .hint("add the cell to 'cpu/numa', or remove the 'memnode'"));
         }
         let restrictive = |mode| mode == NumaMode::Restrictive;
         let all = tune.memory.as_ref().is_some_and(|memory| restrictive(memory.mode));
@@ -181,7 +183,10 @@ mod tests {
             devices.join("\n")
         );
         let error = Domain::parse(&text).err()?;
-        assert!(["xml.conflict", "xml.duplicate", "xml.invalid-value", "xml.only-one"].contains(&error.code()), "{error}");
+        assert!(
+            ["xml.conflict", "xml.duplicate", "xml.invalid-value", "xml.only-one"].contains(&error.code()),
+            "{error}"
+        );
         assert!(!error.hints.is_empty(), "{error}");
         Some((error.position.line, error.message))
     }

@@ -16,9 +16,6 @@ fn buses(subject: &Subject<'_>) -> Option<Broken> {
             (_, Some(InputBus::Xen | InputBus::Parallels)) => {
                 ("the bus of this input device is another hypervisor's", "write bus='usb' or bus='virtio'")
             }
-            (_, Some(InputBus::Ps2)) if !subject.is_x86() => {
-                ("only x86 machines have the bus 'ps2'", "write bus='usb'")
-            }
             (_, Some(InputBus::Ps2)) if input.info.address.is_some() => {
                 ("a device on bus 'ps2' has no address", "remove <address>")
             }

@@ -233,12 +233,12 @@ fn bridges(subject: &Subject<'_>) -> Option<Broken> {
         return None;
     }
     roots.find_map(|root| {
-        let (index, target) = (root.index?, root.pci.index?);
+        let target = root.pci.index?;
         if target > HIGHEST_HOST_BRIDGE {
             let what = format!("host bridges are numbered from 0 to {HIGHEST_HOST_BRIDGE}, not {target}");
             return broken(root.node, "qemu.pci-root", what, "write a lower index in <target>");
         }
-        ((index == 0) != (target == 0)).then_some(())?;
+        ((root.index? == 0) != (target == 0)).then_some(())?;
         let what = "the PCI controller with index 0 is the host bridge with target index 0, and no other is";
         broken(root.node, "qemu.pci-root", what, "leave the index of <target> out")
     })

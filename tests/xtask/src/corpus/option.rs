@@ -1,7 +1,7 @@
 //! One option of a command line, parsed and made comparable.
 
+use super::form::Form as Comparison;
 use super::keyval::{self, Syntax, syntax};
-use super::normal::normalise;
 use super::tokens::Token;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -29,20 +29,22 @@ pub(crate) struct CliOption {
     pub(crate) position: usize,
     /// Leaves by dotted path, as text; `None` for a flag or plain text.
     pub(crate) leaves: Option<BTreeMap<String, String>>,
+    /// Whether the form does not count.
+    loose: bool,
 }
 
 impl CliOption {
     /// Parses one token.
-    pub(crate) fn new(token: Token, position: usize) -> Self {
+    pub(crate) fn new(token: Token, position: usize, comparison: &Comparison) -> Self {
         let (form, value) = match &token.value {
             None if token.option == "-enable-kvm" => (Form::KeyValue, json!({"accel": "kvm"})),
             None => (Form::Flag, Value::Null),
             Some(raw) => parse_value(resolve_alias(&token.option), raw),
         };
         let name = resolve_alias(&token.option).to_owned();
-        let value = normalise(&name, value);
+        let value = comparison.normalise(&name, value);
         let leaves = matches!(form, Form::Json | Form::KeyValue).then(|| leaves_of(&value));
-        Self { name, raw: token.value, form, value, position, leaves }
+        Self { name, raw: token.value, form, value, position, leaves, loose: comparison.loose }
     }
 
     /// What other options call it by.
@@ -50,14 +52,17 @@ impl CliOption {
         ["id", "node-name"].iter().find_map(|key| self.value.get(key)?.as_str())
     }
 
-    /// Equal in form, and in value: typed for JSON, as text otherwise.
+    /// Equal in form, and in value: typed for JSON, as text otherwise. In the loose form, two forms with the same
+    /// leaves are equal too.
     pub(crate) fn is_exactly(&self, other: &Self) -> bool {
-        self.form == other.form
-            && match self.form {
-                Form::Flag => true,
-                Form::KeyValue => self.leaves == other.leaves,
-                Form::Json | Form::Text => self.value == other.value,
-            }
+        if self.form != other.form {
+            return self.loose && self.leaves.is_some() && self.leaves == other.leaves;
+        }
+        match self.form {
+            Form::Flag => true,
+            Form::KeyValue => self.leaves == other.leaves,
+            Form::Json | Form::Text => self.value == other.value,
+        }
     }
 }
 
@@ -157,11 +162,15 @@ fn hexadecimal(text: &str) -> Option<u128> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CliOption, Form};
+    use super::{CliOption, Comparison, Form};
     use crate::corpus::tokens::Token;
 
     fn option(name: &str, value: &str) -> CliOption {
-        CliOption::new(Token { option: name.to_owned(), value: Some(value.to_owned()) }, 0)
+        CliOption::new(
+            Token { option: name.to_owned(), value: Some(value.to_owned()) },
+            0,
+            &Comparison::default(),
+        )
     }
 
     fn equal(name: &str, left: &str, right: &str) -> bool {
@@ -196,7 +205,11 @@ mod tests {
     #[test]
     fn aliases_are_one_option() {
         assert_eq!(option("-M", "q35").name, "-machine");
-        let flag = CliOption::new(Token { option: "-enable-kvm".to_owned(), value: None }, 0);
+        let flag = CliOption::new(
+            Token { option: "-enable-kvm".to_owned(), value: None },
+            0,
+            &Comparison::default(),
+        );
         assert!(flag.is_exactly(&option("-accel", "kvm")));
         assert_eq!(flag.form, Form::KeyValue);
     }
