@@ -3,6 +3,7 @@
 //! `argv`: domains and their command lines. `storage`: references, sources and chains. `xml-errors`: documents that
 //! are refused. `realistic`: documents of other programs, defined and started.
 
+mod answer;
 mod cases;
 mod compare;
 mod form;
@@ -10,6 +11,7 @@ mod keyval;
 mod normal;
 mod option;
 mod pairing;
+mod realistic;
 mod report;
 mod similarity;
 mod storage;
@@ -44,7 +46,12 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
         Some("xml-errors") => {
             return xml_errors::run(&program(hostler, drivers)?, &directory_of("xml_errors")?, verbose);
         }
-        _ => bail!("the corpora are `argv`, `storage` and `xml-errors`: cargo xtask corpus argv [DIR]"),
+        Some("realistic") => {
+            return realistic::run(&program(hostler, drivers)?, &directory_of("realistic")?);
+        }
+        _ => bail!(
+            "the corpora are `argv`, `storage`, `xml-errors` and `realistic`: cargo xtask corpus argv [DIR]"
+        ),
     }
     let directory = match directory {
         Some(directory) => PathBuf::from(directory),

@@ -3,7 +3,6 @@
 use hostler_sdk::domain::Domain;
 use hostler_sdk::domain::cpu::MemoryAccess;
 use hostler_sdk::domain::filesystem::{AccessMode, FilesystemDriver};
-use hostler_sdk::domain::memory_backing::MemorySource;
 
 use super::{Broken, Rule, Subject, broken};
 
@@ -15,9 +14,7 @@ fn is_shared(domain: &Domain) -> bool {
     let all = backing.access == Some(MemoryAccess::Shared);
     let cells = domain.cpu.as_ref().map(|cpu| cpu.numa.as_slice()).unwrap_or_default();
     let each = !cells.is_empty() && cells.iter().all(|cell| cell.access == Some(MemoryAccess::Shared));
-    let file = matches!(backing.source, Some(MemorySource::Memfd | MemorySource::File))
-        || backing.huge_pages.is_some();
-    (all || each) && (file || each || all)
+    all || each
 }
 
 fn virtiofs(subject: &Subject<'_>) -> Option<Broken> {

@@ -65,7 +65,7 @@ fn models(subject: &Subject<'_>) -> Option<Broken> {
 }
 
 fn misfit(size: u64, block: Option<u64>) -> bool {
-    block.is_some_and(|block| !block.is_power_of_two() || size % block != 0)
+    block.is_some_and(|block| !block.is_power_of_two() || !size.is_multiple_of(block))
 }
 
 fn backing(subject: &Subject<'_>) -> Option<Broken> {

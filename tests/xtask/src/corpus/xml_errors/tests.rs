@@ -1,7 +1,8 @@
 //! What counts as refused as recorded.
 
-use super::refusal::{Answer, Refusal};
+use super::refusal::Answer;
 use super::{Difference, Recorded, Stage, judge};
+use crate::corpus::answer::Refusal;
 
 fn recorded(error: &str, category: &str) -> Recorded {
     Recorded {
