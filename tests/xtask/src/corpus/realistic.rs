@@ -9,6 +9,7 @@ use super::answer::{self, Refusal};
 use super::translate::Program;
 use anyhow::{Context, Result, bail};
 use document::Prepared;
+use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -26,18 +27,16 @@ enum Outcome {
 
 /// Codes that say what a machine lacks, or what an operator's policy keeps from its guests; anything else that keeps a
 /// domain from starting is a fault.
-const LACKING: [&str; 11] = [
+const LACKING: [&str; 9] = [
     "qemu.not-offered",
     "qemu.interface-type",
     "qemu.secret",
     "qemu.source-tls",
     "qemu.vnc-password",
-    "qemu.storage-served",
+    "storage.unsupported",
     "image.missing",
-    "image.network",
     "launch.denied",
     "firmware.none",
-    "volume.pool-missing",
 ];
 
 /// Defines and starts every domain of a directory; the last line has the figures.
@@ -47,8 +46,9 @@ const LACKING: [&str; 11] = [
 pub(super) fn run(program: &Program, directory: &Path) -> Result<()> {
     let (mut defined, mut started, mut faults) = (0, 0, 0);
     let cases = cases(directory)?;
+    let state = tempfile::tempdir()?;
     for (name, document) in &cases {
-        let outcome = judge(program, document).with_context(|| name.clone())?;
+        let outcome = judge(program, document, state.path()).with_context(|| name.clone())?;
         match &outcome {
             Outcome::Refused(refusal) => {
                 faults += 1;
@@ -98,46 +98,49 @@ fn cases(directory: &Path) -> Result<Vec<(String, PathBuf)>> {
     Ok(cases)
 }
 
-fn judge(program: &Program, document: &Path) -> Result<Outcome> {
-    let place = tempfile::tempdir()?;
-    let text = fs::read_to_string(document)?;
-    let prepared = Prepared::new(&text, &place.path().join("files"))?;
-    let outcome = attempt(program, &prepared, &place.path().join("kvm"), false)?;
+fn judge(program: &Program, document: &Path, state: &Path) -> Result<Outcome> {
+    let files = tempfile::tempdir()?;
+    let prepared = Prepared::new(&fs::read_to_string(document)?, files.path())?;
+    let outcome = attempt(program, &prepared, state, false)?;
     let no_kvm =
         |refusal: &Refusal| ["qemu.kvm-missing", "launch.hypervisor-failed"].contains(&refusal.code.as_str());
     match &outcome {
-        Outcome::NotHere(refusal) if no_kvm(refusal) => {
-            attempt(program, &prepared.emulated()?, &place.path().join("tcg"), true)
-        }
+        Outcome::NotHere(refusal) if no_kvm(refusal) => attempt(program, &prepared.emulated()?, state, true),
         _ => Ok(outcome),
     }
 }
 
-/// Defines a domain in a state directory of its own, starts it, sees that it runs, and ends it.
+/// Defines a domain, starts it, sees that it runs, ends it, and removes it.
 fn attempt(program: &Program, prepared: &Prepared, state: &Path, emulated: bool) -> Result<Outcome> {
-    fs::create_dir_all(state)?;
-    let file = state.with_extension("xml");
-    fs::write(&file, prepared.text())?;
+    let file = tempfile::NamedTempFile::new()?;
+    fs::write(file.path(), prepared.text())?;
     let name = prepared.name();
     let run = |words: &[&str]| hostler(program, state, words);
-    let defined = run(&["define", &file.to_string_lossy()])?;
+    let defined = run(&["define", &file.path().to_string_lossy()])?;
     if !defined.status.success() {
         return Ok(Outcome::Refused(answer::read(&defined)?));
     }
     let started = run(&["start", name])?;
-    if !started.status.success() {
-        return Ok(Outcome::NotHere(answer::read(&started)?));
+    let outcome = if started.status.success() {
+        let shown = run(&["show", name])?;
+        done(&run(&["destroy", name])?)?;
+        let shown: Value = serde_json::from_slice(&shown.stdout).context("`show` wrote no JSON")?;
+        if shown.pointer("/state").and_then(Value::as_str) != Some("running") {
+            bail!("it was started and does not run: {shown}");
+        }
+        Outcome::Started { emulated }
+    } else {
+        Outcome::NotHere(answer::read(&started)?)
+    };
+    done(&run(&["undefine", name])?)?;
+    Ok(outcome)
+}
+
+fn done(output: &Output) -> Result<()> {
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr));
     }
-    let shown = run(&["show", name])?;
-    let ended = run(&["destroy", name])?;
-    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).context("`show` wrote no JSON")?;
-    if shown.pointer("/domain/state").and_then(serde_json::Value::as_str) != Some("running") {
-        bail!("it was started and does not run: {shown}");
-    }
-    if !ended.status.success() {
-        bail!("it cannot be ended: {}", String::from_utf8_lossy(&ended.stderr));
-    }
-    Ok(Outcome::Started { emulated })
+    Ok(())
 }
 
 fn hostler(program: &Program, state: &Path, words: &[&str]) -> Result<Output> {
