@@ -8,6 +8,7 @@ mod address;
 mod alias;
 mod argv;
 pub mod blockdev;
+pub mod capability;
 mod chains;
 mod complete;
 mod facts;

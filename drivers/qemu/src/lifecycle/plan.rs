@@ -7,6 +7,7 @@ use super::{reactions, refuse, refuse_silent};
 use crate::alias;
 use crate::argv::{self, Inputs, comparison};
 use crate::blockdev::{has_nodes, in_order};
+use crate::capability;
 use crate::chains::{Chains, FirmwareFacts, declared};
 use crate::complete;
 use crate::facts::Facts;
@@ -42,6 +43,7 @@ pub(super) fn document(domain: &Domain, facts: &Facts) -> Result<Completed, Erro
     };
     let written = Document::parse(&domain.config())?;
     rules::refuse(&written)?;
+    capability::refuse(&written, facts.comparison)?;
     refuse::refuse(&written)?;
     storage_rules::refuse(&written, facts.comparison)?;
     if !facts.comparison {

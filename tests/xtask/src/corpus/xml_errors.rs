@@ -6,6 +6,7 @@
 mod category;
 mod refusal;
 mod report;
+mod taken_away;
 
 use super::translate::Program;
 use anyhow::{Context, Result, bail};
@@ -34,6 +35,8 @@ struct Recorded {
     category: String,
     /// What its QEMU could do: a version, or a list made up for the test.
     caps: String,
+    /// The list that was made up.
+    fake_caps: Vec<String>,
     /// Whether another QEMU takes the document.
     version_dependent: bool,
 }

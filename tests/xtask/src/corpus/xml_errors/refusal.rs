@@ -1,10 +1,11 @@
 //! Asks the `hostler` binary: first to store a document, then to build its command line.
 
-use super::{Case, Stage};
+use super::{Case, Stage, taken_away};
 use crate::corpus::answer::{Refusal, read};
 use crate::corpus::translate::Program;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Mutex;
@@ -55,8 +56,9 @@ fn ask(program: &Program, case: &Case, state: &Path) -> Result<Answer> {
         command.arg("--state-dir").arg(state).arg("--driver-dir").arg(&program.drivers).args(["-o", "json"]);
         command.args(words).output().with_context(|| format!("cannot run {}", program.hostler.display()))
     };
-    let document = case.document.to_string_lossy();
-    let defined = run(&["define", &document])?;
+    let document = tempfile::NamedTempFile::new()?;
+    fs::write(document.path(), taken_away::document(case)?)?;
+    let defined = run(&["define", &document.path().to_string_lossy()])?;
     if !defined.status.success() {
         return Ok(Answer::Refused { stage: Stage::Define, refusal: read(&defined)? });
     }

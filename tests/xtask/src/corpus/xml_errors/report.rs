@@ -40,6 +40,11 @@ pub(super) fn render(outcomes: &[Outcome], verbose: bool) -> String {
     for (category, share) in categories {
         let _written = writeln!(text, "{category:<20} {:>3} of {:>3}", share.met, share.all);
     }
+    let dependent = all.all - timeless.all;
+    let _written = writeln!(
+        text,
+        "{dependent} depend on a version: what their QEMU lacked was taken away from this one by <qemu:del>"
+    );
     let _written = writeln!(
         text,
         "refused as recorded {} of {}, {} of the {} that do not depend on a version; {earlier} more at another stage",
@@ -72,7 +77,10 @@ fn reason(outcome: &Outcome, difference: &Difference) -> String {
     let recorded = &outcome.case.recorded;
     match difference {
         Difference::Accepted if recorded.version_dependent => {
-            format!("accepted: the QEMU here can do it, the recorded one ({}) could not", recorded.caps)
+            format!(
+                "accepted: the QEMU here can do it, the recorded one ({}) could not, and nothing here tells them apart",
+                recorded.caps
+            )
         }
         Difference::Accepted => "accepted".to_owned(),
         Difference::Architecture => {

@@ -11,6 +11,7 @@ fn recorded(error: &str, category: &str) -> Recorded {
         error: error.to_owned(),
         category: category.to_owned(),
         caps: "latest".to_owned(),
+        fake_caps: Vec::new(),
         version_dependent: false,
     }
 }
