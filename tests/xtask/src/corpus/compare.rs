@@ -26,7 +26,8 @@ pub(crate) fn compare_texts(expected: &str, actual: &str, form: &Form) -> Result
 }
 
 fn options(words: &[String], form: &Form) -> Vec<CliOption> {
-    let tokens = split(words).into_iter().filter(|token| form.compares(&token.option));
+    let tokens =
+        split(words).into_iter().filter(|token| form.compares(&token.option, token.value.as_deref()));
     tokens.enumerate().map(|(at, token)| CliOption::new(token, at, form)).collect()
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct CliOption {
     pub(crate) leaves: Option<BTreeMap<String, String>>,
     /// Whether the form does not count.
     loose: bool,
+    /// Whether it may have been recorded without some of its members.
+    lossy: bool,
 }
 
 impl CliOption {
@@ -43,8 +45,9 @@ impl CliOption {
         };
         let name = resolve_alias(&token.option).to_owned();
         let value = comparison.normalise(&name, value);
+        let lossy = comparison.lost_interfaces() && name == "-device" && value.get("netdev").is_some();
         let leaves = matches!(form, Form::Json | Form::KeyValue).then(|| leaves_of(&value));
-        Self { name, raw: token.value, form, value, position, leaves, loose: comparison.loose }
+        Self { name, raw: token.value, form, value, position, leaves, loose: comparison.loose, lossy }
     }
 
     /// What other options call it by.
@@ -53,8 +56,12 @@ impl CliOption {
     }
 
     /// Equal in form, and in value: typed for JSON, as text otherwise. In the loose form, two forms with the same
-    /// leaves are equal too.
+    /// leaves are equal too, and a recording that lost members is equal to what has them.
     pub(crate) fn is_exactly(&self, other: &Self) -> bool {
+        if self.lossy && other.lossy {
+            let (left, right) = (self.leaves.iter().flatten(), other.leaves.as_ref());
+            return right.is_some_and(|right| left.clone().all(|(key, value)| right.get(key) == Some(value)));
+        }
         if self.form != other.form {
             return self.loose && self.leaves.is_some() && self.leaves == other.leaves;
         }
@@ -195,6 +202,22 @@ mod tests {
         assert!(equal("-device", "a,addr=0x10", "a,addr=16"));
         assert!(!equal("-name", "guest=a,,b", "guest=a,b"));
         assert!(!equal("-append", "-x y", "-x z"));
+    }
+
+    #[test]
+    fn an_interface_that_lost_members_is_equal_to_one_that_has_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let text = r#"{"ignore_options": [{"opt": "-netdev"}]}"#;
+        std::fs::write(directory.path().join("compare-config.json"), text).unwrap();
+        let form = Comparison::of(directory.path(), false).unwrap();
+        let device = |value: &str| {
+            let token = Token { option: "-device".to_owned(), value: Some(value.to_owned()) };
+            CliOption::new(token, 0, &form)
+        };
+        let (lost, whole) = (device("a,netdev=n,id=x"), device("a,netdev=n,id=x,mq=on"));
+        assert!(lost.is_exactly(&whole) && !whole.is_exactly(&lost));
+        assert!(!device("a,netdev=n,id=y").is_exactly(&whole));
+        assert!(!device("a,id=x").is_exactly(&device("a,id=x,mq=on")));
     }
 
     #[test]
