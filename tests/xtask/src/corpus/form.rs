@@ -170,8 +170,9 @@ impl Form {
     pub(crate) fn compares(&self, option: &str, value: Option<&str>) -> bool {
         let of_interface =
             option == "-chardev" && value.is_some_and(|value| value.contains(INTERFACE_SOCKET));
-        !self.ignored_options.iter().any(|ignored| ignored == option)
-            && !(of_interface && self.lost_interfaces())
+        let ignored = self.ignored_options.iter().any(|ignored| ignored == option);
+        let lost = of_interface && self.lost_interfaces();
+        !ignored && !lost
     }
 
     /// The value of `option` with everything that belongs to one host replaced.
