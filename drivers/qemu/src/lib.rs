@@ -18,7 +18,9 @@ mod machine_version;
 mod rules;
 mod storage_rules;
 
-use hostler_sdk::{About, Description, Domain, Error, Event, Fact, Lifecycle, NativeConfig, RunState, fact};
+use hostler_sdk::{
+    About, Description, Domain, Error, Event, Fact, Lifecycle, NativeConfig, RunState, Save, fact,
+};
 
 struct Qemu;
 
@@ -27,7 +29,7 @@ hostler_sdk::driver! {
     name: "qemu",
     types: ["kvm", "qemu"],
     grants: ["process:qemu-system-x86_64", "qmp", "storage", "firmware", "endpoint"],
-    abilities: [native_config],
+    abilities: [native_config, save],
 }
 
 impl About for Qemu {
@@ -86,6 +88,20 @@ impl Lifecycle for Qemu {
 impl NativeConfig for Qemu {
     fn show(domain: &Domain) -> Result<(), Error> {
         lifecycle::show(domain)
+    }
+}
+
+impl Save for Qemu {
+    fn save(domain: &Domain, _options: Vec<Fact>) -> Result<(), Error> {
+        lifecycle::save(domain)
+    }
+
+    fn restore(domain: &Domain, options: Vec<Fact>) -> Result<(), Error> {
+        lifecycle::restore(domain, &options)
+    }
+
+    fn abandon(domain: &Domain) -> Result<(), Error> {
+        lifecycle::abandon(domain)
     }
 }
 

@@ -62,11 +62,15 @@ impl Candidate {
         self.record.as_ref().is_some_and(|record| record.takes.iter().any(|taken| taken == domain_type))
     }
 
-    /// Reads it: an installed one has to be what was installed.
+    /// Reads it, and digests it anew: an installed one has to be what was installed.
     pub(crate) fn package(&self) -> Result<Package, Error> {
+        self.package_digested(hostler_package::digest)
+    }
+
+    fn package_digested(&self, digest: impl Fn(&[u8]) -> String) -> Result<Package, Error> {
         Ok(match &self.digest {
-            Some(digest) => Package::stored(&self.path, digest)?,
-            None => Package::from_file(&self.path)?,
+            Some(wanted) => Package::stored_digested(&self.path, wanted, digest)?,
+            None => Package::from_file_digested(&self.path, digest)?,
         })
     }
 }
@@ -253,9 +257,10 @@ impl DriverSet {
         {
             return Ok(driver);
         }
-        let package = candidate.package()?;
+        let runtime = self.runtime()?;
+        let package = candidate.package_digested(|bytes| runtime.digest(bytes))?;
         let policy = self.policy_with(candidate.record.as_ref());
-        let driver = Arc::new(self.runtime()?.load_package(&package, &policy, &self.tenant)?);
+        let driver = Arc::new(runtime.load_package(&package, &policy, &self.tenant)?);
         let name = driver.manifest().name.clone();
         if name != candidate.name {
             let message = format!("the file '{}' holds the driver '{name}'", candidate.path.display());

@@ -65,7 +65,9 @@ fn whole(opened: rustix::io::Result<OwnedFd>, path: &Path, wanted: Wanted) -> Re
     if metadata.len() > wanted.limit {
         return Err(too_large(path, wanted));
     }
-    let mut bytes = Vec::new();
+    // One more than it has, so that its end is seen without room for twice as much.
+    let expected = usize::try_from(metadata.len()).unwrap_or_default().saturating_add(1);
+    let mut bytes = Vec::with_capacity(expected);
     file.take(wanted.limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
     // It may have grown while it was read.
     if bytes.len() as u64 > wanted.limit { Err(too_large(path, wanted)) } else { Ok(bytes) }

@@ -81,26 +81,48 @@ impl Package {
     /// # Errors
     /// As [`Package::open`].
     pub fn from_file(path: &Path) -> Result<Self, PackageError> {
+        Self::from_file_digested(path, digest)
+    }
+
+    /// The same with the digest that `digest` gives for its bytes: one that it has computed, or that it knows to be
+    /// theirs.
+    ///
+    /// # Errors
+    /// As [`Package::open`].
+    pub fn from_file_digested(path: &Path, digest: impl Fn(&[u8]) -> String) -> Result<Self, PackageError> {
         let bytes = file::read(path, COMPONENT)?;
         let signatures = absent_is_none(file::read(&beside(path), SIGNATURES))?;
-        Ok(Self::new(bytes, signatures, Form::File, path))
+        let digest = digest(&bytes);
+        Ok(Self { bytes, digest, signatures, form: Form::File, path: path.to_owned() })
     }
 
     /// Reads a component that this host stored, which has to be the one with this digest.
     ///
     /// # Errors
     /// [`Kind::Digest`] when it was changed; otherwise as [`Package::open`].
-    pub fn stored(path: &Path, digest: &str) -> Result<Self, PackageError> {
+    pub fn stored(path: &Path, wanted: &str) -> Result<Self, PackageError> {
+        Self::stored_digested(path, wanted, digest)
+    }
+
+    /// The same with the digest that `digest` gives for its bytes: one that it has computed, or that it knows to be
+    /// theirs.
+    ///
+    /// # Errors
+    /// As [`Package::stored`].
+    pub fn stored_digested(
+        path: &Path,
+        wanted: &str,
+        digest: impl Fn(&[u8]) -> String,
+    ) -> Result<Self, PackageError> {
         let bytes = file::read_stored(path, COMPONENT)?;
         let signatures = absent_is_none(file::read_stored(&beside(path), SIGNATURES))?;
-        let package = Self::new(bytes, signatures, Form::File, path);
-        if package.digest == digest {
-            return Ok(package);
+        let digest = digest(&bytes);
+        if digest == wanted {
+            return Ok(Self { bytes, digest, signatures, form: Form::File, path: path.to_owned() });
         }
         let message = format!(
-            "the stored driver '{}' was changed: it has the digest {}, and {digest} was installed",
+            "the stored driver '{}' was changed: it has the digest {digest}, and {wanted} was installed",
             path.display(),
-            package.digest
         );
         Err(PackageError::new(Kind::Digest, message)
             .hint("find out who changed it; then install the driver again from where it came from"))

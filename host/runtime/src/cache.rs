@@ -4,6 +4,8 @@
 //! directory belongs to the owner alone, and beside each entry is a keyed checksum over its name and content.
 //! The name covers component, engine version, settings and processor. Whatever does not fit is compiled anew.
 
+mod digests;
+
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read as _, Write as _};
@@ -136,13 +138,15 @@ impl Cache {
 
     /// Removes what was not used for longest until the rest fits, and drafts of processes that died.
     fn sweep(&self) -> io::Result<()> {
-        let mut entries = Vec::new();
+        let (mut entries, mut records) = (Vec::new(), Vec::new());
         for entry in std::fs::read_dir(&self.directory)? {
             let entry = entry?;
             let (path, metadata) = (entry.path(), entry.metadata()?);
             let used = metadata.modified()?;
             if path.extension().is_some_and(|ending| ending == ENTRY_ENDING) {
                 entries.push((used, metadata.len(), path));
+            } else if path.extension().is_some_and(|ending| ending == digests::RECORD_ENDING) {
+                records.push((used, path));
             } else if entry.file_name().to_string_lossy().starts_with(DRAFT)
                 && used.elapsed().is_ok_and(|age| age.as_secs() > DRAFT_SECONDS)
             {
@@ -157,7 +161,7 @@ impl Cache {
                 remove_entry(path)?;
             }
         }
-        Ok(())
+        digests::sweep(records, limits::CACHE_ENTRIES)
     }
 }
 

@@ -92,12 +92,23 @@ impl Runtime {
         })
     }
 
+    /// The digest of a component, as [`hostler_package::digest`] has it: what the cache has recorded of these very bytes,
+    /// or else computed.
+    #[must_use]
+    pub fn digest(&self, component: &[u8]) -> String {
+        match &self.cache {
+            Some(cache) => cache.digest_of(component),
+            None => hostler_package::digest(component),
+        }
+    }
+
     /// Loads a driver from its file, with the signatures beside it.
     ///
     /// # Errors
     /// As [`Runtime::load_package`].
     pub fn load(&self, path: &Path, policy: &Policy, tenant: &Tenant) -> Result<Driver, RuntimeError> {
-        self.load_package(&Package::from_file(path).map_err(component::refused)?, policy, tenant)
+        let package = Package::from_file_digested(path, |bytes| self.digest(bytes));
+        self.load_package(&package.map_err(component::refused)?, policy, tenant)
     }
 
     /// Loads a driver that was read: it is judged and held against the policy before anything of it is compiled, and
@@ -143,13 +154,13 @@ impl Runtime {
         let log = Mutex::new(LogBudget::new(&limits));
         let rates = self.rates.of(&tenant.name, &limits);
         let activity = Mutex::default();
-        let native_config = linked.has_native_config();
+        let abilities = linked.abilities();
         let place = self.place(linked, &component, &file.identity, tenant, limits)?;
         let shared =
             Shared { identity: file.identity, manifest: file.manifest, granted, log, rates, activity };
         Ok(Driver(Arc::new(Loaded {
             shared: Arc::new(shared),
-            native_config,
+            abilities,
             place,
             limits,
             path: path.to_owned(),

@@ -11,14 +11,15 @@ use std::process::Command;
 
 /// What running, building and testing need. The order is that of the message.
 const PACKAGES: &[&str] = &[
-    "qemu-system-x86", // the hypervisor
-    "qemu-utils",      // qemu-img: overlays, and the guests' disks
-    "ovmf",            // UEFI firmware
-    "seabios",         // BIOS firmware
-    "binutils",        // as and ld for the ROM guest, objcopy for the UEFI one
-    "e2fsprogs",       // mke2fs for the guests' ext4 disk
-    "strace",          // tests that kill a command at a chosen system call
-    "python3",         // the generators of the corpora beside the repository
+    "qemu-system-x86",    // the hypervisor
+    "qemu-utils",         // qemu-img: overlays, and the guests' disks
+    "qemu-system-common", // qemu-storage-daemon
+    "ovmf",               // UEFI firmware
+    "seabios",            // BIOS firmware
+    "binutils",           // as and ld for the ROM guest, objcopy for the UEFI one
+    "e2fsprogs",          // mke2fs for the guests' ext4 disk
+    "strace",             // tests that kill a command at a chosen system call
+    "python3",            // the generators of the corpora beside the repository
 ];
 
 /// What tests need beside that: they build a driver in C.

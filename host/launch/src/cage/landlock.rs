@@ -68,7 +68,8 @@ fn allow(mut rules: RulesetCreated, plan: &CagePlan) -> Result<RulesetCreated, W
         rules = add(rules, device, AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev)?;
     }
     for named in &plan.files {
-        rules = add(rules, &named.path, file)?;
+        let access = if named.writable { file | AccessFs::WriteFile | AccessFs::Truncate } else { file };
+        rules = add(rules, &named.path, access)?;
     }
     if plan.sockets.is_some() {
         // Sockets and nothing else: no file of the program's own making lands on the host.

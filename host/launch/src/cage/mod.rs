@@ -10,6 +10,7 @@ pub(crate) mod elf;
 pub(crate) mod identity;
 pub(crate) mod landlock;
 pub(crate) mod limits;
+pub(crate) mod mapped;
 pub(crate) mod namespaces;
 pub(crate) mod plan;
 pub mod posture;

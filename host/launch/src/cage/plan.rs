@@ -39,6 +39,8 @@ pub(crate) struct CagePlan {
 pub(crate) struct NamedFile {
     pub(crate) fd: RawFd,
     pub(crate) path: PathBuf,
+    /// It may be written to under that path.
+    pub(crate) writable: bool,
 }
 
 /// Makes the plan of the cage; nothing when the setting asks for none.

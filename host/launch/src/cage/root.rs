@@ -15,6 +15,7 @@ use rustix::mount::{
 use rustix::process::{chdir, pivot_root};
 
 use super::closure::Item;
+use super::mapped::{Mappings, is_open_to_all};
 use super::plan::{CagePlan, NamedFile, SOCKETS};
 use super::{Wall, WallFailure};
 
@@ -38,17 +39,24 @@ enum Kind {
     ReadOnly,
     /// A device node: reading only is no hindrance to writing to the device.
     Device,
+    /// A file that is written to as well.
+    Writable,
     /// New sockets may be made in it.
     Sockets,
 }
 
 /// Makes the new root over the directory `over` of the host, which only this namespace sees covered, and moves
 /// into it. `identity` is the user that the program will be, when that is not ours.
-pub(crate) fn build(plan: &CagePlan, identity: Option<u32>, over: &Path) -> Result<(), WallFailure> {
+pub(crate) fn build(
+    plan: &CagePlan,
+    identity: Option<u32>,
+    mappings: &Mappings,
+    over: &Path,
+) -> Result<(), WallFailure> {
     let failed = |what: &'static str| move |error| Wall::Root.failed(what, io::Error::from(error));
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .map_err(failed("cut mounts off from the host's"))?;
-    let Files { bound, copied } = sort_files(&plan.files, identity)?;
+    let Files { bound, copied } = sort_files(&plan.files, identity, mappings)?;
     let mut parts = parts(plan, identity)?;
     parts.extend(bound);
     let bytes = copied.iter().fold(OWN_BYTES, |sum, (_, size)| sum.saturating_add(*size));
@@ -149,7 +157,7 @@ fn place(part: &Part, over: &Path) -> Result<(), WallFailure> {
     match part.kind {
         Kind::ReadOnly => flags |= MountFlags::RDONLY | MountFlags::NODEV,
         Kind::Device => flags |= MountFlags::RDONLY | MountFlags::NOEXEC,
-        Kind::Sockets => flags |= MountFlags::NODEV | MountFlags::NOEXEC,
+        Kind::Writable | Kind::Sockets => flags |= MountFlags::NODEV | MountFlags::NOEXEC,
     }
     // What the host's mount forbids must stay forbidden: an unprivileged owner may not take it off.
     let found = statvfs(&target).map_err(|error| failed(error.into()))?.f_flag;
@@ -189,45 +197,66 @@ struct Files {
     copied: Vec<(NamedFile, u64)>,
 }
 
-/// Files that the program opens by a path: bound where their own name still leads to them and the program may
-/// read them, copied otherwise. The descriptor says which file it is; a name is never believed.
-fn sort_files(files: &[NamedFile], identity: Option<u32>) -> Result<Files, WallFailure> {
+/// Files that the program opens by a path: bound where their own name still leads to them, with the program as their
+/// owner where it could not open them otherwise. What is only read is copied where that cannot be. The descriptor says
+/// which file it is; a name is never believed.
+fn sort_files(files: &[NamedFile], identity: Option<u32>, mappings: &Mappings) -> Result<Files, WallFailure> {
     let (mut bound, mut copied) = (Vec::new(), Vec::new());
     for file in files {
         let held = format!("/proc/self/fd/{}", file.fd);
         let failed = |error: io::Error| Wall::Root.failed(format!("look at descriptor {}", file.fd), error);
         let found = std::fs::metadata(&held).map_err(failed)?;
-        let readable = identity.is_none() || found.permissions().mode() & 0o004 != 0;
-        let tree = if readable { same_file(&held, (found.dev(), found.ino())) } else { None };
+        if !found.is_file() {
+            let message = "only files can be opened by a path in a cage, and this is none";
+            return Err(Wall::Root.failed(format!("take '{}' in", file.path.display()), message));
+        }
+        let open_to_all = identity.is_none() || is_open_to_all(found.mode(), file.writable);
+        let tree = same_file(&held, (found.dev(), found.ino())).and_then(|tree| {
+            if !open_to_all {
+                mappings.give(&tree, (found.uid(), found.gid()))?;
+            }
+            Ok(tree)
+        });
         match tree {
-            Some(tree) => {
-                let place = file.path.clone();
-                bound.push(Part { tree, place, directory: false, kind: Kind::ReadOnly });
+            Ok(tree) => {
+                let kind = if file.writable { Kind::Writable } else { Kind::ReadOnly };
+                bound.push(Part { tree, place: file.path.clone(), directory: false, kind });
             }
-            None if found.len() > COPY_MAX_BYTES => {
-                let message =
-                    format!("{} bytes are more than the {COPY_MAX_BYTES} that are copied", found.len());
-                return Err(Wall::Root
-                    .failed(format!("take '{}' in", file.path.display()), message)
-                    .hint("make the file readable for everybody, so that it need not be copied"));
+            Err(error) if file.writable || found.len() > COPY_MAX_BYTES => {
+                return Err(not_taken(file, found.len(), &error));
             }
-            None => copied.push((file.clone(), found.len())),
+            Err(_) => copied.push((file.clone(), found.len())),
         }
     }
     Ok(Files { bound, copied })
 }
 
-/// The file as a part of this namespace, when its name still leads to it.
-fn same_file(held: &str, identity: (u64, u64)) -> Option<OwnedFd> {
-    let name = std::fs::read_link(held).ok()?;
-    let named = open(&name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).ok()?;
-    let found = rustix::fs::fstat(&named).ok()?;
+/// Why a file is not there for a program that opens it by a path.
+fn not_taken(file: &NamedFile, bytes: u64, error: &io::Error) -> WallFailure {
+    let what = format!("take '{}' in", file.path.display());
+    if file.writable {
+        return Wall::Root.failed(what, error).hint(
+            "its file system must know mounts with mapped owners (ext4, xfs, btrfs, tmpfs …) and hostler be root of the \
+             host, or everybody must be allowed to read and write the file; and its name must still lead to it",
+        );
+    }
+    let message = format!("{error}; and {bytes} bytes are more than the {COPY_MAX_BYTES} that are copied");
+    Wall::Root
+        .failed(what, message)
+        .hint("make the file readable for everybody, so that it need not be copied")
+}
+
+/// The file as a part of this namespace, if its name still leads to it.
+fn same_file(held: &str, identity: (u64, u64)) -> io::Result<OwnedFd> {
+    let name = std::fs::read_link(held)?;
+    let named = open(&name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    let found = rustix::fs::fstat(&named)?;
     if (found.st_dev, found.st_ino) != identity {
-        return None;
+        return Err(io::Error::other("its name leads to another file by now"));
     }
     let flags =
         OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-    open_tree(&named, "", flags).ok()
+    Ok(open_tree(&named, "", flags)?)
 }
 
 fn copy(file: &NamedFile, over: &Path) -> Result<(), WallFailure> {

@@ -15,6 +15,7 @@ use rustix::process::{geteuid, umask};
 use rustix::thread::set_no_new_privs;
 use serde::{Deserialize, Serialize};
 
+use super::mapped::Mappings;
 use super::plan::CagePlan;
 use super::{CageReport, Wall, WallFailure, identity, landlock, limits, namespaces, root, seccomp};
 use crate::grant;
@@ -92,10 +93,12 @@ pub(crate) fn run() -> io::Result<()> {
 fn confine(request: &StageRequest) -> Result<(Option<u32>, CageReport), WallFailure> {
     let StageRequest { plan, identity, .. } = request;
     let proc = namespaces::open_proc().map_err(|error| Wall::Namespaces.failed("open /proc", error))?;
+    let mappings = Mappings::make(&plan.files, *identity)?;
     namespaces::enter(plan.host_network, identity.is_some())?;
     // Directories of the new root must be open to a user who does not own them.
     let usual = umask(Mode::WGRP | Mode::WOTH);
-    root::build(plan, *identity, &request.over)?;
+    root::build(plan, *identity, &mappings, &request.over)?;
+    drop(mappings);
     umask(usual);
     limits::apply(plan.lock_memory)?;
     identity::take(*identity, &proc)?;

@@ -30,15 +30,25 @@ pub(crate) struct Leaves<'a> {
     pub(crate) new_sets: Vec<usize>,
     /// Sets that exist.
     pub(crate) sets: Vec<usize>,
+    /// For each handle, what it is called instead, where a command names its handles so.
+    names: Vec<String>,
 }
 
 impl<'a> Leaves<'a> {
     pub(crate) fn new(template: &'a Template, handles: &'a [Handle], grants: Option<&'a Grants>) -> Self {
-        Self { template, handles, grants, new_sets: Vec::new(), sets: Vec::new() }
+        Self { template, handles, grants, new_sets: Vec::new(), sets: Vec::new(), names: Vec::new() }
+    }
+
+    /// Writes handles as these, one for each of them.
+    pub(crate) fn with_names(template: &'a Template, handles: &'a [Handle], names: Vec<String>) -> Self {
+        Self { template, handles, grants: None, new_sets: Vec::new(), sets: Vec::new(), names }
     }
 
     /// A handle that stands for one text.
     pub(crate) fn text(&mut self, index: usize, rule: Option<&OptionRule>) -> Result<String, LaunchError> {
+        if let Some(name) = self.names.get(index) {
+            return Ok(name.clone());
+        }
         let prefix = rule.map_or("", |rule| rule.socket_prefix.as_str());
         match (self.handle(index)?, self.grants) {
             (Handle::Descriptor { path, .. }, None) => Ok(path.display().to_string()),
@@ -110,14 +120,14 @@ impl<'a> Leaves<'a> {
     fn descriptor(&mut self, index: usize, style: Descriptors) -> Result<String, LaunchError> {
         let fd = self.number(index)?;
         let writing = &self.template.data.writing;
-        if style == Descriptors::Fd {
+        let Some(sets) = writing.sets.as_ref().filter(|_| style == Descriptors::Set) else {
             return Ok(fill(&writing.fd_path, 0, fd));
-        }
+        };
         if !self.sets.contains(&index) {
             self.sets.push(index);
             self.new_sets.push(index);
         }
-        Ok(fill(&writing.set_path, self.set(index), fd))
+        Ok(fill(&sets.path, self.set(index), fd))
     }
 
     fn set(&self, index: usize) -> u64 {
@@ -127,12 +137,14 @@ impl<'a> Leaves<'a> {
     /// The options that make the sets that were referred to since the last call.
     pub(crate) fn take_new_sets(&mut self) -> Vec<String> {
         let mut written = Vec::new();
-        let Writing { option_prefix, set_option, set_value, .. } = &self.template.data.writing;
+        let Writing { option_prefix, sets: Some(sets), .. } = &self.template.data.writing else {
+            return written;
+        };
         for index in std::mem::take(&mut self.new_sets) {
             let numbers = self.grants.and_then(|grants| grants.numbers.get(index));
             for fd in numbers.into_iter().flatten() {
-                written.push(format!("{option_prefix}{set_option}"));
-                written.push(fill(set_value, self.set(index), *fd));
+                written.push(format!("{option_prefix}{}", sets.option));
+                written.push(fill(&sets.value, self.set(index), *fd));
             }
         }
         written

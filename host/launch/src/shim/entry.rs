@@ -26,7 +26,7 @@ use super::request::{StartAnswer, StartFailure, StartRequest};
 use super::ring::Ring;
 use super::server::{Server, new_buffer};
 use super::wire::{Wire, address_in, after, open_directory};
-use crate::cage::{WallFailure, stage};
+use crate::cage::{WallFailure, mapped, stage};
 use crate::limits::{LOG_MAX_BYTES, OUTPUT_TAIL_BYTES};
 use crate::process;
 
@@ -46,6 +46,7 @@ pub fn main() -> ExitCode {
     let done = match argument.as_deref().and_then(OsStr::to_str) {
         Some(SERVE) => serve(),
         Some(stage::ARGUMENT) => stage::run(),
+        Some(mapped::ARGUMENT) => mapped::hold(),
         _ => detach(),
     };
     match done {

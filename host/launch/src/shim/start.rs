@@ -71,7 +71,7 @@ pub fn launch(
         _ => PathBuf::from(CAGED_SOCKETS),
     };
     let grants = number(&opened, named)?;
-    let files = files_by_path(&checked, &grants);
+    let files = files_by_path(&checked, &handles, &grants);
     let makes_sockets = handles.iter().any(|handle| matches!(handle, Handle::Socket(_)));
     let sockets = makes_sockets.then_some(sockets.as_path());
     let cage = plan::make(context.cage, &checked.plan, &checked.template, files, sockets)?;
@@ -103,12 +103,16 @@ pub fn launch(
 }
 
 /// The descriptors that the program opens by a path, which its root must have then.
-fn files_by_path(checked: &Checked, grants: &Grants) -> Vec<NamedFile> {
+fn files_by_path(checked: &Checked, handles: &[Handle], grants: &Grants) -> Vec<NamedFile> {
     let mut files: Vec<NamedFile> = Vec::new();
     for index in checked.named_by_path() {
-        for fd in grants.numbers.get(index).into_iter().flatten() {
-            files.push(NamedFile { fd: *fd, path: path_of(&checked.template, *fd).into() });
-        }
+        let Some(Handle::Descriptor { writable, .. }) = handles.get(index) else { continue };
+        // The first is the one that is named.
+        let Some(fd) = grants.numbers.get(index).and_then(|numbers| numbers.first()).copied() else {
+            continue;
+        };
+        let writable = *writable;
+        files.push(NamedFile { fd, path: path_of(&checked.template, fd).into(), writable });
     }
     files
 }

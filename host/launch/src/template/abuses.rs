@@ -18,7 +18,7 @@ fn qemu() -> Arc<Template> {
 
 /// Handles 0 to 7: monitor, image, code, file, endpoint, socket, an image that was checked to be qcow2, one whose data
 /// is in another file.
-fn handles() -> Vec<Handle> {
+pub(super) fn handles() -> Vec<Handle> {
     let made = |role, format, data_apart| Handle::Descriptor {
         fd: None,
         writable: false,
@@ -41,7 +41,7 @@ fn handles() -> Vec<Handle> {
 }
 
 /// A value from JSON; the text `<n>` is handle n.
-fn value(json: &Json) -> Value {
+pub(super) fn value(json: &Json) -> Value {
     match json {
         Json::Null => Value::Null,
         Json::Bool(value) => Value::Boolean(*value),

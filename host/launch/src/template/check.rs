@@ -41,9 +41,10 @@ impl Checked {
 
     /// Those of them that the program opens by a path, in order.
     pub(crate) fn named_by_path(&self) -> BTreeSet<usize> {
+        let has_sets = self.template.has_sets();
         let by_path = |name: &str| {
             let rule = self.template.data.options.get(name);
-            rule.is_some_and(|rule| rule.descriptors == Descriptors::Fd)
+            rule.is_some_and(|rule| !has_sets || rule.descriptors == Descriptors::Fd)
         };
         let options = self.plan.options.iter().filter(|option| by_path(&option.name));
         options.filter_map(|option| option.value.as_ref()).flat_map(leaves).collect()

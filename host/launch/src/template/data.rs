@@ -16,6 +16,8 @@ pub(crate) struct TemplateData {
     pub(crate) name: String,
     /// Where the program may be; the first that exists is started. Absolute paths.
     pub(crate) programs: Vec<PathBuf>,
+    /// The Debian package that brings it, for whoever lacks it.
+    pub(crate) package: Option<String>,
     pub(crate) environment: EnvironmentRule,
     pub(crate) writing: Writing,
     /// How each kind of endpoint is written.
@@ -46,15 +48,40 @@ pub(crate) struct EnvironmentRule {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Writing {
     pub(crate) option_prefix: String,
-    /// The option that makes a descriptor set.
-    pub(crate) set_option: String,
-    pub(crate) set_value: String,
-    /// How a value names a member of a set.
-    pub(crate) set_path: String,
-    /// How a value names a descriptor itself.
+    /// How a value names a descriptor itself: the path by which the program opens its file, in a cage too.
     pub(crate) fd_path: String,
+    /// How descriptors are put together to sets. A program without them opens each by its number, and takes none while
+    /// it runs.
+    pub(crate) sets: Option<SetWriting>,
+    /// How the monitor's commands take descriptors that are for one use.
+    pub(crate) named: Option<NamedWriting>,
+}
+
+/// Sets of descriptors for one file each, of which a program takes the one that is opened as it wants.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct SetWriting {
+    /// The option that makes a set.
+    pub(crate) option: String,
+    /// Its value.
+    pub(crate) value: String,
+    /// How a value names a member of a set.
+    pub(crate) path: String,
     /// The monitor's command that adds a descriptor to a set.
     pub(crate) add_command: String,
+}
+
+/// Descriptors that the monitor's commands take by a name, for once.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NamedWriting {
+    /// The command that gives a descriptor its name, and its argument for the name.
+    pub(crate) command: String,
+    pub(crate) argument: String,
+    /// How a value names it; `{name}` is put in.
+    pub(crate) path: String,
+    /// The commands whose handles are written so.
+    pub(crate) commands: Vec<String>,
 }
 
 /// One kind of endpoint: pairs in order; a pair whose place-holder has no value is left out.
@@ -85,7 +112,7 @@ pub(crate) enum Syntax {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Descriptors {
-    /// Through a set, which the program can be given more members of.
+    /// Through a set, which the program can be given more members of. By its number where the program has no sets.
     #[default]
     Set,
     /// By its number.

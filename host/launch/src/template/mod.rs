@@ -10,19 +10,23 @@ mod corpus;
 pub(crate) mod data;
 pub(crate) mod matching;
 pub(crate) mod shape;
+#[cfg(test)]
+mod storage_daemon;
 
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use data::TemplateData;
+use data::{EndpointRule, TemplateData};
 
 use crate::error::{LaunchError, LaunchErrorKind};
 
 /// The templates that ship with hostler: file name and content.
-const BUILTIN: [(&str, &str); 1] =
-    [("qemu-system-x86_64.json", include_str!("../../templates/qemu-system-x86_64.json"))];
+const BUILTIN: [(&str, &str); 2] = [
+    ("qemu-system-x86_64.json", include_str!("../../templates/qemu-system-x86_64.json")),
+    ("qemu-storage-daemon.json", include_str!("../../templates/qemu-storage-daemon.json")),
+];
 /// Largest template file, in bytes.
 const FILE_MAX_BYTES: u64 = 4 << 20;
 /// Most template files in an operator's directory.
@@ -48,6 +52,12 @@ impl Template {
         if data.programs.iter().any(|path| !path.is_absolute()) || data.programs.is_empty() {
             return Err(invalid("'programs' must be absolute paths, at least one".into()));
         }
+        let set = |rule: &EndpointRule| rule.launch.iter().any(|(_, value)| value == "{set}");
+        if data.writing.sets.is_none()
+            && let Some((name, _)) = data.endpoints.iter().find(|(_, rule)| set(rule))
+        {
+            return Err(invalid(format!("endpoint '{name}' is written with a set, and there are none")));
+        }
         let mut references = Vec::new();
         let options = data.options.values().filter_map(|option| option.shape.as_ref());
         let shapes = options.chain(data.shapes.values()).chain(data.commands.typed.values());
@@ -64,6 +74,12 @@ impl Template {
         &self.data.name
     }
 
+    /// Whether the program puts descriptors together to sets, which it can be given more of while it runs.
+    #[must_use]
+    pub fn has_sets(&self) -> bool {
+        self.data.writing.sets.is_some()
+    }
+
     /// The program that would be started: the first candidate that is a file.
     ///
     /// # Errors
@@ -71,12 +87,17 @@ impl Template {
     pub fn program(&self) -> Result<&Path, LaunchError> {
         let found = self.data.programs.iter().find(|path| path.is_file());
         found.map(PathBuf::as_path).ok_or_else(|| {
-            let candidates: Vec<_> = self.data.programs.iter().map(|path| path.display().to_string()).collect();
-            LaunchError::new(
+            let candidates: Vec<_> =
+                self.data.programs.iter().map(|path| path.display().to_string()).collect();
+            let error = LaunchError::new(
                 LaunchErrorKind::ProgramMissing,
                 format!("no program for template '{}'; looked at {}", self.name(), candidates.join(", ")),
-            )
-            .hint("install the hypervisor (Debian: apt install qemu-system-x86), or name it in a template of yours")
+            );
+            match &self.data.package {
+                Some(package) => error.hint(format!("install the program (Debian: apt install {package})")),
+                None => error,
+            }
+            .hint("or name it in a template of yours")
         })
     }
 }
@@ -181,6 +202,8 @@ mod tests {
         let set = TemplateSet::builtin().unwrap();
         let qemu = set.get("qemu-system-x86_64").unwrap();
         assert!(qemu.data.options.len() > 60 && qemu.data.commands.pass.len() >= 100);
+        assert!(qemu.data.writing.sets.is_some());
+        assert!(set.get("qemu-storage-daemon").unwrap().data.writing.sets.is_none());
         let unknown = set.get("bhyve").unwrap_err();
         assert_eq!(unknown.code(), "launch.template-unknown");
         assert!(unknown.hints.iter().any(|hint| hint.contains("qemu-system-x86_64")));
@@ -192,7 +215,7 @@ mod tests {
         let text = BUILTIN[0].1.replacen("/usr/bin/qemu-system-x86_64", "/opt/q", 1);
         std::fs::write(directory.path().join("mine.json"), text).unwrap();
         let set = TemplateSet::load(directory.path()).unwrap();
-        assert_eq!(set.templates.len(), 1);
+        assert_eq!(set.templates.len(), BUILTIN.len());
         assert_eq!(set.get("qemu-system-x86_64").unwrap().data.programs[0], Path::new("/opt/q"));
         std::fs::write(directory.path().join("bad.json"), "{\"name\": 7}").unwrap();
         let error = TemplateSet::load(directory.path()).unwrap_err();
@@ -210,6 +233,11 @@ mod tests {
         assert!(Template::parse(&dangling, "x").unwrap_err().to_string().contains("'gone'"));
         let misspelt = text.replacen("\"single\": true", "\"singel\": true", 1);
         assert!(Template::parse(&misspelt, "x").unwrap_err().to_string().contains("singel"));
+        let without = text.replacen("\"sets\"", "\"gone\"", 1);
+        assert!(Template::parse(&without, "x").unwrap_err().to_string().contains("gone"));
+        let (before, after) = text.split_once("\"sets\": {").unwrap();
+        let without = format!("{before}\"sets\": null{}", after.split_once("\n    }").unwrap().1);
+        assert!(Template::parse(&without, "x").unwrap_err().to_string().contains("endpoint 'file'"));
         let relative = text.replacen("/usr/bin/qemu-system-x86_64", "qemu", 1);
         assert!(Template::parse(&relative, "x").unwrap_err().to_string().contains("absolute"));
     }

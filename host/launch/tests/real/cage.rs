@@ -262,7 +262,7 @@ fn launched_without_users() {
 /// A shell that uses nothing but itself: what it finds is what a program taken over would.
 const SHELL: &str = r#"{
   "name": "shell", "programs": ["/bin/bash"], "environment": {"fixed": {"PATH": "/usr/bin:/bin"}},
-  "writing": {"option-prefix": "-", "set-option": "x", "set-value": "x", "set-path": "x", "fd-path": "x", "add-command": "x"},
+  "writing": {"option-prefix": "-", "fd-path": "x"},
   CAGE
   "options": {"c": {"syntax": "text", "shape": {"text": {"max": 4096}}}}
 }"#;

@@ -13,7 +13,7 @@ use crate::support::{Domain, PATIENCE, context, shim_pid, status_line};
 /// A shell whose monitor is descriptor `$M`, and no policy to speak of: this is about the shim.
 const SHELL: &str = r#"{
   "name": "shell", "programs": ["/bin/bash"], "environment": {"fixed": {"PATH": "/usr/bin:/bin"}},
-  "writing": {"option-prefix": "-", "set-option": "x", "set-value": "x", "set-path": "x", "fd-path": "x", "add-command": "x"},
+  "writing": {"option-prefix": "-", "fd-path": "x"},
   "endpoints": {"monitor": {"launch": [["M", "{fd}"]], "show": [["M", "1"]]}},
   "options": {
     "c": {"syntax": "text", "shape": {"text": {"max": 4096}}},

@@ -18,4 +18,5 @@ mod endings;
 mod endpoints;
 mod hostile;
 mod monitor;
+mod storage_daemon;
 mod support;

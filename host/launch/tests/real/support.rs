@@ -26,15 +26,15 @@ pub(crate) struct Domain {
 impl Domain {
     /// A machine without guest, paused, with a monitor. Handle 0 is the monitor.
     pub(crate) fn new(machine: &str) -> Self {
+        Self::of("qemu-system-x86_64", base_options(machine))
+    }
+
+    /// A launch of another program. Handle 0 is the monitor.
+    pub(crate) fn of(template: &str, options: Vec<OptionEntry>) -> Self {
         let root = tempfile::tempdir().unwrap();
         let owner = StateDir::open_owner(&root.path().join("state"), Duration::ZERO).unwrap();
         let run = owner.create_run_dir(Uuid::new_v4()).unwrap();
-        let plan = Plan {
-            template: "qemu-system-x86_64".into(),
-            options: base_options(machine),
-            environment: Vec::new(),
-            reactions: Vec::new(),
-        };
+        let plan = Plan { template: template.into(), options, environment: vec![], reactions: vec![] };
         Self { root, owner, run, plan, handles: vec![Handle::Monitor] }
     }
 
@@ -79,7 +79,7 @@ impl Domain {
     }
 
     pub(crate) fn try_start_within(&mut self, deadline: Duration) -> Result<ShimClient, LaunchError> {
-        let checked = check(&self.plan, &self.handles, &qemu())?;
+        let checked = check(&self.plan, &self.handles, &template(&self.plan.template))?;
         launch(&self.run, &context(), checked, std::mem::take(&mut self.handles), deadline)
     }
 }
@@ -103,7 +103,12 @@ pub(crate) fn context() -> LaunchContext {
 }
 
 pub(crate) fn qemu() -> Arc<Template> {
-    Arc::clone(TemplateSet::builtin().unwrap().get("qemu-system-x86_64").unwrap())
+    template("qemu-system-x86_64")
+}
+
+/// A template that ships.
+pub(crate) fn template(name: &str) -> Arc<Template> {
+    Arc::clone(TemplateSet::builtin().unwrap().get(name).unwrap())
 }
 
 fn base_options(machine: &str) -> Vec<OptionEntry> {

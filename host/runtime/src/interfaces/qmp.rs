@@ -198,7 +198,8 @@ impl Monitor {
         handles: &[Handle],
         timeout: Duration,
     ) -> Result<Option<serde_json::Value>, Error> {
-        let mut set = if handles.is_empty() { 0 } else { self.next_set(timeout)? };
+        let takes_sets = !handles.is_empty() && self.template.has_sets();
+        let mut set = if takes_sets { self.next_set(timeout)? } else { 0 };
         let rendered =
             render_arguments(&self.template, &request.name, request.arguments.as_ref(), handles, &mut set);
         let RenderedArguments { before, arguments } = rendered.map_err(|error| launch_failed(&error))?;

@@ -198,12 +198,14 @@ fn driver_that_breaks_no_rule_passes_and_so_do_ours() {
 }
 
 #[test]
-fn qemu_driver_passes_every_case_with_a_real_qemu() {
+fn drivers_with_programs_pass_every_case_with_the_real_ones() {
     let bench = Workbench::new();
-    let (report, status) = tested(&bench, &components("drivers").join("qemu.wasm"), &[]);
-    assert_eq!(with_verdict(&report, "failed"), names(&[]), "{}", why(&report));
-    assert_eq!(with_verdict(&report, "skipped"), names(&[]), "{}", why(&report));
-    assert_eq!(status, 0);
+    for driver in ["qemu.wasm", "storage-daemon.wasm"] {
+        let (report, status) = tested(&bench, &components("drivers").join(driver), &[]);
+        assert_eq!(with_verdict(&report, "failed"), names(&[]), "{driver}: {}", why(&report));
+        assert_eq!(with_verdict(&report, "skipped"), names(&[]), "{driver}: {}", why(&report));
+        assert_eq!(status, 0, "{driver}");
+    }
 }
 
 #[test]
@@ -244,14 +246,14 @@ fn file_that_is_no_driver_of_this_contract_fails_where_it_is_wrong_and_nothing_o
     let bench = Workbench::new();
     let driver = components("drivers").join("test.wasm");
     for (from, to, failed) in [
-        (r#""contract":"0.1.0""#, r#""contract":"0.9.0""#, &["component.contract", "component.loads"][..]),
+        (r#""contract":"0.1.1""#, r#""contract":"0.9.0""#, &["component.contract", "component.loads"][..]),
         (
             r#""domain-types":["test"]"#,
             r#""domain-typos":["test"]"#,
             &["component.manifest", "component.loads"],
         ),
-        ("hostler:host/log@0.1.0", "hostler:hose/log@0.1.0", &["component.imports", "component.loads"]),
-        ("driver/lifecycle@0.1.0", "driver/lifecycla@0.1.0", &["component.exports", "component.loads"]),
+        ("hostler:host/log@0.1.1", "hostler:hose/log@0.1.1", &["component.imports", "component.loads"]),
+        ("driver/lifecycle@0.1.1", "driver/lifecycla@0.1.1", &["component.exports", "component.loads"]),
     ] {
         let file = changed(&bench, &driver, from.as_bytes(), to.as_bytes());
         let (report, status) = tested(&bench, &file, &[]);

@@ -4,6 +4,7 @@
 //! The driver does what its domain's document says (`tests/guests/abuse`), so the tables below are all there is to it.
 
 mod commands;
+mod daemon;
 mod options;
 mod scene;
 
@@ -100,6 +101,52 @@ fn foreign_programs_variables_and_reactions_are_refused() {
     launches_are_refused(&Scene::new(), &all);
 }
 
+/// The second program that hostler has a template for, and a guest that is none: it is refused as QEMU is.
+#[test]
+fn abuses_of_the_storage_daemon_are_refused() {
+    let scene = Scene::new();
+    let added = daemon::OPTIONS.iter().map(|(option, value, place)| {
+        (json!({"template": daemon::TEMPLATE, "options": [[option, scene.value(value)]]}), DENIED, *place)
+    });
+    let mut all: Vec<_> = added.collect();
+    let more = [
+        (json!({"environment": {"LD_PRELOAD": "/tmp/evil.so"}}), "environment.LD_PRELOAD"),
+        (json!({"environment": {"TZ": "UTC"}}), "environment.TZ"),
+        (json!({"reactions": {"BLOCK_EXPORT_DELETED": "nbd-server-start"}}), "nbd-server-start"),
+        (json!({"reactions": {"BLOCK_EXPORT_DELETED": "blockdev-snapshot-sync"}}), "blockdev-snapshot-sync"),
+    ];
+    all.extend(more.map(|(mut wish, place)| {
+        wish["template"] = json!(daemon::TEMPLATE);
+        (wish, DENIED, place)
+    }));
+    launches_are_refused(&scene, &all);
+}
+
+/// A node that was not handed out is known to nobody, the program itself says so, and nothing of it stays.
+#[test]
+fn export_of_a_node_that_was_not_handed_out_ends_the_start() {
+    let scene = Scene::new();
+    let export = json!({"type": "nbd", "id": "x", "node-name": scene.other, "name": "x", "writable": true});
+    let named = json!({"type": "nbd", "id": "x", "node-name": "other", "name": "x", "writable": true});
+    let wish = |export: &Value| json!({"template": daemon::TEMPLATE, "options": [["export", export]]});
+    launches_are_refused(&Scene::new(), &[(wish(&export), DENIED, "export.node-name")]);
+    scene.define(&wish(&named));
+    let answer = scene.red(&["start", "evil"]);
+    assert!(answer.status != 0 && answer.stderr.contains("driver abuse 0.1.0"), "{}", answer.stderr);
+    assert!(answer.stderr.contains("node-name='other'"), "the program's last words: {}", answer.stderr);
+    assert_eq!(scene.processes(), Vec::<String>::new());
+    scene.assert_untouched(&named);
+    scene.assert_watched();
+}
+
+#[test]
+fn commands_to_the_storage_daemon_are_refused_and_it_serves_on() {
+    let scene = Scene::new();
+    let all: Vec<_> =
+        daemon::COMMANDS.iter().map(|(name, value, _)| json!([name, scene.value(value)])).collect();
+    commands_to(&scene, &json!({"template": daemon::TEMPLATE, "commands": all}), daemon::COMMANDS, DENIED);
+}
+
 /// What the driver tries as `"options"` is there to be refused: without it the same launch is a real guest.
 #[test]
 fn launch_to_which_nothing_is_added_is_a_real_guest() {
@@ -119,12 +166,17 @@ fn launch_to_which_nothing_is_added_is_a_real_guest() {
 fn commands_are_refused(commands: &[Tried], status: i32) {
     let scene = Scene::new();
     let all: Vec<_> = commands.iter().map(|(name, value, _)| json!([name, scene.value(value)])).collect();
-    scene.define(&json!({"commands": all}));
+    commands_to(&scene, &json!({"commands": all}), commands, status);
+}
+
+fn commands_to(scene: &Scene, wish: &Value, commands: &[Tried], status: i32) {
+    scene.define(wish);
+    let all = wish["commands"].as_array().unwrap();
     let started = scene.red(&["start", "evil"]);
     assert_eq!(started.status, 0, "{}", started.stderr);
     let pid = scene.red_json(&["show", "evil"])["pid"].clone();
     let mut faults = Vec::new();
-    for ((_, _, place), tried) in commands.iter().zip(&all) {
+    for ((_, _, place), tried) in commands.iter().zip(all) {
         let fault = fault(&scene.red(&["suspend", "evil"]), status, "suspend", place);
         faults.extend(fault.map(|fault| format!("{tried}: {fault}")));
         let shown = scene.red_json(&["show", "evil"]);

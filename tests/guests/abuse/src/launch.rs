@@ -1,4 +1,4 @@
-//! A valid launch of QEMU with one disk, and what is added to it.
+//! A valid launch of QEMU or its storage daemon with one disk, and what is added to it.
 
 use hostler_sdk::internal::driver::hostler::host::process::{LaunchPlan, OptionEntry, Reaction};
 use hostler_sdk::{Domain, Error, Fact};
@@ -12,7 +12,8 @@ pub(crate) fn launch(domain: &Domain, wish: &Json) -> Result<(), Error> {
     let mut opened = Opened::default();
     let added = wish.get("options").and_then(Json::as_array);
     let added: Vec<_> = added.into_iter().flatten().map(pair).collect();
-    let mut options = valid(&domain.name());
+    let template = wish.get("template").and_then(Json::as_str).unwrap_or("qemu-system-x86_64");
+    let mut options = if is_daemon(wish) { valid_daemon() } else { valid(&domain.name()) };
     options.retain(|(name, _)| !SINGLE.contains(&&**name) || !added.iter().any(|(other, _)| other == name));
     options.extend(added);
     let options = options.into_iter().map(|(name, value)| OptionEntry {
@@ -20,7 +21,7 @@ pub(crate) fn launch(domain: &Domain, wish: &Json) -> Result<(), Error> {
         value: (!value.is_null()).then(|| tree::tree(&value, &mut opened)),
     });
     let plan = LaunchPlan {
-        template: wish.get("template").and_then(Json::as_str).unwrap_or("qemu-system-x86_64").to_owned(),
+        template: template.to_owned(),
         options: options.collect(),
         environment: texts(wish, "environment").map(|(key, value)| Fact { key, value }).collect(),
         reactions: texts(wish, "reactions")
@@ -32,7 +33,31 @@ pub(crate) fn launch(domain: &Domain, wish: &Json) -> Result<(), Error> {
 }
 
 /// Options that may be given once: what is added takes the place of ours.
-const SINGLE: &[&str] = &["name", "machine", "sandbox", "m", "mon"];
+const SINGLE: &[&str] = &["name", "machine", "sandbox", "m", "mon", "monitor", "nbd-server"];
+
+/// The program beside QEMU whose valid launch is known here.
+const STORAGE_DAEMON: &str = "qemu-storage-daemon";
+
+/// Whether that is what is launched.
+pub(crate) fn is_daemon(wish: &Json) -> bool {
+    wish.get("template").and_then(Json::as_str) == Some(STORAGE_DAEMON)
+}
+
+/// A daemon that serves one disk.
+fn valid_daemon() -> Vec<(String, Json)> {
+    let options = [
+        ("chardev", json!({"backend": "<monitor>", "id": "charmonitor"})),
+        ("monitor", json!({"chardev": "charmonitor", "mode": "control"})),
+        (
+            "blockdev",
+            json!({"driver": "raw", "node-name": "disk", "read-only": false,
+                   "file": {"driver": "file", "filename": "<vda>", "auto-read-only": true}}),
+        ),
+        ("nbd-server", json!({"addr": {"type": "unix", "path": "<socket:nbd.sock>"}})),
+        ("export", json!({"type": "nbd", "id": "e", "node-name": "disk", "name": "vda", "writable": true})),
+    ];
+    options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
 
 fn valid(name: &str) -> Vec<(String, Json)> {
     let options = [

@@ -23,7 +23,9 @@ hostler_sdk::driver! {
     Abuse,
     name: "abuse",
     types: ["abuse"],
-    grants: ["process:qemu-system-x86_64", "process:sh", "qmp", "storage", "firmware", "endpoint"],
+    grants: [
+        "process:qemu-system-x86_64", "process:qemu-storage-daemon", "process:sh", "qmp", "storage", "firmware", "endpoint"
+    ],
 }
 
 /// Members of the description, and what they are for.
@@ -49,9 +51,11 @@ impl Lifecycle for Abuse {
     }
 
     fn start(domain: &Domain, _options: Vec<Fact>) -> Result<(), Error> {
-        launch::launch(domain, &wish(&domain.config())?)?;
+        let wish = wish(&domain.config())?;
+        launch::launch(domain, &wish)?;
         domain.put_state(b"0")?;
-        domain.monitor()?.run("cont").map(drop)
+        // A daemon has nothing that would have to be let go.
+        if launch::is_daemon(&wish) { Ok(()) } else { domain.monitor()?.run("cont").map(drop) }
     }
 
     fn shutdown(domain: &Domain) -> Result<(), Error> {
@@ -92,6 +96,9 @@ impl Lifecycle for Abuse {
     fn query(domain: &Domain) -> Result<RunState, Error> {
         if domain.process().is_none() {
             return Ok(RunState::Off);
+        }
+        if launch::is_daemon(&wish(&domain.config())?) {
+            return domain.monitor()?.run("query-block-exports").map(|_| RunState::Running);
         }
         let status = domain.monitor()?.run("query-status")?;
         Ok(if status.contains("\"running\":true") { RunState::Running } else { RunState::Paused })

@@ -51,7 +51,8 @@ impl Scene {
         let policy = shared.0.write(
             "policy.json",
             r#"{"default": {"allow": ["storage", "firmware"]}, "drivers": {
-                "abuse": {"allow": ["storage", "firmware", "endpoint", "qmp", "process:qemu-system-*", "process:sh"]},
+                "abuse": {"allow": ["storage", "firmware", "endpoint", "qmp", "process:qemu-system-*",
+                    "process:qemu-storage-daemon", "process:sh"]},
                 "qemu": {"allow": ["storage", "firmware", "endpoint", "qmp", "process:qemu-system-*"]}}}"#,
         );
         let (secret, other) = (shared.0.path("shadow"), shared.at("blue", "disk.raw"));
