@@ -41,7 +41,18 @@ pub(super) fn document(domain: &Domain, facts: &Facts) -> Result<Completed, Erro
         let length = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
         buffer.iter_mut().zip(clock::random(length)).for_each(|(byte, random)| *byte = random);
     };
-    let written = Document::parse(&domain.config())?;
+    settle(Document::parse(&domain.config())?, facts, random)
+}
+
+/// A document as its author wrote it, judged and completed.
+///
+/// # Errors
+/// As [`document`].
+pub(super) fn settle(
+    written: Document,
+    facts: &Facts,
+    random: impl FnMut(&mut [u8]),
+) -> Result<Completed, Error> {
     rules::refuse(&written)?;
     capability::refuse(&written, facts.comparison)?;
     refuse::refuse(&written)?;
