@@ -19,7 +19,7 @@ mod rules;
 mod storage_rules;
 
 use hostler_sdk::{
-    About, Description, Domain, Error, Event, Fact, Lifecycle, NativeConfig, RunState, Save, fact,
+    About, Description, Domain, Error, Event, Fact, Lifecycle, NativeConfig, RunState, Save, Screen, fact,
 };
 
 struct Qemu;
@@ -29,7 +29,7 @@ hostler_sdk::driver! {
     name: "qemu",
     types: ["kvm", "qemu"],
     grants: ["process:qemu-system-x86_64", "qmp", "storage", "firmware", "endpoint"],
-    abilities: [native_config, save],
+    abilities: [native_config, save, screen],
 }
 
 impl About for Qemu {
@@ -102,6 +102,16 @@ impl Save for Qemu {
 
     fn abandon(domain: &Domain) -> Result<(), Error> {
         lifecycle::abandon(domain)
+    }
+}
+
+impl Screen for Qemu {
+    fn take(domain: &Domain, display: u32) -> Result<String, Error> {
+        lifecycle::take(domain, display)
+    }
+
+    fn press(domain: &Domain, keys: Vec<u32>, hold_ms: u32) -> Result<(), Error> {
+        lifecycle::press(domain, &keys, hold_ms)
     }
 }
 

@@ -18,6 +18,8 @@ pub(crate) mod restore;
 pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod save;
+pub(crate) mod screenshot;
+pub(crate) mod send_key;
 pub(crate) mod show;
 pub(crate) mod shutdown;
 pub(crate) mod start;

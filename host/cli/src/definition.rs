@@ -9,7 +9,8 @@ use hostler_domains::{CageSetting, Workers};
 
 use crate::commands::{
     completions, console, define, destroy, doctor, domain_xml, driver, events, image, list, man, native,
-    pool, reset, restore, resume, run, save, show, shutdown, start, suspend, tenant, undefine, vol,
+    pool, reset, restore, resume, run, save, screenshot, send_key, show, shutdown, start, suspend, tenant,
+    undefine, vol,
 };
 use crate::exit::Exit;
 use crate::failure::Stop;
@@ -154,6 +155,8 @@ pub(crate) enum Command {
     #[command(visible_alias = "managedsave")]
     Save(save::Save),
     Restore(restore::Restore),
+    Screenshot(screenshot::Screenshot),
+    SendKey(send_key::SendKey),
     Events(events::Events),
     Native(native::Native),
     Driver(driver::Driver),
@@ -185,6 +188,8 @@ impl Command {
             Self::Reset(command) => command.run(session),
             Self::Save(command) => command.run(session),
             Self::Restore(command) => command.run(session),
+            Self::Screenshot(command) => command.run(session),
+            Self::SendKey(command) => command.run(session),
             Self::Events(command) => command.run(session),
             Self::Native(command) => command.run(session),
             Self::Driver(command) => command.run(session),

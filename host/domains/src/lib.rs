@@ -52,6 +52,7 @@ pub use hostler_conformance::{
     Verdict,
 };
 pub use hostler_domain::Bytes;
+pub use hostler_domain::nearest;
 pub use hostler_launch::{CageReport, CageSetting, CommandLine};
 pub use hostler_runtime::{COMPILE_ARGUMENT, WORK_ARGUMENT, compile_here, work_here};
 pub use hostler_state::{Batch, Event, EventLog};
@@ -77,7 +78,7 @@ pub use tenant_summary::{
 pub use tenants::{Caller, TenantChoice};
 pub use verbs::{
     CloneOptions, ConsoleStream, ConvertOptions, DriverTestOptions, DriverTested, ImageResizeOptions, KeyUse,
-    NativeSource, NewImage, NewTenant, NewVolume, RebaseOptions, ResizeOptions, SaveOptions, StartOptions,
-    TenantRights, UndefineOptions, Which, conformance_cases, generate_signing_key, probe_image, sign_driver,
-    test_driver,
+    NativeSource, NewImage, NewTenant, NewVolume, RebaseOptions, ResizeOptions, SaveOptions, Screenshot,
+    StartOptions, TenantRights, UndefineOptions, Which, conformance_cases, generate_signing_key, probe_image,
+    sign_driver, test_driver,
 };

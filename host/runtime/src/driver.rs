@@ -145,6 +145,12 @@ impl Driver {
         self.0.abilities.native_config
     }
 
+    /// Whether it can show what a guest shows, and press its keys.
+    #[must_use]
+    pub fn has_screen(&self) -> bool {
+        self.0.abilities.screen
+    }
+
     /// Whether it can put a guest away and bring it back.
     #[must_use]
     pub fn has_save(&self) -> bool {

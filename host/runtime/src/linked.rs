@@ -6,18 +6,20 @@ use wasmtime::{Engine, Store};
 use crate::bindings::driver::DriverPre;
 use crate::bindings::native_config::NativeConfigAbilityPre;
 use crate::bindings::save::SaveAbilityPre;
+use crate::bindings::screen::ScreenAbilityPre;
 use crate::call::{ContractViolation, MemoryLimit};
 use crate::contract;
 use crate::interfaces::domain::Domain;
 use crate::limits;
 use crate::meter::Meter;
-use crate::request::{Reply, Request};
+use crate::request::{Keys, Reply, Request};
 
 /// A driver linked to the host calls of `T`.
 pub(crate) struct Linked<T: 'static> {
     driver: DriverPre<T>,
     native_config: Option<NativeConfigAbilityPre<T>>,
     save: Option<SaveAbilityPre<T>>,
+    screen: Option<ScreenAbilityPre<T>>,
 }
 
 /// The optional interfaces that a driver has.
@@ -25,6 +27,7 @@ pub(crate) struct Linked<T: 'static> {
 pub(crate) struct Abilities {
     pub(crate) native_config: bool,
     pub(crate) save: bool,
+    pub(crate) screen: bool,
 }
 
 /// The data of a call, as far as the engine's limits look at it.
@@ -57,12 +60,17 @@ impl<T: Send + 'static> Linked<T> {
         let native_config =
             has("native-config").then(|| NativeConfigAbilityPre::new(linked.clone())).transpose()?;
         let save = has("save").then(|| SaveAbilityPre::new(linked.clone())).transpose()?;
-        Ok(Self { driver: DriverPre::new(linked)?, native_config, save })
+        let screen = has("screen").then(|| ScreenAbilityPre::new(linked.clone())).transpose()?;
+        Ok(Self { driver: DriverPre::new(linked)?, native_config, save, screen })
     }
 
     /// The optional interfaces that it has.
     pub(crate) fn abilities(&self) -> Abilities {
-        Abilities { native_config: self.native_config.is_some(), save: self.save.is_some() }
+        Abilities {
+            native_config: self.native_config.is_some(),
+            save: self.save.is_some(),
+            screen: self.screen.is_some(),
+        }
     }
 
     /// Lets a fresh instance answer.
@@ -79,6 +87,9 @@ impl<T: Send + 'static> Linked<T> {
             Request::Show => return self.show(store, domain).await,
             Request::Save(_) | Request::Restore(_) | Request::AbandonSave => {
                 return self.save(store, domain, request).await;
+            }
+            Request::TakePicture(_) | Request::PressKeys(_) => {
+                return self.screen(store, domain, request).await;
             }
             _ => {}
         }
@@ -133,6 +144,26 @@ impl<T: Send + 'static> Linked<T> {
             _ => save.call_abandon(store, domain).await,
         };
         done.map(Reply::Done)
+    }
+
+    async fn screen(
+        &self,
+        store: &mut Store<T>,
+        domain: Option<Resource<Domain>>,
+        request: &Request,
+    ) -> wasmtime::Result<Reply> {
+        let (Some(ability), Some(domain)) = (&self.screen, domain) else { return Err(needs("screen")) };
+        let instance = ability.instantiate_async(&mut *store).await?;
+        let screen = instance.hostler_driver_screen();
+        match request {
+            Request::TakePicture(display) => {
+                screen.call_take(store, domain, *display).await.map(Reply::Document)
+            }
+            Request::PressKeys(Keys { keys, hold_ms }) => {
+                screen.call_press(store, domain, keys, *hold_ms).await.map(Reply::Done)
+            }
+            _ => Err(needs("this operation")),
+        }
     }
 }
 

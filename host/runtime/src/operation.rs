@@ -41,6 +41,10 @@ pub enum Operation {
     Restore,
     /// `save.abandon`
     AbandonSave,
+    /// `screen.take`
+    TakePicture,
+    /// `screen.press`
+    PressKeys,
 }
 
 impl Operation {
@@ -64,6 +68,8 @@ impl Operation {
             Self::Save => "save",
             Self::Restore => "restore",
             Self::AbandonSave => "abandon-save",
+            Self::TakePicture => "take-picture",
+            Self::PressKeys => "press-keys",
         }
     }
 
@@ -73,7 +79,13 @@ impl Operation {
             Self::Describe | Self::Check | Self::Show => limits.plan,
             Self::Start => limits.start,
             Self::Save | Self::Restore => limits.transfer,
-            Self::Shutdown | Self::Suspend | Self::Resume | Self::Reset | Self::Query => limits.control,
+            Self::Shutdown
+            | Self::Suspend
+            | Self::Resume
+            | Self::Reset
+            | Self::Query
+            | Self::TakePicture
+            | Self::PressKeys => limits.control,
             Self::Destroy => limits.end,
             Self::Reattach | Self::OnEvent | Self::RecoveryComplete | Self::AbandonSave => limits.recovery,
         }

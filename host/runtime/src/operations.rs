@@ -12,7 +12,8 @@ use crate::error::{RuntimeError, RuntimeErrorKind};
 use crate::limits;
 use crate::operation::Operation;
 use crate::recorded::Recorded;
-use crate::request::{Reply, Request};
+use crate::request::{Keys, Reply, Request};
+use crate::text;
 
 impl Driver {
     /// Lets the driver describe itself.
@@ -163,6 +164,43 @@ impl Driver {
     pub async fn abandon_save(&self, context: &DomainContext) -> Result<(), RuntimeError> {
         self.require_save()?;
         self.done(context, Request::AbandonSave).await
+    }
+
+    /// Has a picture of what a display shows written to the context's output. Gives back its media type.
+    ///
+    /// # Errors
+    /// As every operation; [`RuntimeErrorKind::Driver`]; [`RuntimeErrorKind::Contract`] when the driver does not have
+    /// the interface ([`Driver::has_screen`]).
+    pub async fn take_picture(&self, context: &DomainContext, display: u32) -> Result<String, RuntimeError> {
+        self.require_screen()?;
+        match self.call(Some(context), Request::TakePicture(display)).await?.0 {
+            Reply::Document(taken) => taken
+                .map(|media_type| text::escape(&media_type, limits::EVENT_KIND_BYTES))
+                .map_err(|error| self.answered(Operation::TakePicture, error)),
+            _ => Err(self.answered_another(Operation::TakePicture)),
+        }
+    }
+
+    /// Presses keys together, by their numbers among Linux's input event codes, and lets them go after `hold_ms`.
+    ///
+    /// # Errors
+    /// As for [`Driver::take_picture`].
+    pub async fn press_keys(
+        &self,
+        context: &DomainContext,
+        keys: &[u32],
+        hold_ms: u32,
+    ) -> Result<(), RuntimeError> {
+        self.require_screen()?;
+        self.done(context, Request::PressKeys(Keys { keys: keys.to_vec(), hold_ms })).await
+    }
+
+    fn require_screen(&self) -> Result<(), RuntimeError> {
+        if self.has_screen() {
+            return Ok(());
+        }
+        let message = "the driver does not export hostler:driver/screen, so its guests have none";
+        Err(RuntimeError::new(RuntimeErrorKind::Contract, message).of(self.identity()))
     }
 
     fn require_save(&self) -> Result<(), RuntimeError> {

@@ -25,6 +25,16 @@ pub(crate) enum Request {
     Save(Vec<Fact>),
     Restore(Vec<Fact>),
     AbandonSave,
+    TakePicture(u32),
+    PressKeys(Keys),
+}
+
+/// Keys that are pressed together.
+#[derive(Clone, Debug)]
+pub(crate) struct Keys {
+    /// Linux's input event codes.
+    pub(crate) keys: Vec<u32>,
+    pub(crate) hold_ms: u32,
 }
 
 /// What a driver answers.
@@ -56,6 +66,8 @@ impl Request {
             Self::Save(_) => Operation::Save,
             Self::Restore(_) => Operation::Restore,
             Self::AbandonSave => Operation::AbandonSave,
+            Self::TakePicture(_) => Operation::TakePicture,
+            Self::PressKeys(_) => Operation::PressKeys,
         }
     }
 }

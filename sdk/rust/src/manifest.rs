@@ -69,6 +69,10 @@ macro_rules! driver {
         use $crate::internal::save::export_save;
         export_save!($type with_types_in $crate::internal::save);
     };
+    (@ability screen $type:ident) => {
+        use $crate::internal::screen::export_screen;
+        export_screen!($type with_types_in $crate::internal::screen);
+    };
 }
 
 #[cfg(test)]

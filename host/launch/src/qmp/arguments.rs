@@ -9,7 +9,7 @@ use crate::command::leaf::{Grants, Leaves};
 use crate::command::write::write_json;
 use crate::error::LaunchError;
 use crate::grant;
-use crate::handle::Handle;
+use crate::handle::{Handle, Role};
 use crate::template::Template;
 use crate::template::check::{check_command, leaves};
 use crate::template::data::NamedWriting;
@@ -22,6 +22,8 @@ pub struct RenderedArguments {
     pub before: Vec<(String, serde_json::Value, OwnedFd)>,
     /// The command's own arguments.
     pub arguments: Option<serde_json::Value>,
+    /// Commands to send once it is answered: what was for this one use is given back.
+    pub after: Vec<(String, serde_json::Value)>,
 }
 
 /// Holds a command against the template's command policy and writes its arguments as JSON.
@@ -40,14 +42,14 @@ pub fn render_arguments(
 ) -> Result<RenderedArguments, LaunchError> {
     check_command(template, command, arguments, handles)?;
     let Some(arguments) = arguments else {
-        return Ok(RenderedArguments { before: Vec::new(), arguments: None });
+        return Ok(RenderedArguments { before: Vec::new(), arguments: None, after: Vec::new() });
     };
     if let Some(named) = &template.data.writing.named
         && named.commands.iter().any(|listed| listed == command)
     {
         return with_names(template, named, command, arguments, handles);
     }
-    let mut before = Vec::new();
+    let (mut before, mut after) = (Vec::new(), Vec::new());
     // The numbers of descriptors mean nothing here: they go with the commands before.
     let mut grants =
         Grants { numbers: vec![vec![0]; handles.len()], sets: vec![0; handles.len()], ..Grants::default() };
@@ -64,13 +66,16 @@ pub fn render_arguments(
             let add = json!({"fdset-id": *next_set, "opaque": format!("hostler-{next_set}")});
             before.push((sets.add_command.clone(), add, fd));
         }
+        if matches!(handle, Handle::Descriptor { role: Role::Output | Role::Input, .. }) {
+            after.push((sets.remove_command.clone(), json!({"fdset-id": *next_set})));
+        }
         if let Some(set) = grants.sets.get_mut(index) {
             *set = *next_set;
         }
         *next_set += 1;
     }
     let arguments = write_json(arguments, None, &mut Leaves::new(template, handles, Some(&grants)))?;
-    Ok(RenderedArguments { before, arguments: Some(arguments) })
+    Ok(RenderedArguments { before, arguments: Some(arguments), after })
 }
 
 /// Writes handles by names that are given to them before. A name is the command's own, so that one that was not used up
@@ -99,5 +104,5 @@ fn with_names(
         }
     }
     let arguments = write_json(arguments, None, &mut Leaves::with_names(template, handles, names))?;
-    Ok(RenderedArguments { before, arguments: Some(arguments) })
+    Ok(RenderedArguments { before, arguments: Some(arguments), after: Vec::new() })
 }

@@ -69,6 +69,8 @@ pub(crate) struct SetWriting {
     pub(crate) path: String,
     /// The monitor's command that adds a descriptor to a set.
     pub(crate) add_command: String,
+    /// The monitor's command that takes a set away again.
+    pub(crate) remove_command: String,
 }
 
 /// Descriptors that the monitor's commands take by a name, for once.

@@ -37,6 +37,9 @@ pub struct Monitor {
 /// A command as the shim takes it.
 type Sendable = (String, Option<serde_json::Value>);
 
+/// A command that is sent once another is answered.
+type Closing = (String, serde_json::Value);
+
 /// A command with its tree checked against the contract.
 struct Request {
     name: String,
@@ -143,8 +146,9 @@ fn request(command: Command, handles: usize) -> Result<Request, ContractViolatio
 
 impl Monitor {
     fn execute(&self, request: &Request, handles: &[Handle], timeout: Duration) -> Result<String, Error> {
-        let arguments = self.prepare(request, handles, timeout)?;
+        let (arguments, after) = self.prepare(request, handles, timeout)?;
         let answer = self.client.execute(&request.name, arguments.as_ref(), &[], timeout);
+        self.give_back(&after, timeout);
         answer.map(|value| value.to_string()).map_err(|error| refused(&error))
     }
 
@@ -158,10 +162,13 @@ impl Monitor {
         let prepared: Vec<_> = requests
             .iter()
             .map(|request| {
-                self.prepare(request, handles, timeout).map(|arguments| (request.name.clone(), arguments))
+                let prepared = self.prepare(request, handles, timeout);
+                prepared.map(|(arguments, after)| ((request.name.clone(), arguments), after))
             })
             .collect();
-        let sendable: Vec<_> = prepared.iter().filter_map(|command| command.as_ref().ok().cloned()).collect();
+        let ready = || prepared.iter().filter_map(|command| command.as_ref().ok());
+        let sendable: Vec<_> = ready().map(|(command, _)| command.clone()).collect();
+        let after: Vec<_> = ready().flat_map(|(_, after)| after.clone()).collect();
         let mut answers = sendable.chunks(COMMANDS_MAX).flat_map(|some| self.send_all(some, timeout));
         let mut next = |_| match answers.next() {
             Some(answer) => answer,
@@ -169,7 +176,18 @@ impl Monitor {
                 Err(Error::Host(answer::problem("qmp.protocol", "the shim left a command without answer")))
             }
         };
-        prepared.into_iter().map(|command| command.and_then(&mut next)).collect()
+        let answered = prepared.into_iter().map(|command| command.and_then(&mut next)).collect();
+        self.give_back(&after, timeout);
+        answered
+    }
+
+    /// Takes back what was for one use. Where that fails the hypervisor keeps a descriptor that it cannot use any more.
+    fn give_back(&self, after: &[Closing], timeout: Duration) {
+        for (command, arguments) in after {
+            if let Err(error) = self.client.execute(command, Some(arguments), &[], timeout) {
+                tracing::debug!(command, %error, "a descriptor stays with the hypervisor until it ends");
+            }
+        }
     }
 
     fn send_all(&self, commands: &[Sendable], timeout: Duration) -> Vec<Result<String, Error>> {
@@ -197,17 +215,18 @@ impl Monitor {
         request: &Request,
         handles: &[Handle],
         timeout: Duration,
-    ) -> Result<Option<serde_json::Value>, Error> {
+    ) -> Result<(Option<serde_json::Value>, Vec<Closing>), Error> {
         let takes_sets = !handles.is_empty() && self.template.has_sets();
         let mut set = if takes_sets { self.next_set(timeout)? } else { 0 };
         let rendered =
             render_arguments(&self.template, &request.name, request.arguments.as_ref(), handles, &mut set);
-        let RenderedArguments { before, arguments } = rendered.map_err(|error| launch_failed(&error))?;
+        let RenderedArguments { before, arguments, after } =
+            rendered.map_err(|error| launch_failed(&error))?;
         for (command, arguments, fd) in before {
             let sent = self.client.execute(&command, Some(&arguments), &[fd.as_fd()], timeout);
             sent.map_err(|error| refused(&error))?;
         }
-        Ok(arguments)
+        Ok((arguments, after))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::bindings::wit::qmp::{Command, Event};
 use crate::bindings::wit::storage::{Below, Layer};
 use crate::bindings::wit::types::{Error, Fact, Problem, RunState};
 use crate::bindings::wit::value::{Handle, Node, Tree};
-use crate::request::{Reply, Request};
+use crate::request::{Keys, Reply, Request};
 
 macro_rules! records {
     ($($type:ident { $($field:ident),* })*) => {
@@ -62,6 +62,7 @@ records! {
     Event { cursor, name, data }
     Tree { nodes }
     Description { title, facts }
+    Keys { keys, hold_ms }
 }
 
 variants! {
@@ -86,7 +87,7 @@ variants! {
     Request {
         0 Describe, 1 Check, 2 Start(options), 3 Shutdown, 4 Destroy, 5 Suspend, 6 Resume, 7 Reset, 8 Query,
         9 Reattach, 10 OnEvent(event), 11 RecoveryComplete, 12 Show, 13 Save(options), 14 Restore(options),
-        15 AbandonSave
+        15 AbandonSave, 16 TakePicture(display), 17 PressKeys(keys)
     }
     Reply { 0 Described(description), 1 Document(answer), 2 State(answer), 3 Done(answer) }
 }

@@ -25,6 +25,7 @@ mod lifecycle;
 mod linux;
 mod native;
 mod save;
+mod screen;
 mod storage;
 mod storage_daemon;
 mod tenants;
