@@ -8,12 +8,14 @@ mod address;
 mod alias;
 mod argv;
 pub mod blockdev;
+pub mod capability;
 mod chains;
 mod complete;
 mod facts;
 mod lifecycle;
 mod machine;
 mod machine_version;
+mod rules;
 mod storage_rules;
 
 use hostler_sdk::{

@@ -145,6 +145,7 @@ impl PciAddress {
 
     pub(crate) fn read(element: Element<'_>) -> Result<Self, XmlError> {
         let multifunction = element.on_off("multifunction")?;
+        element.maybe("zpci", check_zpci)?;
         let number = |name, most| element.c_number(name, most).map(|number| number.unwrap_or(0));
         Ok(Self {
             domain: u16::try_from(number("domain", 0xffff)?).unwrap_or(u16::MAX),
@@ -154,6 +155,16 @@ impl PciAddress {
             multifunction,
         })
     }
+}
+
+/// What a PCI device is called on s390x; only checked, for no machine there is run here.
+fn check_zpci(zpci: Element<'_>) -> Result<(), XmlError> {
+    zpci.c_number("fid", u64::from(u32::MAX))?;
+    if zpci.c_number("uid", 0xffff)? == Some(0) {
+        let message = "attribute 'uid' of 'zpci' is 0; it is between 1 and 0xffff".to_owned();
+        return Err(zpci.fault(Some("uid"), XmlErrorKind::OutOfRange, message));
+    }
+    Ok(())
 }
 
 fn hex(text: &str, most: u64) -> Option<u64> {

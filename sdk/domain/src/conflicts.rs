@@ -3,16 +3,22 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
+use crate::address::Address;
 use crate::controller::ControllerType;
 use crate::document::{Document, NodeId};
 use crate::domain::Domain;
 use crate::error::{XmlError, XmlErrorKind};
 use crate::hostdev::HostdevSource;
 use crate::numatune::NumaMode;
+use crate::tpm::Tpm;
+
+/// Devices that a domain has once.
+const SINGLE_DEVICES: [&str; 5] = ["memballoon", "iommu", "vsock", "nvram", "emulator"];
 
 /// Refuses a domain whose parts contradict each other.
 pub(crate) fn check(document: &Document, domain: &Domain) -> Result<(), XmlError> {
     let check = Check { document, domain };
+    check.single_devices()?;
     check.names()?;
     check.places()?;
     check.host_devices()?;
@@ -26,9 +32,12 @@ struct Check<'d> {
 }
 
 impl Check<'_> {
+    fn error(&self, kind: XmlErrorKind, node: NodeId, message: impl Into<String>) -> XmlError {
+        XmlError::new(kind, self.document.position(node), message).at_path(self.document.path(node))
+    }
+
     fn conflict(&self, node: NodeId, message: impl Into<String>) -> XmlError {
-        XmlError::new(XmlErrorKind::Conflict, self.document.position(node), message)
-            .at_path(self.document.path(node))
+        self.error(XmlErrorKind::Conflict, node, message)
     }
 
     /// Refuses the second of two things that are the same.
@@ -41,7 +50,32 @@ impl Check<'_> {
         for (node, thing) in things {
             let message = format!("{what} {thing} is used twice");
             if !seen.insert(thing) {
-                return Err(self.conflict(node, message));
+                return Err(self.error(XmlErrorKind::Duplicate, node, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// The projection reads the first of what there can be once; a second one must not be lost in silence.
+    fn single_devices(&self) -> Result<(), XmlError> {
+        let devices = self.domain.devices.node;
+        let named = |name: &'static str| {
+            let all = devices.into_iter().flat_map(|devices| self.document.elements(devices));
+            all.filter(move |node| self.document.name(*node) == name)
+        };
+        for name in SINGLE_DEVICES {
+            if let Some(second) = named(name).nth(1) {
+                let message = format!("a domain has one device '{name}' at most");
+                return Err(self.error(XmlErrorKind::OnlyOne, second, message));
+            }
+        }
+        // A proxy stands beside a module; two of either do not.
+        for proxy in [false, true] {
+            let is_proxy = |tpm: &&Tpm| (tpm.model.as_deref() == Some("spapr-tpm-proxy")) == proxy;
+            if let Some(second) = self.domain.devices.tpms.iter().filter(is_proxy).nth(1) {
+                let what = if proxy { "TPM proxy" } else { "TPM" };
+                let message = format!("a domain has one {what} at most");
+                return Err(self.error(XmlErrorKind::OnlyOne, second.node, message));
             }
         }
         Ok(())
@@ -69,7 +103,12 @@ impl Check<'_> {
         let infos = self.domain.devices.infos();
         let places = infos.filter_map(|(node, info)| Some((node, info.address.as_ref()?.pci()?)));
         let chosen = places.filter(|(_, pci)| !pci.is_unassigned());
-        self.unique("PCI address", chosen.map(|(node, pci)| (node, pci.to_string())))
+        self.unique("PCI address", chosen.map(|(node, pci)| (node, pci.to_string())))?;
+        let registers = self.domain.devices.infos().filter_map(|(node, info)| match info.address {
+            Some(Address::SpaprVio { reg: Some(reg) }) => Some((node, format!("{reg:#x}"))),
+            _ => None,
+        });
+        self.unique("spapr-vio address", registers)
     }
 
     fn host_devices(&self) -> Result<(), XmlError> {
@@ -109,13 +148,17 @@ impl Check<'_> {
             let numa = self.document.child(root, "cpu").and_then(|cpu| self.document.child(cpu, "numa"));
             let message =
                 format!("NUMA cells are numbered from 0 without gaps, and cell {wanted} is missing");
-            return Err(self.conflict(numa.unwrap_or(root), message));
+            return Err(self
+                .error(XmlErrorKind::InvalidValue, numa.unwrap_or(root), message)
+                .hint("number the cells 0, 1, 2 and so on, or leave their ids out"));
         }
         let tune = &self.domain.numatune;
         let node = self.document.child(root, "numatune").unwrap_or(root);
         if let Some(stranger) = tune.cells.iter().find(|cell| !cells.contains(&cell.cell)) {
             let message = format!("'memnode' names cell {}, which the domain does not have", stranger.cell);
-            return Err(self.conflict(node, message));
+            return Err(self
+                .conflict(node, message)
+                .hint("add the cell to 'cpu/numa', or remove the 'memnode'"));
         }
         let restrictive = |mode| mode == NumaMode::Restrictive;
         let all = tune.memory.as_ref().is_some_and(|memory| restrictive(memory.mode));
@@ -140,7 +183,11 @@ mod tests {
             devices.join("\n")
         );
         let error = Domain::parse(&text).err()?;
-        assert_eq!(error.code(), "xml.conflict", "{error}");
+        assert!(
+            ["xml.conflict", "xml.duplicate", "xml.invalid-value", "xml.only-one"].contains(&error.code()),
+            "{error}"
+        );
+        assert!(!error.hints.is_empty(), "{error}");
         Some((error.position.line, error.message))
     }
 

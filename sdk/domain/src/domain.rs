@@ -125,7 +125,7 @@ impl Domain {
     /// # Errors
     /// The text is not well-formed, exceeds a limit, is no domain, or says something that cannot be.
     pub fn parse(text: &str) -> Result<Self, XmlError> {
-        Self::from_document(Document::parse(text)?)
+        Self::from_document(Document::parse(text).map_err(XmlError::or_remedy)?)
     }
 
     /// Reads a domain from a document.
@@ -133,6 +133,10 @@ impl Domain {
     /// # Errors
     /// As [`Domain::parse`].
     pub fn from_document(document: Document) -> Result<Self, XmlError> {
+        Self::project(document).map_err(XmlError::or_remedy)
+    }
+
+    fn project(document: Document) -> Result<Self, XmlError> {
         let trace = Trace::default();
         let root = Element::new(&document, &trace, document.root());
         if root.name() != "domain" {

@@ -30,6 +30,10 @@ pub enum XmlErrorKind {
     OutOfRange,
     /// Two parts of the document contradict each other.
     Conflict,
+    /// Two things of the document have the same name, number or place.
+    Duplicate,
+    /// There can be one such element, and there are more.
+    OnlyOne,
     /// An edit names a node that cannot be edited this way.
     Edit,
 }
@@ -50,7 +54,29 @@ impl XmlErrorKind {
             Self::InvalidValue => "xml.invalid-value",
             Self::OutOfRange => "xml.out-of-range",
             Self::Conflict => "xml.conflict",
+            Self::Duplicate => "xml.duplicate",
+            Self::OnlyOne => "xml.only-one",
             Self::Edit => "xml.edit",
+        }
+    }
+
+    /// What helps with any problem of this kind, where nothing more exact was said.
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Syntax => "look for a tag that is not closed, a quote or an '&' just before that place",
+            Self::Doctype => "remove the document type declaration",
+            Self::Limit => "leave parts of the document out",
+            Self::WrongRoot => "write the element that the message names around the document",
+            Self::MissingElement => "add the element",
+            Self::MissingAttribute => "add the attribute",
+            Self::UnknownElement | Self::UnknownAttribute => "correct the name, or remove it",
+            Self::UnknownValue => "write one of the values that are known",
+            Self::InvalidValue => "write a value of the form that the message names, or leave it out",
+            Self::OutOfRange => "write a value within the range, or leave it out",
+            Self::Conflict => "keep one of the two",
+            Self::Duplicate => "give one of them another value, or remove it",
+            Self::OnlyOne => "remove all but one",
+            Self::Edit => "name an element that is there",
         }
     }
 }
@@ -115,6 +141,15 @@ impl XmlError {
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
+        self
+    }
+
+    /// Adds what helps with any problem of its kind, if nobody said what to do.
+    pub(crate) fn or_remedy(self) -> Self {
+        if self.hints.is_empty() {
+            let remedy = self.kind.remedy();
+            return self.hint(remedy);
+        }
         self
     }
 

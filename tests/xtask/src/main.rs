@@ -35,7 +35,9 @@ usage: cargo xtask VERB [ARGUMENTS]
   components [NAME...]   build the driver components into TARGET/drivers and TARGET/guests
   guest                  make the small Linux guests that demo and tests boot
   corpus argv [DIR]      translate a corpus of domains and compare (--verbose, --diff NAME|all,
-                         --hostler BIN --drivers DIR, --compare DIR)
+                         --loose, --hostler BIN --drivers DIR, --compare DIR)
+  corpus xml-errors|realistic|storage [DIR]
+                         documents that are refused; of other programs; references and chains
   bench [NAME]           benchmarks, each beside a peer or the limit
   fuzz [TARGET]          hostile input, 60 s over all targets (--seconds N); needs a nightly compiler
   wit-check              the rules of the contract in wit/

@@ -107,6 +107,13 @@ impl<'a> Builder<'a> {
             .unsupported()
     }
 
+    /// The problem of an element that QEMU can run, with something of the host that drivers are not handed.
+    pub(crate) fn not_offered(&self, node: NodeId, what: &str) -> Error {
+        self.at(node, "qemu.not-offered", what)
+            .hint("remove the element, or start the domain on a host that offers this")
+            .unsupported()
+    }
+
     /// The controller of this kind with this index.
     pub(crate) fn controller(&self, kind: ControllerType, index: u32) -> Option<&'a Controller> {
         self.domain.devices.controllers.iter().find(|one| one.kind == kind && one.index == Some(index))

@@ -87,7 +87,7 @@ fn refused(builder: &Builder<'_>, owner: &Owner<'_>, backend: &CharBackend) -> E
         CharBackend::Tcp { .. } => "tcp (with TLS)",
         _ => "this",
     };
-    builder.unsupported(
+    builder.not_offered(
         owner.node,
         &format!("has a back end of type '{kind}', which this host does not offer to it"),
     )

@@ -52,11 +52,17 @@ fn refuse_foreign(builder: &Builder<'_>) -> Result<(), Error> {
     }
 }
 
-/// Controllers of one type by index; those with the same index keep their order.
+/// Controllers of one type: those of the author by index, then those that were added. The master of a USB group
+/// stands before companions that say whose they are; others stay in order.
 fn of_kind<'a>(builder: &Builder<'a>, kind: ControllerType) -> Vec<&'a Controller> {
+    let author = builder.inputs.author;
     let all = builder.domain.devices.controllers.iter();
     let mut found: Vec<_> = all.filter(|controller| controller.kind == kind).collect();
-    found.sort_by_key(|controller| (controller.index, companion(controller).is_some()));
+    found.sort_by_key(|controller| {
+        let added = author.name(controller.node).is_empty();
+        let numbered = author.attribute(controller.node, "index").is_some();
+        (added, controller.index, numbered && companion(controller).is_some())
+    });
     found
 }
 

@@ -63,7 +63,7 @@ fn ninep(builder: &mut Builder<'_>, filesystem: &Filesystem) -> Result<(), Error
 fn virtiofs(builder: &mut Builder<'_>, filesystem: &Filesystem) -> Result<(), Error> {
     if !builder.inputs.facts.comparison {
         return Err(
-            builder.unsupported(filesystem.node, "needs virtiofsd, a helper that this host does not run")
+            builder.not_offered(filesystem.node, "needs virtiofsd, a helper that this host does not run")
         );
     }
     let alias = builder.id(filesystem.node)?;

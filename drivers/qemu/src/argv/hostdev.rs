@@ -34,7 +34,7 @@ pub(super) fn hostdevs(builder: &mut Builder<'_>) -> Result<(), Error> {
         }
         if !builder.inputs.facts.comparison {
             return Err(builder
-                .unsupported(hostdev.node, "is a device of the host, which drivers are not offered yet"));
+                .not_offered(hostdev.node, "is a device of the host, which drivers are not offered yet"));
         }
         let value = device(builder, hostdev)?;
         builder.device(hostdev.node, value);

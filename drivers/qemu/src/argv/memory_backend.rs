@@ -235,7 +235,7 @@ fn host_nodes(builder: &Builder<'_>, wish: &Wish<'_>) -> Result<Option<(Vec<Valu
 }
 
 /// A set of numbers as documents write it, `0-3,^2,8`, sorted; none when it is not one.
-pub(super) fn parse_set(text: &str) -> Option<Vec<u32>> {
+pub(crate) fn parse_set(text: &str) -> Option<Vec<u32>> {
     let mut set = std::collections::BTreeSet::new();
     for part in text.split(',').map(str::trim) {
         if let Some(without) = part.strip_prefix('^') {

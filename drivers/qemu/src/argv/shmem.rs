@@ -2,7 +2,7 @@
 
 use hostler_sdk::domain::Bytes;
 use hostler_sdk::domain::shmem::{Shmem, ShmemModel, ShmemRole};
-use hostler_sdk::{Error, Value};
+use hostler_sdk::{Error, ProblemExt, Value};
 
 use super::builder::{Builder, set_some};
 
@@ -17,9 +17,14 @@ pub(super) fn shmems(builder: &mut Builder<'_>) -> Result<(), Error> {
             Some(ShmemModel::IvshmemPlain) => plain(builder, shmem, alias),
             Some(ShmemModel::IvshmemDoorbell) => doorbell(builder, shmem, alias),
             None | Some(ShmemModel::Ivshmem) => {
-                return Err(
-                    builder.unsupported(shmem.node, "is of the model 'ivshmem', which QEMU no longer has")
-                );
+                return Err(builder
+                    .at(
+                        shmem.node,
+                        "qemu.capability-missing",
+                        "is of the model 'ivshmem', which QEMU no longer has",
+                    )
+                    .hint("write model type='ivshmem-plain' or type='ivshmem-doorbell'")
+                    .unsupported());
             }
         };
         set_some(

@@ -21,7 +21,7 @@ pub(super) fn spice(
     }
     if !builder.inputs.facts.comparison {
         if spice.passwd.is_some() {
-            return Err(builder.unsupported(graphics.node, "has a password, which drivers may not handle"));
+            return Err(builder.not_offered(graphics.node, "has a password, which drivers may not handle"));
         }
         value.set("disable-ticketing", true);
     }

@@ -45,5 +45,5 @@ fn refuse(builder: &Builder<'_>, tpm: &Tpm) -> Result<(), Error> {
             "needs swtpm, a helper that this host does not run"
         }
     };
-    Err(builder.unsupported(tpm.node, what))
+    Err(builder.not_offered(tpm.node, what))
 }

@@ -10,7 +10,7 @@ pub(super) fn vsock(builder: &mut Builder<'_>) -> Result<(), Error> {
     let Some(vsock) = &builder.domain.devices.vsock else { return Ok(()) };
     if !builder.inputs.facts.comparison {
         return Err(
-            builder.unsupported(vsock.node, "needs /dev/vhost-vsock, which this host does not hand on")
+            builder.not_offered(vsock.node, "needs /dev/vhost-vsock, which this host does not hand on")
         );
     }
     let mut value = virtio::device("vhost-vsock", &vsock.info, vsock.model.as_deref(), &vsock.virtio)

@@ -7,9 +7,11 @@ use super::{reactions, refuse, refuse_silent};
 use crate::alias;
 use crate::argv::{self, Inputs, comparison};
 use crate::blockdev::{has_nodes, in_order};
+use crate::capability;
 use crate::chains::{Chains, FirmwareFacts, declared};
 use crate::complete;
 use crate::facts::Facts;
+use crate::rules;
 use crate::storage_rules;
 
 /// A launch, and what it was made from.
@@ -39,7 +41,20 @@ pub(super) fn document(domain: &Domain, facts: &Facts) -> Result<Completed, Erro
         let length = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
         buffer.iter_mut().zip(clock::random(length)).for_each(|(byte, random)| *byte = random);
     };
-    let written = Document::parse(&domain.config())?;
+    settle(Document::parse(&domain.config())?, facts, random)
+}
+
+/// A document as its author wrote it, judged and completed.
+///
+/// # Errors
+/// As [`document`].
+pub(super) fn settle(
+    written: Document,
+    facts: &Facts,
+    random: impl FnMut(&mut [u8]),
+) -> Result<Completed, Error> {
+    rules::refuse(&written)?;
+    capability::refuse(&written, facts.comparison)?;
     refuse::refuse(&written)?;
     storage_rules::refuse(&written, facts.comparison)?;
     if !facts.comparison {

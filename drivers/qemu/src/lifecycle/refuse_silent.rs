@@ -35,8 +35,8 @@ fn general(domain: &Domain) -> Found {
         "has <hyperv mode='host-model'>; list the enlightenments with mode='custom'"
     } else if domain.features.async_teardown == Some(true) {
         "asks for <async-teardown>, which needs a newer QEMU"
-    } else if !domain.qemu.capabilities_add.is_empty() || !domain.qemu.capabilities_del.is_empty() {
-        "has <qemu:capabilities>, which steer libvirt and not QEMU"
+    } else if !domain.qemu.capabilities_add.is_empty() {
+        "has <qemu:add>: QEMU cannot be given an ability that it does not have"
     } else {
         return None;
     };

@@ -216,9 +216,20 @@ fn is_listener(source: Element<'_>) -> Result<bool, XmlError> {
     }
 }
 
+/// Who listens cannot connect again.
+fn refuse_reconnecting_listener(source: Element<'_>) -> Result<(), XmlError> {
+    match source.child("reconnect") {
+        Some(reconnect) if is_listener(source)? && reconnect.get("enabled") == Some("yes") => Err(reconnect
+            .error(XmlErrorKind::Conflict, "the device listens, and only what connects can do so again")
+            .hint("write mode='connect', or remove 'reconnect'")),
+        _ => Ok(()),
+    }
+}
+
 fn read_tcp(device: Element<'_>) -> Result<CharBackend, XmlError> {
     let source = device.need_child("source")?;
     let protocol = device.maybe("protocol", |protocol| protocol.keyword("type"))?.flatten();
+    refuse_reconnecting_listener(source)?;
     Ok(CharBackend::Tcp {
         host: source.need_string("host")?,
         service: source.need_string("service")?,
@@ -252,6 +263,7 @@ fn read_unix(source: Option<Element<'_>>, path: Option<String>) -> Result<CharBa
     let Some(source) = source else {
         return Ok(CharBackend::Unix { path, listen: true, reconnect: None });
     };
+    refuse_reconnecting_listener(source)?;
     let reconnect = source.maybe("reconnect", Reconnect::read)?;
     let listen = is_listener(source)? || (path.is_none() && source.get("mode").is_none());
     Ok(CharBackend::Unix { path, listen, reconnect })

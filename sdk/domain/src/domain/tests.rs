@@ -84,7 +84,7 @@ fn disks_say_what_they_are() {
     assert!(matches!(nvme.source.location, Location::Nvme { namespace: 1, managed: true, .. }));
     assert_eq!(domain.devices.disk("sdb").unwrap().target.index(), Some(1));
     let half = "<disk type='volume'><source pool='p'/><target dev='vda'/></disk>";
-    assert_eq!(refusal("", half), ("xml.missing-attribute", 7, 21, String::new()));
+    assert_eq!(refusal("", half), ("xml.missing-attribute", 7, 21, "add the attribute".to_owned()));
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn wrong_values_are_refused_where_they_stand() {
     assert_eq!(refusal("<maxMemory unit='EiB'>99</maxMemory>", "").0, "xml.out-of-range");
     assert_eq!(refusal("", "<disk/>").0, "xml.missing-element");
     let twice = "<cpu><feature name='a'/><feature name='a'/></cpu>";
-    assert_eq!(refusal(twice, ""), ("xml.conflict", 5, 25, String::new()));
+    assert_eq!(refusal(twice, ""), ("xml.conflict", 5, 25, "keep one of the two".to_owned()));
     assert_eq!(Domain::parse("<pool/>").unwrap_err().code(), "xml.wrong-root");
 }
 

@@ -1,5 +1,6 @@
 //! The verdict on one command line against the expected one.
 
+use super::form::Form;
 use super::option::CliOption;
 use super::pairing::{Pairs, pair};
 use super::similarity::fraction;
@@ -19,13 +20,15 @@ pub(crate) struct Verdict {
 }
 
 /// Compares two command lines given as JSON text.
-pub(crate) fn compare_texts(expected: &str, actual: &str) -> Result<Verdict> {
-    let parse = |text: &str| Ok::<_, anyhow::Error>(options(&read_command_line(text)?));
+pub(crate) fn compare_texts(expected: &str, actual: &str, form: &Form) -> Result<Verdict> {
+    let parse = |text: &str| Ok::<_, anyhow::Error>(options(&read_command_line(text)?, form));
     Ok(compare(&parse(expected).context("expected")?, &parse(actual).context("actual")?))
 }
 
-fn options(words: &[String]) -> Vec<CliOption> {
-    split(words).into_iter().enumerate().map(|(at, token)| CliOption::new(token, at)).collect()
+fn options(words: &[String], form: &Form) -> Vec<CliOption> {
+    let tokens =
+        split(words).into_iter().filter(|token| form.compares(&token.option, token.value.as_deref()));
+    tokens.enumerate().map(|(at, token)| CliOption::new(token, at, form)).collect()
 }
 
 fn compare(expected: &[CliOption], actual: &[CliOption]) -> Verdict {
@@ -98,8 +101,12 @@ fn groups_out_of_order(expected: &[CliOption], pairs: &Pairs) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::super::cases::default_corpus;
-    use super::compare_texts;
+    use super::{Form, Verdict};
     use std::fs;
+
+    fn compare_texts(expected: &str, actual: &str) -> anyhow::Result<Verdict> {
+        super::compare_texts(expected, actual, &Form::default())
+    }
 
     #[test]
     fn order_matters_within_a_name_only() {

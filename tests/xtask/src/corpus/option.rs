@@ -1,7 +1,7 @@
 //! One option of a command line, parsed and made comparable.
 
+use super::form::Form as Comparison;
 use super::keyval::{self, Syntax, syntax};
-use super::normal::normalise;
 use super::tokens::Token;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -29,20 +29,25 @@ pub(crate) struct CliOption {
     pub(crate) position: usize,
     /// Leaves by dotted path, as text; `None` for a flag or plain text.
     pub(crate) leaves: Option<BTreeMap<String, String>>,
+    /// Whether the form does not count.
+    loose: bool,
+    /// Whether it may have been recorded without some of its members.
+    lossy: bool,
 }
 
 impl CliOption {
     /// Parses one token.
-    pub(crate) fn new(token: Token, position: usize) -> Self {
+    pub(crate) fn new(token: Token, position: usize, comparison: &Comparison) -> Self {
         let (form, value) = match &token.value {
             None if token.option == "-enable-kvm" => (Form::KeyValue, json!({"accel": "kvm"})),
             None => (Form::Flag, Value::Null),
             Some(raw) => parse_value(resolve_alias(&token.option), raw),
         };
         let name = resolve_alias(&token.option).to_owned();
-        let value = normalise(&name, value);
+        let value = comparison.normalise(&name, value);
+        let lossy = comparison.lost_interfaces() && name == "-device" && value.get("netdev").is_some();
         let leaves = matches!(form, Form::Json | Form::KeyValue).then(|| leaves_of(&value));
-        Self { name, raw: token.value, form, value, position, leaves }
+        Self { name, raw: token.value, form, value, position, leaves, loose: comparison.loose, lossy }
     }
 
     /// What other options call it by.
@@ -50,14 +55,21 @@ impl CliOption {
         ["id", "node-name"].iter().find_map(|key| self.value.get(key)?.as_str())
     }
 
-    /// Equal in form, and in value: typed for JSON, as text otherwise.
+    /// Equal in form, and in value: typed for JSON, as text otherwise. In the loose form, two forms with the same
+    /// leaves are equal too, and a recording that lost members is equal to what has them.
     pub(crate) fn is_exactly(&self, other: &Self) -> bool {
-        self.form == other.form
-            && match self.form {
-                Form::Flag => true,
-                Form::KeyValue => self.leaves == other.leaves,
-                Form::Json | Form::Text => self.value == other.value,
-            }
+        if self.lossy && other.lossy {
+            let (left, right) = (self.leaves.iter().flatten(), other.leaves.as_ref());
+            return right.is_some_and(|right| left.clone().all(|(key, value)| right.get(key) == Some(value)));
+        }
+        if self.form != other.form {
+            return self.loose && self.leaves.is_some() && self.leaves == other.leaves;
+        }
+        match self.form {
+            Form::Flag => true,
+            Form::KeyValue => self.leaves == other.leaves,
+            Form::Json | Form::Text => self.value == other.value,
+        }
     }
 }
 
@@ -157,11 +169,15 @@ fn hexadecimal(text: &str) -> Option<u128> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CliOption, Form};
+    use super::{CliOption, Comparison, Form};
     use crate::corpus::tokens::Token;
 
     fn option(name: &str, value: &str) -> CliOption {
-        CliOption::new(Token { option: name.to_owned(), value: Some(value.to_owned()) }, 0)
+        CliOption::new(
+            Token { option: name.to_owned(), value: Some(value.to_owned()) },
+            0,
+            &Comparison::default(),
+        )
     }
 
     fn equal(name: &str, left: &str, right: &str) -> bool {
@@ -189,6 +205,22 @@ mod tests {
     }
 
     #[test]
+    fn an_interface_that_lost_members_is_equal_to_one_that_has_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let text = r#"{"ignore_options": [{"opt": "-netdev"}]}"#;
+        std::fs::write(directory.path().join("compare-config.json"), text).unwrap();
+        let form = Comparison::of(directory.path(), false).unwrap();
+        let device = |value: &str| {
+            let token = Token { option: "-device".to_owned(), value: Some(value.to_owned()) };
+            CliOption::new(token, 0, &form)
+        };
+        let (lost, whole) = (device("a,netdev=n,id=x"), device("a,netdev=n,id=x,mq=on"));
+        assert!(lost.is_exactly(&whole) && !whole.is_exactly(&lost));
+        assert!(!device("a,netdev=n,id=y").is_exactly(&whole));
+        assert!(!device("a,id=x").is_exactly(&device("a,id=x,mq=on")));
+    }
+
+    #[test]
     fn global_has_two_spellings() {
         assert!(equal("-global", "a.b=c", "driver=a,property=b,value=c"));
     }
@@ -196,7 +228,11 @@ mod tests {
     #[test]
     fn aliases_are_one_option() {
         assert_eq!(option("-M", "q35").name, "-machine");
-        let flag = CliOption::new(Token { option: "-enable-kvm".to_owned(), value: None }, 0);
+        let flag = CliOption::new(
+            Token { option: "-enable-kvm".to_owned(), value: None },
+            0,
+            &Comparison::default(),
+        );
         assert!(flag.is_exactly(&option("-accel", "kvm")));
         assert_eq!(flag.form, Form::KeyValue);
     }

@@ -130,12 +130,17 @@ fn main_key(option: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::{ALMOST, likeness, pair};
+    use crate::corpus::form::Form;
     use crate::corpus::option::CliOption;
     use crate::corpus::tokens::Token;
 
     fn devices(values: &[&str]) -> Vec<CliOption> {
         let token = |value: &&str| Token { option: "-device".to_owned(), value: Some((*value).to_owned()) };
-        values.iter().enumerate().map(|(at, value)| CliOption::new(token(value), at)).collect()
+        values
+            .iter()
+            .enumerate()
+            .map(|(at, value)| CliOption::new(token(value), at, &Form::default()))
+            .collect()
     }
 
     fn partners(expected: &[&str], actual: &[&str]) -> Vec<Option<usize>> {

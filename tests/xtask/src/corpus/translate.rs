@@ -2,6 +2,7 @@
 
 use super::cases::Case;
 use super::compare::{Verdict, compare_texts};
+use super::form::Form;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,7 +23,7 @@ pub(crate) struct Program {
 pub(crate) type Outcome = std::result::Result<Verdict, String>;
 
 /// Translates and judges every case; the outcomes are in the order of the cases.
-pub(crate) fn judge_all(program: &Program, cases: &[Case]) -> Result<Vec<Outcome>> {
+pub(crate) fn judge_all(program: &Program, cases: &[Case], form: &Form) -> Result<Vec<Outcome>> {
     let next = AtomicUsize::new(0);
     let outcomes: Mutex<Vec<(usize, Outcome)>> = Mutex::new(Vec::new());
     // A state directory has one owner at a time, so each worker brings its own.
@@ -32,7 +33,8 @@ pub(crate) fn judge_all(program: &Program, cases: &[Case]) -> Result<Vec<Outcome
             let (next, outcomes) = (&next, &outcomes);
             scope.spawn(move || {
                 while let Some((at, case)) = take(next, cases) {
-                    let outcome = judge(program, case, state.path()).map_err(|error| format!("{error:#}"));
+                    let outcome =
+                        judge(program, case, form, state.path()).map_err(|error| format!("{error:#}"));
                     if let Ok(mut outcomes) = outcomes.lock() {
                         outcomes.push((at, outcome));
                     }
@@ -50,7 +52,7 @@ fn take<'a>(next: &AtomicUsize, cases: &'a [Case]) -> Option<(usize, &'a Case)> 
     Some((at, cases.get(at)?))
 }
 
-fn judge(program: &Program, case: &Case, state: &Path) -> Result<Verdict> {
+fn judge(program: &Program, case: &Case, form: &Form, state: &Path) -> Result<Verdict> {
     let output = Command::new(&program.hostler)
         .arg("--state-dir")
         .arg(state)
@@ -64,7 +66,8 @@ fn judge(program: &Program, case: &Case, state: &Path) -> Result<Verdict> {
         let reason = String::from_utf8_lossy(&output.stderr);
         bail!("{}: {}", output.status, first_line(&reason));
     }
-    compare_texts(&case.expected, std::str::from_utf8(&output.stdout).context("output is not UTF-8")?)
+    let actual = std::str::from_utf8(&output.stdout).context("output is not UTF-8")?;
+    compare_texts(&case.expected, actual, form)
 }
 
 fn first_line(text: &str) -> &str {

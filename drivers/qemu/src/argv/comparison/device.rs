@@ -70,7 +70,7 @@ pub(in crate::argv) fn tap(interface: &Interface, id: &str) -> Value {
 /// Always, outside a comparison.
 pub(in crate::argv) fn vhost_user_gpu(builder: &mut Builder<'_>, video: &Video) -> Result<String, Error> {
     if !builder.inputs.facts.comparison {
-        return Err(builder.unsupported(video.node, "is drawn by a helper that this host does not run"));
+        return Err(builder.not_offered(video.node, "is drawn by a helper that this host does not run"));
     }
     let id = format!("chr-vu-{}", builder.id(video.node)?);
     let value =

@@ -144,7 +144,7 @@ pub(super) fn secret(builder: &mut Builder<'_>, id: &str, user: NodeId) -> Resul
 pub(super) fn spice_tls(builder: &Builder<'_>, graphics: &Graphics, value: &mut Value) -> Result<(), Error> {
     if !builder.inputs.facts.comparison {
         return Err(builder
-            .unsupported(graphics.node, "has a port with TLS, for which this host offers no certificates"));
+            .not_offered(graphics.node, "has a port with TLS, for which this host offers no certificates"));
     }
     value.set("x509-dir", "/etc/pki/libvirt-spice");
     Ok(())

@@ -1,0 +1,54 @@
+//! Directories of the host inside the guest.
+
+use hostler_sdk::domain::Domain;
+use hostler_sdk::domain::cpu::MemoryAccess;
+use hostler_sdk::domain::filesystem::{AccessMode, FilesystemDriver};
+
+use super::{Broken, Rule, Subject, broken};
+
+pub(super) const RULES: &[Rule] = &[virtiofs, plan9];
+
+/// Whether another process can be given the guest's memory.
+fn is_shared(domain: &Domain) -> bool {
+    let backing = &domain.memory_backing;
+    let all = backing.access == Some(MemoryAccess::Shared);
+    let cells = domain.cpu.as_ref().map(|cpu| cpu.numa.as_slice()).unwrap_or_default();
+    let each = !cells.is_empty() && cells.iter().all(|cell| cell.access == Some(MemoryAccess::Shared));
+    all || each
+}
+
+fn virtiofs(subject: &Subject<'_>) -> Option<Broken> {
+    let mut all = subject.domain.devices.filesystems.iter();
+    all.find_map(|filesystem| {
+        (filesystem.driver == Some(FilesystemDriver::Virtiofs)).then_some(())?;
+        let (child, what, remedy) = if filesystem.readonly {
+            ("readonly", "virtiofs cannot be read-only", "remove <readonly/>, or write <driver type='path'/>")
+        } else if filesystem.access_mode.is_some_and(|mode| mode != AccessMode::Passthrough) {
+            ("driver", "virtiofs passes access through and nothing else", "write accessmode='passthrough'")
+        } else if filesystem.write_policy.is_some() {
+            ("driver", "virtiofs has no write policy", "remove 'wrpolicy'")
+        } else if filesystem.fmode.is_some() || filesystem.dmode.is_some() {
+            ("driver", "virtiofs has no modes for new files", "remove 'fmode' and 'dmode'")
+        } else if !is_shared(subject.domain) {
+            (
+                "driver",
+                "virtiofs needs memory that another process can see",
+                "add <memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>",
+            )
+        } else {
+            return None;
+        };
+        broken(subject.within(filesystem.node, child), "qemu.filesystem-virtiofs", what, remedy)
+    })
+}
+
+fn plan9(subject: &Subject<'_>) -> Option<Broken> {
+    let mut all = subject.domain.devices.filesystems.iter();
+    all.find_map(|filesystem| {
+        let path =
+            matches!(filesystem.driver, None | Some(FilesystemDriver::Path | FilesystemDriver::Handle));
+        (path && filesystem.queue.is_some()).then_some(())?;
+        let what = "only virtiofs has a queue";
+        broken(subject.within(filesystem.node, "driver"), "qemu.filesystem", what, "remove 'queue'")
+    })
+}

@@ -1,0 +1,73 @@
+//! Network interfaces.
+
+use hostler_sdk::domain::interface::{Interface, InterfaceSource, Teaming};
+
+use super::{Broken, Rule, Subject, broken};
+
+pub(super) const RULES: &[Rule] = &[queues, members, teams];
+
+fn is_virtio(interface: &Interface) -> bool {
+    interface.model.as_deref().is_some_and(|model| model.starts_with("virtio"))
+}
+
+fn queues(subject: &Subject<'_>) -> Option<Broken> {
+    subject.domain.devices.interfaces.iter().find_map(|interface| {
+        let sizes = [interface.driver.rx_queue_size, interface.driver.tx_queue_size];
+        let uneven = sizes.into_iter().flatten().find(|size| !size.is_power_of_two())?;
+        let what = format!("a queue has {uneven} places, which is no power of two");
+        broken(
+            subject.within(interface.node, "driver"),
+            "qemu.net-queue-size",
+            what,
+            "write 256, 512 or 1024",
+        )
+    })
+}
+
+fn members(subject: &Subject<'_>) -> Option<Broken> {
+    subject.domain.devices.interfaces.iter().find_map(|interface| {
+        let user_mode = matches!(interface.source, InterfaceSource::User { .. });
+        let (child, what, remedy) = if user_mode && interface.script.is_some() {
+            ("script", "an interface of type 'user' runs no script", "remove <script>")
+        } else if interface.mtu.is_some_and(|mtu| mtu == 0) {
+            ("mtu", "an interface cannot have an MTU of 0", "write size='1500', or remove <mtu>")
+        } else if interface.model.is_some()
+            && !is_virtio(interface)
+            && (interface.driver.rss == Some(true) || interface.driver.rss_hash_report == Some(true))
+        {
+            (
+                "driver",
+                "only interfaces of model 'virtio' spread packets over queues",
+                "write model type='virtio'",
+            )
+        } else {
+            return None;
+        };
+        broken(subject.within(interface.node, child), "qemu.net", what, remedy)
+    })
+}
+
+fn teams(subject: &Subject<'_>) -> Option<Broken> {
+    let interfaces = &subject.domain.devices.interfaces;
+    interfaces.iter().find_map(|interface| {
+        let what = match interface.teaming.as_ref()? {
+            Teaming::Persistent if interface.model.is_some() && !is_virtio(interface) => {
+                "the lasting interface of a team is of model 'virtio'"
+            }
+            Teaming::Transient { persistent } => {
+                let named = |other: &Interface| other.info.alias.as_deref() == Some(persistent.as_str());
+                if interfaces.iter().any(named) {
+                    return None;
+                }
+                "the interface belongs to a team with an alias that no other interface has"
+            }
+            Teaming::Persistent => return None,
+        };
+        broken(
+            subject.within(interface.node, "teaming"),
+            "qemu.net-team",
+            what,
+            "correct <model>, or the alias in <teaming>",
+        )
+    })
+}
