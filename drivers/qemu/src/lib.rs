@@ -16,7 +16,9 @@ mod machine;
 mod machine_version;
 mod storage_rules;
 
-use hostler_sdk::{About, Description, Domain, Error, Event, Fact, Lifecycle, NativeConfig, RunState, fact};
+use hostler_sdk::{
+    About, Description, Domain, Error, Event, Fact, Lifecycle, NativeConfig, RunState, Save, fact,
+};
 
 struct Qemu;
 
@@ -25,7 +27,7 @@ hostler_sdk::driver! {
     name: "qemu",
     types: ["kvm", "qemu"],
     grants: ["process:qemu-system-x86_64", "qmp", "storage", "firmware", "endpoint"],
-    abilities: [native_config],
+    abilities: [native_config, save],
 }
 
 impl About for Qemu {
@@ -84,6 +86,20 @@ impl Lifecycle for Qemu {
 impl NativeConfig for Qemu {
     fn show(domain: &Domain) -> Result<(), Error> {
         lifecycle::show(domain)
+    }
+}
+
+impl Save for Qemu {
+    fn save(domain: &Domain, _options: Vec<Fact>) -> Result<(), Error> {
+        lifecycle::save(domain)
+    }
+
+    fn restore(domain: &Domain, options: Vec<Fact>) -> Result<(), Error> {
+        lifecycle::restore(domain, &options)
+    }
+
+    fn abandon(domain: &Domain) -> Result<(), Error> {
+        lifecycle::abandon(domain)
     }
 }
 

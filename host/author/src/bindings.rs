@@ -11,7 +11,7 @@ use crate::sdk;
 /// Writes `driver.h` and `driver.c` for the world of every driver, and the object file that says which world it is: so
 /// a later hostler encodes the driver for the contract that it was written for.
 pub(crate) fn write_c(directory: &Path) -> Result<(), AuthorError> {
-    let (mut resolve, world) = contract::world(contract::DRIVER)?;
+    let (mut resolve, world) = contract::world(&[])?;
     let mut files = Files::default();
     let options = wit_bindgen_c::Opts {
         autodrop_borrows: wit_bindgen_c::Enabled::Yes,

@@ -1,17 +1,16 @@
 //! The contract that this program carries, understood: what metadata and bindings are made from.
 
-use wit_parser::{Resolve, SourceMap, UnresolvedPackageGroup, WorldId};
+use wit_parser::{CloneMaps, Resolve, SourceMap, UnresolvedPackageGroup, WorldId};
 
 use crate::error::{AuthorError, Kind};
 use crate::sdk;
 
 /// The world of every driver.
-pub(crate) const DRIVER: &str = "driver";
-/// The world of a driver that can also show a launch.
-pub(crate) const WITH_NATIVE_CONFIG: &str = "driver-native-config";
+const DRIVER: &str = "driver";
 
-/// The contract, and one of its worlds.
-pub(crate) fn world(name: &str) -> Result<(Resolve, WorldId), AuthorError> {
+/// The contract, and the world of a driver with these optional interfaces. One that the contract does not have is left
+/// out: a host never calls it.
+pub(crate) fn world(abilities: &[String]) -> Result<(Resolve, WorldId), AuthorError> {
     let broken = |why: String| {
         AuthorError::new(Kind::Contract, format!("the contract in this program is broken: {why}"))
     };
@@ -19,7 +18,17 @@ pub(crate) fn world(name: &str) -> Result<(Resolve, WorldId), AuthorError> {
     resolve.push_group(package("host").map_err(broken)?).map_err(|error| broken(error.to_string()))?;
     let driver =
         resolve.push_group(package("driver").map_err(broken)?).map_err(|error| broken(error.to_string()))?;
-    let world = resolve.select_world(&[driver], Some(name)).map_err(|error| broken(format!("{error:#}")))?;
+    let world =
+        resolve.select_world(&[driver], Some(DRIVER)).map_err(|error| broken(format!("{error:#}")))?;
+    for ability in abilities {
+        // Each optional interface has a world of its own, named after it.
+        let Ok(alone) = resolve.select_world(&[driver], Some(&format!("{ability}-ability"))) else {
+            continue;
+        };
+        resolve
+            .merge_worlds(alone, world, &mut CloneMaps::default())
+            .map_err(|error| broken(format!("{error:#}")))?;
+    }
     Ok((resolve, world))
 }
 
@@ -34,11 +43,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_worlds_are_understood() {
-        for name in [DRIVER, WITH_NATIVE_CONFIG] {
-            let (resolve, world) = world(name).unwrap();
-            assert_eq!(resolve.worlds[world].name, name);
-        }
-        assert_eq!(world("administrator").unwrap_err().kind, Kind::Contract);
+    fn world_has_the_optional_interfaces_that_the_contract_has() {
+        let exports = |abilities: &[&str]| {
+            let abilities: Vec<_> = abilities.iter().map(|ability| (*ability).to_owned()).collect();
+            let (resolve, world) = world(&abilities).unwrap();
+            resolve.worlds[world].exports.len()
+        };
+        assert_eq!((exports(&[]), exports(&["native-config"])), (2, 3));
+        assert_eq!((exports(&["save", "native-config"]), exports(&["administration"])), (4, 2));
     }
 }

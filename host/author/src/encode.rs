@@ -15,8 +15,8 @@ use crate::manifest_section;
 const MODULE_MAX_BYTES: u64 = 128 << 20;
 /// How the sections begin in which toolchains say what world a module was made for.
 const WORLD_SECTION: &str = "component-type";
-/// How the exports begin of a driver that can show a launch.
-const NATIVE_CONFIG: &str = "hostler:driver/native-config@";
+/// How the exports of a driver begin. The interface follows, its version after an `@`, and the function.
+const EXPORT: &str = "hostler:driver/";
 
 /// Makes a component of a core module. The manifest is the module's own section, or the one given.
 ///
@@ -33,8 +33,7 @@ pub fn encode(core: &[u8], manifest: Option<&[u8]>) -> Result<Vec<u8>, AuthorErr
     let seen = look(core)?;
     let mut module = core.to_vec();
     if !seen.says_its_world {
-        let name = if seen.native_config { contract::WITH_NATIVE_CONFIG } else { contract::DRIVER };
-        let (resolve, world) = contract::world(name)?;
+        let (resolve, world) = contract::world(&seen.interfaces)?;
         embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
             .map_err(|error| not_encodable(&format!("{error:#}")))?;
     }
@@ -120,7 +119,8 @@ fn choose<'a>(own: Option<&'a [u8]>, given: Option<&'a [u8]>) -> Result<&'a [u8]
 #[derive(Default)]
 struct Seen {
     says_its_world: bool,
-    native_config: bool,
+    /// The interfaces that it exports, each once.
+    interfaces: Vec<String>,
 }
 
 fn look(core: &[u8]) -> Result<Seen, AuthorError> {
@@ -133,7 +133,10 @@ fn look(core: &[u8]) -> Result<Seen, AuthorError> {
             }
             Payload::ExportSection(exports) => {
                 for export in exports {
-                    seen.native_config |= export.map_err(damaged)?.name.starts_with(NATIVE_CONFIG);
+                    let interface = export.map_err(damaged)?.name.strip_prefix(EXPORT);
+                    let interface = interface.and_then(|rest| rest.split('@').next()).map(str::to_owned);
+                    seen.interfaces
+                        .extend(interface.filter(|interface| !seen.interfaces.contains(interface)));
                 }
             }
             _ => {}

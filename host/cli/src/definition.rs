@@ -9,7 +9,7 @@ use hostler_domains::{CageSetting, Workers};
 
 use crate::commands::{
     completions, console, define, destroy, doctor, domain_xml, driver, events, image, list, man, native,
-    pool, reset, resume, run, show, shutdown, start, suspend, tenant, undefine, vol,
+    pool, reset, restore, resume, run, save, show, shutdown, start, suspend, tenant, undefine, vol,
 };
 use crate::exit::Exit;
 use crate::failure::Stop;
@@ -151,6 +151,9 @@ pub(crate) enum Command {
     Suspend(suspend::Suspend),
     Resume(resume::Resume),
     Reset(reset::Reset),
+    #[command(visible_alias = "managedsave")]
+    Save(save::Save),
+    Restore(restore::Restore),
     Events(events::Events),
     Native(native::Native),
     Driver(driver::Driver),
@@ -180,6 +183,8 @@ impl Command {
             Self::Suspend(command) => command.run(session),
             Self::Resume(command) => command.run(session),
             Self::Reset(command) => command.run(session),
+            Self::Save(command) => command.run(session),
+            Self::Restore(command) => command.run(session),
             Self::Events(command) => command.run(session),
             Self::Native(command) => command.run(session),
             Self::Driver(command) => command.run(session),

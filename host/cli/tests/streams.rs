@@ -129,7 +129,7 @@ fn lock_held_by_another_is_status_5_and_readers_do_not_wait_for_it() {
 }
 
 /// One call of every command, such that it succeeds or fails without a hypervisor.
-const CALLS: [&[&str]; 23] = [
+const CALLS: [&[&str]; 25] = [
     &["define", "/nonexistent"],
     &["undefine", "nobody"],
     &["start", "nobody"],
@@ -143,6 +143,8 @@ const CALLS: [&[&str]; 23] = [
     &["suspend", "nobody"],
     &["resume", "nobody"],
     &["reset", "nobody"],
+    &["save", "nobody"],
+    &["restore", "/nonexistent"],
     &["events"],
     &["native", "nobody"],
     &["driver", "list"],

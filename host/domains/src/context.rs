@@ -66,6 +66,7 @@ impl Host {
             shim: self.config.shim.clone(),
             cage: self.config.cage,
             reset_nvram: false,
+            transfer: None,
         })
     }
 

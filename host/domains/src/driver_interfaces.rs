@@ -14,7 +14,7 @@ const WORDS: [&str; 2] = ["types", "value"];
 /// What every driver exports.
 const REQUIRED: [&str; 2] = ["about", "lifecycle"];
 /// What a driver may export beside that, and this host makes use of.
-const OPTIONAL: [&str; 1] = ["native-config"];
+const OPTIONAL: [&str; 2] = ["native-config", "save"];
 
 /// An interface of a driver, and what it comes to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -111,6 +111,7 @@ mod tests {
         for (name, expected) in [
             ("hostler:driver/about@0.1.0", "every driver has it"),
             ("hostler:driver/native-config@0.1.0", "optional"),
+            ("hostler:driver/save@0.1.1", "optional"),
             ("hostler:driver/migration@0.1.0", "not known"),
         ] {
             assert!(exports(&[name.to_owned()]).remove(0).standing.starts_with(expected), "{name}");

@@ -26,6 +26,7 @@ mod process;
 mod quota;
 mod recovery;
 mod reference;
+mod saved;
 mod storage_summary;
 mod summary;
 mod tenant_summary;
@@ -61,13 +62,14 @@ pub use image_summary::{
 };
 pub use quota::{Quota, QuotaUnit};
 pub use reference::{DomainRef, PoolRef};
+pub use saved::{HeaderError, SavedHeader, read_saved_header};
 pub use storage_summary::{
     PoolDefined, PoolDetails, PoolRefreshed, PoolSpace, PoolSummary, SkippedEntry, VolumeDetails,
     VolumeMoved, VolumeResized, VolumeSummary, VolumeUse,
 };
 pub use summary::{
     Confinement, Defined, DiskChain, DiskSummary, DomainDetails, DomainSummary, Finding, LayerSummary,
-    RunState, Started, Status, Undefined, Warning,
+    RunState, SavedDomain, Started, Status, Undefined, Warning,
 };
 pub use tenant_summary::{
     LimitChange, LimitSummary, TenantChanged, TenantDetails, TenantRemoved, TenantSummary,
@@ -75,6 +77,7 @@ pub use tenant_summary::{
 pub use tenants::{Caller, TenantChoice};
 pub use verbs::{
     CloneOptions, ConsoleStream, ConvertOptions, DriverTestOptions, DriverTested, ImageResizeOptions, KeyUse,
-    NativeSource, NewImage, NewTenant, NewVolume, RebaseOptions, ResizeOptions, StartOptions, TenantRights,
-    UndefineOptions, Which, conformance_cases, generate_signing_key, probe_image, sign_driver, test_driver,
+    NativeSource, NewImage, NewTenant, NewVolume, RebaseOptions, ResizeOptions, SaveOptions, StartOptions,
+    TenantRights, UndefineOptions, Which, conformance_cases, generate_signing_key, probe_image, sign_driver,
+    test_driver,
 };

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::host::Host;
 use crate::process;
 use crate::summary::RunState;
+use crate::verbs::restore;
 
 /// How long a half-started hypervisor may take to end before it is killed.
 const END_WAIT: Duration = Duration::from_secs(5);
@@ -19,6 +20,8 @@ const END_WAIT: Duration = Duration::from_secs(5);
 pub(crate) mod verb {
     /// A hypervisor is being started.
     pub(crate) const START: &str = "start";
+    /// A guest is being put away into a file.
+    pub(crate) const SAVE: &str = "save";
     /// A definition is being removed.
     pub(crate) const UNDEFINE: &str = "undefine";
     /// A volume is being made.
@@ -38,6 +41,7 @@ pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
     for intent in host.state().pending()? {
         match intent.verb.as_str() {
             verb::START => settle_start(host, &intent).await?,
+            verb::SAVE => crate::verbs::save::settle(host, &intent).await?,
             verb::UNDEFINE => crate::verbs::undefine::remove(host, intent.domain)?,
             verb::VOL_CREATE | verb::VOL_UPLOAD | verb::VOL_DELETE => {
                 if !drafts::settle(host, &intent) {
@@ -62,15 +66,17 @@ pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
 async fn settle_start(host: &Host, intent: &Intent) -> Result<(), Error> {
     let Some(definition) = host.state().definition_by_uuid(intent.domain)? else { return Ok(()) };
     if !host.state().run_dir(intent.domain).is_held()? {
+        restore::settle(host, intent, false)?;
         return undo_start(host, &definition);
     }
     match state_by_driver(host, &definition).await {
         Ok(RunState::Starting | RunState::Off) => {
             process::end(host, &definition, END_WAIT).await?;
+            restore::settle(host, intent, false)?;
             undo_start(host, &definition)
         }
         // It runs, or nobody can tell: a guest is never killed on a guess. It is listed either way.
-        Ok(_) => Ok(()),
+        Ok(_) => restore::settle(host, intent, true),
         Err(error) => {
             tracing::warn!(domain = definition.name, %error, "a half-finished start cannot be looked into");
             Ok(())

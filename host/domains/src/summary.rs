@@ -93,6 +93,20 @@ pub struct DomainSummary {
     pub vcpus: u32,
 }
 
+/// A guest that was put away.
+#[derive(Clone, Debug, Serialize)]
+pub struct SavedDomain {
+    /// The domain, as it stands now.
+    #[serde(flatten)]
+    pub summary: DomainSummary,
+    /// The file that the guest is in.
+    pub path: PathBuf,
+    /// The size of that file, in bytes.
+    pub bytes: u64,
+    /// Whether its processors will run when it is brought back.
+    pub running: bool,
+}
+
 /// What confines a running hypervisor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -3,7 +3,7 @@
 use crate::error::{GrantError, Kind, shown};
 
 /// The version of `hostler:host` and `hostler:driver` that this host offers.
-pub const CONTRACT_VERSION: &str = "0.1.0";
+pub const CONTRACT_VERSION: &str = "0.1.1";
 
 /// Below 1.0 the middle number breaks compatibility, from 1.0 on the first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,7 +86,7 @@ mod tests {
     fn refusal_says_needed_offered_and_what_to_do() {
         let newer = check_contract("0.2.0").unwrap_err();
         assert_eq!(newer.kind, Kind::ContractVersion);
-        assert_eq!(newer.to_string(), "driver needs contract 0.2.0, host offers 0.1.0");
+        assert_eq!(newer.to_string(), "driver needs contract 0.2.0, host offers 0.1.1");
         assert!(newer.hints[0].starts_with("update hostler"));
         assert!(check_contract("0.0.9").unwrap_err().hints[0].starts_with("install a newer version"));
     }

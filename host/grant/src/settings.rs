@@ -30,6 +30,8 @@ pub struct CallSettings {
     pub end_ms: Option<u64>,
     /// Wall time of reattaching, of an event, of the end of recovery.
     pub recovery_ms: Option<u64>,
+    /// Wall time of moving a guest's memory to a file or from one, in milliseconds, 1,000 to 86,400,000 (a day).
+    pub transfer_ms: Option<u64>,
 }
 
 /// What all drivers of one tenant may use together; what is not said stays as it is built in.
@@ -60,7 +62,7 @@ const LOG_BYTES: (u64, u64) = (0, 16 << 20);
 type Setting = (&'static str, Option<u64>, (u64, u64));
 
 impl CallSettings {
-    fn settings(&self) -> [Setting; 9] {
+    fn settings(&self) -> [Setting; 10] {
         [
             ("memory-mib", self.memory_mib, (2, 64)),
             ("cpu-ms", self.cpu_ms, (10, 60_000)),
@@ -71,6 +73,7 @@ impl CallSettings {
             ("control-ms", self.control_ms, WALL_MS),
             ("end-ms", self.end_ms, WALL_MS),
             ("recovery-ms", self.recovery_ms, WALL_MS),
+            ("transfer-ms", self.transfer_ms, (1_000, 86_400_000)),
         ]
     }
 
@@ -92,6 +95,7 @@ impl CallSettings {
             control_ms: self.control_ms.or(fallback.control_ms),
             end_ms: self.end_ms.or(fallback.end_ms),
             recovery_ms: self.recovery_ms.or(fallback.recovery_ms),
+            transfer_ms: self.transfer_ms.or(fallback.transfer_ms),
         }
     }
 }

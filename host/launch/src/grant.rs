@@ -13,7 +13,7 @@ use rustix::fs::{Mode, OFlags, fcntl_getfl, open};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socketpair};
 
 use crate::error::{LaunchError, LaunchErrorKind};
-use crate::handle::{EndpointKind, EndpointSpec, Handle};
+use crate::handle::{EndpointKind, EndpointSpec, Handle, Role};
 use crate::shim::wire::connect_within;
 
 /// The descriptors of one launch.
@@ -56,7 +56,7 @@ pub(crate) fn open_all(
 /// The descriptors that stand for one file. A writable one has a read-only twin, for a program that opens for
 /// reading and writes only when a guest does; a set gives out what matches the wanted mode exactly.
 pub(crate) fn of_descriptor(handle: &Handle) -> Result<Vec<OwnedFd>, LaunchError> {
-    let Handle::Descriptor { fd, writable, path, .. } = handle else { return Ok(Vec::new()) };
+    let Handle::Descriptor { fd, writable, path, role, .. } = handle else { return Ok(Vec::new()) };
     let place = path.display().to_string();
     let Some(fd) = fd else {
         let message = "the handle is only for showing: its file was not opened";
@@ -64,13 +64,17 @@ pub(crate) fn of_descriptor(handle: &Handle) -> Result<Vec<OwnedFd>, LaunchError
     };
     let failed = |error: io::Error| LaunchError::io("pass an open file on", error).at(place.as_str());
     let mode = fcntl_getfl(fd).map_err(|error| failed(error.into()))? & OFlags::ACCMODE;
-    let wanted = if *writable { OFlags::RDWR } else { OFlags::RDONLY };
+    let wanted = match (role, writable) {
+        (Role::Output, _) => OFlags::WRONLY,
+        (_, true) => OFlags::RDWR,
+        (_, false) => OFlags::RDONLY,
+    };
     if mode != wanted {
         let message = "the open file's access mode is not the one its handle states";
         return Err(LaunchError::new(LaunchErrorKind::PlanInvalid, message).at(place));
     }
     let mut fds = vec![fd.try_clone().map_err(failed)?];
-    if *writable {
+    if wanted == OFlags::RDWR {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let twin = open(format!("/proc/self/fd/{}", fd.as_raw_fd()), flags, Mode::empty());
         fds.push(twin.map_err(|error| failed(error.into()))?);

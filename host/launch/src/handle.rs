@@ -14,6 +14,10 @@ pub enum Role {
     VariableStore,
     /// A file of the document, opened for reading: a kernel, a table.
     File,
+    /// What an operation writes, opened for writing only: bytes without a format.
+    Output,
+    /// What an operation reads, opened for reading only, at the place where its bytes begin.
+    Input,
 }
 
 /// One entry of the list that travels with a plan; [`crate::Value::Handle`] is its index.
@@ -79,6 +83,8 @@ impl Handle {
             Self::Descriptor { role: Role::Code, .. } => "code",
             Self::Descriptor { role: Role::VariableStore, .. } => "variable-store",
             Self::Descriptor { role: Role::File, .. } => "file",
+            Self::Descriptor { role: Role::Output, .. } => "output",
+            Self::Descriptor { role: Role::Input, .. } => "input",
             Self::Endpoint(_) => "endpoint",
             Self::Monitor => "monitor",
             Self::Socket(_) => "socket",

@@ -13,7 +13,7 @@ pub(crate) mod driver {
     )]
     wasmtime::component::bindgen!({
         path: ["../../wit/host", "../../wit/driver"],
-        world: "hostler:driver/driver@0.1.0",
+        world: "hostler:driver/driver@0.1.1",
         imports: { default: async | trappable },
         exports: { default: async },
         with: {
@@ -43,7 +43,36 @@ pub(crate) mod native_config {
     )]
     wasmtime::component::bindgen!({
         path: ["../../wit/host", "../../wit/driver"],
-        world: "hostler:driver/native-config-ability@0.1.0",
+        world: "hostler:driver/native-config-ability@0.1.1",
+        imports: { default: async | trappable },
+        exports: { default: async },
+        with: {
+            "hostler:host/types": crate::bindings::driver::hostler::host::types,
+            "hostler:host/storage": crate::bindings::driver::hostler::host::storage,
+            "hostler:host/firmware": crate::bindings::driver::hostler::host::firmware,
+            "hostler:host/endpoint": crate::bindings::driver::hostler::host::endpoint,
+            "hostler:host/value": crate::bindings::driver::hostler::host::value,
+            "hostler:host/process": crate::bindings::driver::hostler::host::process,
+            "hostler:host/qmp": crate::bindings::driver::hostler::host::qmp,
+            "hostler:host/domain": crate::bindings::driver::hostler::host::domain,
+        },
+    });
+}
+
+/// The optional interface `save`; its imported types are those of [`driver`].
+pub(crate) mod save {
+    #![allow(
+        missing_docs,
+        clippy::all,
+        clippy::pedantic,
+        unreachable_pub,
+        unused_qualifications,
+        let_underscore_drop,
+        reason = "generated code"
+    )]
+    wasmtime::component::bindgen!({
+        path: ["../../wit/host", "../../wit/driver"],
+        world: "hostler:driver/save-ability@0.1.1",
         imports: { default: async | trappable },
         exports: { default: async },
         with: {

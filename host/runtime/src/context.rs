@@ -1,5 +1,6 @@
 //! What a driver is given for one operation on one domain. The caller fills it; nothing in it is ambient.
 
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -69,6 +70,15 @@ impl StateAccess {
     }
 }
 
+/// A file whose bytes the hypervisor writes or reads in one operation.
+#[derive(Clone, Debug)]
+pub enum Transfer {
+    /// Opened for writing only.
+    Output(Arc<OwnedFd>, PathBuf),
+    /// Opened for reading only, at the place where the bytes begin.
+    Input(Arc<OwnedFd>, PathBuf),
+}
+
 /// One domain for the length of one operation.
 #[derive(Clone, Debug)]
 pub struct DomainContext {
@@ -96,4 +106,6 @@ pub struct DomainContext {
     pub cage: CageSetting,
     /// Whether the variable store is made anew from its template.
     pub reset_nvram: bool,
+    /// What the operation's bytes go to or come from, for an operation that has some.
+    pub transfer: Option<Transfer>,
 }

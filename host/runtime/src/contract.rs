@@ -6,8 +6,8 @@ use wasmtime::component::Component;
 
 use crate::error::{RuntimeError, RuntimeErrorKind};
 
-/// The optional interface that shows a launch.
-const NATIVE_CONFIG: &str = "hostler:driver/native-config";
+/// The package of what drivers export.
+const DRIVER: &str = "hostler:driver/";
 
 /// The error for a driver made for another contract, or refused by the policy.
 pub(crate) fn refused(error: GrantError) -> RuntimeError {
@@ -28,10 +28,11 @@ pub(crate) fn kind_of(kind: GrantErrorKind) -> RuntimeErrorKind {
     }
 }
 
-/// Whether the component can show a launch without launching.
-pub(crate) fn has_native_config(engine: &Engine, component: &Component) -> bool {
+/// Whether the component has this optional interface, in a version that this host knows.
+pub(crate) fn has_ability(engine: &Engine, component: &Component, interface: &str) -> bool {
     component.component_type().exports(engine).any(|(name, _)| {
-        let version = name.strip_prefix(NATIVE_CONFIG).and_then(|rest| rest.strip_prefix('@'));
+        let name = name.strip_prefix(DRIVER).and_then(|name| name.strip_prefix(interface));
+        let version = name.and_then(|rest| rest.strip_prefix('@'));
         version.is_some_and(|version| check_contract(version).is_ok())
     })
 }

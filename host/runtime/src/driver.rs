@@ -20,6 +20,7 @@ use crate::fault;
 use crate::interfaces::domain::{Domain, Subject};
 use crate::interfaces::log::LogBudget;
 use crate::limits::{self, Limits};
+use crate::linked::Abilities;
 use crate::linked::{Linked, limited_store};
 use crate::meter::Meter;
 use crate::operation::Operation;
@@ -46,7 +47,7 @@ pub struct Driver(pub(crate) Arc<Loaded>);
 
 pub(crate) struct Loaded {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) native_config: bool,
+    pub(crate) abilities: Abilities,
     pub(crate) place: Place,
     pub(crate) limits: Limits,
     pub(crate) path: PathBuf,
@@ -141,7 +142,13 @@ impl Driver {
     /// Whether it can show a launch without launching.
     #[must_use]
     pub fn has_native_config(&self) -> bool {
-        self.0.native_config
+        self.0.abilities.native_config
+    }
+
+    /// Whether it can put a guest away and bring it back.
+    #[must_use]
+    pub fn has_save(&self) -> bool {
+        self.0.abilities.save
     }
 
     /// Runs one operation to its end, or to its limits, and gives back the call's data as well.

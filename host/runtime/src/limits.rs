@@ -154,6 +154,8 @@ pub struct Limits {
     pub end: Duration,
     /// Wall time of what happens when the host comes back: reattach, events, the end of recovery.
     pub recovery: Duration,
+    /// Wall time of moving a guest's memory to a file or from one. A terabyte takes most of an hour on a fast disk.
+    pub transfer: Duration,
 }
 
 impl Default for Limits {
@@ -174,6 +176,7 @@ impl Default for Limits {
             control: Duration::from_secs(20),
             end: Duration::from_secs(30),
             recovery: Duration::from_secs(30),
+            transfer: Duration::from_secs(3_600),
         }
     }
 }

@@ -5,6 +5,7 @@ use wasmtime::{Engine, Store};
 
 use crate::bindings::driver::DriverPre;
 use crate::bindings::native_config::NativeConfigAbilityPre;
+use crate::bindings::save::SaveAbilityPre;
 use crate::call::{ContractViolation, MemoryLimit};
 use crate::contract;
 use crate::interfaces::domain::Domain;
@@ -16,6 +17,14 @@ use crate::request::{Reply, Request};
 pub(crate) struct Linked<T: 'static> {
     driver: DriverPre<T>,
     native_config: Option<NativeConfigAbilityPre<T>>,
+    save: Option<SaveAbilityPre<T>>,
+}
+
+/// The optional interfaces that a driver has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Abilities {
+    pub(crate) native_config: bool,
+    pub(crate) save: bool,
 }
 
 /// The data of a call, as far as the engine's limits look at it.
@@ -44,15 +53,16 @@ impl<T: Send + 'static> Linked<T> {
     /// The component's imports or exports are not those of the contract.
     pub(crate) fn new(engine: &Engine, linker: &Linker<T>, component: &Component) -> wasmtime::Result<Self> {
         let linked = linker.instantiate_pre(component)?;
-        let native_config = contract::has_native_config(engine, component)
-            .then(|| NativeConfigAbilityPre::new(linked.clone()))
-            .transpose()?;
-        Ok(Self { driver: DriverPre::new(linked)?, native_config })
+        let has = |interface| contract::has_ability(engine, component, interface);
+        let native_config =
+            has("native-config").then(|| NativeConfigAbilityPre::new(linked.clone())).transpose()?;
+        let save = has("save").then(|| SaveAbilityPre::new(linked.clone())).transpose()?;
+        Ok(Self { driver: DriverPre::new(linked)?, native_config, save })
     }
 
-    /// Whether it can show a launch without launching.
-    pub(crate) fn has_native_config(&self) -> bool {
-        self.native_config.is_some()
+    /// The optional interfaces that it has.
+    pub(crate) fn abilities(&self) -> Abilities {
+        Abilities { native_config: self.native_config.is_some(), save: self.save.is_some() }
     }
 
     /// Lets a fresh instance answer.
@@ -65,12 +75,12 @@ impl<T: Send + 'static> Linked<T> {
         domain: Option<Resource<Domain>>,
         request: &Request,
     ) -> wasmtime::Result<Reply> {
-        if let Request::Show = request {
-            let (Some(ability), Some(domain)) = (&self.native_config, domain) else {
-                return Err(needs("native-config"));
-            };
-            let instance = ability.instantiate_async(&mut *store).await?;
-            return instance.hostler_driver_native_config().call_show(store, domain).await.map(Reply::Done);
+        match request {
+            Request::Show => return self.show(store, domain).await,
+            Request::Save(_) | Request::Restore(_) | Request::AbandonSave => {
+                return self.save(store, domain, request).await;
+            }
+            _ => {}
         }
         let instance = self.driver.instantiate_async(&mut *store).await?;
         let lifecycle = instance.hostler_driver_lifecycle();
@@ -96,8 +106,33 @@ impl<T: Send + 'static> Linked<T> {
             Request::Query => lifecycle.call_query(store, domain).await.map(Reply::State),
             Request::Reattach => lifecycle.call_reattach(store, domain).await.map(Reply::State),
             Request::OnEvent(event) => lifecycle.call_on_event(store, domain, event).await.map(Reply::Done),
-            Request::Describe | Request::RecoveryComplete | Request::Show => Err(needs("this operation")),
+            _ => Err(needs("this operation")),
         }
+    }
+
+    async fn show(&self, store: &mut Store<T>, domain: Option<Resource<Domain>>) -> wasmtime::Result<Reply> {
+        let (Some(ability), Some(domain)) = (&self.native_config, domain) else {
+            return Err(needs("native-config"));
+        };
+        let instance = ability.instantiate_async(&mut *store).await?;
+        instance.hostler_driver_native_config().call_show(store, domain).await.map(Reply::Done)
+    }
+
+    async fn save(
+        &self,
+        store: &mut Store<T>,
+        domain: Option<Resource<Domain>>,
+        request: &Request,
+    ) -> wasmtime::Result<Reply> {
+        let (Some(ability), Some(domain)) = (&self.save, domain) else { return Err(needs("save")) };
+        let instance = ability.instantiate_async(&mut *store).await?;
+        let save = instance.hostler_driver_save();
+        let done = match request {
+            Request::Save(options) => save.call_save(store, domain, options).await,
+            Request::Restore(options) => save.call_restore(store, domain, options).await,
+            _ => save.call_abandon(store, domain).await,
+        };
+        done.map(Reply::Done)
     }
 }
 

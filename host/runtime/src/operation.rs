@@ -35,6 +35,12 @@ pub enum Operation {
     RecoveryComplete,
     /// `native-config.show`
     Show,
+    /// `save.save`
+    Save,
+    /// `save.restore`
+    Restore,
+    /// `save.abandon`
+    AbandonSave,
 }
 
 impl Operation {
@@ -55,6 +61,9 @@ impl Operation {
             Self::OnEvent => "on-event",
             Self::RecoveryComplete => "recovery-complete",
             Self::Show => "show",
+            Self::Save => "save",
+            Self::Restore => "restore",
+            Self::AbandonSave => "abandon-save",
         }
     }
 
@@ -63,9 +72,10 @@ impl Operation {
         match self {
             Self::Describe | Self::Check | Self::Show => limits.plan,
             Self::Start => limits.start,
+            Self::Save | Self::Restore => limits.transfer,
             Self::Shutdown | Self::Suspend | Self::Resume | Self::Reset | Self::Query => limits.control,
             Self::Destroy => limits.end,
-            Self::Reattach | Self::OnEvent | Self::RecoveryComplete => limits.recovery,
+            Self::Reattach | Self::OnEvent | Self::RecoveryComplete | Self::AbandonSave => limits.recovery,
         }
     }
 }

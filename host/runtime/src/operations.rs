@@ -132,6 +132,47 @@ impl Driver {
         self.call(None, Request::RecoveryComplete).await.map(drop)
     }
 
+    /// Lets the driver put the guest away into the context's output. When this returns it is stopped, and all written.
+    ///
+    /// # Errors
+    /// As every operation; [`RuntimeErrorKind::Driver`]; [`RuntimeErrorKind::Contract`] when the driver does not have
+    /// the interface ([`Driver::has_save`]). The guest goes on as before after an error of the driver's own.
+    pub async fn save(&self, context: &DomainContext) -> Result<(), RuntimeError> {
+        self.require_save()?;
+        self.done(context, Request::Save(Vec::new())).await
+    }
+
+    /// Starts the domain with the guest that the context's input brings.
+    ///
+    /// # Errors
+    /// As for [`Driver::start`] and [`Driver::save`].
+    pub async fn restore(
+        &self,
+        context: &DomainContext,
+        options: &[(String, String)],
+    ) -> Result<(), RuntimeError> {
+        self.require_save()?;
+        let options = options.iter().map(|(key, value)| answer::fact(key, value)).collect();
+        self.done(context, Request::Restore(options)).await
+    }
+
+    /// Lets a guest go on whose save nobody wants any more.
+    ///
+    /// # Errors
+    /// As for [`Driver::save`].
+    pub async fn abandon_save(&self, context: &DomainContext) -> Result<(), RuntimeError> {
+        self.require_save()?;
+        self.done(context, Request::AbandonSave).await
+    }
+
+    fn require_save(&self) -> Result<(), RuntimeError> {
+        if self.has_save() {
+            return Ok(());
+        }
+        let message = "the driver does not export hostler:driver/save, so it puts no guest away";
+        Err(RuntimeError::new(RuntimeErrorKind::Contract, message).of(self.identity()))
+    }
+
     /// Lets the driver show the launch that [`Driver::start`] would ask for. Opens and starts nothing, whatever
     /// the context's purpose is.
     ///

@@ -22,6 +22,9 @@ pub(crate) enum Request {
     OnEvent(Event),
     RecoveryComplete,
     Show,
+    Save(Vec<Fact>),
+    Restore(Vec<Fact>),
+    AbandonSave,
 }
 
 /// What a driver answers.
@@ -50,6 +53,9 @@ impl Request {
             Self::OnEvent(_) => Operation::OnEvent,
             Self::RecoveryComplete => Operation::RecoveryComplete,
             Self::Show => Operation::Show,
+            Self::Save(_) => Operation::Save,
+            Self::Restore(_) => Operation::Restore,
+            Self::AbandonSave => Operation::AbandonSave,
         }
     }
 }

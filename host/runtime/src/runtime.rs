@@ -154,13 +154,13 @@ impl Runtime {
         let log = Mutex::new(LogBudget::new(&limits));
         let rates = self.rates.of(&tenant.name, &limits);
         let activity = Mutex::default();
-        let native_config = linked.has_native_config();
+        let abilities = linked.abilities();
         let place = self.place(linked, &component, &file.identity, tenant, limits)?;
         let shared =
             Shared { identity: file.identity, manifest: file.manifest, granted, log, rates, activity };
         Ok(Driver(Arc::new(Loaded {
             shared: Arc::new(shared),
-            native_config,
+            abilities,
             place,
             limits,
             path: path.to_owned(),

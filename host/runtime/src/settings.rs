@@ -39,6 +39,7 @@ impl Limits {
             control: milliseconds(call.control_ms, self.control),
             end: milliseconds(call.end_ms, self.end),
             recovery: milliseconds(call.recovery_ms, self.recovery),
+            transfer: milliseconds(call.transfer_ms, self.transfer),
             ..self
         }
     }
@@ -78,7 +79,7 @@ mod tests {
     #[test]
     fn policy_sets_what_it_says_and_a_tenant_never_gets_more_memory() {
         let policy = r#"{"drivers":{"qemu":{"allow":[],"limits":{"memory-mib":32,"cpu-ms":900,"plan-ms":700,
-            "start-ms":800,"control-ms":600,"end-ms":500,"recovery-ms":400,"log-burst-bytes":7,
+            "start-ms":800,"control-ms":600,"end-ms":500,"recovery-ms":400,"transfer-ms":5000,"log-burst-bytes":7,
             "log-bytes-per-second":8}}},"rates":{"cpu-burst-ms":900,"cpu-ms-per-second":50,"host-call-burst":101,
             "host-calls-per-second":102,"event-burst":3,"events-per-second":4}}"#;
         let ms = Duration::from_millis;
@@ -98,6 +99,7 @@ mod tests {
             control: ms(600),
             end: ms(500),
             recovery: ms(400),
+            transfer: ms(5_000),
         };
         assert_eq!(limits(policy, TenantLimits::default()), expected);
         let tenant = TenantLimits { memory_bytes: Some(48 << 20), cpu_per_second: Some(ms(70)) };

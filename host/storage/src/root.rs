@@ -281,6 +281,29 @@ impl PoolRoot {
             .about("path", self.path_of(name).display().to_string()))
     }
 
+    /// Opens a regular file in it for reading.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::Denied`] for a link; [`ErrorKind::Invalid`] for what is no regular file.
+    pub fn open_file(&self, name: &str) -> Result<File, StorageError> {
+        let shown = self.path_of(name).display().to_string();
+        let opened = self.open(name).map_err(|error| StorageError::io("open", &shown, error))?;
+        let file = File::from(opened);
+        let metadata = file.metadata().map_err(|error| StorageError::io("look at", &shown, error))?;
+        if metadata.is_file() {
+            return Ok(file);
+        }
+        Err(StorageError::new(ErrorKind::Invalid, "file.kind", format!("'{shown}' is not a regular file")))
+    }
+
+    /// Removes a file in it; durable when this returns. One that is not there is fine.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn remove_file(&self, name: &str) -> Result<(), StorageError> {
+        self.remove(name).map_err(|error| StorageError::io("remove", self.path_of(name).display(), error))
+    }
+
     fn open_failed(&self, what: &str, name: &str, error: io::Error) -> StorageError {
         if error.kind() == io::ErrorKind::NotFound {
             let message = format!("there is no volume '{name}' in '{}'", self.path.display());

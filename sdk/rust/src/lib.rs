@@ -68,6 +68,7 @@ pub use bindings::driver::hostler::host::storage::{Below, Chain, Image, Layer};
 pub use bindings::driver::hostler::host::types::{Error, Fact, Problem, RunState};
 pub use bindings::driver::hostler::host::{clock, log};
 pub use bindings::native_config::exports::hostler::driver::native_config::Guest as NativeConfig;
+pub use bindings::save::exports::hostler::driver::save::Guest as Save;
 pub use error::{ProblemExt, problem};
 pub use hostler_domain as domain;
 pub use launch::Launch;
@@ -83,6 +84,6 @@ pub fn fact(key: &str, value: impl Into<String>) -> Fact {
 /// What the macros expand to; not for direct use.
 #[doc(hidden)]
 pub mod internal {
-    pub use crate::bindings::{driver, native_config};
+    pub use crate::bindings::{driver, native_config, save};
     pub use crate::manifest::{copy, names};
 }

@@ -40,7 +40,7 @@ macro_rules! driver {
             export_driver!($type with_types_in $crate::internal::driver);
             $($($crate::driver!(@ability $ability $type);)*)?
             const MANIFEST: &str = concat!(
-                "{\"name\":\"", $name, "\",\"version\":\"", env!("CARGO_PKG_VERSION"), "\",\"contract\":\"0.1.0\",\"domain-types\":[",
+                "{\"name\":\"", $name, "\",\"version\":\"", env!("CARGO_PKG_VERSION"), "\",\"contract\":\"0.1.1\",\"domain-types\":[",
                 $crate::driver!(@list $($domain_type),+), "],\"grants\":[", $crate::driver!(@list $($grant),*), "]}"
             );
             #[cfg(target_arch = "wasm32")]
@@ -64,6 +64,10 @@ macro_rules! driver {
     (@ability native_config $type:ident) => {
         use $crate::internal::native_config::export_native_config;
         export_native_config!($type with_types_in $crate::internal::native_config);
+    };
+    (@ability save $type:ident) => {
+        use $crate::internal::save::export_save;
+        export_save!($type with_types_in $crate::internal::save);
     };
 }
 

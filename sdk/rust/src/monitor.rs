@@ -1,7 +1,7 @@
 //! Commands for a running hypervisor, with arguments as values.
 
 use crate::bindings::driver::hostler::host::qmp;
-use crate::{Error, Monitor, Value};
+use crate::{Domain, Error, Monitor, Resources, Value};
 
 /// One command for a monitor: its name and its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +26,7 @@ impl Command {
     }
 }
 
-/// Calls on a monitor with values. Arguments that name handles go through a launch's resources and
-/// are not offered here yet: no command of the life cycle needs one.
+/// Calls on a monitor with values.
 pub trait MonitorExt {
     /// Sends one command without arguments and returns its answer as JSON text.
     ///
@@ -35,8 +34,19 @@ pub trait MonitorExt {
     /// What the hypervisor or the command policy says.
     fn run(&self, name: &str) -> Result<String, Error>;
 
-    /// Sends several commands at once; the answers come in the same order.
+    /// Sends several commands at once; the answers come in the same order. None of them may name a handle.
     fn run_all(&self, commands: &[Command]) -> Vec<Result<String, Error>>;
+
+    /// Opens what a command names, as far as it is not open yet, sends it and returns its answer as JSON text.
+    ///
+    /// # Errors
+    /// What cannot be opened, and what the hypervisor or the command policy says.
+    fn run_with(
+        &self,
+        command: &Command,
+        domain: &Domain,
+        resources: &mut Resources,
+    ) -> Result<String, Error>;
 }
 
 impl MonitorExt for Monitor {
@@ -54,5 +64,17 @@ impl MonitorExt for Monitor {
             })
             .collect();
         self.execute_all(&commands, &[])
+    }
+
+    fn run_with(
+        &self,
+        command: &Command,
+        domain: &Domain,
+        resources: &mut Resources,
+    ) -> Result<String, Error> {
+        let mut symbols = Vec::new();
+        let arguments = command.arguments.as_ref().map(|value| value.flatten(&mut symbols));
+        resources.open(domain, &symbols)?;
+        self.execute(&qmp::Command { name: command.name.clone(), arguments }, &resources.lend(&symbols)?)
     }
 }

@@ -13,6 +13,8 @@ pub struct Resources {
     firmware: Option<Firmware>,
     endpoints: Vec<(String, Endpoint)>,
     files: Vec<(crate::BootFile, File)>,
+    output: Option<File>,
+    input: Option<File>,
 }
 
 impl Resources {
@@ -46,6 +48,8 @@ impl Resources {
                 })?;
                 self.files.push((*which, file));
             }
+            Symbol::Output if self.output.is_none() => self.output = Some(domain.output()?),
+            Symbol::Input if self.input.is_none() => self.input = Some(domain.input()?),
             _ => {}
         }
         Ok(())
@@ -72,6 +76,8 @@ impl Resources {
             Symbol::File(which) => {
                 Handle::File(self.files.iter().find(|(known, _)| known == which).map(|(_, file)| file)?)
             }
+            Symbol::Output => Handle::File(self.output.as_ref()?),
+            Symbol::Input => Handle::File(self.input.as_ref()?),
             Symbol::Monitor => Handle::Monitor,
             Symbol::Socket(name) => Handle::Socket(name.clone()),
         })

@@ -24,6 +24,10 @@ pub enum Symbol {
     Endpoint(String),
     /// A file for direct boot.
     File(BootFile),
+    /// Where the operation writes to.
+    Output,
+    /// What the operation reads from.
+    Input,
     /// The host's end of the monitor.
     Monitor,
     /// A socket that the hypervisor makes, by its name in the domain's directory.

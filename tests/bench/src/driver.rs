@@ -124,6 +124,7 @@ fn context(state: &Path) -> Result<DomainContext> {
         shim: "/nonexistent".into(),
         cage: hostler_launch::CageSetting::Require,
         reset_nvram: false,
+        transfer: None,
     })
 }
 

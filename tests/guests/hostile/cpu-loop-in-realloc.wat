@@ -1,6 +1,6 @@
 ;; Never returns from the function by which the host asks for room for a result.
 
-(import "hostler:host/domain@0.1.0" "[method]domain.config" (func $config (param i32 i32)))
+(import "hostler:host/domain@0.1.1" "[method]domain.config" (func $config (param i32 i32)))
 (func $realloc (param $old i32) (param $old-size i32) (param $align i32) (param $size i32) (result i32)
   (loop $forever (br $forever))
   (unreachable))

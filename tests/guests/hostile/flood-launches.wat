@@ -1,6 +1,6 @@
 ;; Launches a program for ever.
 
-(import "hostler:host/domain@0.1.0" "[method]domain.launch" (func $launch (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))
+(import "hostler:host/domain@0.1.1" "[method]domain.launch" (func $launch (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))
 (data (i32.const 256) "/bin/sh")
 (func $realloc (param $old i32) (param $old-size i32) (param $align i32) (param $size i32) (result i32)
   (i32.const 4096))

@@ -1,7 +1,7 @@
 ;; Gives a handle back twice.
 
-(import "hostler:host/domain@0.1.0" "[method]domain.endpoint" (func $endpoint (param i32 i32 i32 i32)))
-(import "hostler:host/endpoint@0.1.0" "[resource-drop]endpoint" (func $drop-endpoint (param i32)))
+(import "hostler:host/domain@0.1.1" "[method]domain.endpoint" (func $endpoint (param i32 i32 i32 i32)))
+(import "hostler:host/endpoint@0.1.1" "[resource-drop]endpoint" (func $drop-endpoint (param i32)))
 (data (i32.const 256) "serial0")
 (func $open (param $domain i32) (result i32)
   (call $endpoint (local.get $domain) (i32.const 256) (i32.const 7) (i32.const 512))

@@ -1,6 +1,6 @@
 ;; Drops every number as a handle, to find one that is another's.
 
-(import "hostler:host/endpoint@0.1.0" "[resource-drop]endpoint" (func $drop-endpoint (param i32)))
+(import "hostler:host/endpoint@0.1.1" "[resource-drop]endpoint" (func $drop-endpoint (param i32)))
 (func $start (param $domain i32) (param $options i32) (param $length i32) (result i32)
   (local $handle i32)
   (loop $next

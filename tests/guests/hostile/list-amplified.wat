@@ -1,6 +1,6 @@
 ;; Hands over a list of 100,000 facts that all lie on the same megabyte of text.
 
-(import "hostler:host/log@0.1.0" "write" (func $log (param i32 i32 i32 i32 i32)))
+(import "hostler:host/log@0.1.1" "write" (func $log (param i32 i32 i32 i32 i32)))
 (memory (export "memory") 64)
 (func $fill (local $at i32)
   (memory.fill (i32.const 1048576) (i32.const 120) (i32.const 1048576))

@@ -1,7 +1,7 @@
 ;; Gives the host the same place for every result. Only its own data suffers.
 
-(import "hostler:host/domain@0.1.0" "[method]domain.config" (func $config (param i32 i32)))
-(import "hostler:host/domain@0.1.0" "[method]domain.name" (func $name (param i32 i32)))
+(import "hostler:host/domain@0.1.1" "[method]domain.config" (func $config (param i32 i32)))
+(import "hostler:host/domain@0.1.1" "[method]domain.name" (func $name (param i32 i32)))
 (func $realloc (param $old i32) (param $old-size i32) (param $align i32) (param $size i32) (result i32)
   (i32.const 4096))
 (func $start (param $domain i32) (param $options i32) (param $length i32) (result i32)

@@ -1,8 +1,8 @@
 ;; Asks the host for the domain's name and the time, and writes a line: ordinary use.
 
-(import "hostler:host/domain@0.1.0" "[method]domain.name" (func $name (param i32 i32)))
-(import "hostler:host/clock@0.1.0" "monotonic-ms" (func $now (result i64)))
-(import "hostler:host/log@0.1.0" "write" (func $log (param i32 i32 i32 i32 i32)))
+(import "hostler:host/domain@0.1.1" "[method]domain.name" (func $name (param i32 i32)))
+(import "hostler:host/clock@0.1.1" "monotonic-ms" (func $now (result i64)))
+(import "hostler:host/log@0.1.1" "write" (func $log (param i32 i32 i32 i32 i32)))
 (data (i32.const 256) "hello")
 (func $start (param $domain i32) (param $options i32) (param $length i32) (result i32)
   (call $name (local.get $domain) (i32.const 512))

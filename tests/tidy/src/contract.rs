@@ -7,7 +7,7 @@ use std::path::Path;
 use wit_parser::{Docs, Interface, PackageId, Resolve, Stability, TypeDef, TypeDefKind, TypeOwner, World};
 
 /// The packages: directory, name, version. The host's comes first because the driver's uses it.
-const PACKAGES: &[(&str, &str)] = &[("host", "hostler:host@0.1.0"), ("driver", "hostler:driver@0.1.0")];
+const PACKAGES: &[(&str, &str)] = &[("host", "hostler:host@0.1.1"), ("driver", "hostler:driver@0.1.1")];
 /// Worlds share a file.
 const WORLDS: &str = "world.wit";
 /// Of a hundred lines that say something, so many are description.
@@ -146,10 +146,10 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    const HOST: &str = "package hostler:host@0.1.0;\n\n/// A clock.\n/// It never goes back.\n@since(version = 0.1.0)\ninterface clock {\n  \
-                        /// Nanoseconds since some moment.\n  @since(version = 0.1.0)\n  now: func() -> u64;\n}\n";
-    const DRIVER: &str = "package hostler:driver@0.1.0;\n\n/// About.\n/// More.\n@since(version = 0.1.0)\n\
-                          interface about {\n  /// A name.\n  @since(version = 0.1.0)\n  name: func() -> string;\n}\n";
+    const HOST: &str = "package hostler:host@0.1.1;\n\n/// A clock.\n/// It never goes back.\n@since(version = 0.1.1)\ninterface clock {\n  \
+                        /// Nanoseconds since some moment.\n  @since(version = 0.1.1)\n  now: func() -> u64;\n}\n";
+    const DRIVER: &str = "package hostler:driver@0.1.1;\n\n/// About.\n/// More.\n@since(version = 0.1.1)\n\
+                          interface about {\n  /// A name.\n  @since(version = 0.1.1)\n  name: func() -> string;\n}\n";
 
     fn check(host: &str, host_file: &str) -> Vec<String> {
         let wit = tempfile::tempdir().unwrap();
@@ -171,17 +171,17 @@ mod tests {
     #[test]
     fn undescribed_ungated_and_misplaced_items_are_found() {
         assert!(check(HOST, "time.wit").iter().any(|v| v.contains("one interface to a file")));
-        let bare = HOST.replace("  /// Nanoseconds since some moment.\n  @since(version = 0.1.0)\n", "");
+        let bare = HOST.replace("  /// Nanoseconds since some moment.\n  @since(version = 0.1.1)\n", "");
         let found = check(&bare, "clock.wit");
         for part in ["clock.now: has no description", "clock.now: has no @since", "lines describe"] {
             assert!(found.iter().any(|violation| violation.contains(part)), "{part}: {found:?}");
         }
-        let renamed = HOST.replace("host@0.1.0", "host@0.2.0");
-        assert!(check(&renamed, "clock.wit").iter().any(|v| v.contains("expected hostler:host@0.1.0")));
+        let renamed = HOST.replace("host@0.1.1", "host@0.2.0");
+        assert!(check(&renamed, "clock.wit").iter().any(|v| v.contains("expected hostler:host@0.1.1")));
     }
 
     #[test]
     fn gates_brackets_and_imports_are_not_lines() {
-        assert_eq!(count_lines("use a.{b};\n/// A.\n@since(version = 0.1.0)\nenum a {\n  b,\n}\n\n"), (3, 1));
+        assert_eq!(count_lines("use a.{b};\n/// A.\n@since(version = 0.1.1)\nenum a {\n  b,\n}\n\n"), (3, 1));
     }
 }

@@ -5,12 +5,14 @@ use anyhow::{Context, Result, anyhow};
 use std::fs;
 use std::path::{Path, PathBuf};
 use wit_component::semver_check;
-use wit_parser::{PackageId, Resolve, SourceMap};
+use wit_parser::{CloneMaps, PackageId, Resolve, SourceMap, WorldId};
 
 /// The packages in the order in which they name each other.
 pub const PACKAGES: [&str; 2] = ["host", "driver"];
-/// The world with everything in it that a driver can import and export.
-pub const WORLD: &str = "driver-native-config";
+/// The world of every driver.
+const DRIVER: &str = "driver";
+/// How the world of an optional interface alone is called: the interface's name before this.
+const ABILITY: &str = "-ability";
 /// A version that no release has: two packages of one name and version cannot be held side by side.
 const LATEST: &str = "9999.0.0";
 
@@ -81,9 +83,34 @@ fn check(release: &Path, version: &str, wit: &Path, latest: &str) -> Result<()> 
     let mut resolve = Resolve::default();
     let before = push(&mut resolve, release, version, version)?;
     let after = push(&mut resolve, wit, latest, LATEST)?;
-    let before = resolve.select_world(&[before], Some(WORLD))?;
-    let after = resolve.select_world(&[after], Some(WORLD))?;
+    // What is new in the latest is nobody's yet.
+    let abilities = abilities(&resolve, before);
+    let before = with_abilities(&mut resolve, before, &abilities)?;
+    let after = with_abilities(&mut resolve, after, &abilities)?;
     semver_check(resolve, before, after)
+}
+
+/// The world with everything in it that a driver of this package can import and export.
+///
+/// # Errors
+/// When the package has no world for drivers.
+pub fn everything(resolve: &mut Resolve, package: PackageId) -> Result<WorldId> {
+    let abilities = abilities(resolve, package);
+    with_abilities(resolve, package, &abilities)
+}
+
+fn abilities(resolve: &Resolve, package: PackageId) -> Vec<String> {
+    let worlds = resolve.packages.get(package).map(|package| package.worlds.keys());
+    worlds.into_iter().flatten().filter(|name| name.ends_with(ABILITY)).cloned().collect()
+}
+
+fn with_abilities(resolve: &mut Resolve, package: PackageId, abilities: &[String]) -> Result<WorldId> {
+    let driver = resolve.select_world(&[package], Some(DRIVER))?;
+    for ability in abilities {
+        let alone = resolve.select_world(&[package], Some(ability))?;
+        resolve.merge_worlds(alone, driver, &mut CloneMaps::default())?;
+    }
+    Ok(driver)
 }
 
 /// Adds both packages below a directory, under another version than their own; gives back the driver's.
@@ -122,7 +149,9 @@ mod tests {
 
     const HOST: &str = "package hostler:host@0.1.0;\ninterface clock {\n  record time { seconds: u64 }\n  now: func() -> time;\n}\n";
     const DRIVER: &str = "package hostler:driver@0.1.0;\ninterface about {\n  describe: func() -> string;\n}\n\
-                          world driver-native-config {\n  import hostler:host/clock@0.1.0;\n  export about;\n}\n";
+                          interface show {\n  show: func();\n}\n\
+                          world driver {\n  import hostler:host/clock@0.1.0;\n  export about;\n}\n\
+                          world show-ability {\n  export show;\n}\n";
 
     fn check(change: impl Fn(&str) -> String) -> Vec<String> {
         let wit = tempfile::tempdir().unwrap();
@@ -144,6 +173,11 @@ mod tests {
         assert_eq!(check(|text| text.replace("@0.1.0", "@0.1.4")), Vec::<String>::new());
         let grown = |text: &str| text.replace("  now:", "  later: func();\n  now:");
         assert_eq!(check(grown), Vec::<String>::new());
+        let able = |text: &str| {
+            let more = "interface save {\n  save: func();\n}\nworld save-ability {\n  export save;\n}\n";
+            if text.contains("world") { format!("{text}{more}") } else { text.to_owned() }
+        };
+        assert_eq!(check(able), Vec::<String>::new(), "an optional interface that no driver has yet");
     }
 
     #[test]
@@ -154,6 +188,8 @@ mod tests {
             ("seconds: u64", "seconds: s64"),
             ("describe: func() -> string", "describe: func() -> u8"),
             ("  describe:", "  more: func();\n  describe:"),
+            ("  show: func();", "  show: func(how: u8);"),
+            ("world show-ability", "world shown-ability"),
         ] {
             let found = check(|text| text.replace(before, after));
             assert!(

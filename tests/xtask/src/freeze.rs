@@ -7,7 +7,7 @@ use crate::args::Args;
 use crate::{shell, workspace};
 use anyhow::{Context, Result, ensure};
 use hostler_tidy::frozen::{self, LIST};
-use hostler_tidy::since::{self, PACKAGES, WORLD};
+use hostler_tidy::since::{self, PACKAGES};
 use std::fs;
 use std::path::Path;
 use wit_component::{StringEncoding, dummy_module, embed_component_metadata};
@@ -57,7 +57,7 @@ fn everything(release: &Path, version: &str) -> Result<Vec<u8>> {
     for package in PACKAGES {
         last = Some(resolve.push_dir(release.join(package))?.0);
     }
-    let world = resolve.select_world(&[last.context("no package")?], Some(WORLD))?;
+    let world = since::everything(&mut resolve, last.context("no package")?)?;
     let mut module = dummy_module(&resolve, world, ManglingAndAbi::Legacy(LiftLowerAbi::Sync));
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, true)?;
     let manifest = format!(

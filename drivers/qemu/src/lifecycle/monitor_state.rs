@@ -2,8 +2,7 @@
 
 use hostler_sdk::{Domain, Error, Monitor, MonitorExt, ProblemExt, RunState, problem};
 
-/// The driver's note about a domain that was started with its processors stopped.
-pub(super) const STARTED_PAUSED: &[u8] = b"started-paused";
+use super::notes::{self, Note};
 
 /// How long a guest's processors may take to stop or to go on.
 pub(super) const PROCESSORS_TIMEOUT_MS: u64 = 30_000;
@@ -14,7 +13,7 @@ pub(super) const PROCESSORS_TIMEOUT_MS: u64 = 30_000;
 /// What the monitor answers; an answer that is none.
 pub(super) fn ask(domain: &Domain, monitor: &Monitor) -> Result<RunState, Error> {
     let status = status(&monitor.run("query-status")?)?;
-    if status == "prelaunch" && domain.state()? == STARTED_PAUSED {
+    if status == "prelaunch" && notes::has(domain, Note::StartedPaused)? {
         return Ok(RunState::Paused);
     }
     Ok(run_state(&status))

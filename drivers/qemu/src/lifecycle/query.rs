@@ -4,6 +4,9 @@ use hostler_sdk::{Domain, Error, RunState};
 
 use super::monitor_state;
 
+/// How long a hypervisor may take from closing its monitor to its end.
+const ENDING_MS: u64 = 3_000;
+
 /// Asks the hypervisor itself. A process that has ended means off.
 ///
 /// # Errors
@@ -15,8 +18,8 @@ pub(crate) fn query(domain: &Domain) -> Result<RunState, Error> {
     }
     let asked = domain.monitor().and_then(|monitor| monitor_state::ask(domain, &monitor));
     match asked {
-        // It may have ended between the two questions.
-        Err(Error::Conflict(_)) if process.ending().is_some() => Ok(RunState::Off),
+        // It is ending, or has ended between the two questions: its monitor goes first.
+        Err(Error::Conflict(_)) if process.wait(ENDING_MS).is_ok() => Ok(RunState::Off),
         other => other,
     }
 }

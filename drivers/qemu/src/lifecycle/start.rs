@@ -4,6 +4,7 @@ use hostler_sdk::domain::Domain as Document;
 use hostler_sdk::domain::LifecycleAction;
 use hostler_sdk::{Command, Domain, Error, Fact, Monitor, MonitorExt, Value, fact};
 
+use super::notes::{self, Note};
 use super::{monitor_state, plan};
 use crate::alias::{self, Aliases};
 
@@ -13,10 +14,11 @@ use crate::alias::{self, Aliases};
 /// What the document asks for and cannot be had; what the host or the hypervisor answers. The host then
 /// undoes the launch.
 pub(crate) fn start(domain: &Domain, options: &[Fact]) -> Result<(), Error> {
-    let paused = options.iter().any(|option| option.key == "paused" && option.value == "yes");
+    let paused = is_paused(options);
     let mut plan = plan::plan(domain)?;
+    notes::clear(domain)?;
     if paused {
-        domain.put_state(monitor_state::STARTED_PAUSED)?;
+        notes::add(domain, Note::StartedPaused)?;
     }
     plan.launch.submit(domain, &mut plan.resources)?;
     let monitor = domain.monitor()?;
@@ -30,8 +32,16 @@ pub(crate) fn start(domain: &Domain, options: &[Fact]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether a start is to leave the processors stopped.
+pub(super) fn is_paused(options: &[Fact]) -> bool {
+    options.iter().any(|option| option.key == "paused" && option.value == "yes")
+}
+
 /// Everything at once: the answers come in the same order.
-fn set_up(document: &Document, monitor: &Monitor) -> Result<(), Error> {
+///
+/// # Errors
+/// What the monitor answers.
+pub(super) fn set_up(document: &Document, monitor: &Monitor) -> Result<(), Error> {
     let commands = commands(document, &alias::assign(document));
     if commands.is_empty() {
         return Ok(());

@@ -9,7 +9,7 @@ use crate::failure::Stop;
 use crate::output::{Block, Reply};
 use crate::session::Session;
 
-/// Boot a defined domain
+/// Boot a defined domain, or bring its saved guest back
 ///
 /// Shows the chains of its disks as they were handed over and the driver that runs it. The guest
 /// goes on when the command has ended.
@@ -19,6 +19,9 @@ pub(crate) struct Start {
     target: Target,
     #[command(flatten)]
     how: How,
+    /// Boot, and lose the guest that was saved if one was
+    #[arg(long)]
+    force_boot: bool,
 }
 
 /// How a domain is begun.
@@ -34,17 +37,18 @@ pub(super) struct How {
 
 impl How {
     pub(super) fn options(self) -> StartOptions {
-        StartOptions { paused: self.paused, reset_nvram: self.reset_nvram }
+        StartOptions { paused: self.paused, reset_nvram: self.reset_nvram, force_boot: false }
     }
 }
 
 impl Start {
     /// Boots it and shows with what.
     pub(crate) fn run(self, session: &Session) -> Result<Reply, Stop> {
+        let options = StartOptions { force_boot: self.force_boot, ..self.how.options() };
         let progress = session.output().progress(&format!("starting '{}'", self.target.reference()));
         let started = session.block_on(async {
             let host = session.owner().await?;
-            Ok(host.start(&self.target.reference(), self.how.options()).await?)
+            Ok(host.start(&self.target.reference(), options).await?)
         });
         drop(progress);
         let started = started?;

@@ -19,12 +19,15 @@ pub(crate) struct Undefine {
     /// Keep the UEFI variable store and say where it is
     #[arg(long)]
     keep_nvram: bool,
+    /// Forget the guest that was saved as well, if one was
+    #[arg(long)]
+    saved_guest: bool,
 }
 
 impl Undefine {
     /// Removes it and says what was kept.
     pub(crate) fn run(self, session: &Session) -> Result<Reply, Stop> {
-        let options = UndefineOptions { keep_nvram: self.keep_nvram };
+        let options = UndefineOptions { keep_nvram: self.keep_nvram, saved_guest: self.saved_guest };
         let undefined = session.block_on(async {
             let host = session.owner().await?;
             Ok(host.undefine(&self.target.reference(), options).await?)

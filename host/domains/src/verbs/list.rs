@@ -86,7 +86,8 @@ impl Host {
         let held = run.is_held()?;
         (summary.pid, summary.started_unix_ms) = (None, None);
         if !held && !self.runs_without_process(definition)? {
-            summary.reason = summary.reason.take().or_else(|| process::last_ending(run));
+            let saved = self.has_saved_guest(definition.uuid).then(|| "saved".to_owned());
+            summary.reason = summary.reason.take().or(saved).or_else(|| process::last_ending(run));
             return Ok(Ok(()));
         }
         if held {

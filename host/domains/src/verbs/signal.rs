@@ -101,7 +101,7 @@ impl Host {
     }
 
     /// The definition of a domain of which something lives; only an owner gets it.
-    async fn active(&self, wanted: &DomainRef) -> Result<Definition, Error> {
+    pub(crate) async fn active(&self, wanted: &DomainRef) -> Result<Definition, Error> {
         self.owner()?;
         let definition = self.find(wanted)?;
         if self.summarise(&definition).await?.state.is_active() {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hostler_domain::Domain;
+use hostler_runtime::{DomainContext, Driver};
 use hostler_state::Definition;
 use serde_json::Value;
 
@@ -25,17 +26,24 @@ pub struct StartOptions {
     pub paused: bool,
     /// Make the variable store anew from its pristine template first.
     pub reset_nvram: bool,
+    /// Boot, and lose the guest that was saved if one was.
+    pub force_boot: bool,
 }
 
 impl Host {
-    /// Starts a defined domain. When this returns its guest runs (or is paused, if that was asked for).
+    /// Starts a defined domain: with the guest that was saved, if one was. When this returns its guest runs (or is paused,
+    /// if that was asked for, or it was when it was saved).
     ///
     /// # Errors
     /// [`Kind::Conflict`] when it runs already; whatever image rules, firmware, driver, policy or hypervisor
     /// refuse. Nothing of it runs then, and the variable store is as it was.
     pub async fn start(&self, wanted: &DomainRef, options: StartOptions) -> Result<Started, Error> {
         let definition = self.find(wanted)?;
-        self.start_definition(&definition, options).await
+        self.owner()?;
+        match self.start_saved(&definition, options).await? {
+            Some(started) => Ok(started),
+            None => self.start_definition(&definition, options).await,
+        }
     }
 
     /// Starts what is stored under this definition, journalled.
@@ -67,11 +75,21 @@ impl Host {
         context.reset_nvram = options.reset_nvram;
         let facts = if options.paused { vec![("paused".to_owned(), "yes".to_owned())] } else { Vec::new() };
         driver.start(&context, &facts).await?;
+        self.started(definition, &driver, &context).await
+    }
+
+    /// A domain that was just started, with what it was started with.
+    pub(crate) async fn started(
+        &self,
+        definition: &Definition,
+        driver: &Driver,
+        context: &DomainContext,
+    ) -> Result<Started, Error> {
         Ok(Started {
             summary: self.summarise(definition).await?,
             chains: chain::of_domain(&Domain::parse(&definition.xml)?, &context.roots, &context.volumes),
             confinement: process::confinement(self, definition)?,
-            driver: self.driver_summary(&driver).await?,
+            driver: self.driver_summary(driver).await?,
         })
     }
 
@@ -85,7 +103,7 @@ impl Host {
     }
 
     /// Refuses a domain of which something lives.
-    async fn require_off(&self, definition: &Definition) -> Result<(), Error> {
+    pub(crate) async fn require_off(&self, definition: &Definition) -> Result<(), Error> {
         let summary = self.summarise(definition).await?;
         if summary.state == RunState::Off {
             return self.require_no_lost_run(definition).await;
@@ -122,7 +140,7 @@ impl Host {
     }
 
     /// Ends whatever a failed start has launched.
-    async fn undo(&self, definition: &Definition) -> Result<(), Error> {
+    pub(crate) async fn undo(&self, definition: &Definition) -> Result<(), Error> {
         if self.state().run_dir(definition.uuid).is_held()? {
             process::end(self, definition, UNDO_WAIT).await?;
         }

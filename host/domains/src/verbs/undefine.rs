@@ -10,6 +10,7 @@ use crate::host::Host;
 use crate::recovery::verb;
 use crate::reference::DomainRef;
 use crate::summary::{RunState, Undefined};
+use crate::verbs::restore;
 
 /// Where kept variable stores go, under the state directory.
 pub(crate) const KEPT: &str = "kept-nvram";
@@ -19,6 +20,8 @@ pub(crate) const KEPT: &str = "kept-nvram";
 pub struct UndefineOptions {
     /// Keep the variable store; the answer says where.
     pub keep_nvram: bool,
+    /// Forget a guest that was saved with it.
+    pub saved_guest: bool,
 }
 
 impl Host {
@@ -30,6 +33,9 @@ impl Host {
     pub async fn undefine(&self, wanted: &DomainRef, options: UndefineOptions) -> Result<Undefined, Error> {
         let mut definition = self.find(wanted)?;
         let owner = self.owner()?;
+        if !options.saved_guest {
+            restore::require_no_saved_guest(self, &definition)?;
+        }
         let mut answer =
             Undefined { name: definition.name.clone(), uuid: definition.uuid, kept_variable_store: None };
         if options.keep_nvram {

@@ -30,15 +30,25 @@ pub(crate) struct Leaves<'a> {
     pub(crate) new_sets: Vec<usize>,
     /// Sets that exist.
     pub(crate) sets: Vec<usize>,
+    /// For each handle, what it is called instead, where a command names its handles so.
+    names: Vec<String>,
 }
 
 impl<'a> Leaves<'a> {
     pub(crate) fn new(template: &'a Template, handles: &'a [Handle], grants: Option<&'a Grants>) -> Self {
-        Self { template, handles, grants, new_sets: Vec::new(), sets: Vec::new() }
+        Self { template, handles, grants, new_sets: Vec::new(), sets: Vec::new(), names: Vec::new() }
+    }
+
+    /// Writes handles as these, one for each of them.
+    pub(crate) fn with_names(template: &'a Template, handles: &'a [Handle], names: Vec<String>) -> Self {
+        Self { template, handles, grants: None, new_sets: Vec::new(), sets: Vec::new(), names }
     }
 
     /// A handle that stands for one text.
     pub(crate) fn text(&mut self, index: usize, rule: Option<&OptionRule>) -> Result<String, LaunchError> {
+        if let Some(name) = self.names.get(index) {
+            return Ok(name.clone());
+        }
         let prefix = rule.map_or("", |rule| rule.socket_prefix.as_str());
         match (self.handle(index)?, self.grants) {
             (Handle::Descriptor { path, .. }, None) => Ok(path.display().to_string()),

@@ -12,6 +12,7 @@ use crate::grant;
 use crate::handle::Handle;
 use crate::template::Template;
 use crate::template::check::{check_command, leaves};
+use crate::template::data::NamedWriting;
 use crate::value::Value;
 
 /// A command ready to be sent: first what its handles need, then itself.
@@ -41,6 +42,11 @@ pub fn render_arguments(
     let Some(arguments) = arguments else {
         return Ok(RenderedArguments { before: Vec::new(), arguments: None });
     };
+    if let Some(named) = &template.data.writing.named
+        && named.commands.iter().any(|listed| listed == command)
+    {
+        return with_names(template, named, command, arguments, handles);
+    }
     let mut before = Vec::new();
     // The numbers of descriptors mean nothing here: they go with the commands before.
     let mut grants =
@@ -64,5 +70,34 @@ pub fn render_arguments(
         *next_set += 1;
     }
     let arguments = write_json(arguments, None, &mut Leaves::new(template, handles, Some(&grants)))?;
+    Ok(RenderedArguments { before, arguments: Some(arguments) })
+}
+
+/// Writes handles by names that are given to them before. A name is the command's own, so that one that was not used up
+/// (the command failed) is replaced by the next.
+fn with_names(
+    template: &Template,
+    named: &NamedWriting,
+    command: &str,
+    arguments: &Value,
+    handles: &[Handle],
+) -> Result<RenderedArguments, LaunchError> {
+    let mut before = Vec::new();
+    let mut names = vec![String::new(); handles.len()];
+    let mut seen = HashSet::new();
+    for index in leaves(arguments).filter(|index| seen.insert(*index)) {
+        let handle = handles.get(index).filter(|handle| matches!(handle, Handle::Descriptor { .. }));
+        let handle =
+            handle.ok_or_else(|| LaunchError::denied(command, "only descriptors can be handles here"))?;
+        let name = format!("hostler-{command}-{}", before.len());
+        // The program has one use for it, so that a writable file's read-only twin is not wanted.
+        if let Some(fd) = grant::of_descriptor(handle)?.into_iter().next() {
+            before.push((named.command.clone(), json!({named.argument.as_str(): name}), fd));
+        }
+        if let Some(slot) = names.get_mut(index) {
+            *slot = named.path.replace("{name}", &name);
+        }
+    }
+    let arguments = write_json(arguments, None, &mut Leaves::with_names(template, handles, names))?;
     Ok(RenderedArguments { before, arguments: Some(arguments) })
 }

@@ -43,6 +43,7 @@ impl Server {
             reason: self.reason(ending),
             shutdown: self.shutdown.take(),
             ended_unix_ms: unix_ms(),
+            tail: self.tail.text(),
         };
         if let Err(error) = self.run.write(RunRecord::Exit, &record) {
             self.note(&format!("the record of the end: {error}"));

@@ -82,4 +82,7 @@ pub struct ExitRecord {
     pub shutdown: Option<Value>,
     /// When, in milliseconds since 1970.
     pub ended_unix_ms: u64,
+    /// The last of what it wrote to its error output: untrusted. Records of earlier versions do not have it.
+    #[serde(default)]
+    pub tail: String,
 }

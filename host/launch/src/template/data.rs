@@ -53,6 +53,8 @@ pub(crate) struct Writing {
     /// How descriptors are put together to sets. A program without them opens each by its number, and takes none while
     /// it runs.
     pub(crate) sets: Option<SetWriting>,
+    /// How the monitor's commands take descriptors that are for one use.
+    pub(crate) named: Option<NamedWriting>,
 }
 
 /// Sets of descriptors for one file each, of which a program takes the one that is opened as it wants.
@@ -67,6 +69,19 @@ pub(crate) struct SetWriting {
     pub(crate) path: String,
     /// The monitor's command that adds a descriptor to a set.
     pub(crate) add_command: String,
+}
+
+/// Descriptors that the monitor's commands take by a name, for once.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NamedWriting {
+    /// The command that gives a descriptor its name, and its argument for the name.
+    pub(crate) command: String,
+    pub(crate) argument: String,
+    /// How a value names it; `{name}` is put in.
+    pub(crate) path: String,
+    /// The commands whose handles are written so.
+    pub(crate) commands: Vec<String>,
 }
 
 /// One kind of endpoint: pairs in order; a pair whose place-holder has no value is left out.

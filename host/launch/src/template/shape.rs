@@ -15,7 +15,8 @@ pub(crate) enum Shape {
     Is(serde_json::Value),
     /// Text of limited length and letters.
     Text(TextRule),
-    /// A handle of one of these kinds: `image`, `code`, `variable-store`, `file`, `endpoint`, `monitor`, `socket`.
+    /// A handle of one of these kinds: `image`, `code`, `variable-store`, `file`, `output`, `input`, `endpoint`,
+    /// `monitor`, `socket`.
     Handle(Vec<String>),
     /// What one of these allows.
     Any(Vec<Shape>),

@@ -10,6 +10,7 @@ use hostler_launch::accelerator::recent_probe;
 use hostler_state::{Kind as StateErrorKind, NewEvent, StateError};
 use wasmtime::component::Resource;
 
+use super::transfer::Direction;
 use crate::answer;
 use crate::bindings::wit::domain::{
     BootFile, Endpoint, Fact, File, Firmware, Handle, Host, HostDomain, LaunchPlan,
@@ -227,6 +228,18 @@ impl HostDomain for CallState {
         self.enter("domain.monitor")?;
         let subject = self.subject(&me)?;
         self.running_monitor(subject).await
+    }
+
+    async fn output(&mut self, me: Resource<Domain>) -> wasmtime::Result<Result<Resource<File>, Error>> {
+        self.enter("domain.output")?;
+        let subject = self.subject(&me)?;
+        self.transfer(&subject, Direction::Out)
+    }
+
+    async fn input(&mut self, me: Resource<Domain>) -> wasmtime::Result<Result<Resource<File>, Error>> {
+        self.enter("domain.input")?;
+        let subject = self.subject(&me)?;
+        self.transfer(&subject, Direction::In)
     }
 
     async fn emit(&mut self, me: Resource<Domain>, kind: String, facts: Vec<Fact>) -> wasmtime::Result<()> {

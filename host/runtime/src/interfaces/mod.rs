@@ -11,6 +11,7 @@ pub(crate) mod log;
 pub(crate) mod process;
 pub(crate) mod qmp;
 pub(crate) mod storage;
+pub(crate) mod transfer;
 pub(crate) mod types;
 pub(crate) mod value;
 

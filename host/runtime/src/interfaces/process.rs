@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use hostler_grant::Capability;
 use hostler_launch::{
-    Ending, Handle, LaunchContext, LaunchError, LaunchErrorKind, OptionEntry, Plan, Reaction, ShimClient,
-    ShimError, ShimErrorKind, Template, end_orphan,
+    Ending, ExitRecord, Handle, LaunchContext, LaunchError, LaunchErrorKind, OptionEntry, Plan, Reaction,
+    ShimClient, ShimError, ShimErrorKind, Template, end_orphan,
 };
 use hostler_state::{RunDir, RunRecord};
 use wasmtime::component::Resource;
@@ -119,7 +119,9 @@ impl HostProcess for CallState {
         let process = self.table.get(&me)?.clone();
         let tail = self
             .blocking("process.output-tail", limits::SHIM_DEADLINE, move |_| match process {
-                Process::Shim { client, .. } => client.output_tail().map_err(|error| shim_failed(&error)),
+                Process::Shim { client, run } => client
+                    .output_tail()
+                    .or_else(|error| last_words(&run, &error).ok_or_else(|| shim_failed(&error))),
                 Process::Orphan(_) | Process::Recorded => Ok(String::new()),
             })
             .await?;
@@ -237,6 +239,13 @@ fn ended_already(run: &RunDir, error: &ShimError) -> Option<Ending> {
     let record: Option<serde_json::Value> = run.read(RunRecord::Exit).ok().flatten();
     let ending = record.and_then(|record| serde_json::from_value(record.get("ending")?.clone()).ok());
     Some(ending.unwrap_or(Ending::Unknown))
+}
+
+/// What a process that has ended wrote last.
+fn last_words(run: &RunDir, error: &ShimError) -> Option<String> {
+    ended_already(run, error)?;
+    let record: Option<ExitRecord> = run.read(RunRecord::Exit).ok().flatten();
+    record.map(|record| record.tail)
 }
 
 fn end_of_orphan(run: &RunDir) -> Result<WitEnding, Error> {

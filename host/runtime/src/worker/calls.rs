@@ -182,6 +182,8 @@ calls! {
             -> Result<Resource<Process>, Error>;
         34 asked process(me: Resource<Domain>) -> Option<Resource<Process>>;
         35 asked monitor(me: Resource<Domain>) -> Result<Resource<Monitor>, Error>;
+        38 asked output(me: Resource<Domain>) -> Result<Resource<File>, Error>;
+        39 asked input(me: Resource<Domain>) -> Result<Resource<File>, Error>;
         36 told emit(me: Resource<Domain>, kind: String, facts: Vec<Fact>) -> ();
         drop 37 Domain;
     }

@@ -205,7 +205,7 @@ fn manifest_is_refused_before_anything_is_compiled() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("new.wasm");
     let mut bytes =
-        patched(&component("drivers/test.wasm"), "\"contract\":\"0.1.0\"", "\"contract\":\"0.9.0\"");
+        patched(&component("drivers/test.wasm"), "\"contract\":\"0.1.1\"", "\"contract\":\"0.9.0\"");
     // A section that no compiler accepts: had it been compiled, the error would be another.
     bytes.extend_from_slice(&[0x7f, 1, 0]);
     std::fs::write(&path, bytes).unwrap();
@@ -213,7 +213,7 @@ fn manifest_is_refused_before_anything_is_compiled() {
     let config = RuntimeConfig { cache_dir: Some(cache.clone()), ..RuntimeConfig::default() };
     let error = Runtime::new(config).unwrap().load(&path, &policy(), &tenant()).err().unwrap();
     assert_eq!(error.kind, RuntimeErrorKind::Contract);
-    assert!(error.message().contains("driver needs contract 0.9.0, host offers 0.1.0"), "{error}");
+    assert!(error.message().contains("driver needs contract 0.9.0, host offers 0.1.1"), "{error}");
     assert!(error.hints()[0].contains("update hostler"));
     assert_eq!(std::fs::read_dir(&cache).unwrap().count(), 1, "the key and nothing else");
 }

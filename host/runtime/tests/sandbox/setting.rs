@@ -150,6 +150,7 @@ impl Setting {
             shim: PathBuf::from("/nonexistent/hostler-shim"),
             cage: hostler_launch::CageSetting::Require,
             reset_nvram: false,
+            transfer: None,
         }
     }
 

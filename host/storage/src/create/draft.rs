@@ -86,8 +86,27 @@ impl<'a> Draft<'a> {
         self.root
     }
 
-    pub(crate) fn file(&self) -> &File {
+    /// The file, open for reading and writing.
+    #[must_use]
+    pub fn file(&self) -> &File {
         &self.file
+    }
+
+    /// Gives the draft that a stopped operation has finished its name. Done already is done.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Exists`] when something else has that name by now; what the operating system says.
+    pub fn publish_left(root: &PoolRoot, operation: u64, name: &str) -> Result<(), StorageError> {
+        let draft = Self::name_of(operation);
+        if root.lacks(&draft) {
+            return Ok(());
+        }
+        root.publish(&draft, name).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::AlreadyExists {
+                return exists(root, name);
+            }
+            StorageError::io("name", root.path_of(name).display(), error)
+        })
     }
 
     /// Which file it is, and stays under the name that it gets.

@@ -158,9 +158,9 @@ fn driver_in_c_does_what_the_contract_says() {
     desk.types("hostler driver check cee.wasm");
     let checked = desk.said.split_whitespace().collect::<Vec<_>>().join(" ");
     for part in [
-        "hostler:host/domain@0.1.0 every driver has it",
-        "hostler:host/qmp@0.1.0 'qmp' is not asked for: its functions are denied",
-        "hostler:driver/lifecycle@0.1.0 every driver has it",
+        "hostler:host/domain@0.1.1 every driver has it",
+        "hostler:host/qmp@0.1.1 'qmp' is not asked for: its functions are denied",
+        "hostler:driver/lifecycle@0.1.1 every driver has it",
         "Verdict accepted",
     ] {
         assert!(checked.contains(part), "{part}: {}", desk.said);

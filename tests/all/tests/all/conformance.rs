@@ -246,14 +246,14 @@ fn file_that_is_no_driver_of_this_contract_fails_where_it_is_wrong_and_nothing_o
     let bench = Workbench::new();
     let driver = components("drivers").join("test.wasm");
     for (from, to, failed) in [
-        (r#""contract":"0.1.0""#, r#""contract":"0.9.0""#, &["component.contract", "component.loads"][..]),
+        (r#""contract":"0.1.1""#, r#""contract":"0.9.0""#, &["component.contract", "component.loads"][..]),
         (
             r#""domain-types":["test"]"#,
             r#""domain-typos":["test"]"#,
             &["component.manifest", "component.loads"],
         ),
-        ("hostler:host/log@0.1.0", "hostler:hose/log@0.1.0", &["component.imports", "component.loads"]),
-        ("driver/lifecycle@0.1.0", "driver/lifecycla@0.1.0", &["component.exports", "component.loads"]),
+        ("hostler:host/log@0.1.1", "hostler:hose/log@0.1.1", &["component.imports", "component.loads"]),
+        ("driver/lifecycle@0.1.1", "driver/lifecycla@0.1.1", &["component.exports", "component.loads"]),
     ] {
         let file = changed(&bench, &driver, from.as_bytes(), to.as_bytes());
         let (report, status) = tested(&bench, &file, &[]);

@@ -417,9 +417,9 @@ fn check_tells_every_reason_at_once_and_compiles_nothing_then() {
         "test",
         "bad.wasm",
         &[
-            (r#""contract":"0.1.0""#, r#""contract":"0.9.0""#),
+            (r#""contract":"0.1.1""#, r#""contract":"0.9.0""#),
             (r#""name":"test""#, r#""name":"Test""#),
-            ("hostler:host/log@0.1.0", "hostler:host/lag@0.1.0"),
+            ("hostler:host/log@0.1.1", "hostler:host/lag@0.1.1"),
         ],
     );
     let cache = bench.path("cache");
@@ -432,7 +432,7 @@ fn check_tells_every_reason_at_once_and_compiles_nothing_then() {
     for code in ["grant.contract-version", "grant.manifest-invalid", "package.contract"] {
         assert!(codes.iter().any(|found| found == code), "{code}: {codes:?}");
     }
-    assert_eq!(plan["plan"]["contract_offered"], "0.1.0");
+    assert_eq!(plan["plan"]["contract_offered"], "0.1.1");
     assert!(!cache.exists(), "nothing was compiled");
     assert_eq!(
         bench.json(&["driver", "check", text(&acme(&bench, "good.wasm", "0.1.0"))])["verdict"],

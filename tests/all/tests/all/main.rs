@@ -24,6 +24,7 @@ mod kill;
 mod lifecycle;
 mod linux;
 mod native;
+mod save;
 mod storage;
 mod storage_daemon;
 mod tenants;

@@ -14,7 +14,7 @@ use crate::session::Session;
 ///
 /// The module imports and exports what the contract names, as bindings for the language make them; if it does not
 /// say what contract it was made for, it is taken to be the one that this hostler offers. The manifest is JSON:
-/// {"name": "acme", "version": "0.1.0", "contract": "0.1.0", "domain-types": ["acme"], "grants": []}
+/// {"name": "acme", "version": "0.1.0", "contract": "0.1.1", "domain-types": ["acme"], "grants": []}
 #[derive(Debug, Args)]
 pub(super) struct Encode {
     /// The core module, as the linker wrote it

@@ -92,6 +92,7 @@ impl Scene {
             shim: PathBuf::new(),
             cage: hostler_launch::CageSetting::Require,
             reset_nvram: false,
+            transfer: None,
         };
         let subject = Arc::new(Subject::new(adapt(context)));
         let deadline = Instant::now() + Duration::from_secs(60);

@@ -7,7 +7,7 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::{Resolve, WorldId};
 
 /// What a hostile driver says of itself: it asks for everything.
-const MANIFEST: &str = r#"{"name":"hostile","version":"6.6.6","contract":"0.1.0","domain-types":["hostile"],
+const MANIFEST: &str = r#"{"name":"hostile","version":"6.6.6","contract":"0.1.1","domain-types":["hostile"],
     "grants":["storage","endpoint","qmp","process:sh"]}"#;
 /// Between the parts of `driver.wat`.
 const LINE: &str = "\n;; ---\n";

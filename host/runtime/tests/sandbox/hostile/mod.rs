@@ -172,12 +172,12 @@ guests! {
     hostile_flood_launches: guest("flood-launches"), patient(), Ends(Rate, "host calls");
     hostile_random_hoard: guest("random-hoard"), usual(), Runs;
     hostile_link_newer_contract:
-        driver(&text("link-newer-contract"), Contract { changed: &[("0.1.0", "0.2.0")], ..OURS }),
+        driver(&text("link-newer-contract"), Contract { changed: &[("0.1.1", "0.2.0")], ..OURS }),
         usual(), Refused(OtherContract, "0.2.0");
     hostile_link_unknown_interface: driver(&text("link-unknown-interface"),
         Contract { changed: &[("interface clock {", "interface everything { touch: func(); } interface clock {"),
-            ("world driver {", "world driver { import hostler:host/everything@0.1.0;")], ..OURS }),
-        usual(), Refused(OtherContract, "hostler:host/everything@0.1.0");
+            ("world driver {", "world driver { import hostler:host/everything@0.1.1;")], ..OURS }),
+        usual(), Refused(OtherContract, "hostler:host/everything@0.1.1");
     hostile_link_other_type:
         driver(&text("link-other-type"), Contract { changed: &[("monotonic-ms: func() -> u64", "monotonic-ms: func() -> string")], ..OURS }),
         usual(), Refused(OtherContract, "not those of the contract");
@@ -194,8 +194,8 @@ guests! {
         "package wasi:http@0.2.0; interface outgoing-handler { touch: func(); }", "wasi:http/outgoing-handler@0.2.0"),
         usual(), Refused(Denied, "wasi:http/outgoing-handler@0.2.0");
     hostile_link_admin: foreign("link-admin",
-        "package hostler:hostile@0.1.0; interface domain { touch: func(); }", "hostler:hostile/domain@0.1.0"),
-        usual(), Refused(Denied, "hostler:hostile/domain@0.1.0");
+        "package hostler:hostile@0.1.1; interface domain { touch: func(); }", "hostler:hostile/domain@0.1.1"),
+        usual(), Refused(Denied, "hostler:hostile/domain@0.1.1");
     hostile_link_no_export: whole("link-no-export"), usual(), Refused(OtherContract, "does not export");
     hostile_bad_empty: "", usual(), Refused(Load, "not WebAssembly");
     hostile_bad_garbage: (0..=255).cycle().take(4_096).collect::<Vec<u8>>(), usual(), Refused(Load, "not WebAssembly");

@@ -1,0 +1,59 @@
+//! A guest brought back from a file.
+
+use hostler_sdk::{Domain, Error, Fact, Monitor, Problem, ProblemExt, Process, fact, problem};
+
+use super::notes::{self, Note};
+use super::{migration, monitor_state, plan, start};
+
+/// How long a QEMU that cannot read a guest may take to end.
+const ENDING_MS: u64 = 5_000;
+
+/// Starts a hypervisor that waits for a guest, and gives it the one that the operation's input brings.
+///
+/// # Errors
+/// What a start fails of; what QEMU says of the bytes. The host then undoes the launch.
+pub(crate) fn restore(domain: &Domain, options: &[Fact]) -> Result<(), Error> {
+    let paused = start::is_paused(options);
+    let mut plan = plan::plan(domain)?;
+    plan.launch.option("incoming", "defer");
+    notes::clear(domain)?;
+    if paused {
+        notes::add(domain, Note::StartedPaused)?;
+    }
+    let process = plan.launch.submit(domain, &mut plan.resources)?;
+    let monitor = domain.monitor()?;
+    // Links that are down and the like are so before the guest comes.
+    start::set_up(&plan.document, &monitor)?;
+    read(domain, &monitor).map_err(|error| explained(&process, error))?;
+    if paused {
+        domain.emit("restored", &[fact("paused", "yes")]);
+        return Ok(());
+    }
+    monitor_state::run_and_wait(&monitor, "cont", &["RESUME"])?;
+    domain.emit("restored", &[]);
+    Ok(())
+}
+
+fn read(domain: &Domain, monitor: &Monitor) -> Result<(), Error> {
+    migration::prepare(monitor)?;
+    migration::read_in(domain, monitor)
+}
+
+/// A QEMU that cannot read a guest ends, and says why on its error output alone.
+fn explained(process: &Process, error: Error) -> Error {
+    let told = |problem: &Problem| problem.code == "qmp.closed" || problem.code == "qemu.migration-failed";
+    match &error {
+        Error::Conflict(found) | Error::Hypervisor(found) if told(found) => {}
+        _ => return error,
+    }
+    // Best effort: without its last words, what the monitor said has to do.
+    let _ended = process.wait(ENDING_MS);
+    let tail = process.output_tail();
+    let Some(why) = tail.lines().map(str::trim).rfind(|line| !line.is_empty()) else { return error };
+    problem("qemu.restore-failed", format!("QEMU cannot take the guest that was saved: {why}"))
+        .hint(
+            "the machine has to be as it was when the guest was saved: same devices, same kind of processor",
+        )
+        .hint("the saved guest is kept as it is")
+        .hypervisor()
+}

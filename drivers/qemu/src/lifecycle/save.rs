@@ -1,0 +1,51 @@
+//! A guest put away into a file.
+
+use hostler_sdk::{Domain, Error, Monitor, RunState};
+
+use super::notes::{self, Note};
+use super::{migration, monitor_state};
+
+/// Stops the guest and writes all of it to the operation's output.
+///
+/// # Errors
+/// `conflict` when there is no guest that could be put away; what the host, the monitor or QEMU answers. The guest goes
+/// on as before then.
+pub(crate) fn save(domain: &Domain) -> Result<(), Error> {
+    let monitor = domain.monitor()?;
+    let state = monitor_state::ask(domain, &monitor)?;
+    let hint = "a guest that sleeps has to be woken first; one that crashed or switched itself off cannot be put away";
+    monitor_state::expect(domain, state, &[RunState::Running, RunState::Paused], hint)?;
+    let running = state == RunState::Running;
+    notes::add(domain, if running { Note::SavingRunning } else { Note::SavingPaused })?;
+    let written = stop(&monitor, running)
+        .and_then(|()| migration::prepare(&monitor))
+        .and_then(|()| migration::write_out(domain, &monitor));
+    if let Err(error) = written {
+        abandon(domain)?;
+        return Err(error);
+    }
+    domain.emit("saved", &[]);
+    Ok(())
+}
+
+fn stop(monitor: &Monitor, running: bool) -> Result<(), Error> {
+    if running { monitor_state::run_and_wait(monitor, "stop", &["STOP"]).map(drop) } else { Ok(()) }
+}
+
+/// Lets a guest that was being put away go on as it was before.
+///
+/// # Errors
+/// What the monitor answers.
+pub(crate) fn abandon(domain: &Domain) -> Result<(), Error> {
+    let ran = notes::has(domain, Note::SavingRunning)?;
+    if !ran && !notes::has(domain, Note::SavingPaused)? {
+        return Ok(());
+    }
+    let monitor = domain.monitor()?;
+    migration::cancel(&monitor)?;
+    if ran && monitor_state::ask(domain, &monitor)? == RunState::Paused {
+        monitor_state::run_and_wait(&monitor, "cont", &["RESUME"])?;
+        domain.emit("resumed", &[]);
+    }
+    notes::remove(domain, &[Note::SavingRunning, Note::SavingPaused])
+}

@@ -1,0 +1,152 @@
+//! `restore`: starts a domain with a guest that was put away.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hostler_runtime::{DomainContext, Driver, Transfer};
+use hostler_state::{Definition, Intent};
+use serde_json::{Value, json};
+
+use crate::context::Purpose;
+use crate::error::{Error, Kind, command};
+use crate::host::Host;
+use crate::recovery::verb;
+use crate::saved::{self, Place, SavedGuest};
+use crate::summary::Started;
+use crate::verbs::StartOptions;
+
+/// The guest is there, and may have run: what it was saved in is out of date.
+const RESTORED: &str = "restored";
+
+/// A guest, and how it is to be brought back.
+struct Return<'a> {
+    place: &'a Place,
+    guest: SavedGuest,
+    /// Whether it is the domain's own, which goes when it is back.
+    own: bool,
+    options: StartOptions,
+}
+
+impl Host {
+    /// Starts the domain of the guest in a file. One that is not defined is forgotten when it ends. The file stays.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`]; what the file is that is no saved guest; [`Kind::Conflict`] when the domain runs; whatever a
+    /// start fails of. Nothing of it runs then, and the file is as it was.
+    pub async fn restore(&self, path: &Path, options: StartOptions) -> Result<Started, Error> {
+        let place = self.named_place(path)?;
+        let Some(guest) = saved::open(&place)? else {
+            let message = format!("there is no file '{}'", place.path().display());
+            return Err(Error::new(Kind::NotFound, "saved.not-found", message));
+        };
+        let prepared = self.prepare(&guest.header.xml, false).await?;
+        let definition = prepared.definition;
+        self.require_allowed_to_start(&definition).await?;
+        if prepared.created {
+            self.owner()?.put_definition(&definition)?;
+        }
+        self.bring_back(&definition, Return { place: &place, guest, own: false, options }).await
+    }
+
+    /// Starts a domain with its own saved guest, if it has one and it is wanted. The file is gone when the guest is back.
+    pub(crate) async fn start_saved(
+        &self,
+        definition: &Definition,
+        options: StartOptions,
+    ) -> Result<Option<Started>, Error> {
+        if !self.has_saved_guest(definition.uuid) {
+            return Ok(None);
+        }
+        let place = self.own_place(definition.uuid)?;
+        let hint = |error: Error| {
+            error.hint_command(
+                "boot it without that guest, which is lost then",
+                format!("{} --force-boot", command("start", &definition.name)),
+            )
+        };
+        if options.force_boot {
+            self.require_off(definition).await?;
+            place.root.remove_file(&place.name)?;
+            return Ok(None);
+        }
+        let Some(guest) = saved::open(&place).map_err(hint)? else { return Ok(None) };
+        // As it ran: a definition that was changed since is for the next start.
+        let definition = Definition { xml: guest.header.xml.clone(), ..definition.clone() };
+        let back = Return { place: &place, guest, own: true, options };
+        self.bring_back(&definition, back).await.map_err(hint).map(Some)
+    }
+
+    async fn bring_back(&self, definition: &Definition, back: Return<'_>) -> Result<Started, Error> {
+        let owner = self.owner()?;
+        self.require_off(definition).await?;
+        self.require_allowed_to_start(definition).await?;
+        let mut intent =
+            owner.journal().begin(verb::START, definition.uuid, "begun", json!({"saved": back.own}))?;
+        let result = self.bring_back_journalled(definition, back, &mut intent).await;
+        if result.is_err() {
+            self.undo(definition).await?;
+        }
+        owner.journal().finish(&intent)?;
+        result
+    }
+
+    /// The guest comes back stopped. Before it goes on the journal has it that its file is out of date.
+    async fn bring_back_journalled(
+        &self,
+        definition: &Definition,
+        back: Return<'_>,
+        intent: &mut Intent,
+    ) -> Result<Started, Error> {
+        let driver = self.drivers.by_name(&definition.driver)?;
+        let mut context = self.context(definition, Purpose::Operate)?;
+        context.numeric_id = self.next_numeric_id()?;
+        context.reset_nvram = back.options.reset_nvram;
+        let Return { place, guest: SavedGuest { file, path, header }, own, options } = back;
+        self.read_in(&driver, &context, file, path).await?;
+        self.owner()?.journal().advance(intent, RESTORED)?;
+        if own {
+            place.root.remove_file(&place.name)?;
+        }
+        if header.running && !options.paused {
+            driver.resume(&self.context(definition, Purpose::Operate)?).await?;
+        }
+        self.started(definition, &driver, &context).await
+    }
+
+    async fn read_in(
+        &self,
+        driver: &Driver,
+        context: &DomainContext,
+        file: File,
+        path: PathBuf,
+    ) -> Result<(), Error> {
+        let context =
+            DomainContext { transfer: Some(Transfer::Input(Arc::new(file.into()), path)), ..context.clone() };
+        Ok(driver.restore(&context, &[("paused".to_owned(), "yes".to_owned())]).await?)
+    }
+}
+
+/// What a new owner does about the own file of a guest that was being brought back, once it is known whether the guest is
+/// there: with a guest that may have run the file is out of date.
+pub(crate) fn settle(host: &Host, intent: &Intent, guest_is_there: bool) -> Result<(), Error> {
+    let own = intent.payload.get("saved").and_then(Value::as_bool).unwrap_or_default();
+    if own && (guest_is_there || intent.step == RESTORED) && host.has_saved_guest(intent.domain) {
+        let place = host.own_place(intent.domain)?;
+        place.root.remove_file(&place.name)?;
+    }
+    Ok(())
+}
+
+/// Refuses to forget a domain whose next start would bring a guest back.
+pub(crate) fn require_no_saved_guest(host: &Host, definition: &Definition) -> Result<(), Error> {
+    if !host.has_saved_guest(definition.uuid) {
+        return Ok(());
+    }
+    let name = &definition.name;
+    let message = format!("the guest of '{name}' was saved, and its next start brings it back");
+    Err(Error::new(Kind::Conflict, "domain.saved", message)
+        .about("domain", name)
+        .hint_command("bring it back and switch it off first", command("start", name))
+        .hint_command("or forget it with its guest", format!("{} --saved-guest", command("undefine", name))))
+}
