@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 
-use hostler_launch::{RoomLimits, enter_room};
+use hostler_launch::{RoomLimits, close_inherited, enter_room};
 use hostler_package::COMPONENT_MAX_BYTES;
 
 use crate::engine;
@@ -21,11 +21,13 @@ pub const COMPILE_ARGUMENT: &str = "compile-driver-from-stdin";
 pub(crate) const NOT_VALID: &str = "the component is not valid, or uses a feature that is switched off";
 
 /// The compiler's side: locks this process in, compiles the component on its standard input, and writes the machine
-/// code to its standard output. To be called before the process has a second thread.
+/// code to its standard output. To be called first of all in a program: it closes every other descriptor, and must be the
+/// only thread.
 ///
 /// # Errors
 /// What the compiler says, for the standard error; the process should end with a failure.
 pub fn compile_here() -> Result<(), String> {
+    close_inherited().map_err(|error| format!("what was left open cannot be closed: {error}"))?;
     enter_room(RoomLimits { memory_bytes: limits::COMPILE_MEMORY_BYTES, cpu: limits::COMPILE_CPU })
         .map_err(|failure| failure.to_string())?;
     let mut component = Vec::new();

@@ -4,11 +4,11 @@
 
 use std::io;
 
-use rustix::process::{Resource, Rlimit, Signal, geteuid, set_parent_process_death_signal, setrlimit};
+use rustix::process::{Resource, Signal, geteuid, set_parent_process_death_signal};
 use rustix::thread::set_no_new_privs;
 
 use super::identity::{self, Reserved};
-use super::{Wall, WallFailure, landlock, namespaces, root, seccomp};
+use super::{Wall, WallFailure, landlock, limits, namespaces, root, seccomp};
 
 /// What a process in a cell may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,26 +54,23 @@ impl CellUser {
 ///
 /// # Errors
 /// The wall that cannot be built.
-pub fn enter_cell(limits: CellLimits, user: Option<u32>) -> Result<(), WallFailure> {
+pub fn enter_cell(may: CellLimits, user: Option<u32>) -> Result<(), WallFailure> {
     let proc = namespaces::open_proc().map_err(|error| Wall::Namespaces.failed("open /proc", error))?;
     namespaces::enter_alone(user.is_some())?;
     root::empty()?;
     identity::take(user, &proc)?;
     drop(proc);
     // After the last user namespace: the threads of a namespace are counted in it.
-    for (resource, limit, name) in [
-        (Resource::As, limits.space_bytes, "as"),
-        (Resource::Data, limits.memory_bytes, "data"),
-        (Resource::Nproc, limits.threads, "nproc"),
-        (Resource::Nofile, limits.files, "nofile"),
+    limits::fix(&[
+        (Resource::As, may.space_bytes, "as"),
+        (Resource::Data, may.memory_bytes, "data"),
+        (Resource::Nproc, may.threads, "nproc"),
+        (Resource::Nofile, may.files, "nofile"),
         (Resource::Core, 0, "core"),
         (Resource::Fsize, 0, "fsize"),
         (Resource::Msgqueue, 0, "msgqueue"),
         (Resource::Memlock, 0, "memlock"),
-    ] {
-        setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })
-            .map_err(|error| Wall::Limits.failed(format!("limit {name}"), error))?;
-    }
+    ])?;
     set_no_new_privs(true).map_err(|error| Wall::Identity.failed("forbid new privileges", error))?;
     // After the last change of user, which would take it back.
     set_parent_process_death_signal(Some(Signal::KILL))

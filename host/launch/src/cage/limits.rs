@@ -38,6 +38,15 @@ pub(crate) fn apply(lock_memory: bool) -> Result<(), WallFailure> {
     })
 }
 
+/// Sets limits for good, the same whatever they were: of a process of ours, which brings none of its own.
+pub(crate) fn fix(limits: &[(Resource, u64, &'static str)]) -> Result<(), WallFailure> {
+    for (resource, limit, name) in limits {
+        setrlimit(*resource, Rlimit { current: Some(*limit), maximum: Some(*limit) })
+            .map_err(|error| Wall::Limits.failed(format!("limit {name}"), io::Error::from(error)))?;
+    }
+    Ok(())
+}
+
 fn lower(resource: Resource, limit: u64) -> io::Result<()> {
     let found = getrlimit(resource);
     let limit = found.maximum.map_or(limit, |maximum| maximum.min(limit));

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::Resource;
 use rustix::thread::set_no_new_privs;
 
-use super::{Wall, WallFailure, landlock, seccomp};
+use super::{Wall, WallFailure, landlock, limits, seccomp};
 
 /// What a process in an empty room may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,17 +23,14 @@ pub struct RoomLimits {
 ///
 /// # Errors
 /// The wall that cannot be built.
-pub fn enter_room(limits: RoomLimits) -> Result<(), WallFailure> {
-    for (resource, limit, name) in [
-        (Resource::As, limits.memory_bytes, "as"),
-        (Resource::Cpu, limits.cpu.as_secs(), "cpu"),
+pub fn enter_room(may: RoomLimits) -> Result<(), WallFailure> {
+    limits::fix(&[
+        (Resource::As, may.memory_bytes, "as"),
+        (Resource::Cpu, may.cpu.as_secs(), "cpu"),
         (Resource::Core, 0, "core"),
         (Resource::Fsize, 0, "fsize"),
         (Resource::Msgqueue, 0, "msgqueue"),
-    ] {
-        setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })
-            .map_err(|error| Wall::Limits.failed(format!("limit {name}"), error))?;
-    }
+    ])?;
     set_no_new_privs(true).map_err(|error| Wall::Identity.failed("forbid new privileges", error))?;
     landlock::forbid_everything()?;
     seccomp::apply(false)

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::tenants::Shared;
 use crate::workbench::{Answer, Workbench, components, rom_domain};
 
 /// A build of a driver of this tree with some of its manifest replaced by text of the same length.
@@ -87,6 +88,30 @@ fn third_party_driver_is_installed_used_and_removed() {
     bench.ok(&["driver", "remove", "acme"]);
     assert!(listed(&bench, "acme").is_empty());
     assert_eq!(bench.run(&["driver", "remove", "acme"]).status, 3);
+}
+
+/// A tenant's domains are not the operator's to list, and still keep the driver that they need.
+#[test]
+fn driver_that_a_tenants_domain_needs_is_not_removed() {
+    let shared = Shared::new(&["blue"]);
+    let bench = &shared.0;
+    bench.ok(&["driver", "install", text(&acme(bench, "acme.wasm", "0.1.0"))]);
+    let document =
+        "<domain type='acme'><name>a</name><memory>65536</memory><os><type>hvm</type></os></domain>";
+    let file = bench.write("a.xml", document);
+    let defined = shared.run("blue", &["define", text(&file)]);
+    assert_eq!(defined.status, 0, "{}", defined.stderr);
+    let busy = bench.run(&["driver", "remove", "acme"]);
+    assert_eq!(busy.status, 5, "{}", busy.stderr);
+    assert!(busy.stderr.contains("driver.in-use"), "{}", busy.stderr);
+    assert!(busy.stderr.contains("is needed by: a of the tenant blue"), "{}", busy.stderr);
+    assert_eq!(listed(bench, "acme").len(), 1, "it is there, and its domain starts");
+    for verb in ["start", "destroy", "undefine"] {
+        let answer = shared.run("blue", &[verb, "a"]);
+        assert_eq!(answer.status, 0, "{verb}: {}", answer.stderr);
+    }
+    bench.ok(&["driver", "remove", "acme"]);
+    assert!(listed(bench, "acme").is_empty());
 }
 
 #[test]

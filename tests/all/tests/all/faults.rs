@@ -119,6 +119,20 @@ fn compiler_opens_and_starts_nothing_once_it_has_its_component() {
 }
 
 #[test]
+fn compiler_closes_what_its_starter_left_open_before_it_reads() {
+    let bench = Workbench::new();
+    let leaked = bench.write("leaked", "a secret");
+    let component = File::open(components("drivers").join("test.wasm")).unwrap();
+    let mut shell = Command::new("/bin/sh");
+    let script = format!("exec 7<'{}' && exec '{}' {COMPILE}", leaked.display(), built("hostler").display());
+    shell.args(["-c", &script]);
+    let (output, calls) = traced(&bench, "close,landlock_restrict_self", &shell, component.into());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let before = calls.split_once("landlock_restrict_self").map_or(calls.as_str(), |(before, _)| before);
+    assert!(before.lines().any(|line| line.contains("close(7)") && line.ends_with("= 0")), "{calls}");
+}
+
+#[test]
 fn compiler_that_is_given_no_component_says_what_is_wrong() {
     let bench = Workbench::new();
     let garbage = File::open(bench.write("garbage", "no component")).unwrap();
