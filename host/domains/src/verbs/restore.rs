@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, command};
 use crate::host::Host;
 use crate::recovery::verb;
 use crate::saved::{self, Place, SavedGuest};
-use crate::summary::Started;
+use crate::summary::{Started, Warning};
 use crate::variable_store::StoreOfStart;
 use crate::verbs::StartOptions;
 
@@ -86,8 +86,14 @@ impl Host {
         store.warn_of_saved_variables();
         let note = json!({"saved": back.own, "store": store.note()});
         let mut intent = owner.journal().begin(verb::START, definition.uuid, "begun", note)?;
-        let result = self.bring_back_journalled(definition, back, &mut intent, &mut store).await;
-        self.end_start(definition, &intent, result, store).await
+        match self.bring_back_journalled(definition, back, &mut intent, &mut store).await {
+            // The guest is in no file any more, so nothing of it is undone. The next owner takes it as it is.
+            Err(error) if intent.step == RESTORED => Err(error.hint_command(
+                "the guest is back all the same; see how it is",
+                command("show", &definition.name),
+            )),
+            result => self.end_start(definition, &intent, result, store).await,
+        }
     }
 
     /// The guest comes back stopped. Before it goes on the journal has it that its file is out of date.
@@ -108,10 +114,20 @@ impl Host {
         if own {
             place.root.remove_file(&place.name)?;
         }
-        if header.running && !options.paused {
-            driver.resume(&self.context(definition, Purpose::Operate)?).await?;
+        let going = match header.running && !options.paused {
+            true => self.let_guest_go_on(definition, &driver).await,
+            false => Ok(()),
+        };
+        let mut started = self.started(definition, &driver, &context).await?;
+        if let Err(error) = going {
+            let message = format!("the guest is back and stays paused, for it cannot be let go on: {error}");
+            started.warnings.push(Warning { message });
         }
-        self.started(definition, &driver, &context).await
+        Ok(started)
+    }
+
+    async fn let_guest_go_on(&self, definition: &Definition, driver: &Driver) -> Result<(), Error> {
+        Ok(driver.resume(&self.context(definition, Purpose::Operate)?).await?)
     }
 
     async fn read_in(
