@@ -11,7 +11,7 @@ use crate::session::Session;
 
 /// See which firmware this host has, and why a domain is given which
 ///
-/// Firmware is described by the descriptors of its packages. Where a domain XML says <os firmware='efi'>, the first
+/// Firmware is described by the descriptors of its packages. Where a domain XML asks for firmware='efi', the first
 /// descriptor that meets every wish is chosen when the domain is defined, and written into the definition.
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]

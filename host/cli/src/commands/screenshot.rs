@@ -17,7 +17,7 @@ pub(crate) struct Screenshot {
     /// File to make; there must be none of that name
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Take the display NUMBER, counted from 0 in the order of the <video> elements
+    /// Take the display NUMBER, counted from 0 in the order of the video devices
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     display: u32,
 }
