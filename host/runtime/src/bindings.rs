@@ -30,91 +30,53 @@ pub(crate) mod driver {
     });
 }
 
-/// The optional interface `native-config`; its imported types are those of [`driver`].
-pub(crate) mod native_config {
-    #![allow(
-        missing_docs,
-        clippy::all,
-        clippy::pedantic,
-        unreachable_pub,
-        unused_qualifications,
-        let_underscore_drop,
-        reason = "generated code"
-    )]
-    wasmtime::component::bindgen!({
-        path: ["../../wit/host", "../../wit/driver"],
-        world: "hostler:driver/native-config-ability@0.1.1",
-        imports: { default: async | trappable },
-        exports: { default: async },
-        with: {
-            "hostler:host/types": crate::bindings::driver::hostler::host::types,
-            "hostler:host/storage": crate::bindings::driver::hostler::host::storage,
-            "hostler:host/firmware": crate::bindings::driver::hostler::host::firmware,
-            "hostler:host/endpoint": crate::bindings::driver::hostler::host::endpoint,
-            "hostler:host/value": crate::bindings::driver::hostler::host::value,
-            "hostler:host/process": crate::bindings::driver::hostler::host::process,
-            "hostler:host/qmp": crate::bindings::driver::hostler::host::qmp,
-            "hostler:host/domain": crate::bindings::driver::hostler::host::domain,
-        },
-    });
+/// An optional interface, by the world that has it alone; its imported types are those of [`driver`].
+macro_rules! ability {
+    ($(#[$note:meta])* $name:ident: $world:literal) => {
+        $(#[$note])*
+        pub(crate) mod $name {
+            #![allow(
+                missing_docs,
+                clippy::all,
+                clippy::pedantic,
+                unreachable_pub,
+                unused_qualifications,
+                let_underscore_drop,
+                reason = "generated code"
+            )]
+            wasmtime::component::bindgen!({
+                path: ["../../wit/host", "../../wit/driver"],
+                world: $world,
+                imports: { default: async | trappable },
+                exports: { default: async },
+                with: {
+                    "hostler:host/types": crate::bindings::driver::hostler::host::types,
+                    "hostler:host/storage": crate::bindings::driver::hostler::host::storage,
+                    "hostler:host/firmware": crate::bindings::driver::hostler::host::firmware,
+                    "hostler:host/endpoint": crate::bindings::driver::hostler::host::endpoint,
+                    "hostler:host/value": crate::bindings::driver::hostler::host::value,
+                    "hostler:host/process": crate::bindings::driver::hostler::host::process,
+                    "hostler:host/qmp": crate::bindings::driver::hostler::host::qmp,
+                    "hostler:host/domain": crate::bindings::driver::hostler::host::domain,
+                },
+            });
+        }
+    };
 }
 
-/// The optional interface `save`; its imported types are those of [`driver`].
-pub(crate) mod save {
-    #![allow(
-        missing_docs,
-        clippy::all,
-        clippy::pedantic,
-        unreachable_pub,
-        unused_qualifications,
-        let_underscore_drop,
-        reason = "generated code"
-    )]
-    wasmtime::component::bindgen!({
-        path: ["../../wit/host", "../../wit/driver"],
-        world: "hostler:driver/save-ability@0.1.1",
-        imports: { default: async | trappable },
-        exports: { default: async },
-        with: {
-            "hostler:host/types": crate::bindings::driver::hostler::host::types,
-            "hostler:host/storage": crate::bindings::driver::hostler::host::storage,
-            "hostler:host/firmware": crate::bindings::driver::hostler::host::firmware,
-            "hostler:host/endpoint": crate::bindings::driver::hostler::host::endpoint,
-            "hostler:host/value": crate::bindings::driver::hostler::host::value,
-            "hostler:host/process": crate::bindings::driver::hostler::host::process,
-            "hostler:host/qmp": crate::bindings::driver::hostler::host::qmp,
-            "hostler:host/domain": crate::bindings::driver::hostler::host::domain,
-        },
-    });
+ability! {
+    /// The optional interface `native-config`.
+    native_config: "hostler:driver/native-config-ability@0.1.1"
 }
 
-/// The optional interface `screen`; its imported types are those of [`driver`].
-pub(crate) mod screen {
-    #![allow(
-        missing_docs,
-        clippy::all,
-        clippy::pedantic,
-        unreachable_pub,
-        unused_qualifications,
-        let_underscore_drop,
-        reason = "generated code"
-    )]
-    wasmtime::component::bindgen!({
-        path: ["../../wit/host", "../../wit/driver"],
-        world: "hostler:driver/screen-ability@0.1.1",
-        imports: { default: async | trappable },
-        exports: { default: async },
-        with: {
-            "hostler:host/types": crate::bindings::driver::hostler::host::types,
-            "hostler:host/storage": crate::bindings::driver::hostler::host::storage,
-            "hostler:host/firmware": crate::bindings::driver::hostler::host::firmware,
-            "hostler:host/endpoint": crate::bindings::driver::hostler::host::endpoint,
-            "hostler:host/value": crate::bindings::driver::hostler::host::value,
-            "hostler:host/process": crate::bindings::driver::hostler::host::process,
-            "hostler:host/qmp": crate::bindings::driver::hostler::host::qmp,
-            "hostler:host/domain": crate::bindings::driver::hostler::host::domain,
-        },
-    });
+ability! {
+    /// The optional interface `save`.
+    save: "hostler:driver/save-ability@0.1.1"
+}
+
+ability! {
+    /// The optional interface `screen`.
+    screen: "hostler:driver/screen-ability@0.1.1"
 }
 
 pub(crate) use driver::hostler::host as wit;
