@@ -104,10 +104,7 @@ impl Host {
         intent: &mut Intent,
         store: &mut StoreOfStart,
     ) -> Result<Started, Error> {
-        store.prepare().await?;
-        let driver = self.drivers.by_name(&definition.driver)?;
-        let mut context = self.context(definition, Purpose::Operate)?;
-        context.numeric_id = self.next_numeric_id()?;
+        let (driver, context) = self.prepare_start(definition, store).await?;
         let Return { place, guest: SavedGuest { file, path, header }, own, options } = back;
         self.read_in(&driver, &context, file, path).await?;
         self.owner()?.journal().advance(intent, RESTORED)?;

@@ -1,7 +1,7 @@
 //! `save`: puts a running guest away into a file, and ends its domain.
 
-use std::fs::{File, OpenOptions};
-use std::os::fd::AsRawFd as _;
+use std::fs::File;
+use std::io::{Seek as _, SeekFrom};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,16 +112,13 @@ impl Host {
         draft: &Draft<'_>,
         running: bool,
     ) -> Result<u64, Error> {
-        let failed = |error| {
-            Error::new(Kind::Host, "saved.unwritten", "cannot write the saved guest").caused_by(error)
-        };
-        let mut file = draft.file().try_clone().map_err(failed)?;
-        let begins = saved::begin(&mut file, &self.current_xml(definition)?, running).map_err(failed)?;
+        let mut file = draft.file().try_clone().map_err(unwritten)?;
+        let begins = saved::begin(&mut file, &self.current_xml(definition)?, running).map_err(unwritten)?;
         let mut context = self.context(definition, Purpose::Operate)?;
-        let output = write_only(&file, begins).map_err(failed)?;
+        let output = write_only(draft, begins)?;
         context.transfer = Some(Transfer::Output(Arc::new(output.into()), "the saved guest".into()));
         driver.save(&context).await?;
-        let bytes = file.metadata().map_err(failed)?.len();
+        let bytes = file.metadata().map_err(unwritten)?.len();
         if bytes <= begins {
             let message = format!(
                 "the driver '{}' says that it has put the guest away, and wrote nothing",
@@ -129,7 +126,7 @@ impl Host {
             );
             return Err(Error::new(Kind::Driver, "driver.no-output", message));
         }
-        process::blocking(move || saved::finish(&file)).await?.map_err(failed)?;
+        process::blocking(move || saved::finish(&file)).await?.map_err(unwritten)?;
         Ok(bytes)
     }
 
@@ -168,12 +165,15 @@ impl Host {
     }
 }
 
-/// The same file for a hypervisor: it can write and do nothing else, from where its stream begins.
-fn write_only(file: &File, begins: u64) -> std::io::Result<File> {
-    use std::io::Seek as _;
-    let mut output = OpenOptions::new().write(true).open(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
-    output.seek(std::io::SeekFrom::Start(begins))?;
+/// The draft for a hypervisor: it can write and do nothing else, from where its stream begins.
+fn write_only(draft: &Draft<'_>, begins: u64) -> Result<File, Error> {
+    let mut output = draft.write_only()?;
+    output.seek(SeekFrom::Start(begins)).map_err(unwritten)?;
     Ok(output)
+}
+
+fn unwritten(error: std::io::Error) -> Error {
+    Error::new(Kind::Host, "saved.unwritten", "cannot write the saved guest").caused_by(error)
 }
 
 fn payload(place: &Place) -> Result<Value, Error> {
@@ -227,9 +227,12 @@ mod tests {
     #[test]
     fn hypervisor_can_only_write_and_behind_the_header() {
         use std::io::{Read as _, Write as _};
-        let mut file = tempfile::tempfile().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let root = PoolRoot::open_at(directory.path()).unwrap();
+        let draft = Draft::begin(&root, 1).unwrap();
+        let mut file = draft.file().try_clone().unwrap();
         let begins = saved::begin(&mut file, "<domain/>", false).unwrap();
-        let mut output = write_only(&file, begins).unwrap();
+        let mut output = write_only(&draft, begins).unwrap();
         output.write_all(b"QEVM").unwrap();
         assert!(output.read(&mut [0]).is_err());
         assert_eq!(file.metadata().unwrap().len(), begins + 4);

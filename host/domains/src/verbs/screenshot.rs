@@ -1,6 +1,5 @@
 //! `screenshot`: a picture of what a guest shows.
 
-use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -43,10 +42,7 @@ impl Host {
             Error::new(Kind::Host, "screenshot.unwritten", format!("cannot write '{}'", path.display()))
                 .caused_by(error)
         };
-        let output = std::fs::OpenOptions::new()
-            .write(true)
-            .open(format!("/proc/self/fd/{}", draft.file().as_raw_fd()))
-            .map_err(failed)?;
+        let output = draft.write_only()?;
         let mut context = self.context(&definition, Purpose::Operate)?;
         context.transfer = Some(Transfer::Output(Arc::new(output.into()), path.clone()));
         let media_type = driver.take_picture(&context, display).await?;

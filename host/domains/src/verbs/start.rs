@@ -1,5 +1,6 @@
 //! `start`: runs a defined domain's hypervisor.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_domain::Domain;
@@ -97,13 +98,23 @@ impl Host {
         options: StartOptions,
         store: &mut StoreOfStart,
     ) -> Result<Started, Error> {
-        store.prepare().await?;
-        let driver = self.drivers.by_name(&definition.driver)?;
-        let mut context = self.context(definition, Purpose::Operate)?;
-        context.numeric_id = self.next_numeric_id()?;
+        let (driver, context) = self.prepare_start(definition, store).await?;
         let facts = if options.paused { vec![("paused".to_owned(), "yes".to_owned())] } else { Vec::new() };
         driver.start(&context, &facts).await?;
         self.started(definition, &driver, &context).await
+    }
+
+    /// What every kind of start begins with: the variable store in order, and a run with a number of its own.
+    pub(crate) async fn prepare_start(
+        &self,
+        definition: &Definition,
+        store: &mut StoreOfStart,
+    ) -> Result<(Arc<Driver>, DomainContext), Error> {
+        store.prepare().await?;
+        let driver = self.drivers.by_name(&definition.driver)?;
+        let numeric_id = self.next_numeric_id()?;
+        let context = DomainContext { numeric_id, ..self.context(definition, Purpose::Operate)? };
+        Ok((driver, context))
     }
 
     /// A domain that was just started, with what it was started with.

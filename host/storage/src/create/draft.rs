@@ -1,6 +1,7 @@
 //! A volume that is being made: under a name of its own, gone if it is not finished.
 
 use std::fs::File;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
 
 use hostler_domain::permissions::Permissions;
@@ -90,6 +91,15 @@ impl<'a> Draft<'a> {
     #[must_use]
     pub fn file(&self) -> &File {
         &self.file
+    }
+
+    /// The same file for somebody else, who can write to it and do nothing else.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn write_only(&self) -> Result<File, StorageError> {
+        let again = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        File::options().write(true).open(again).map_err(|error| StorageError::io("open", &self.name, error))
     }
 
     /// Gives the draft that a stopped operation has finished its name. Done already is done.
@@ -220,6 +230,19 @@ mod tests {
         Draft::sweep(&root, 2).unwrap();
         Draft::sweep(&root, 2).unwrap();
         assert_eq!(std::fs::read_dir(pool.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn somebody_else_can_write_to_a_draft_and_not_read_it() {
+        use std::io::{Read as _, Write as _};
+        let pool = tempfile::tempdir().unwrap();
+        let root = PoolRoot::open_at(pool.path()).unwrap();
+        for draft in [Draft::begin(&root, 1).unwrap(), Draft::nameless(&root).unwrap()] {
+            let mut other = draft.write_only().unwrap();
+            other.write_all(b"new").unwrap();
+            assert!(other.read(&mut [0]).is_err());
+            assert_eq!(draft.file().metadata().unwrap().len(), 3);
+        }
     }
 
     #[test]
