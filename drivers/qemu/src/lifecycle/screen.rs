@@ -100,7 +100,7 @@ pub(crate) fn press(domain: &Domain, keys: &[u32], hold_ms: u32) -> Result<(), E
         keys.into_iter().map(|key| Value::mapping().with("type", "number").with("data", key)).collect();
     let command = Command::new("send-key").with("keys", Value::Sequence(values)).with("hold-time", hold_ms);
     let monitor = domain.monitor()?;
-    monitor.run_all(&[command]).into_iter().try_for_each(|answer| answer.map(drop))
+    monitor.run_with(&command, domain, &mut Resources::default()).map(drop)
 }
 
 fn number(key: u32) -> Result<u32, Error> {

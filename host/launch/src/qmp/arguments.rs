@@ -55,9 +55,7 @@ pub fn render_arguments(
         Grants { numbers: vec![vec![0]; handles.len()], sets: vec![0; handles.len()], ..Grants::default() };
     let mut seen = HashSet::new();
     for index in leaves(arguments).filter(|index| seen.insert(*index)) {
-        let handle = handles.get(index).filter(|handle| matches!(handle, Handle::Descriptor { .. }));
-        let handle =
-            handle.ok_or_else(|| LaunchError::denied(command, "only descriptors can be handles here"))?;
+        let handle = descriptor(handles, index, command)?;
         let sets = template.data.writing.sets.as_ref();
         let sets = sets.ok_or_else(|| {
             LaunchError::denied(command, "the program takes no descriptors once it has been started")
@@ -78,6 +76,12 @@ pub fn render_arguments(
     Ok(RenderedArguments { before, arguments: Some(arguments), after })
 }
 
+/// The handle of a command's argument.
+fn descriptor<'a>(handles: &'a [Handle], index: usize, command: &str) -> Result<&'a Handle, LaunchError> {
+    let handle = handles.get(index).filter(|handle| matches!(handle, Handle::Descriptor { .. }));
+    handle.ok_or_else(|| LaunchError::denied(command, "only descriptors can be handles here"))
+}
+
 /// Writes handles by names that are given to them before. A name is the command's own, so that one that was not used up
 /// (the command failed) is replaced by the next.
 fn with_names(
@@ -91,9 +95,7 @@ fn with_names(
     let mut names = vec![String::new(); handles.len()];
     let mut seen = HashSet::new();
     for index in leaves(arguments).filter(|index| seen.insert(*index)) {
-        let handle = handles.get(index).filter(|handle| matches!(handle, Handle::Descriptor { .. }));
-        let handle =
-            handle.ok_or_else(|| LaunchError::denied(command, "only descriptors can be handles here"))?;
+        let handle = descriptor(handles, index, command)?;
         let name = format!("hostler-{command}-{}", before.len());
         // The program has one use for it, so that a writable file's read-only twin is not wanted.
         if let Some(fd) = grant::of_descriptor(handle)?.into_iter().next() {
