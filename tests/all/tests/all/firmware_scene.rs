@@ -20,7 +20,10 @@ pub(crate) struct Scene {
 impl Scene {
     /// With one descriptor, `60-plain.json`: [`CODE`] and [`TEMPLATE`].
     pub(crate) fn new() -> Self {
-        let scene = Self { bench: Workbench::new() };
+        let mut bench = Workbench::new();
+        let directories = [bench.path("vendor"), bench.path("local")];
+        bench.set("HOSTLER_FIRMWARE_DIR", std::env::join_paths(directories).unwrap());
+        let scene = Self { bench };
         std::fs::create_dir(scene.bench.path("vendor")).unwrap();
         std::fs::create_dir(scene.bench.path("local")).unwrap();
         scene.describe("vendor/60-plain.json", (CODE, TEMPLATE, "raw"), "");
@@ -48,27 +51,20 @@ impl Scene {
         self.path(name).display().to_string()
     }
 
-    /// The command with the descriptors of this scene.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.bench.command(arguments);
-        let directories = [self.path("vendor"), self.path("local")];
-        command.env("HOSTLER_FIRMWARE_DIR", std::env::join_paths(directories).unwrap());
-        command
+        self.bench.command(arguments)
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Answer {
-        Answer::of(self.command(arguments).output().unwrap())
+        self.bench.run(arguments)
     }
 
     pub(crate) fn ok(&self, arguments: &[&str]) -> String {
-        let answer = self.run(arguments);
-        assert_eq!(answer.status, 0, "hostler {}\n{}{}", arguments.join(" "), answer.stdout, answer.stderr);
-        answer.stdout
+        self.bench.ok(arguments)
     }
 
     pub(crate) fn json(&self, arguments: &[&str]) -> serde_json::Value {
-        let text = self.ok(&[&["-o", "json"], arguments].concat());
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in: {text}"))
+        self.bench.json(arguments)
     }
 
     /// What a refusal says: status, code, all of it.

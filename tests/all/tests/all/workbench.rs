@@ -1,5 +1,6 @@
 //! One test's own hostler: state directory, images, and the command as a user runs it.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -13,6 +14,8 @@ pub(crate) const GUEST_SECONDS: &str = "180";
 /// A state directory with images beside it. Whatever still runs is ended when this is dropped.
 pub(crate) struct Workbench {
     directory: TempDir,
+    /// Variables that every command is run with.
+    environment: Vec<(&'static str, OsString)>,
 }
 
 /// What a command answered.
@@ -24,7 +27,13 @@ pub(crate) struct Answer {
 
 impl Workbench {
     pub(crate) fn new() -> Self {
-        Self { directory: tempfile::Builder::new().prefix("hostler-test-").tempdir().unwrap() }
+        let directory = tempfile::Builder::new().prefix("hostler-test-").tempdir().unwrap();
+        Self { directory, environment: Vec::new() }
+    }
+
+    /// Runs every command with this variable from now on.
+    pub(crate) fn set(&mut self, name: &'static str, value: OsString) {
+        self.environment.push((name, value));
     }
 
     /// A path beside the state directory.
@@ -41,7 +50,7 @@ impl Workbench {
         let mut command = Command::new(built("hostler"));
         command.arg("--state-dir").arg(self.state_root()).arg("--driver-dir").arg(components("drivers"));
         command.arg("--driver-dir").arg(components("guests"));
-        command.env("HOSTLER_CACHE_DIR", cache());
+        command.env("HOSTLER_CACHE_DIR", cache()).envs(self.environment.iter().cloned());
         command.args(arguments).stdin(Stdio::null()).current_dir(self.directory.path());
         command
     }
