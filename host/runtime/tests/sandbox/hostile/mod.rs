@@ -146,15 +146,19 @@ fn strict(limits: &str) -> Policy {
     Policy::parse(text.as_bytes()).unwrap()
 }
 
-both! {
-    async fn limits_of_the_policy_hold_for_the_driver_that_they_name(place) {
-        for (bytes, limits, expected) in [
-            (guest("handle-hoard"), r#""handles":16"#, Ends(Memory, "more than 16 handles")),
-            (guest("table-initial"), r#""table-elements":100"#, Ends(Memory, "may have 100")),
-            (guest("ordinary"), r#""core-instances":1"#, Ends(Trap, "instance count too high at 2")),
-            (guest("ordinary"), r#""core-instances":8,"tables":2,"message-kib":64"#, Runs),
-        ] {
-            meet_under(place, bytes, patient(), &strict(limits), expected).await;
+mod of_the_policy {
+    use super::*;
+
+    both! {
+        async fn limits_of_the_policy_hold_for_the_driver_that_they_name(place) {
+            for (bytes, limits, expected) in [
+                (guest("handle-hoard"), r#""handles":16"#, Ends(Memory, "more than 16 handles")),
+                (guest("table-initial"), r#""table-elements":100"#, Ends(Memory, "may have 100")),
+                (guest("ordinary"), r#""core-instances":1"#, Ends(Trap, "instance count too high at 2")),
+                (guest("ordinary"), r#""core-instances":8,"tables":2,"message-kib":64"#, Runs),
+            ] {
+                meet_under(place, bytes, patient(), &strict(limits), expected).await;
+            }
         }
     }
 }
