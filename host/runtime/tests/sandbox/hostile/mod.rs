@@ -154,7 +154,7 @@ mod of_the_policy {
             for (bytes, limits, expected) in [
                 (guest("handle-hoard"), r#""handles":16"#, Ends(Memory, "more than 16 handles")),
                 (guest("table-initial"), r#""table-elements":100"#, Ends(Memory, "may have 100")),
-                (guest("ordinary"), r#""core-instances":1"#, Ends(Trap, "instance count too high at 2")),
+                (guest("uses-the-host"), r#""core-instances":1"#, Ends(Trap, "instance count too high at 2")),
                 (guest("ordinary"), r#""core-instances":8,"tables":2,"message-kib":64"#, Runs),
             ] {
                 meet_under(place, bytes, patient(), &strict(limits), expected).await;
