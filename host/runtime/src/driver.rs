@@ -139,6 +139,14 @@ impl Driver {
         self.0.load_time
     }
 
+    /// The optional interfaces that it has and this host makes use of, by their names.
+    #[must_use]
+    pub fn abilities(&self) -> Vec<&'static str> {
+        let Abilities { native_config, save, screen } = self.0.abilities;
+        let known = [("native-config", native_config), ("save", save), ("screen", screen)];
+        known.into_iter().filter_map(|(name, has)| has.then_some(name)).collect()
+    }
+
     /// Whether it can show a launch without launching.
     #[must_use]
     pub fn has_native_config(&self) -> bool {
