@@ -14,6 +14,16 @@ use crate::error::{GrantError, Kind};
 pub struct CallSettings {
     /// Linear memory of one instance, in MiB, 2 to 64.
     pub memory_mib: Option<u64>,
+    /// Tables of one instance, 1 to 16.
+    pub tables: Option<u64>,
+    /// Elements of one table, 100 to 10,000.
+    pub table_elements: Option<u64>,
+    /// Core instances of one component, 1 to 64.
+    pub core_instances: Option<u64>,
+    /// Host objects and handles that are alive at once in one call, 16 to 1,024.
+    pub handles: Option<u64>,
+    /// What one call to the host may carry, in KiB, 64 to 4,096.
+    pub message_kib: Option<u64>,
     /// Processor time of one call, in milliseconds, 10 to 60,000.
     pub cpu_ms: Option<u64>,
     /// What one driver may write to the log at once, in bytes, 0 to 16 MiB.
@@ -62,9 +72,14 @@ const LOG_BYTES: (u64, u64) = (0, 16 << 20);
 type Setting = (&'static str, Option<u64>, (u64, u64));
 
 impl CallSettings {
-    fn settings(&self) -> [Setting; 10] {
+    fn settings(&self) -> [Setting; 15] {
         [
             ("memory-mib", self.memory_mib, (2, 64)),
+            ("tables", self.tables, (1, 16)),
+            ("table-elements", self.table_elements, (100, 10_000)),
+            ("core-instances", self.core_instances, (1, 64)),
+            ("handles", self.handles, (16, 1_024)),
+            ("message-kib", self.message_kib, (64, 4_096)),
             ("cpu-ms", self.cpu_ms, (10, 60_000)),
             ("log-burst-bytes", self.log_burst_bytes, LOG_BYTES),
             ("log-bytes-per-second", self.log_bytes_per_second, LOG_BYTES),
@@ -87,6 +102,11 @@ impl CallSettings {
     pub fn or(self, fallback: Self) -> Self {
         Self {
             memory_mib: self.memory_mib.or(fallback.memory_mib),
+            tables: self.tables.or(fallback.tables),
+            table_elements: self.table_elements.or(fallback.table_elements),
+            core_instances: self.core_instances.or(fallback.core_instances),
+            handles: self.handles.or(fallback.handles),
+            message_kib: self.message_kib.or(fallback.message_kib),
             cpu_ms: self.cpu_ms.or(fallback.cpu_ms),
             log_burst_bytes: self.log_burst_bytes.or(fallback.log_burst_bytes),
             log_bytes_per_second: self.log_bytes_per_second.or(fallback.log_bytes_per_second),

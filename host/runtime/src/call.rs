@@ -15,7 +15,7 @@ use crate::bindings::wit::types::Error;
 use crate::driver::Shared;
 use crate::interfaces::domain::Subject;
 use crate::interfaces::storage::Layers;
-use crate::limits;
+use crate::limits::{EVENTS, InstanceLimits, MEMORIES};
 use crate::linked::Limited;
 use crate::operation::Operation;
 use crate::recorded::Recorded;
@@ -47,20 +47,20 @@ impl CallState {
         driver: Arc<Shared>,
         subject: Option<Arc<Subject>>,
         operation: Operation,
-        memory_bytes: usize,
+        limits: InstanceLimits,
         deadline: Instant,
     ) -> Self {
         let mut table = ResourceTable::new();
-        table.set_max_capacity(limits::RESOURCES);
+        table.set_max_capacity(limits.handles);
         Self {
             table,
-            memory: MemoryLimit::new(memory_bytes),
+            memory: MemoryLimit::new(limits),
             driver,
             subject,
             operation,
             deadline,
             chains: HashMap::new(),
-            events_left: limits::EVENTS,
+            events_left: EVENTS,
             activity: CallActivity::default(),
             recorded: None,
         }
@@ -157,7 +157,8 @@ impl std::error::Error for ContractViolation {}
 
 /// Counts all memories of an instance together; a limit for each alone would be passed by having many.
 pub(crate) struct MemoryLimit {
-    limit: usize,
+    /// What the instance may have, of memories and everything else.
+    pub(crate) limits: InstanceLimits,
     used: usize,
     /// What was refused first.
     pub(crate) refused: Option<String>,
@@ -170,9 +171,9 @@ impl Limited for CallState {
 }
 
 impl MemoryLimit {
-    /// Nothing used yet, of so many bytes.
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, used: 0, refused: None }
+    /// Nothing used yet.
+    pub(crate) fn new(limits: InstanceLimits) -> Self {
+        Self { limits, used: 0, refused: None }
     }
 
     fn refuse(&mut self, what: String) -> bool {
@@ -185,32 +186,32 @@ impl MemoryLimit {
 impl ResourceLimiter for MemoryLimit {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let wanted = self.used.saturating_sub(current).saturating_add(desired);
-        if wanted > self.limit {
-            return Ok(self.refuse(format!("{wanted} bytes of memory, may have {}", self.limit)));
+        let most = self.limits.memory_bytes;
+        if wanted > most {
+            return Ok(self.refuse(format!("{wanted} bytes of memory, may have {most}")));
         }
         self.used = wanted;
         Ok(true)
     }
 
     fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        if desired > limits::TABLE_ELEMENTS {
-            return Ok(
-                self.refuse(format!("a table of {desired} elements, may have {}", limits::TABLE_ELEMENTS))
-            );
+        let most = self.limits.table_elements;
+        if desired > most {
+            return Ok(self.refuse(format!("a table of {desired} elements, may have {most}")));
         }
         Ok(true)
     }
 
     fn instances(&self) -> usize {
-        limits::CORE_INSTANCES
+        self.limits.core_instances
     }
 
     fn tables(&self) -> usize {
-        limits::TABLES
+        self.limits.tables
     }
 
     fn memories(&self) -> usize {
-        limits::MEMORIES
+        MEMORIES
     }
 }
 
@@ -220,11 +221,13 @@ mod tests {
 
     #[test]
     fn memories_are_counted_together() {
-        let mut memory = MemoryLimit::new(100);
+        let limits = InstanceLimits { memory_bytes: 100, table_elements: 7, ..InstanceLimits::default() };
+        let mut memory = MemoryLimit::new(limits);
         assert!(memory.memory_growing(0, 60, None).unwrap());
         assert!(memory.memory_growing(0, 40, None).unwrap());
         assert!(!memory.memory_growing(40, 41, None).unwrap());
         assert!(memory.refused.as_deref().unwrap().contains("101 bytes"));
-        assert!(!memory.table_growing(0, limits::TABLE_ELEMENTS + 1, None).unwrap());
+        assert!(memory.table_growing(0, 7, None).unwrap());
+        assert!(!memory.table_growing(0, 8, None).unwrap());
     }
 }

@@ -19,7 +19,7 @@ use crate::error::{DriverIdentity, RuntimeError, RuntimeErrorKind};
 use crate::fault;
 use crate::interfaces::domain::{Domain, Subject};
 use crate::interfaces::log::LogBudget;
-use crate::limits::{self, Limits};
+use crate::limits::{InstanceLimits, Limits};
 use crate::linked::Abilities;
 use crate::linked::{Linked, limited_store};
 use crate::meter::Meter;
@@ -139,6 +139,14 @@ impl Driver {
         self.0.load_time
     }
 
+    /// The optional interfaces that it has and this host makes use of, by their names.
+    #[must_use]
+    pub fn abilities(&self) -> Vec<&'static str> {
+        let Abilities { native_config, save, screen } = self.0.abilities;
+        let known = [("native-config", native_config), ("save", save), ("screen", screen)];
+        known.into_iter().filter_map(|(name, has)| has.then_some(name)).collect()
+    }
+
     /// Whether it can show a launch without launching.
     #[must_use]
     pub fn has_native_config(&self) -> bool {
@@ -190,8 +198,9 @@ impl Driver {
         let (operation, begun) = (request.operation(), Instant::now());
         let wall = operation.wall(&loaded.limits);
         let subject = context.map(|context| Arc::new(Subject::new(context.clone())));
-        let memory = loaded.limits.memory_bytes.min(limits::MEMORY_BYTES);
-        let mut state = CallState::new(Arc::clone(&loaded.shared), subject, operation, memory, begun + wall);
+        let instance = loaded.limits.instance.within(&InstanceLimits::default());
+        let mut state =
+            CallState::new(Arc::clone(&loaded.shared), subject, operation, instance, begun + wall);
         let domain = domain_place(&mut state).map_err(|error| fault::of_call(error, &state))?;
         let Called { answer, mut state, cpu } = match &loaded.place {
             Place::Here(here) => self.call_here(here, state, domain, &request, wall).await?,

@@ -51,7 +51,7 @@ pub(crate) fn sort(error: &wasmtime::Error, memory: &MemoryLimit) -> (RuntimeErr
         return (RuntimeErrorKind::Trap, format!("the driver broke the contract: {}", violation.0));
     }
     if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
-        let message = format!("the driver keeps more than {} handles", limits::RESOURCES);
+        let message = format!("the driver keeps more than {} handles", memory.limits.handles);
         return (RuntimeErrorKind::Memory, message);
     }
     if let Some(refused) = &memory.refused {

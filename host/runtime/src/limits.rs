@@ -121,11 +121,56 @@ pub const WAIT_DEADLINE: Duration = Duration::from_secs(60);
 /// Asking the shim itself (its status, its event ring): it does nothing else.
 pub const SHIM_DEADLINE: Duration = Duration::from_secs(5);
 
+/// What one instance may have. An operator may set less than the constants of this module, never more. The stack is not
+/// among it: the engine has one size for all that it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InstanceLimits {
+    /// See [`MEMORY_BYTES`].
+    pub memory_bytes: usize,
+    /// See [`TABLES`].
+    pub tables: usize,
+    /// See [`TABLE_ELEMENTS`].
+    pub table_elements: usize,
+    /// See [`CORE_INSTANCES`].
+    pub core_instances: usize,
+    /// See [`RESOURCES`].
+    pub handles: usize,
+    /// See [`HOSTCALL_BYTES`].
+    pub hostcall_bytes: usize,
+}
+
+impl Default for InstanceLimits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: MEMORY_BYTES,
+            tables: TABLES,
+            table_elements: TABLE_ELEMENTS,
+            core_instances: CORE_INSTANCES,
+            handles: RESOURCES,
+            hostcall_bytes: HOSTCALL_BYTES,
+        }
+    }
+}
+
+impl InstanceLimits {
+    /// The smaller one of each: nothing that somebody sets is more than `other` has.
+    pub(crate) fn within(self, other: &Self) -> Self {
+        Self {
+            memory_bytes: self.memory_bytes.min(other.memory_bytes),
+            tables: self.tables.min(other.tables),
+            table_elements: self.table_elements.min(other.table_elements),
+            core_instances: self.core_instances.min(other.core_instances),
+            handles: self.handles.min(other.handles),
+            hostcall_bytes: self.hostcall_bytes.min(other.hostcall_bytes),
+        }
+    }
+}
+
 /// The limits that an operator or a test may set otherwise. The rest are constants of this module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Linear memory of one instance, in bytes; at most [`MEMORY_BYTES`].
-    pub memory_bytes: usize,
+    /// What an instance may have.
+    pub instance: InstanceLimits,
     /// Processor time of guest code in one call. A check of a large document takes about 10 ms.
     pub cpu: Duration,
     /// See [`CPU_BURST`].
@@ -161,7 +206,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            memory_bytes: MEMORY_BYTES,
+            instance: InstanceLimits::default(),
             cpu: Duration::from_millis(500),
             cpu_burst: CPU_BURST,
             cpu_per_second: CPU_PER_SECOND,

@@ -10,7 +10,6 @@ use crate::bindings::screen::ScreenAbilityPre;
 use crate::call::{ContractViolation, MemoryLimit};
 use crate::contract;
 use crate::interfaces::domain::Domain;
-use crate::limits;
 use crate::meter::Meter;
 use crate::request::{Keys, Reply, Request};
 
@@ -43,10 +42,12 @@ pub(crate) fn limited_store<T: Limited + Send + 'static>(
     meter: &std::sync::Arc<Meter>,
     cpu: std::time::Duration,
 ) -> Store<T> {
+    let mut state = state;
+    let limits = state.memory().limits;
     let mut store = Store::new(engine, state);
     store.limiter(|state| state.memory());
-    store.set_hostcall_fuel(limits::HOSTCALL_BYTES);
-    store.set_max_component_handles(limits::RESOURCES);
+    store.set_hostcall_fuel(limits.hostcall_bytes);
+    store.set_max_component_handles(limits.handles);
     meter.limit(&mut store, cpu);
     store
 }

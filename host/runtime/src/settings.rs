@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hostler_grant::{CallSettings, RateSettings};
 
-use crate::limits::Limits;
+use crate::limits::{InstanceLimits, Limits};
 
 /// What the record of one tenant says about its drivers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,17 +20,17 @@ impl Limits {
     /// These limits where neither policy nor tenant say another.
     pub(crate) fn with(self, call: &CallSettings, rates: &RateSettings, tenant: &TenantLimits) -> Self {
         let limits = self.with_call(call).with_rates(rates);
+        let memory_bytes = tenant.memory_bytes.unwrap_or(usize::MAX).min(limits.instance.memory_bytes);
         Self {
-            memory_bytes: tenant.memory_bytes.unwrap_or(usize::MAX).min(limits.memory_bytes),
+            instance: InstanceLimits { memory_bytes, ..limits.instance },
             cpu_per_second: tenant.cpu_per_second.unwrap_or(limits.cpu_per_second),
             ..limits
         }
     }
 
     fn with_call(self, call: &CallSettings) -> Self {
-        let memory = call.memory_mib.and_then(|mib| usize::try_from(mib.saturating_mul(1 << 20)).ok());
         Self {
-            memory_bytes: memory.unwrap_or(self.memory_bytes),
+            instance: instance(call, self.instance),
             cpu: milliseconds(call.cpu_ms, self.cpu),
             log_burst_bytes: call.log_burst_bytes.unwrap_or(self.log_burst_bytes),
             log_bytes_per_second: call.log_bytes_per_second.unwrap_or(self.log_bytes_per_second),
@@ -57,6 +57,20 @@ impl Limits {
     }
 }
 
+fn instance(call: &CallSettings, otherwise: InstanceLimits) -> InstanceLimits {
+    let units = |said: Option<u64>, unit: u64, otherwise: usize| {
+        said.and_then(|number| usize::try_from(number.saturating_mul(unit)).ok()).unwrap_or(otherwise)
+    };
+    InstanceLimits {
+        memory_bytes: units(call.memory_mib, 1 << 20, otherwise.memory_bytes),
+        tables: units(call.tables, 1, otherwise.tables),
+        table_elements: units(call.table_elements, 1, otherwise.table_elements),
+        core_instances: units(call.core_instances, 1, otherwise.core_instances),
+        handles: units(call.handles, 1, otherwise.handles),
+        hostcall_bytes: units(call.message_kib, 1 << 10, otherwise.hostcall_bytes),
+    }
+}
+
 fn milliseconds(said: Option<u64>, otherwise: Duration) -> Duration {
     said.map_or(otherwise, Duration::from_millis)
 }
@@ -64,7 +78,6 @@ fn milliseconds(said: Option<u64>, otherwise: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::MEMORY_BYTES;
 
     fn limits(policy: &str, tenant: TenantLimits) -> Limits {
         let policy = hostler_grant::Policy::parse(policy.as_bytes()).unwrap();
@@ -78,13 +91,21 @@ mod tests {
 
     #[test]
     fn policy_sets_what_it_says_and_a_tenant_never_gets_more_memory() {
-        let policy = r#"{"drivers":{"qemu":{"allow":[],"limits":{"memory-mib":32,"cpu-ms":900,"plan-ms":700,
+        let policy = r#"{"drivers":{"qemu":{"allow":[],"limits":{"memory-mib":32,"tables":2,
+            "table-elements":500,"core-instances":5,"handles":60,"message-kib":128,"cpu-ms":900,"plan-ms":700,
             "start-ms":800,"control-ms":600,"end-ms":500,"recovery-ms":400,"transfer-ms":5000,"log-burst-bytes":7,
             "log-bytes-per-second":8}}},"rates":{"cpu-burst-ms":900,"cpu-ms-per-second":50,"host-call-burst":101,
             "host-calls-per-second":102,"event-burst":3,"events-per-second":4}}"#;
         let ms = Duration::from_millis;
         let expected = Limits {
-            memory_bytes: 32 << 20,
+            instance: InstanceLimits {
+                memory_bytes: 32 << 20,
+                tables: 2,
+                table_elements: 500,
+                core_instances: 5,
+                handles: 60,
+                hostcall_bytes: 128 << 10,
+            },
             cpu: ms(900),
             cpu_burst: ms(900),
             cpu_per_second: ms(50),
@@ -104,13 +125,24 @@ mod tests {
         assert_eq!(limits(policy, TenantLimits::default()), expected);
         let tenant = TenantLimits { memory_bytes: Some(48 << 20), cpu_per_second: Some(ms(70)) };
         assert_eq!(limits(policy, tenant), Limits { cpu_per_second: ms(70), ..expected });
-        assert_eq!(limits("{}", tenant).memory_bytes, 48 << 20);
+        assert_eq!(limits("{}", tenant).instance.memory_bytes, 48 << 20);
     }
 
     #[test]
-    fn most_memory_that_a_policy_can_give_is_the_hosts_own_most() {
-        let text = |mib: usize| format!(r#"{{"default":{{"allow":[],"limits":{{"memory-mib":{mib}}}}}}}"#);
-        assert!(hostler_grant::Policy::parse(text(MEMORY_BYTES >> 20).as_bytes()).is_ok());
-        assert!(hostler_grant::Policy::parse(text((MEMORY_BYTES >> 20) + 1).as_bytes()).is_err());
+    fn most_that_a_policy_can_give_an_instance_is_the_hosts_own_most() {
+        let most = InstanceLimits::default();
+        for (name, most) in [
+            ("memory-mib", most.memory_bytes >> 20),
+            ("tables", most.tables),
+            ("table-elements", most.table_elements),
+            ("core-instances", most.core_instances),
+            ("handles", most.handles),
+            ("message-kib", most.hostcall_bytes >> 10),
+        ] {
+            let text =
+                |value: usize| format!(r#"{{"default":{{"allow":[],"limits":{{"{name}":{value}}}}}}}"#);
+            assert!(hostler_grant::Policy::parse(text(most).as_bytes()).is_ok(), "{name}");
+            assert!(hostler_grant::Policy::parse(text(most + 1).as_bytes()).is_err(), "{name}");
+        }
     }
 }

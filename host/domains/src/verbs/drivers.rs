@@ -94,7 +94,7 @@ pub(super) async fn summary(candidate: &Candidate, driver: &Driver) -> Result<Dr
         domain_types: manifest.domain_types.clone(),
         granted: granted.granted.iter().map(ToString::to_string).collect(),
         denied: granted.denied.iter().map(|denied| format!("{}: {}", denied.grant, denied.reason)).collect(),
-        abilities: if driver.has_native_config() { vec!["native-config".to_owned()] } else { Vec::new() },
+        abilities: driver.abilities().into_iter().map(str::to_owned).collect(),
         cached: driver.compiled() == CacheOutcome::Cached,
     })
 }

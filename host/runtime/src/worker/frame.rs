@@ -6,7 +6,7 @@
 
 use super::wire::{Malformed, Reader, Wire};
 use crate::error::RuntimeErrorKind;
-use crate::limits;
+use crate::limits::{self, InstanceLimits};
 use crate::request::{Reply, Request};
 
 /// Length of the length in front of a message.
@@ -21,8 +21,8 @@ pub(crate) struct Setup {
     pub(crate) version: String,
     /// The user to become; none to stay who it is.
     pub(crate) user: Option<u32>,
-    /// Linear memory of one instance, in bytes.
-    pub(crate) memory_bytes: u64,
+    /// What one instance may have.
+    pub(crate) instance: InstanceLimits,
     /// Processor time of guest code in one operation, in nanoseconds.
     pub(crate) cpu_ns: u64,
 }
@@ -235,16 +235,40 @@ impl Incoming {
 
 impl Wire for Setup {
     fn encode(&self, to: &mut Vec<u8>) {
-        let Self { version, user, memory_bytes, cpu_ns } = self;
+        let Self { version, user, instance, cpu_ns } = self;
         version.encode(to);
         user.encode(to);
-        memory_bytes.encode(to);
+        instance.encode(to);
         cpu_ns.encode(to);
     }
 
     fn decode(from: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let (version, user, memory_bytes, cpu_ns) = Wire::decode(from)?;
-        Ok(Self { version, user, memory_bytes, cpu_ns })
+        let (version, user, instance, cpu_ns) = Wire::decode(from)?;
+        Ok(Self { version, user, instance, cpu_ns })
+    }
+}
+
+impl Wire for InstanceLimits {
+    fn encode(&self, to: &mut Vec<u8>) {
+        let Self { memory_bytes, tables, table_elements, core_instances, handles, hostcall_bytes } = *self;
+        for number in [memory_bytes, tables, table_elements, core_instances, handles, hostcall_bytes] {
+            (number as u64).encode(to);
+        }
+    }
+
+    fn decode(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let mut next = || {
+            u64::decode(from)
+                .and_then(|number| usize::try_from(number).map_err(|_| Malformed("a limit too large")))
+        };
+        Ok(Self {
+            memory_bytes: next()?,
+            tables: next()?,
+            table_elements: next()?,
+            core_instances: next()?,
+            handles: next()?,
+            hostcall_bytes: next()?,
+        })
     }
 }
 

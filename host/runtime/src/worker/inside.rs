@@ -20,7 +20,7 @@ use crate::cache;
 use crate::call::MemoryLimit;
 use crate::engine::{self, Allocation, Ticker};
 use crate::fault;
-use crate::limits;
+use crate::limits::{self, InstanceLimits};
 use crate::linked::{Linked, limited_store};
 use crate::meter::Meter;
 
@@ -37,7 +37,7 @@ struct Inside {
     engine: Engine,
     linked: Linked<WorkerState>,
     ticker: Ticker,
-    memory_bytes: usize,
+    limits: InstanceLimits,
     cpu: Duration,
 }
 
@@ -83,7 +83,7 @@ fn set_up(line: &mut Line) -> Result<Option<Inside>, String> {
         ticker: Ticker::new(engine.clone()),
         engine,
         linked,
-        memory_bytes: usize::try_from(setup.memory_bytes).unwrap_or(limits::MEMORY_BYTES),
+        limits: setup.instance,
         cpu: Duration::from_nanos(setup.cpu_ns),
     }))
 }
@@ -103,7 +103,7 @@ fn serve(mut line: Line, inside: &Inside) -> io::Result<()> {
 async fn perform(line: Line, inside: &Inside, asked: &Asked) -> io::Result<Line> {
     let ticking = inside.ticker.tick()?;
     let meter = Arc::new(Meter::new(None));
-    let state = WorkerState { line, memory: MemoryLimit::new(inside.memory_bytes), lost: None };
+    let state = WorkerState { line, memory: MemoryLimit::new(inside.limits), lost: None };
     let mut store = limited_store(&inside.engine, state, &meter, inside.cpu);
     let domain = asked.domain.map(Resource::new_borrow);
     let performing = inside.linked.perform(&mut store, domain, &asked.request);

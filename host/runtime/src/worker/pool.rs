@@ -14,7 +14,7 @@ use super::serve::{Broken, Unfinished};
 use crate::call::CallState;
 use crate::error::{RuntimeError, RuntimeErrorKind};
 use crate::fault;
-use crate::limits::{self, Limits};
+use crate::limits::{self, InstanceLimits, Limits};
 use crate::meter::Meter;
 use crate::request::Reply;
 
@@ -124,7 +124,7 @@ impl Workers {
         let setup = Setup {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             user: worker.user(),
-            memory_bytes: self.limits.memory_bytes.min(limits::MEMORY_BYTES) as u64,
+            instance: self.limits.instance.within(&InstanceLimits::default()),
             cpu_ns: u64::try_from(self.limits.cpu.as_nanos()).unwrap_or(u64::MAX),
         };
         match tokio::time::timeout(limits::WORKER_START, worker.set_up(&setup)).await {

@@ -80,7 +80,7 @@ fn of_interfaces() -> Vec<(&'static str, String)> {
 /// What is said of every limit of a call, and of a component.
 fn of_calls() -> Vec<(&'static str, String)> {
     let limits = Limits::default();
-    assert_eq!(limits.memory_bytes, of::MEMORY_BYTES);
+    assert_eq!(limits.instance.memory_bytes, of::MEMORY_BYTES);
     vec![
         ("MEMORY_BYTES", size(of::MEMORY_BYTES)),
         ("MEMORIES", amount(of::MEMORIES)),

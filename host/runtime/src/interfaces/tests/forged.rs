@@ -29,7 +29,7 @@ fn converse(
     let acting = thread::spawn(move || {
         let mut line = state::Line::new(theirs);
         line.receive().unwrap().unwrap();
-        worker(WorkerState { line, memory: MemoryLimit::new(0), lost: None });
+        worker(WorkerState { line, memory: MemoryLimit::new(InstanceLimits::default()), lost: None });
     });
     let asked = Asked { domain: Some(scene.rep), request: Request::Start(Vec::new()) };
     let mut incoming = Incoming::new(limits::MESSAGE_BYTES);

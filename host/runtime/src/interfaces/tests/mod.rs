@@ -29,7 +29,7 @@ use crate::call::{CallState, ContractViolation};
 use crate::context::{DomainContext, Purpose, StateAccess};
 use crate::driver::Shared;
 use crate::error::DriverIdentity;
-use crate::limits::{self, Limits};
+use crate::limits::{self, InstanceLimits, Limits};
 use crate::operation::Operation;
 use crate::rates::TenantRates;
 use crate::roots::Roots;
@@ -96,8 +96,13 @@ impl Scene {
         };
         let subject = Arc::new(Subject::new(adapt(context)));
         let deadline = Instant::now() + Duration::from_secs(60);
-        let mut state =
-            CallState::new(shared(driver), Some(Arc::clone(&subject)), Operation::Start, 1 << 20, deadline);
+        let mut state = CallState::new(
+            shared(driver),
+            Some(Arc::clone(&subject)),
+            Operation::Start,
+            InstanceLimits::default(),
+            deadline,
+        );
         let rep = state.table.push(Domain(subject)).unwrap().rep();
         Self { directory, state, rep }
     }

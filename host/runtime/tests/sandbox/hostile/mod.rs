@@ -43,22 +43,32 @@ fn patient() -> Limits {
     }
 }
 
-fn load(runtime: &Runtime, bytes: &[u8]) -> Result<Driver, RuntimeError> {
+fn load(runtime: &Runtime, bytes: &[u8], policy: &Policy) -> Result<Driver, RuntimeError> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("hostile.wasm");
     std::fs::write(&path, bytes).unwrap();
-    runtime.load(&path, &generous(), &tenant())
+    runtime.load(&path, policy, &tenant())
 }
 
 /// Loads and starts a guest, and shows that a neighbour in the same process goes on.
 async fn meet(place: Place, bytes: impl AsRef<[u8]>, limits: Limits, expected: Expected) {
+    meet_under(place, bytes, limits, &generous(), expected).await;
+}
+
+async fn meet_under(
+    place: Place,
+    bytes: impl AsRef<[u8]>,
+    limits: Limits,
+    policy: &Policy,
+    expected: Expected,
+) {
     let neighbour_setting = Setting::new("test", "neighbour");
     let neighbour_context = neighbour_setting.context();
     let runtime = runtime(place, limits);
     let neighbour = runtime.load(&component("drivers/test.wasm"), &generous(), &crate::setting::neighbour());
     let neighbour = neighbour.unwrap();
     neighbour.start(&neighbour_context, &[]).await.unwrap();
-    match load(&runtime, bytes.as_ref()) {
+    match load(&runtime, bytes.as_ref(), policy) {
         Err(error) => refused(&error, &expected),
         Ok(hostile) => contained(&hostile, expected).await,
     }
@@ -126,6 +136,31 @@ fn foreign(name: &str, package: &str, import: &str) -> Vec<u8> {
 
 fn usual() -> Limits {
     Limits::default()
+}
+
+/// A policy that sets limits of the hostile driver, and none of its neighbour.
+fn strict(limits: &str) -> Policy {
+    let text = format!(
+        r#"{{"default":{{"allow":["*"]}},"drivers":{{"hostile":{{"allow":["*"],"limits":{{{limits}}}}}}}}}"#
+    );
+    Policy::parse(text.as_bytes()).unwrap()
+}
+
+mod of_the_policy {
+    use super::*;
+
+    both! {
+        async fn limits_of_the_policy_hold_for_the_driver_that_they_name(place) {
+            for (bytes, limits, expected) in [
+                (guest("handle-hoard"), r#""handles":16"#, Ends(Memory, "more than 16 handles")),
+                (guest("table-initial"), r#""table-elements":100"#, Ends(Memory, "may have 100")),
+                (guest("uses-the-host"), r#""core-instances":1"#, Ends(Trap, "instance count too high at 2")),
+                (guest("ordinary"), r#""core-instances":8,"tables":2,"message-kib":64"#, Runs),
+            ] {
+                meet_under(place, bytes, patient(), &strict(limits), expected).await;
+            }
+        }
+    }
 }
 
 guests! {
@@ -228,8 +263,8 @@ fn every_guest_of_the_folder_has_a_test() {
 #[tokio::test]
 async fn no_number_of_one_call_is_a_handle_of_another() {
     let runtime = Runtime::new(RuntimeConfig::default()).unwrap();
-    let hoarder = load(&runtime, &guest("handle-hoard")).unwrap();
-    let scanner = load(&runtime, &guest("handle-scan")).unwrap();
+    let hoarder = load(&runtime, &guest("handle-hoard"), &generous()).unwrap();
+    let scanner = load(&runtime, &guest("handle-scan"), &generous()).unwrap();
     let (one, other) = (Setting::new("hostile", "one"), Setting::new("hostile", "other"));
     let (one, other) = (one.context(), other.context());
     let (hoarded, scanned) = tokio::join!(hoarder.start(&one, &[]), scanner.start(&other, &[]));
