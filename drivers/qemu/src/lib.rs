@@ -19,7 +19,8 @@ mod rules;
 mod storage_rules;
 
 use hostler_sdk::{
-    About, Description, Domain, Error, Event, Fact, Lifecycle, NativeConfig, RunState, Save, Screen, fact,
+    About, BlockJob, BlockJobs, Description, Domain, Error, Event, Fact, JobReport, Lifecycle, NativeConfig,
+    RunState, Save, Screen, fact,
 };
 
 struct Qemu;
@@ -29,7 +30,7 @@ hostler_sdk::driver! {
     name: "qemu",
     types: ["kvm", "qemu"],
     grants: ["process:qemu-system-x86_64", "qmp", "storage", "firmware", "endpoint"],
-    abilities: [native_config, save, screen],
+    abilities: [native_config, save, screen, block_jobs],
 }
 
 impl About for Qemu {
@@ -112,6 +113,32 @@ impl Screen for Qemu {
 
     fn press(domain: &Domain, keys: Vec<u32>, hold_ms: u32) -> Result<(), Error> {
         lifecycle::press(domain, &keys, hold_ms)
+    }
+}
+
+impl BlockJobs for Qemu {
+    fn begin(domain: &Domain, job: BlockJob) -> Result<(), Error> {
+        lifecycle::block_jobs::begin(domain, &job)
+    }
+
+    fn report(domain: &Domain, job: BlockJob, timeout_ms: u64) -> Result<JobReport, Error> {
+        lifecycle::block_jobs::report(domain, &job, timeout_ms)
+    }
+
+    fn complete(domain: &Domain, job: BlockJob) -> Result<(), Error> {
+        lifecycle::block_jobs::complete(domain, &job)
+    }
+
+    fn cancel(domain: &Domain, job: BlockJob) -> Result<(), Error> {
+        lifecycle::block_jobs::cancel(domain, &job)
+    }
+
+    fn settle(domain: &Domain, job: BlockJob) -> Result<(), Error> {
+        lifecycle::block_jobs::settle(domain, &job)
+    }
+
+    fn resize(domain: &Domain, target: String, size: u64) -> Result<(), Error> {
+        lifecycle::block_jobs::resize(domain, &target, size)
     }
 }
 

@@ -142,8 +142,13 @@ impl Driver {
     /// The optional interfaces that it has and this host makes use of, by their names.
     #[must_use]
     pub fn abilities(&self) -> Vec<&'static str> {
-        let Abilities { native_config, save, screen } = self.0.abilities;
-        let known = [("native-config", native_config), ("save", save), ("screen", screen)];
+        let Abilities { native_config, save, screen, block_jobs } = self.0.abilities;
+        let known = [
+            ("native-config", native_config),
+            ("save", save),
+            ("screen", screen),
+            ("block-jobs", block_jobs),
+        ];
         known.into_iter().filter_map(|(name, has)| has.then_some(name)).collect()
     }
 
@@ -157,6 +162,12 @@ impl Driver {
     #[must_use]
     pub fn has_screen(&self) -> bool {
         self.0.abilities.screen
+    }
+
+    /// Whether it can work on the disks of a running guest.
+    #[must_use]
+    pub fn has_block_jobs(&self) -> bool {
+        self.0.abilities.block_jobs
     }
 
     /// Whether it can put a guest away and bring it back.

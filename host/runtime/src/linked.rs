@@ -3,6 +3,7 @@
 use wasmtime::component::{Component, Linker, Resource};
 use wasmtime::{Engine, Store};
 
+use crate::bindings::block_jobs::BlockJobsAbilityPre;
 use crate::bindings::driver::DriverPre;
 use crate::bindings::native_config::NativeConfigAbilityPre;
 use crate::bindings::save::SaveAbilityPre;
@@ -11,7 +12,7 @@ use crate::call::{ContractViolation, MemoryLimit};
 use crate::contract;
 use crate::interfaces::domain::Domain;
 use crate::meter::Meter;
-use crate::request::{Keys, Reply, Request};
+use crate::request::{AskedReport, Keys, NewSize, Reply, Request};
 
 /// A driver linked to the host calls of `T`.
 pub(crate) struct Linked<T: 'static> {
@@ -19,6 +20,7 @@ pub(crate) struct Linked<T: 'static> {
     native_config: Option<NativeConfigAbilityPre<T>>,
     save: Option<SaveAbilityPre<T>>,
     screen: Option<ScreenAbilityPre<T>>,
+    block_jobs: Option<BlockJobsAbilityPre<T>>,
 }
 
 /// The optional interfaces that a driver has.
@@ -27,6 +29,7 @@ pub(crate) struct Abilities {
     pub(crate) native_config: bool,
     pub(crate) save: bool,
     pub(crate) screen: bool,
+    pub(crate) block_jobs: bool,
 }
 
 /// The data of a call, as far as the engine's limits look at it.
@@ -62,7 +65,8 @@ impl<T: Send + 'static> Linked<T> {
             has("native-config").then(|| NativeConfigAbilityPre::new(linked.clone())).transpose()?;
         let save = has("save").then(|| SaveAbilityPre::new(linked.clone())).transpose()?;
         let screen = has("screen").then(|| ScreenAbilityPre::new(linked.clone())).transpose()?;
-        Ok(Self { driver: DriverPre::new(linked)?, native_config, save, screen })
+        let block_jobs = has("block-jobs").then(|| BlockJobsAbilityPre::new(linked.clone())).transpose()?;
+        Ok(Self { driver: DriverPre::new(linked)?, native_config, save, screen, block_jobs })
     }
 
     /// The optional interfaces that it has.
@@ -71,6 +75,7 @@ impl<T: Send + 'static> Linked<T> {
             native_config: self.native_config.is_some(),
             save: self.save.is_some(),
             screen: self.screen.is_some(),
+            block_jobs: self.block_jobs.is_some(),
         }
     }
 
@@ -92,6 +97,12 @@ impl<T: Send + 'static> Linked<T> {
             Request::TakePicture(_) | Request::PressKeys(_) => {
                 return self.screen(store, domain, request).await;
             }
+            Request::BeginBlockJob(_)
+            | Request::ReportBlockJob(_)
+            | Request::CompleteBlockJob(_)
+            | Request::CancelBlockJob(_)
+            | Request::SettleBlockJob(_)
+            | Request::ResizeDisk(_) => return self.block_jobs(store, domain, request).await,
             _ => {}
         }
         let instance = self.driver.instantiate_async(&mut *store).await?;
@@ -143,6 +154,33 @@ impl<T: Send + 'static> Linked<T> {
             Request::Save(options) => save.call_save(store, domain, options).await,
             Request::Restore(options) => save.call_restore(store, domain, options).await,
             _ => save.call_abandon(store, domain).await,
+        };
+        done.map(Reply::Done)
+    }
+
+    async fn block_jobs(
+        &self,
+        store: &mut Store<T>,
+        domain: Option<Resource<Domain>>,
+        request: &Request,
+    ) -> wasmtime::Result<Reply> {
+        let (Some(ability), Some(domain)) = (&self.block_jobs, domain) else {
+            return Err(needs("block-jobs"));
+        };
+        let instance = ability.instantiate_async(&mut *store).await?;
+        let jobs = instance.hostler_driver_block_jobs();
+        let done = match request {
+            Request::ReportBlockJob(AskedReport { job, timeout_ms }) => {
+                return jobs.call_report(store, domain, job, *timeout_ms).await.map(Reply::Reported);
+            }
+            Request::BeginBlockJob(job) => jobs.call_begin(store, domain, job).await,
+            Request::CompleteBlockJob(job) => jobs.call_complete(store, domain, job).await,
+            Request::CancelBlockJob(job) => jobs.call_cancel(store, domain, job).await,
+            Request::SettleBlockJob(job) => jobs.call_settle(store, domain, job).await,
+            Request::ResizeDisk(NewSize { target, bytes }) => {
+                jobs.call_resize(store, domain, target, *bytes).await
+            }
+            _ => return Err(needs("this operation")),
         };
         done.map(Reply::Done)
     }

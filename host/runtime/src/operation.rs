@@ -45,6 +45,18 @@ pub enum Operation {
     TakePicture,
     /// `screen.press`
     PressKeys,
+    /// `block-jobs.begin`
+    BeginBlockJob,
+    /// `block-jobs.report`
+    ReportBlockJob,
+    /// `block-jobs.complete`
+    CompleteBlockJob,
+    /// `block-jobs.cancel`
+    CancelBlockJob,
+    /// `block-jobs.settle`
+    SettleBlockJob,
+    /// `block-jobs.resize`
+    ResizeDisk,
 }
 
 impl Operation {
@@ -70,6 +82,12 @@ impl Operation {
             Self::AbandonSave => "abandon-save",
             Self::TakePicture => "take-picture",
             Self::PressKeys => "press-keys",
+            Self::BeginBlockJob => "begin-block-job",
+            Self::ReportBlockJob => "report-block-job",
+            Self::CompleteBlockJob => "complete-block-job",
+            Self::CancelBlockJob => "cancel-block-job",
+            Self::SettleBlockJob => "settle-block-job",
+            Self::ResizeDisk => "resize-disk",
         }
     }
 
@@ -85,7 +103,13 @@ impl Operation {
             | Self::Reset
             | Self::Query
             | Self::TakePicture
-            | Self::PressKeys => limits.control,
+            | Self::PressKeys
+            | Self::BeginBlockJob
+            | Self::ReportBlockJob
+            | Self::CompleteBlockJob
+            | Self::CancelBlockJob
+            | Self::SettleBlockJob
+            | Self::ResizeDisk => limits.control,
             Self::Destroy => limits.end,
             Self::Reattach | Self::OnEvent | Self::RecoveryComplete | Self::AbandonSave => limits.recovery,
         }

@@ -1,6 +1,7 @@
 //! An operation as data: what a driver is asked, and what it says. The same for a driver in this process and in one of
 //! its own.
 
+use crate::bindings::block_jobs::exports::hostler::driver::block_jobs::{BlockJob, JobReport};
 use crate::bindings::driver::exports::hostler::driver::about::Description;
 use crate::bindings::wit::qmp::Event;
 use crate::bindings::wit::types::{Error, Fact, RunState};
@@ -27,6 +28,26 @@ pub(crate) enum Request {
     AbandonSave,
     TakePicture(u32),
     PressKeys(Keys),
+    BeginBlockJob(BlockJob),
+    ReportBlockJob(AskedReport),
+    CompleteBlockJob(BlockJob),
+    CancelBlockJob(BlockJob),
+    SettleBlockJob(BlockJob),
+    ResizeDisk(NewSize),
+}
+
+/// A job, and how long its driver may wait for news of it.
+#[derive(Clone, Debug)]
+pub(crate) struct AskedReport {
+    pub(crate) job: BlockJob,
+    pub(crate) timeout_ms: u64,
+}
+
+/// The size that a disk is to have.
+#[derive(Clone, Debug)]
+pub(crate) struct NewSize {
+    pub(crate) target: String,
+    pub(crate) bytes: u64,
 }
 
 /// Keys that are pressed together.
@@ -44,6 +65,7 @@ pub(crate) enum Reply {
     Document(Result<String, Error>),
     State(Result<RunState, Error>),
     Done(Result<(), Error>),
+    Reported(Result<JobReport, Error>),
 }
 
 impl Request {
@@ -68,6 +90,12 @@ impl Request {
             Self::AbandonSave => Operation::AbandonSave,
             Self::TakePicture(_) => Operation::TakePicture,
             Self::PressKeys(_) => Operation::PressKeys,
+            Self::BeginBlockJob(_) => Operation::BeginBlockJob,
+            Self::ReportBlockJob(_) => Operation::ReportBlockJob,
+            Self::CompleteBlockJob(_) => Operation::CompleteBlockJob,
+            Self::CancelBlockJob(_) => Operation::CancelBlockJob,
+            Self::SettleBlockJob(_) => Operation::SettleBlockJob,
+            Self::ResizeDisk(_) => Operation::ResizeDisk,
         }
     }
 }

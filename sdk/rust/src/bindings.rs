@@ -74,3 +74,8 @@ ability! {
     /// The optional interface `screen`.
     screen: "hostler:driver/screen-ability@0.1.1", "export_screen", "hostler_sdk::bindings::screen"
 }
+
+ability! {
+    /// The optional interface `block-jobs`.
+    block_jobs: "hostler:driver/block-jobs-ability@0.1.1", "export_block_jobs", "hostler_sdk::bindings::block_jobs"
+}

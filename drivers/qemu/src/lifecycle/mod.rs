@@ -1,9 +1,11 @@
 //! What happens to a guest: each operation is one conversation with the host and the guest's monitor.
 
+pub(crate) mod block_jobs;
 mod check;
 mod destroy;
 mod migration;
 mod monitor_state;
+mod nodes;
 mod notes;
 mod on_event;
 mod plan;

@@ -71,6 +71,9 @@ pub(crate) struct SetWriting {
     pub(crate) add_command: String,
     /// The monitor's command that takes a set away again.
     pub(crate) remove_command: String,
+    /// The commands whose handles stand for files that the program has already: they are written by the sets it has.
+    #[serde(default)]
+    pub(crate) known: Vec<String>,
 }
 
 /// Descriptors that the monitor's commands take by a name, for once.

@@ -1,6 +1,9 @@
 //! The contract's types on the wire: each record's fields in order, each case by its number.
 
 use super::wire::{Malformed, Reader, Wire};
+use crate::bindings::block_jobs::exports::hostler::driver::block_jobs::{
+    BlockJob, JobKind, JobReport, JobState,
+};
 use crate::bindings::driver::exports::hostler::driver::about::Description;
 use crate::bindings::wit::domain::BootFile;
 use crate::bindings::wit::firmware::{Attachment, Firmware};
@@ -10,7 +13,7 @@ use crate::bindings::wit::qmp::{Command, Event};
 use crate::bindings::wit::storage::{Below, Layer};
 use crate::bindings::wit::types::{Error, Fact, Problem, RunState};
 use crate::bindings::wit::value::{Handle, Node, Tree};
-use crate::request::{Keys, Reply, Request};
+use crate::request::{AskedReport, Keys, NewSize, Reply, Request};
 
 macro_rules! records {
     ($($type:ident { $($field:ident),* })*) => {
@@ -63,6 +66,10 @@ records! {
     Tree { nodes }
     Description { title, facts }
     Keys { keys, hold_ms }
+    BlockJob { kind, target, top, base, reference, options }
+    JobReport { state, done, total, error }
+    AskedReport { job, timeout_ms }
+    NewSize { target, bytes }
 }
 
 variants! {
@@ -87,9 +94,12 @@ variants! {
     Request {
         0 Describe, 1 Check, 2 Start(options), 3 Shutdown, 4 Destroy, 5 Suspend, 6 Resume, 7 Reset, 8 Query,
         9 Reattach, 10 OnEvent(event), 11 RecoveryComplete, 12 Show, 13 Save(options), 14 Restore(options),
-        15 AbandonSave, 16 TakePicture(display), 17 PressKeys(keys)
+        15 AbandonSave, 16 TakePicture(display), 17 PressKeys(keys), 18 BeginBlockJob(job), 19 ReportBlockJob(asked),
+        20 CompleteBlockJob(job), 21 CancelBlockJob(job), 22 SettleBlockJob(job), 23 ResizeDisk(size)
     }
-    Reply { 0 Described(description), 1 Document(answer), 2 State(answer), 3 Done(answer) }
+    JobKind { 0 Commit, 1 Pull }
+    JobState { 0 None, 1 Running, 2 Ready, 3 Pending, 4 Done, 5 Failed }
+    Reply { 0 Described(description), 1 Document(answer), 2 State(answer), 3 Done(answer), 4 Reported(answer) }
 }
 
 #[cfg(test)]

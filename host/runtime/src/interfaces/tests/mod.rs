@@ -93,6 +93,7 @@ impl Scene {
             cage: hostler_launch::CageSetting::Require,
             firmware: hostler_firmware::SearchPath::system(),
             transfer: None,
+            references: Vec::new(),
         };
         let subject = Arc::new(Subject::new(adapt(context)));
         let deadline = Instant::now() + Duration::from_secs(60);
