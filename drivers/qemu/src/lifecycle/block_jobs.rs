@@ -126,6 +126,11 @@ pub(crate) fn settle(domain: &Domain, job: &BlockJob) -> Result<(), Error> {
         let unended = [JobState::Running, JobState::Ready, JobState::Pending];
         report = wait_while(&monitor, job, &unended, STEP_MS)?;
         left_behind(&report, &unended, "be finished")?;
+        if report.state == JobState::Failed {
+            // It stays as it is: whoever asked for it has to know that it is not made.
+            let why = report.error.unwrap_or_else(|| "its last step failed".to_owned());
+            return Err(problem("qemu.job-failed", why).hypervisor());
+        }
     }
     match report.state {
         JobState::Done => nodes::leave_out(domain, &job.target, left_out(domain, job)?)?,

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::fs::fstat;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::error::{QmpError, QmpErrorKind};
@@ -18,7 +19,7 @@ use crate::template::Template;
 const LIST: &str = "query-fdsets";
 
 /// A file, whatever it is called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FileId {
     device: u64,
     inode: u64,

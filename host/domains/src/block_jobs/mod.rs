@@ -1,0 +1,176 @@
+//! Long work on the disks of running guests: what other verbs and the command line ask for.
+
+mod begin;
+mod document;
+mod lend;
+mod record;
+mod resize;
+mod settle;
+mod summary;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hostler_runtime::BlockJobState;
+use hostler_state::Definition;
+
+use crate::error::{Error, Kind};
+use crate::host::Host;
+use crate::reference::DomainRef;
+
+pub(crate) use begin::Wanted;
+pub use begin::{CommitOptions, PullOptions};
+use record::Pending;
+pub use record::JobOwner;
+pub use resize::{DiskResizeOptions, DiskResized};
+use settle::{Standing, gone};
+pub(crate) use settle::settle_or_tell;
+pub use summary::{BlockJobEnded, BlockJobSummary, JobOutcome};
+
+/// How long one look at a job that works waits for news.
+const NEWS: Duration = Duration::from_secs(5);
+
+/// How a job that is ready ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The guest goes on with the new chain.
+    Pivot,
+    /// The guest goes on as before.
+    Keep,
+}
+
+impl Host {
+    /// The job for a disk of a domain.
+    fn job_of(&self, wanted: &DomainRef, target: &str) -> Result<(Definition, Pending), Error> {
+        let definition = self.find(wanted)?;
+        let found = self.pending_jobs(Some(&definition))?.into_iter().find(|job| job.record.job.target == target);
+        found.map(|pending| (definition, pending)).ok_or_else(|| gone(target))
+    }
+
+    /// The jobs of a domain, or of all domains, oldest first. Takes no lock and waits for nobody.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] for a domain that there is not; what reading says.
+    pub async fn block_jobs(&self, of: Option<&DomainRef>) -> Result<Vec<BlockJobSummary>, Error> {
+        let of = of.map(|wanted| self.find(wanted)).transpose()?;
+        let mut jobs = Vec::new();
+        for pending in self.pending_jobs(of.as_ref())? {
+            let Some(definition) = self.state().definition_by_uuid(pending.intent.domain)? else { continue };
+            jobs.push(self.summarise_job(&definition, &pending, Duration::ZERO).await);
+        }
+        Ok(jobs)
+    }
+
+    /// Waits for news of a job, at most a few seconds, for as long as it works. Takes no lock.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when there is no job for that disk.
+    pub async fn block_job_news(&self, wanted: &DomainRef, target: &str) -> Result<BlockJobSummary, Error> {
+        let (definition, pending) = self.job_of(wanted, target)?;
+        Ok(self.summarise_job(&definition, &pending, NEWS).await)
+    }
+
+    /// Ends a job that is ready or over, and settles it.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when there is no job for that disk; [`Kind::Conflict`] while it works; [`Kind::Hypervisor`] when it
+    /// failed: the chain is as it was then.
+    pub async fn block_complete(
+        &self,
+        wanted: &DomainRef,
+        target: &str,
+        ending: Ending,
+    ) -> Result<BlockJobEnded, Error> {
+        self.owner()?;
+        let (definition, mut pending) = self.job_of(wanted, target)?;
+        let standing = self.advance(&definition, &mut pending).await?;
+        let Standing::Goes(report) = standing else { return self.ended(&pending, standing) };
+        if report.state != BlockJobState::Ready {
+            let message = format!("the {} of disk '{target}' still works", pending.record.job.kind.word());
+            return Err(Error::new(Kind::Conflict, "block.job-works", message)
+                .hint_command("see how far it is", "hostler block jobs"));
+        }
+        let driver = self.drivers.by_name(&definition.driver)?;
+        let context = self.job_context(&definition, &pending.record)?;
+        match ending {
+            Ending::Pivot => driver.complete_block_job(&context, &pending.record.job).await?,
+            Ending::Keep => driver.cancel_block_job(&context, &pending.record.job).await?,
+        }
+        match (self.advance(&definition, &mut pending).await?, ending) {
+            (Standing::Undone(_), Ending::Keep) => self.summarise_ended(&pending, JobOutcome::Kept),
+            (standing, _) => self.ended(&pending, standing),
+        }
+    }
+
+    /// Gives a job up. The chain is as it was.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when there is no job for that disk.
+    pub async fn block_cancel(&self, wanted: &DomainRef, target: &str) -> Result<BlockJobEnded, Error> {
+        self.owner()?;
+        let (definition, mut pending) = self.job_of(wanted, target)?;
+        if pending.intent.step != record::step::DECIDED && self.state().run_dir(definition.uuid).is_held()? {
+            let driver = self.drivers.by_name(&definition.driver)?;
+            let context = self.job_context(&definition, &pending.record)?;
+            driver.cancel_block_job(&context, &pending.record.job).await?;
+        }
+        match self.advance(&definition, &mut pending).await? {
+            Standing::Undone(_) => self.summarise_ended(&pending, JobOutcome::Cancelled),
+            // It was over before it could be given up.
+            standing => self.ended(&pending, standing),
+        }
+    }
+
+    /// Does a job from its beginning to its end, and waits for it: for verbs that need its outcome.
+    ///
+    /// # Errors
+    /// As for [`Host::block_commit`] and [`Host::block_complete`].
+    #[allow(dead_code, reason = "the verb that deletes snapshots is its caller")]
+    pub(crate) async fn work_on_disk(
+        &self,
+        definition: &Definition,
+        wanted: &Wanted,
+    ) -> Result<BlockJobEnded, Error> {
+        self.begin_job(definition, wanted).await?;
+        let domain = DomainRef::new(definition.uuid.to_string());
+        loop {
+            let news = self.block_job_news(&domain, &wanted.target).await?;
+            if news.state != BlockJobState::Running {
+                return self.block_complete(&domain, &wanted.target, Ending::Pivot).await;
+            }
+        }
+    }
+
+    fn ended(&self, pending: &Pending, standing: Standing) -> Result<BlockJobEnded, Error> {
+        let word = pending.record.job.kind.word();
+        let target = pending.record.job.target.as_str();
+        match standing {
+            Standing::Made => self.summarise_ended(pending, JobOutcome::Made),
+            Standing::Undone(why) => {
+                let message = format!("the {word} of disk '{target}' failed, and the chain is as it was: {why}");
+                Err(Error::new(Kind::Hypervisor, "block.job-failed", message).about("disk", target))
+            }
+            Standing::Goes(_) => {
+                let message = format!("the {word} of disk '{target}' goes on");
+                Err(Error::new(Kind::Conflict, "block.job-works", message).about("disk", target))
+            }
+        }
+    }
+
+    /// Removes the files of layers that a job left out, as far as nobody uses them. Which are gone.
+    ///
+    /// # Errors
+    /// [`Kind::Host`] when one cannot be removed.
+    pub fn block_delete_left_out(&self, ended: &BlockJobEnded) -> Result<Vec<PathBuf>, Error> {
+        self.owner()?;
+        let mut gone = Vec::new();
+        for path in ended.left_out.iter().filter(|path| path.in_use.is_none()) {
+            std::fs::remove_file(&path.path).map_err(|error| {
+                let message = format!("cannot remove '{}'", path.path.display());
+                Error::new(Kind::Host, "block.unremoved", message).caused_by(error)
+            })?;
+            gone.push(path.path.clone());
+        }
+        Ok(gone)
+    }
+}
