@@ -1,5 +1,6 @@
 //! The commands, one file each: their options, and what they make of the answer of the host.
 
+pub(crate) mod block;
 pub(crate) mod completions;
 pub(crate) mod console;
 pub(crate) mod define;

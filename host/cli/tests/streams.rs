@@ -129,7 +129,7 @@ fn lock_held_by_another_is_status_5_and_readers_do_not_wait_for_it() {
 }
 
 /// One call of every command, such that it succeeds or fails without a hypervisor.
-const CALLS: [&[&str]; 28] = [
+const CALLS: [&[&str]; 29] = [
     &["define", "/nonexistent"],
     &["undefine", "nobody"],
     &["start", "nobody"],
@@ -151,6 +151,7 @@ const CALLS: [&[&str]; 28] = [
     &["native", "nobody"],
     &["driver", "list"],
     &["firmware", "list"],
+    &["block", "jobs", "nobody"],
     &["image", "chain", "/nonexistent", "--format", "raw"],
     &["pool", "list", "--all"],
     &["vol", "list", "nowhere"],
