@@ -68,6 +68,7 @@ impl Host {
             firmware: self.config.firmware.clone(),
             transfer: None,
             references: Vec::new(),
+            next: None,
         })
     }
 

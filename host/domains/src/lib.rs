@@ -25,6 +25,7 @@ mod image_summary;
 mod images;
 mod kept_stores;
 mod lost;
+mod next;
 mod pools;
 mod process;
 mod quota;
@@ -44,7 +45,7 @@ mod within;
 
 pub use block_jobs::{
     BlockJobEnded, BlockJobSummary, CommitOptions, DiskResizeOptions, DiskResized, Ending, JobOutcome, JobOwner,
-    PullOptions,
+    LeftOutImage, PullOptions,
 };
 pub use config::{Config, Overrides, Workers};
 pub use drafts::Progress;

@@ -25,7 +25,8 @@ pub use record::JobOwner;
 pub use resize::{DiskResizeOptions, DiskResized};
 use settle::{Standing, gone};
 pub(crate) use settle::settle_or_tell;
-pub use summary::{BlockJobEnded, BlockJobSummary, JobOutcome};
+pub use summary::{BlockJobEnded, BlockJobSummary, JobOutcome, LeftOutImage};
+use summary::{described, silent};
 
 /// How long one look at a job that works waits for news.
 const NEWS: Duration = Duration::from_secs(5);
@@ -61,16 +62,21 @@ impl Host {
         Ok(jobs)
     }
 
-    /// Waits for news of a job, at most a few seconds, for as long as it works. Takes no lock.
+    /// Waits for news of a job, at most a few seconds, for as long as it works. Takes no lock. A job that another owner has
+    /// settled meanwhile is over: its state is [`BlockJobState::None`].
     ///
     /// # Errors
-    /// [`Kind::NotFound`] when there is no job for that disk.
-    pub async fn block_job_news(&self, wanted: &DomainRef, target: &str) -> Result<BlockJobSummary, Error> {
-        let (definition, pending) = self.job_of(wanted, target)?;
-        Ok(self.summarise_job(&definition, &pending, NEWS).await)
+    /// What reading says.
+    pub async fn block_job_news(&self, job: &BlockJobSummary) -> Result<BlockJobSummary, Error> {
+        let definition = self.state().definition_by_uuid(job.uuid)?;
+        let found = self.pending_jobs(definition.as_ref())?.into_iter().find(|other| other.intent.id == job.id);
+        match (definition, found) {
+            (Some(definition), Some(pending)) => Ok(self.summarise_job(&definition, &pending, NEWS).await),
+            _ => Ok(BlockJobSummary { state: BlockJobState::None, ..job.clone() }),
+        }
     }
 
-    /// Ends a job that is ready or over, and settles it.
+    /// Ends the job for a disk that is ready or over, and settles it.
     ///
     /// # Errors
     /// [`Kind::NotFound`] when there is no job for that disk; [`Kind::Conflict`] while it works; [`Kind::Hypervisor`] when it
@@ -82,23 +88,50 @@ impl Host {
         ending: Ending,
     ) -> Result<BlockJobEnded, Error> {
         self.owner()?;
-        let (definition, mut pending) = self.job_of(wanted, target)?;
-        let standing = self.advance(&definition, &mut pending).await?;
-        let Standing::Goes(report) = standing else { return self.ended(&pending, standing) };
+        let (definition, pending) = self.job_of(wanted, target)?;
+        self.complete(&definition, pending, ending).await
+    }
+
+    /// Ends a job that this process let begin, or says how it ended if another owner has settled it.
+    ///
+    /// # Errors
+    /// As for [`Host::block_complete`].
+    pub async fn block_finish(&self, job: &BlockJobSummary, ending: Ending) -> Result<BlockJobEnded, Error> {
+        self.owner()?;
+        let definition = self.state().definition_by_uuid(job.uuid)?;
+        let found = self.pending_jobs(definition.as_ref())?.into_iter().find(|other| other.intent.id == job.id);
+        match (definition, found) {
+            (Some(definition), Some(pending)) => self.complete(&definition, pending, ending).await,
+            _ => {
+                let standing = self.how_it_ended(job.uuid, job.id)?.ok_or_else(|| gone(&job.target))?;
+                self.ended(job, standing)
+            }
+        }
+    }
+
+    async fn complete(
+        &self,
+        definition: &Definition,
+        mut pending: Pending,
+        ending: Ending,
+    ) -> Result<BlockJobEnded, Error> {
+        let job = described(definition, &pending, silent(None));
+        let standing = self.advance(definition, &mut pending).await?;
+        let Standing::Goes(report) = standing else { return self.ended(&job, standing) };
         if report.state != BlockJobState::Ready {
-            let message = format!("the {} of disk '{target}' still works", pending.record.job.kind.word());
+            let message = format!("the {} of disk '{}' still works", job.kind.word(), job.target);
             return Err(Error::new(Kind::Conflict, "block.job-works", message)
                 .hint_command("see how far it is", "hostler block jobs"));
         }
         let driver = self.drivers.by_name(&definition.driver)?;
-        let context = self.job_context(&definition, &pending.record)?;
+        let context = self.job_context(definition, &pending.record)?;
         match ending {
             Ending::Pivot => driver.complete_block_job(&context, &pending.record.job).await?,
             Ending::Keep => driver.cancel_block_job(&context, &pending.record.job).await?,
         }
-        match (self.advance(&definition, &mut pending).await?, ending) {
-            (Standing::Undone(_), Ending::Keep) => self.summarise_ended(&pending, JobOutcome::Kept),
-            (standing, _) => self.ended(&pending, standing),
+        match (self.advance(definition, &mut pending).await?, ending) {
+            (Standing::Undone(_), Ending::Keep) => self.summarise_ended(&job, JobOutcome::Kept),
+            (standing, _) => self.ended(&job, standing),
         }
     }
 
@@ -109,15 +142,16 @@ impl Host {
     pub async fn block_cancel(&self, wanted: &DomainRef, target: &str) -> Result<BlockJobEnded, Error> {
         self.owner()?;
         let (definition, mut pending) = self.job_of(wanted, target)?;
+        let job = described(&definition, &pending, silent(None));
         if pending.intent.step != record::step::DECIDED && self.state().run_dir(definition.uuid).is_held()? {
             let driver = self.drivers.by_name(&definition.driver)?;
             let context = self.job_context(&definition, &pending.record)?;
             driver.cancel_block_job(&context, &pending.record.job).await?;
         }
         match self.advance(&definition, &mut pending).await? {
-            Standing::Undone(_) => self.summarise_ended(&pending, JobOutcome::Cancelled),
+            Standing::Undone(_) => self.summarise_ended(&job, JobOutcome::Cancelled),
             // It was over before it could be given up.
-            standing => self.ended(&pending, standing),
+            standing => self.ended(&job, standing),
         }
     }
 
@@ -131,30 +165,11 @@ impl Host {
         definition: &Definition,
         wanted: &Wanted,
     ) -> Result<BlockJobEnded, Error> {
-        self.begin_job(definition, wanted).await?;
-        let domain = DomainRef::new(definition.uuid.to_string());
-        loop {
-            let news = self.block_job_news(&domain, &wanted.target).await?;
-            if news.state != BlockJobState::Running {
-                return self.block_complete(&domain, &wanted.target, Ending::Pivot).await;
-            }
+        let mut job = self.begin_job(definition, wanted).await?;
+        while job.state == BlockJobState::Running {
+            job = self.block_job_news(&job).await?;
         }
-    }
-
-    fn ended(&self, pending: &Pending, standing: Standing) -> Result<BlockJobEnded, Error> {
-        let word = pending.record.job.kind.word();
-        let target = pending.record.job.target.as_str();
-        match standing {
-            Standing::Made => self.summarise_ended(pending, JobOutcome::Made),
-            Standing::Undone(why) => {
-                let message = format!("the {word} of disk '{target}' failed, and the chain is as it was: {why}");
-                Err(Error::new(Kind::Hypervisor, "block.job-failed", message).about("disk", target))
-            }
-            Standing::Goes(_) => {
-                let message = format!("the {word} of disk '{target}' goes on");
-                Err(Error::new(Kind::Conflict, "block.job-works", message).about("disk", target))
-            }
-        }
+        self.block_finish(&job, Ending::Pivot).await
     }
 
     /// Removes the files of layers that a job left out, as far as nobody uses them. Which are gone.

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use hostler_launch::FileId;
-use hostler_runtime::{BlockJob, RunDocument};
+use hostler_runtime::{BlockJob, Next, RunDocument};
 use hostler_state::{Definition, Intent};
+use hostler_storage::Translations;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind};
@@ -65,6 +66,11 @@ impl Record {
             hostler_runtime::BlockJobKind::Commit => self.base(),
             hostler_runtime::BlockJobKind::Pull => self.chain.first(),
         }
+    }
+
+    /// What the guest is to be.
+    pub(crate) fn next(&self) -> Next {
+        Next { xml: self.after.xml.clone(), volumes: Translations::recorded(self.after.volumes.clone()) }
     }
 
     pub(crate) fn base(&self) -> Option<&Place> {

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use hostler_runtime::{BlockJobReport, BlockJobState, Driver, DomainContext, RunDocument};
-use hostler_state::{Definition, Intent, RunRecord, unix_ms};
+use hostler_state::{Definition, Intent, NewEvent, unix_ms};
 
 use super::document::{LeftOut, without_layers};
 use super::lend;
@@ -15,6 +15,11 @@ use super::record::{Pending, Record, step};
 use crate::context::Purpose;
 use crate::error::{Error, Kind};
 use crate::host::Host;
+
+/// The event that tells of a job's end, with the number of its record and why it failed, if it did.
+const ENDED: &str = "block-job-ended";
+const ENDED_JOB: &str = "job";
+const ENDED_WHY: &str = "error";
 
 /// How a job stands once it was looked at.
 #[derive(Clone, Debug)]
@@ -37,6 +42,7 @@ impl Host {
         let mut context = self.context(definition, Purpose::Operate)?;
         context.xml.clone_from(&record.before.xml);
         context.references.extend(record.job.reference.clone());
+        context.next = Some(record.next());
         Ok(context)
     }
 
@@ -94,10 +100,10 @@ impl Host {
             let why = report.error.unwrap_or_else(|| "its last step failed".to_owned());
             return self.unmake(definition, driver, context, pending, why).await;
         }
-        self.state().run_dir(definition.uuid).write(RunRecord::Document, &record.after)?;
+        self.replace_run_document(definition, &record.next())?;
         self.store_after(definition, record)?;
-        self.finish_job(definition, pending, true).await?;
-        Ok(Standing::Made)
+        lend::take_back(self, definition, record, &record.after).await?;
+        self.finish_job(definition, pending, Standing::Made)
     }
 
     async fn unmake(
@@ -110,16 +116,43 @@ impl Host {
     ) -> Result<Standing, Error> {
         self.owner()?.journal().advance(&mut pending.intent, step::BEGUN)?;
         driver.settle_block_job(context, &pending.record.job).await?;
-        self.finish_job(definition, pending, false).await?;
-        Ok(Standing::Undone(why))
+        lend::take_back(self, definition, &pending.record, &pending.record.before).await?;
+        self.finish_job(definition, pending, Standing::Undone(why))
     }
 
-    /// Write access is only for as long as the job.
-    async fn finish_job(&self, definition: &Definition, pending: &Pending, made: bool) -> Result<(), Error> {
-        let record = &pending.record;
-        let now = if made { &record.after } else { &record.before };
-        lend::take_back(self, definition, record, now).await?;
-        Ok(self.owner()?.journal().finish(&pending.intent)?)
+    /// The record goes, and an event tells how it ended: also the command that let it begin, if another owner was faster.
+    fn finish_job(
+        &self,
+        definition: &Definition,
+        pending: &Pending,
+        standing: Standing,
+    ) -> Result<Standing, Error> {
+        let job = &pending.record.job;
+        let mut detail = std::collections::BTreeMap::from([
+            (ENDED_JOB.to_owned(), pending.intent.id.to_string()),
+            ("kind".to_owned(), job.kind.word().to_owned()),
+            ("disk".to_owned(), job.target.clone()),
+        ]);
+        if let Standing::Undone(why) = &standing {
+            detail.insert(ENDED_WHY.to_owned(), why.clone());
+        }
+        let (domain, name, kind) = (definition.uuid, definition.name.clone(), ENDED.to_owned());
+        self.state().events().append(NewEvent { domain, name, kind, detail })?;
+        self.owner()?.journal().finish(&pending.intent)?;
+        Ok(standing)
+    }
+
+    /// How a job ended whose record is gone; nothing when nobody knows any more.
+    pub(super) fn how_it_ended(&self, domain: uuid::Uuid, job: u64) -> Result<Option<Standing>, Error> {
+        let id = job.to_string();
+        let events = self.state().events().read_since(0)?.events;
+        let ended = events.into_iter().rev().find(|event| {
+            event.domain == domain && event.kind == ENDED && event.detail.get(ENDED_JOB) == Some(&id)
+        });
+        Ok(ended.map(|event| match event.detail.get(ENDED_WHY) {
+            Some(why) => Standing::Undone(why.clone()),
+            None => Standing::Made,
+        }))
     }
 
     /// The hypervisor is gone, and the job with it.
@@ -128,11 +161,11 @@ impl Host {
         if made {
             self.store_after(definition, &pending.record)?;
         }
-        self.owner()?.journal().finish(&pending.intent)?;
-        Ok(match made {
+        let standing = match made {
             true => Standing::Made,
             false => Standing::Undone("the hypervisor ended".to_owned()),
-        })
+        };
+        self.finish_job(definition, pending, standing)
     }
 
     /// Writes the new chain into what is stored, where that was about the old one.

@@ -1,20 +1,25 @@
 //! Jobs as plain data for whoever shows them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hostler_runtime::{BlockJobKind, BlockJobReport, BlockJobState};
 use hostler_state::{Definition, unix_ms};
 use serde::Serialize;
 
-use super::record::{JobOwner, Pending, Place};
-use crate::error::Error;
+use super::record::{JobOwner, Pending};
+use super::settle::Standing;
+use crate::error::{Error, Kind};
 use crate::host::Host;
 use crate::images;
 
 /// A job under way.
 #[derive(Clone, Debug, Serialize)]
 pub struct BlockJobSummary {
+    /// The number of its record.
+    pub id: u64,
+    /// The domain's identifier.
+    pub uuid: uuid::Uuid,
     /// The domain.
     pub domain: String,
     /// The target name of the disk.
@@ -89,30 +94,9 @@ impl Host {
     ) -> BlockJobSummary {
         let report = match self.reported(definition, pending, wait).await {
             Ok(report) => report,
-            Err(error) => BlockJobReport {
-                state: BlockJobState::None,
-                done: 0,
-                total: 0,
-                error: Some(error.to_string()),
-            },
+            Err(error) => silent(Some(error.to_string())),
         };
-        let record = &pending.record;
-        let since_unix_ms = pending.intent.started_unix_ms;
-        BlockJobSummary {
-            domain: definition.name.clone(),
-            target: record.job.target.clone(),
-            kind: record.job.kind,
-            active: record.job.changes_the_active_layer(),
-            state: report.state,
-            done: report.done,
-            total: report.total,
-            error: report.error,
-            into: record.into_layer().map(|place| place.path.clone()),
-            left_out: record.left_out().iter().map(|place| place.path.clone()).collect(),
-            owner: record.owner.clone(),
-            since_unix_ms,
-            age_ms: unix_ms().saturating_sub(since_unix_ms),
-        }
+        described(definition, pending, report)
     }
 
     async fn reported(
@@ -126,36 +110,82 @@ impl Host {
         Ok(driver.report_block_job(&context, &pending.record.job, wait).await?)
     }
 
-    pub(super) fn summarise_ended(
-        &self,
-        pending: &Pending,
-        outcome: JobOutcome,
-    ) -> Result<BlockJobEnded, Error> {
-        let record = &pending.record;
-        let left_out = match outcome {
-            JobOutcome::Made => record.left_out().iter().map(|place| self.left_out(place)).collect::<Result<_, _>>()?,
-            JobOutcome::Kept | JobOutcome::Cancelled => Vec::new(),
-        };
-        Ok(BlockJobEnded {
-            target: record.job.target.clone(),
-            kind: record.job.kind,
-            outcome,
-            into: record.into_layer().map(|place| place.path.clone()),
-            left_out,
-        })
+    /// What came of a job.
+    ///
+    /// # Errors
+    /// [`Kind::Hypervisor`] when it failed; [`Kind::Conflict`] when it is not over; what reading says.
+    pub(super) fn ended(&self, job: &BlockJobSummary, standing: Standing) -> Result<BlockJobEnded, Error> {
+        let (word, target) = (job.kind.word(), job.target.as_str());
+        match standing {
+            Standing::Made => self.summarise_ended(job, JobOutcome::Made),
+            Standing::Undone(why) => {
+                let message = format!("the {word} of disk '{target}' failed, and the chain is as it was: {why}");
+                Err(Error::new(Kind::Hypervisor, "block.job-failed", message).about("disk", target))
+            }
+            Standing::Goes(_) => {
+                let message = format!("the {word} of disk '{target}' goes on");
+                Err(Error::new(Kind::Conflict, "block.job-works", message).about("disk", target))
+            }
+        }
     }
 
-    fn left_out(&self, place: &Place) -> Result<LeftOutImage, Error> {
-        let uses = self.image_uses(&place.path)?;
+    pub(super) fn summarise_ended(
+        &self,
+        job: &BlockJobSummary,
+        outcome: JobOutcome,
+    ) -> Result<BlockJobEnded, Error> {
+        let left_out = match outcome {
+            JobOutcome::Made => job.left_out.iter().map(|path| self.left_out(path)).collect::<Result<_, _>>()?,
+            JobOutcome::Kept | JobOutcome::Cancelled => Vec::new(),
+        };
+        let (target, kind, into) = (job.target.clone(), job.kind, job.into.clone());
+        Ok(BlockJobEnded { target, kind, outcome, into, left_out })
+    }
+
+    fn left_out(&self, path: &Path) -> Result<LeftOutImage, Error> {
+        let uses = self.image_uses(path)?;
         let by_domain = uses.first().map(|one| format!("disk {} of the domain '{}'", one.disk, one.domain));
+        let is_file = std::fs::symlink_metadata(path).is_ok_and(|facts| facts.is_file());
         let in_use = match by_domain {
             Some(domain) => Some(domain),
-            None if !place.is_file => Some("it is a block device".to_owned()),
-            None => images::Place::of(&place.path, &self.area())?
-                .require_nothing_above()
-                .err()
-                .map(|error| error.to_string()),
+            None if !is_file => Some("it is no file".to_owned()),
+            None => {
+                let place = images::Place::of(path, &self.area())?;
+                place.require_nothing_above().err().map(|error| error.to_string())
+            }
         };
-        Ok(LeftOutImage { path: place.path.clone(), in_use })
+        Ok(LeftOutImage { path: path.to_owned(), in_use })
     }
+}
+
+/// A job as its record and a report have it.
+pub(super) fn described(
+    definition: &Definition,
+    pending: &Pending,
+    report: BlockJobReport,
+) -> BlockJobSummary {
+    let record = &pending.record;
+    let since_unix_ms = pending.intent.started_unix_ms;
+    BlockJobSummary {
+        id: pending.intent.id,
+        uuid: definition.uuid,
+        domain: definition.name.clone(),
+        target: record.job.target.clone(),
+        kind: record.job.kind,
+        active: record.job.changes_the_active_layer(),
+        state: report.state,
+        done: report.done,
+        total: report.total,
+        error: report.error,
+        into: record.into_layer().map(|place| place.path.clone()),
+        left_out: record.left_out().iter().map(|place| place.path.clone()).collect(),
+        owner: record.owner.clone(),
+        since_unix_ms,
+        age_ms: unix_ms().saturating_sub(since_unix_ms),
+    }
+}
+
+/// A report of nothing.
+pub(super) fn silent(error: Option<String>) -> BlockJobReport {
+    BlockJobReport { state: BlockJobState::None, done: 0, total: 0, error }
 }

@@ -152,6 +152,7 @@ impl Setting {
             firmware: hostler_firmware::SearchPath::system(),
             transfer: None,
             references: Vec::new(),
+            next: None,
         }
     }
 
@@ -159,6 +160,11 @@ impl Setting {
     pub(crate) fn reader_context(&self) -> DomainContext {
         let reader = StateDir::open_reader(&self.directory.path().join("state")).unwrap();
         DomainContext { state: StateAccess::Reader(Arc::new(reader)), ..self.context() }
+    }
+
+    /// What the driver noted last.
+    pub(crate) fn notes(&self) -> Option<Vec<u8>> {
+        self.owner.driver_state(self.definition.uuid).unwrap()
     }
 
     /// The kinds of all events so far.

@@ -77,8 +77,7 @@ fn backing(bench: &Workbench, image: &str) -> Option<String> {
 /// The chain of the disk as `show` resolves it from document and headers, the active layer first.
 fn shown(bench: &Workbench) -> Vec<String> {
     let shown = bench.json(&["show", "rom"]);
-    let disk = &shown["domain"]["disks"][0];
-    let layers = disk["chain"]["Ok"].as_array().unwrap_or_else(|| panic!("{shown}")).clone();
+    let layers = shown["disks"][0]["layers"].as_array().unwrap_or_else(|| panic!("{shown}")).clone();
     let name = |layer: &Value| {
         let path = PathBuf::from(layer["path"].as_str().unwrap());
         path.file_name().unwrap().to_str().unwrap().to_owned()
@@ -101,7 +100,7 @@ fn chain_is(bench: &Workbench, layers: &[&str]) {
 
 /// How the hypervisor has a file open, or could open it: whether it may write.
 fn writable(bench: &Workbench, image: &str) -> bool {
-    let pid = bench.json(&["show", "rom"])["domain"]["pid"].as_u64().unwrap();
+    let pid = bench.json(&["show", "rom"])["pid"].as_u64().unwrap();
     let wanted = std::fs::metadata(bench.path(image)).unwrap();
     let mut found = false;
     for entry in std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten() {
@@ -124,7 +123,7 @@ fn same(one: &std::fs::Metadata, other: &std::fs::Metadata) -> bool {
 
 /// Whether the hypervisor still has a file.
 fn has_open(bench: &Workbench, image: &str) -> bool {
-    let pid = bench.json(&["show", "rom"])["domain"]["pid"].as_u64().unwrap();
+    let pid = bench.json(&["show", "rom"])["pid"].as_u64().unwrap();
     let wanted = std::fs::metadata(bench.path(image)).unwrap();
     let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
     entries.filter_map(|entry| std::fs::metadata(entry.path()).ok()).any(|facts| same(&facts, &wanted))
@@ -304,7 +303,7 @@ fn what_cannot_be_done_is_said_and_changes_nothing() {
 }
 
 fn end_hypervisor(bench: &Workbench) {
-    let pid = bench.json(&["show", "rom"])["domain"]["pid"].as_u64().unwrap();
+    let pid = bench.json(&["show", "rom"])["pid"].as_u64().unwrap();
     let ended = Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
     assert!(ended.success());
     assert!(bench.run_dir("rom").wait_released(std::time::Duration::from_secs(60)).unwrap());

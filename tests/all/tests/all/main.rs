@@ -16,6 +16,7 @@ mod author;
 mod block_jobs;
 mod cage;
 mod conformance;
+mod driver_registry;
 mod driver_store;
 mod faults;
 mod firmware;

@@ -43,7 +43,7 @@ where
     let done = session.event_loop(async {
         let mut signals = Signals::new().map_err(|error| Failure::io("listen for signals", &error))?;
         tokio::select! {
-            done = work(session, target, waiting, ending, begin, &progress) => done,
+            done = work(session, waiting, ending, begin, &progress) => done,
             () = signals.received() => Err(interrupted(target).into()),
         }
     });
@@ -53,7 +53,6 @@ where
 
 async fn work<B, F>(
     session: &Session,
-    target: &DiskTarget,
     waiting: &Waiting,
     ending: Ending,
     begin: B,
@@ -77,10 +76,10 @@ where
             #[expect(clippy::cast_precision_loss, reason = "a share that is shown")]
             teller(news.done as f64 / news.total as f64);
         }
-        news = session.reader().await?.block_job_news(&target.reference(), &target.target).await?;
+        news = session.reader().await?.block_job_news(&news).await?;
     }
     let host = session.owner().await?;
-    let ended = host.block_complete(&target.reference(), &target.target, ending).await?;
+    let ended = host.block_finish(&news, ending).await?;
     reply(&host, &ended, waiting.delete)
 }
 

@@ -4,6 +4,7 @@ mod containers;
 mod firmware;
 mod forged;
 mod hypervisor;
+mod next;
 mod volumes;
 
 use std::path::{Path, PathBuf};
@@ -94,6 +95,7 @@ impl Scene {
             firmware: hostler_firmware::SearchPath::system(),
             transfer: None,
             references: Vec::new(),
+            next: None,
         };
         let subject = Arc::new(Subject::new(adapt(context)));
         let deadline = Instant::now() + Duration::from_secs(60);
