@@ -8,9 +8,9 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use hostler_domains::{CageSetting, Workers};
 
 use crate::commands::{
-    block, completions, console, define, destroy, doctor, domain_xml, driver, events, firmware, image, list, man,
-    native, pool, reset, restore, resume, run, save, screenshot, send_key, show, shutdown, start, suspend,
-    tenant, undefine, vol,
+    block, completions, console, define, destroy, doctor, domain_xml, driver, events, firmware, image, list,
+    man, native, pool, reset, restore, resume, run, save, screenshot, send_key, show, shutdown, start,
+    suspend, tenant, undefine, vol,
 };
 use crate::exit::Exit;
 use crate::failure::Stop;

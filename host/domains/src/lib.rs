@@ -44,8 +44,8 @@ mod volumes;
 mod within;
 
 pub use block_jobs::{
-    BlockJobEnded, BlockJobSummary, CommitOptions, DiskResizeOptions, DiskResized, Ending, JobOutcome, JobOwner,
-    LeftOutImage, PullOptions,
+    BlockJobEnded, BlockJobSummary, CommitOptions, DiskResizeOptions, DiskResized, Ending, JobOutcome,
+    JobOwner, LeftOutImage, PullOptions,
 };
 pub use config::{Config, Overrides, Workers};
 pub use drafts::Progress;
@@ -69,7 +69,9 @@ pub use hostler_conformance::{
 pub use hostler_domain::Bytes;
 pub use hostler_domain::nearest;
 pub use hostler_launch::{CageReport, CageSetting, CommandLine};
-pub use hostler_runtime::{BlockJobKind, BlockJobState, COMPILE_ARGUMENT, WORK_ARGUMENT, compile_here, work_here};
+pub use hostler_runtime::{
+    BlockJobKind, BlockJobState, COMPILE_ARGUMENT, WORK_ARGUMENT, compile_here, work_here,
+};
 pub use hostler_state::{Batch, Event, EventLog};
 pub use hostler_storage::{BackingRequest, CreateRequest, Preallocation, Resize, Window};
 pub use image_summary::{

@@ -108,7 +108,8 @@ impl OpenChain {
         let relative = |layer: &OpenLayer| layer.recorded.clone().filter(|name| is_relative(name));
         let recorded: Vec<_> = between.iter().map(relative).collect();
         let named = relative_name(recorded.iter().map(Option::as_deref));
-        let (Some(overlay), Some(target)) = (self.chain.layers.get(above), self.chain.layers.get(base)) else {
+        let (Some(overlay), Some(target)) = (self.chain.layers.get(above), self.chain.layers.get(base))
+        else {
             return Err(no_layer(base));
         };
         let target: &ImagePath = &target.path;

@@ -210,7 +210,9 @@ fn left_behind(report: &JobReport, states: &[JobState], what: &str) -> Result<()
         return Ok(());
     }
     let message = format!("the job did not {what} within {} s", STEP_MS / 1000);
-    Err(problem("qemu.job-slow", message).hint("it goes on; try again when the guest writes less").timed_out())
+    Err(problem("qemu.job-slow", message)
+        .hint("it goes on; try again when the guest writes less")
+        .timed_out())
 }
 
 /// One job in the hypervisor's answer: untrusted text.

@@ -117,11 +117,12 @@ impl DiskNodes {
 
     fn name(&self, text: &str) -> Option<String> {
         let (mut lone, mut own) = (1_u32.., self.numbers.iter());
-        let (from, to) = std::iter::from_fn(|| Some((lone.next()?, *own.next()?))).find_map(|(lone, own)| {
-            let (lone, own) = (LayerNames::numbered(lone), LayerNames::numbered(own));
-            let pairs = [(lone.format, own.format), (lone.storage, own.storage), (lone.slice, own.slice)];
-            pairs.into_iter().find(|(from, _)| from == text)
-        })?;
+        let (from, to) =
+            std::iter::from_fn(|| Some((lone.next()?, *own.next()?))).find_map(|(lone, own)| {
+                let (lone, own) = (LayerNames::numbered(lone), LayerNames::numbered(own));
+                let pairs = [(lone.format, own.format), (lone.storage, own.storage), (lone.slice, own.slice)];
+                pairs.into_iter().find(|(from, _)| from == text)
+            })?;
         (from == text).then_some(to)
     }
 }

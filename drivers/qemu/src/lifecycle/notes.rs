@@ -71,10 +71,7 @@ pub(super) fn lists(domain: &Domain, kind: &str) -> Result<BTreeMap<String, Vec<
 ///
 /// # Errors
 /// What the host says when that cannot be kept.
-pub(super) fn put_lists(
-    domain: &Domain,
-    kinds: &[(&str, &BTreeMap<String, Vec<u32>>)],
-) -> Result<(), Error> {
+pub(super) fn put_lists(domain: &Domain, kinds: &[(&str, &BTreeMap<String, Vec<u32>>)]) -> Result<(), Error> {
     let known = words(&domain.state()?);
     let other = |word: &&String| !kinds.iter().any(|(kind, _)| list(word, kind).is_some());
     let mut words: Vec<String> = known.iter().filter(other).cloned().collect();

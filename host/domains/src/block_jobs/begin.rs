@@ -14,6 +14,7 @@ use crate::host::Host;
 use crate::pools::is_same_file;
 use crate::recovery::verb;
 use crate::reference::DomainRef;
+use crate::summary::RunState;
 
 /// A job as a user or another verb wants it. Layers by number, by path or as `vda[2]`.
 #[derive(Clone, Debug)]
@@ -100,11 +101,13 @@ impl Host {
         let owner = self.owner()?;
         let driver = self.drivers.by_name(&definition.driver)?;
         if !driver.has_block_jobs() {
-            let message = format!("the driver '{}' does not work on the disks of its guests", definition.driver);
+            let message =
+                format!("the driver '{}' does not work on the disks of its guests", definition.driver);
             return Err(Error::new(Kind::Unsupported, "driver.no-block-jobs", message)
                 .about("domain", &definition.name));
         }
         self.require_no_job(definition, &wanted.target)?;
+        self.require_running(definition).await?;
         let run = self.state().run_dir(definition.uuid);
         let before: RunDocument = run.read(RunRecord::Document)?.ok_or_else(|| {
             Error::new(Kind::Conflict, "domain.no-document", "nothing tells what this guest was started with")
@@ -122,11 +125,29 @@ impl Host {
         if let Err(error) = begun {
             // The chain is as it was; what was lent is taken back by whoever gets this done.
             if let Err(left) = self.advance(definition, &mut pending).await {
-                return Err(error.hint(format!("not all of it could be undone, the next command tries again: {left}")));
+                return Err(error
+                    .hint(format!("not all of it could be undone, the next command tries again: {left}")));
             }
             return Err(error);
         }
         Ok(self.summarise_job(definition, &pending, std::time::Duration::ZERO).await)
+    }
+
+    /// What a hypervisor is told to give back while its guest is stopped, it keeps until the guest runs: so nothing is lent
+    /// to it then.
+    async fn require_running(&self, definition: &Definition) -> Result<(), Error> {
+        let state = self.query(definition).await?;
+        if state == RunState::Running {
+            return Ok(());
+        }
+        let message = format!(
+            "the domain '{}' is {}, and a job needs a guest that runs",
+            definition.name,
+            state.word()
+        );
+        Err(Error::new(Kind::Conflict, "domain.state", message)
+            .about("domain", &definition.name)
+            .hint_command("let it go on first", command("resume", &definition.name)))
     }
 
     async fn begin_journalled(
@@ -219,18 +240,14 @@ impl Host {
 }
 
 fn place(layer: &OpenLayer) -> Place {
-    Place {
-        path: layer.path.clone(),
-        format: layer.format.clone(),
-        is_file: layer.is_file,
-        file: layer.file,
-    }
+    Place { path: layer.path.clone(), format: layer.format.clone(), is_file: layer.is_file, file: layer.file }
 }
 
 /// The layers that a job is about: the uppermost that is left out, and the one that stays below.
 fn chosen(layers: &[OpenLayer], wanted: &Wanted) -> Result<(usize, Option<usize>), Error> {
     let invalid = |code: &str, message: String| Error::new(Kind::Invalid, code, message);
-    let named = |name: &Option<String>| name.as_deref().map(|name| found(layers, &wanted.target, name)).transpose();
+    let named =
+        |name: &Option<String>| name.as_deref().map(|name| found(layers, &wanted.target, name)).transpose();
     let lowest = layers.len().saturating_sub(1);
     if lowest == 0 {
         let message = format!("disk '{}' has one layer, and nothing below it", wanted.target);
@@ -250,7 +267,9 @@ fn chosen(layers: &[OpenLayer], wanted: &Wanted) -> Result<(usize, Option<usize>
     }
     if base.is_some_and(|base| base <= top) {
         let message = match (wanted.kind, base) {
-            (BlockJobKind::Pull, _) | (_, Some(0)) => "there is no layer between the active one and the base".to_owned(),
+            (BlockJobKind::Pull, _) | (_, Some(0)) => {
+                "there is no layer between the active one and the base".to_owned()
+            }
             _ => format!("layer {} is not above layer {}", top, base.unwrap_or_default()),
         };
         let error = invalid("block.no-layers", message);
@@ -265,13 +284,18 @@ fn chosen(layers: &[OpenLayer], wanted: &Wanted) -> Result<(usize, Option<usize>
 /// A layer by what a user calls it: its place counted from the active one, `vda[2]`, or a path.
 fn found(layers: &[OpenLayer], target: &str, name: &str) -> Result<usize, Error> {
     let unknown = |why: String| {
-        let has: Vec<_> =
-            layers.iter().enumerate().map(|(index, layer)| format!("{index} {}", layer.path.display())).collect();
+        let has: Vec<_> = layers
+            .iter()
+            .enumerate()
+            .map(|(index, layer)| format!("{index} {}", layer.path.display()))
+            .collect();
         Error::new(Kind::NotFound, "block.no-layer", why).hint(format!("the layers are: {}", has.join(", ")))
     };
     if let Ok(index) = name.parse::<usize>() {
         let there = index < layers.len();
-        return there.then_some(index).ok_or_else(|| unknown(format!("disk '{target}' has no layer {index}")));
+        return there
+            .then_some(index)
+            .ok_or_else(|| unknown(format!("disk '{target}' has no layer {index}")));
     }
     let paths: Vec<_> = layers.iter().map(|layer| layer.path.display().to_string()).collect();
     let named: Vec<_> = layers

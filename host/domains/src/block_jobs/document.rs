@@ -33,7 +33,9 @@ pub(crate) fn without_layers(
             let base = base.map(|base| declared.layer(base));
             stand_on(&mut domain, declared.layer(above), base)?;
         }
-        (None, None) => return Err(Error::new(Kind::Invalid, "block.nothing-left", "no layer would be left")),
+        (None, None) => {
+            return Err(Error::new(Kind::Invalid, "block.nothing-left", "no layer would be left"));
+        }
     }
     domain.refresh()?;
     Ok(domain.to_xml())
@@ -65,11 +67,7 @@ impl Declared {
 const BELOW: &str = "backingStore";
 
 /// Lets the layer in `above` stand on another one that the document declares further down.
-fn stand_on(
-    domain: &mut Domain,
-    above: Option<NodeId>,
-    base: Option<Option<NodeId>>,
-) -> Result<(), Error> {
+fn stand_on(domain: &mut Domain, above: Option<NodeId>, base: Option<Option<NodeId>>) -> Result<(), Error> {
     let Some(old) = above.and_then(|above| domain.document().child(above, BELOW)) else { return Ok(()) };
     let document = domain.document_mut();
     match base {
@@ -163,7 +161,10 @@ mod tests {
         assert!(declared.contains("x='kept'") && declared.contains("<backingStore/>"), "{declared}");
         assert!(!declared.contains("/srv/top") && !declared.contains("/srv/middle"), "{declared}");
         let one = without(SAID, 0, Some(1));
-        assert!(one.contains("/srv/middle") && one.contains("/srv/base") && !one.contains("/srv/top"), "{one}");
+        assert!(
+            one.contains("/srv/middle") && one.contains("/srv/base") && !one.contains("/srv/top"),
+            "{one}"
+        );
     }
 
     #[test]

@@ -44,8 +44,12 @@ impl Receiver {
 }
 
 fn refused(error: hostler_launch::QmpError) -> Error {
-    Error::new(Kind::Hypervisor, "block.descriptors", "the hypervisor does not take descriptors for its images")
-        .caused_by(error)
+    Error::new(
+        Kind::Hypervisor,
+        "block.descriptors",
+        "the hypervisor does not take descriptors for its images",
+    )
+    .caused_by(error)
 }
 
 /// The chain of a disk by a document, with its files open.
@@ -54,8 +58,12 @@ pub(super) fn opened(host: &Host, document: &RunDocument, target: &str) -> Resul
     let disk: Option<&Disk> = domain.devices.disks.iter().find(|disk| disk.target.as_str() == target);
     let disk = disk.ok_or_else(|| {
         let has: Vec<_> = domain.devices.disks.iter().map(|disk| disk.target.as_str()).collect();
-        Error::new(Kind::NotFound, "block.no-disk", format!("'{}' has no disk '{target}'", domain.name.as_str()))
-            .hint(format!("it has: {}", has.join(", ")))
+        Error::new(
+            Kind::NotFound,
+            "block.no-disk",
+            format!("'{}' has no disk '{target}'", domain.name.as_str()),
+        )
+        .hint(format!("it has: {}", has.join(", ")))
     })?;
     let volumes = Translations::recorded(document.volumes.clone());
     Ok(open_chain(disk, &host.roots(), &volumes)?)
@@ -78,7 +86,8 @@ pub(super) async fn lend(
         let (file, descriptors) = (layer.file, chain.descriptors(*index, true)?);
         let receiver = receiver.clone();
         if !process::blocking(move || receiver.replace(file, &descriptors)).await?? {
-            let message = format!("the hypervisor of '{}' cannot be lent '{}'", definition.name, layer.path.display());
+            let message =
+                format!("the hypervisor of '{}' cannot be lent '{}'", definition.name, layer.path.display());
             return Err(Error::new(Kind::Conflict, "block.not-lendable", message)
                 .hint("the guest was started by an older version; start it anew"));
         }

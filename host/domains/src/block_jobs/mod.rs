@@ -20,11 +20,11 @@ use crate::reference::DomainRef;
 
 pub(crate) use begin::Wanted;
 pub use begin::{CommitOptions, PullOptions};
-use record::Pending;
 pub use record::JobOwner;
+use record::Pending;
 pub use resize::{DiskResizeOptions, DiskResized};
-use settle::{Standing, gone};
 pub(crate) use settle::settle_or_tell;
+use settle::{Standing, gone};
 pub use summary::{BlockJobEnded, BlockJobSummary, JobOutcome, LeftOutImage};
 use summary::{described, silent};
 
@@ -44,7 +44,8 @@ impl Host {
     /// The job for a disk of a domain.
     fn job_of(&self, wanted: &DomainRef, target: &str) -> Result<(Definition, Pending), Error> {
         let definition = self.find(wanted)?;
-        let found = self.pending_jobs(Some(&definition))?.into_iter().find(|job| job.record.job.target == target);
+        let found =
+            self.pending_jobs(Some(&definition))?.into_iter().find(|job| job.record.job.target == target);
         found.map(|pending| (definition, pending)).ok_or_else(|| gone(target))
     }
 
@@ -69,7 +70,8 @@ impl Host {
     /// What reading says.
     pub async fn block_job_news(&self, job: &BlockJobSummary) -> Result<BlockJobSummary, Error> {
         let definition = self.state().definition_by_uuid(job.uuid)?;
-        let found = self.pending_jobs(definition.as_ref())?.into_iter().find(|other| other.intent.id == job.id);
+        let found =
+            self.pending_jobs(definition.as_ref())?.into_iter().find(|other| other.intent.id == job.id);
         match (definition, found) {
             (Some(definition), Some(pending)) => Ok(self.summarise_job(&definition, &pending, NEWS).await),
             _ => Ok(BlockJobSummary { state: BlockJobState::None, ..job.clone() }),
@@ -99,7 +101,8 @@ impl Host {
     pub async fn block_finish(&self, job: &BlockJobSummary, ending: Ending) -> Result<BlockJobEnded, Error> {
         self.owner()?;
         let definition = self.state().definition_by_uuid(job.uuid)?;
-        let found = self.pending_jobs(definition.as_ref())?.into_iter().find(|other| other.intent.id == job.id);
+        let found =
+            self.pending_jobs(definition.as_ref())?.into_iter().find(|other| other.intent.id == job.id);
         match (definition, found) {
             (Some(definition), Some(pending)) => self.complete(&definition, pending, ending).await,
             _ => {

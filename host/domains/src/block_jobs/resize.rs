@@ -50,7 +50,9 @@ impl Host {
         self.require_no_job(&definition, target)?;
         let run = self.state().run_dir(definition.uuid);
         let document: Option<RunDocument> = run.read(RunRecord::Document)?;
-        let document = document.ok_or_else(|| Error::new(Kind::Conflict, "domain.no-document", "nothing tells what this guest was started with"))?;
+        let document = document.ok_or_else(|| {
+            Error::new(Kind::Conflict, "domain.no-document", "nothing tells what this guest was started with")
+        })?;
         let chain = lend::opened(self, &document, target)?;
         let Some(active) = chain.layers().first() else {
             return Err(Error::new(Kind::NotFound, "block.no-layer", "the drive is empty"));
@@ -58,7 +60,8 @@ impl Host {
         let before = active.virtual_size;
         let bytes = resized(before, options)?;
         let format = hostler_image::Format::from_xml_name(&active.format);
-        let charged = format.map(|format| self.charge_resize(&active.path, format, Resize::To(bytes))).transpose()?;
+        let charged =
+            format.map(|format| self.charge_resize(&active.path, format, Resize::To(bytes))).transpose()?;
         let done = driver.resize_disk(&self.context(&definition, Purpose::Operate)?, target, bytes).await;
         if let Some(charged) = charged {
             self.close(charged, done.is_ok())?;
@@ -93,7 +96,9 @@ mod tests {
 
     #[test]
     fn sizes_only_grow_without_leave_and_are_whole_sectors() {
-        let size = |size, shrink| resized(1 << 20, DiskResizeOptions { size, shrink }).map_err(|e| e.code().to_owned());
+        let size = |size, shrink| {
+            resized(1 << 20, DiskResizeOptions { size, shrink }).map_err(|e| e.code().to_owned())
+        };
         assert_eq!(size(Resize::By(1), false), Ok((1 << 20) + 512));
         assert_eq!(size(Resize::To(2 << 20), false), Ok(2 << 20));
         assert_eq!(size(Resize::To(512), false), Err("block.shrink".to_owned()));

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use hostler_runtime::{BlockJobReport, BlockJobState, Driver, DomainContext, RunDocument};
+use hostler_runtime::{BlockJobReport, BlockJobState, DomainContext, Driver, RunDocument};
 use hostler_state::{Definition, Intent, NewEvent, unix_ms};
 
 use super::document::{LeftOut, without_layers};
@@ -172,12 +172,8 @@ impl Host {
     fn store_after(&self, definition: &Definition, record: &Record) -> Result<(), Error> {
         let Some(stored) = self.state().definition_by_uuid(definition.uuid)? else { return Ok(()) };
         let Some(xml) = stored_after(&stored.xml, record)? else { return Ok(()) };
-        let changed = Definition {
-            xml,
-            generation: stored.generation + 1,
-            changed_unix_ms: unix_ms(),
-            ..stored
-        };
+        let changed =
+            Definition { xml, generation: stored.generation + 1, changed_unix_ms: unix_ms(), ..stored };
         Ok(self.owner()?.put_definition(&changed)?)
     }
 }
@@ -227,7 +223,12 @@ pub(crate) async fn settle(host: &Host, intent: &Intent) -> Result<(), Error> {
     };
     let mut pending = Pending::read(intent.clone())?;
     let standing = host.advance(&definition, &mut pending).await?;
-    tracing::info!(domain = definition.name, target = pending.record.job.target, ?standing, "found a block job");
+    tracing::info!(
+        domain = definition.name,
+        target = pending.record.job.target,
+        ?standing,
+        "found a block job"
+    );
     Ok(())
 }
 
@@ -240,5 +241,6 @@ pub(crate) async fn settle_or_tell(host: &Host, intent: &Intent) {
 
 pub(super) fn gone(target: &str) -> Error {
     let message = format!("there is no job for disk '{target}'");
-    Error::new(Kind::NotFound, "block.no-job", message).hint_command("see which there are", "hostler block jobs")
+    Error::new(Kind::NotFound, "block.no-job", message)
+        .hint_command("see which there are", "hostler block jobs")
 }

@@ -119,7 +119,8 @@ impl Host {
         match standing {
             Standing::Made => self.summarise_ended(job, JobOutcome::Made),
             Standing::Undone(why) => {
-                let message = format!("the {word} of disk '{target}' failed, and the chain is as it was: {why}");
+                let message =
+                    format!("the {word} of disk '{target}' failed, and the chain is as it was: {why}");
                 Err(Error::new(Kind::Hypervisor, "block.job-failed", message).about("disk", target))
             }
             Standing::Goes(_) => {
@@ -135,7 +136,9 @@ impl Host {
         outcome: JobOutcome,
     ) -> Result<BlockJobEnded, Error> {
         let left_out = match outcome {
-            JobOutcome::Made => job.left_out.iter().map(|path| self.left_out(path)).collect::<Result<_, _>>()?,
+            JobOutcome::Made => {
+                job.left_out.iter().map(|path| self.left_out(path)).collect::<Result<_, _>>()?
+            }
             JobOutcome::Kept | JobOutcome::Cancelled => Vec::new(),
         };
         let (target, kind, into) = (job.target.clone(), job.kind, job.into.clone());

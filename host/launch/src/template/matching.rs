@@ -181,7 +181,8 @@ fn misread(handle: &Handle, read_as: Option<ReadAs<'_>>) -> Option<String> {
 }
 
 /// Why a name is not written into a header.
-const REFERENCE: &str = "it would stand in a header, and is not a name that the host has given to this operation";
+const REFERENCE: &str =
+    "it would stand in a header, and is not a name that the host has given to this operation";
 
 /// What a file is read as where nothing interprets it.
 const PLAIN: &str = "raw";

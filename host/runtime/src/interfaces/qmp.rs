@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use hostler_grant::Capability;
 use hostler_launch::{
-    COMMANDS_MAX, Handle, QmpError, QmpErrorKind, RenderedArguments, Sets, ShimClient, ShimErrorKind, Template,
-    Value, render_arguments,
+    COMMANDS_MAX, Handle, QmpError, QmpErrorKind, RenderedArguments, Sets, ShimClient, ShimErrorKind,
+    Template, Value, render_arguments,
 };
 use hostler_state::RunRecord;
 use wasmtime::component::Resource;

@@ -190,7 +190,10 @@ fn declared_chain_stays_declared() {
     make_chain(&bench, &LAYERS);
     let below = |file: &str, inner: &str| {
         let path = bench.path(file);
-        format!("<backingStore type='file'><format type='qcow2'/><source file='{}'/>{inner}</backingStore>", path.display())
+        format!(
+            "<backingStore type='file'><format type='qcow2'/><source file='{}'/>{inner}</backingStore>",
+            path.display()
+        )
     };
     let chain = below("two.qcow2", &below("one.qcow2", &below("base.qcow2", "<backingStore/>")));
     let disk = qcow2_disk(&bench, "top.qcow2").replace("<target", &format!("{chain}<target"));
@@ -199,7 +202,10 @@ fn declared_chain_stays_declared() {
     bench.ok(&["block", "commit", "rom", "vda", "--top", "1", "--base", "2"]);
     chain_is(&bench, &["top.qcow2", "one.qcow2", "base.qcow2"]);
     let stored = bench.ok(&["xml", "rom", "--stored"]);
-    assert!(!stored.contains("two.qcow2") && stored.contains("one.qcow2") && stored.contains("<backingStore/>"), "{stored}");
+    assert!(
+        !stored.contains("two.qcow2") && stored.contains("one.qcow2") && stored.contains("<backingStore/>"),
+        "{stored}"
+    );
     bench.ok(&["block", "commit", "rom", "vda", "--active", "--base", "1"]);
     chain_is(&bench, &["one.qcow2", "base.qcow2"]);
     holds(&bench, "one.qcow2");
@@ -213,9 +219,15 @@ fn job_in_the_background_is_listed_and_given_up_and_another_is_refused() {
     let jobs = bench.json(&["block", "jobs", "rom"]);
     let job = &jobs["jobs"][0];
     assert_eq!((job["kind"].as_str(), job["active"].as_bool()), (Some("commit"), Some(true)), "{jobs}");
-    assert!(job["owner"]["pid"].is_u64() && job["owner"]["command"].as_str().unwrap().contains("block commit"));
+    assert!(
+        job["owner"]["pid"].is_u64() && job["owner"]["command"].as_str().unwrap().contains("block commit")
+    );
     let refused = bench.run(&["block", "pull", "rom", "vda"]);
-    assert!(refused.stderr.contains("block.busy") && refused.stderr.contains("block cancel"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("block.busy") && refused.stderr.contains("block cancel"),
+        "{}",
+        refused.stderr
+    );
     assert!(bench.run(&["block", "resize", "rom", "vda", "+1MiB"]).stderr.contains("block.busy"));
     assert_eq!(bench.state_of("rom").as_deref(), Some("running"));
     assert!(writable(&bench, "base.qcow2"), "it is written to for as long as the job");
@@ -252,7 +264,11 @@ fn base_of_another_domain_is_not_changed_under_it() {
     bench.image(&["create", "-q", "-f", "qcow2", "-b", "base.qcow2", "-F", "qcow2", "other.qcow2"]);
     bench.define(&with_disk("other", &qcow2_disk(&bench, "other.qcow2")));
     let refused = bench.run(&["block", "commit", "rom", "vda", "--active"]);
-    assert!(refused.stderr.contains("block.base-in-use") && refused.stderr.contains("'other'"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("block.base-in-use") && refused.stderr.contains("'other'"),
+        "{}",
+        refused.stderr
+    );
     bench.ok(&["block", "commit", "rom", "vda", "--active", "--base", "2"]);
     chain_is(&bench, &["one.qcow2", "base.qcow2"]);
     bench.ok(&["block", "commit", "rom", "vda", "--active", "--force", "--delete"]);
@@ -270,7 +286,11 @@ fn disk_grows_while_its_guest_runs_and_shrinks_only_with_leave() {
     };
     assert_eq!(size(), 32 << 20);
     let refused = bench.run(&["block", "resize", "rom", "vda", "8MiB"]);
-    assert!(refused.stderr.contains("block.shrink") && refused.stderr.contains("--shrink"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("block.shrink") && refused.stderr.contains("--shrink"),
+        "{}",
+        refused.stderr
+    );
     assert_eq!(size(), 32 << 20);
     bench.ok(&["block", "resize", "rom", "vda", "8MiB", "--shrink"]);
     assert_eq!(size(), 8 << 20);
@@ -365,7 +385,10 @@ fn killed_everywhere(job: &[&str], before: &[&str], after: &[&str]) {
     }
     bench.ok(&["destroy", "rom"]);
     reads_whole(&bench, before[0], LAYERS.len());
-    assert!(interrupted > 8 && made > 0, "{interrupted} interrupted, {made} made: the list no longer fits the steps");
+    assert!(
+        interrupted > 8 && made > 0,
+        "{interrupted} interrupted, {made} made: the list no longer fits the steps"
+    );
 }
 
 #[test]

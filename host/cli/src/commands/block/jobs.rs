@@ -69,5 +69,7 @@ fn state(state: BlockJobState) -> &'static str {
 
 fn share(job: &BlockJobSummary) -> String {
     let percent = u128::from(job.done) * 100;
-    percent.checked_div(u128::from(job.total)).map_or_else(|| "-".to_owned(), |percent| format!("{percent} %"))
+    percent
+        .checked_div(u128::from(job.total))
+        .map_or_else(|| "-".to_owned(), |percent| format!("{percent} %"))
 }

@@ -3,8 +3,8 @@
 use clap::Args;
 use hostler_domains::{Ending, PullOptions};
 
-use super::work::{self, Waiting};
 use super::DiskTarget;
+use super::work::{self, Waiting};
 use crate::failure::Stop;
 use crate::output::Reply;
 use crate::session::Session;

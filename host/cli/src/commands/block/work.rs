@@ -39,7 +39,8 @@ where
     B: FnOnce(Host) -> F,
     F: Future<Output = Result<BlockJobSummary, Stop>>,
 {
-    let progress = session.output().progress(&format!("working on disk {} of '{}'", target.target, target.domain));
+    let progress =
+        session.output().progress(&format!("working on disk {} of '{}'", target.target, target.domain));
     let done = session.event_loop(async {
         let mut signals = Signals::new().map_err(|error| Failure::io("listen for signals", &error))?;
         tokio::select! {
@@ -65,7 +66,8 @@ where
     // The state directory is given back in between: others may change things while the hypervisor works.
     let begun = begin(session.owner().await?).await?;
     if waiting.background {
-        let line = format!("the {} of disk {} of '{}' goes on", begun.kind.word(), begun.target, begun.domain);
+        let line =
+            format!("the {} of disk {} of '{}' goes on", begun.kind.word(), begun.target, begun.domain);
         let how = Block::Line(format!("see it with 'hostler block jobs {}'", begun.domain));
         return Ok(Reply::confirmation(json!({"job": view::to_json(&begun)?}), vec![Block::Line(line), how]));
     }
@@ -89,7 +91,9 @@ pub(super) fn reply(host: &Host, ended: &BlockJobEnded, delete: bool) -> Result<
     let into = ended.into.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
     let first = match ended.outcome {
         JobOutcome::Made => format!("disk {}: {} into {into} done", ended.target, ended.kind.word()),
-        JobOutcome::Kept => format!("disk {}: all is in {into}, and the guest goes on as before", ended.target),
+        JobOutcome::Kept => {
+            format!("disk {}: all is in {into}, and the guest goes on as before", ended.target)
+        }
         JobOutcome::Cancelled => {
             format!("disk {}: {} given up, the chain is as it was", ended.target, ended.kind.word())
         }
