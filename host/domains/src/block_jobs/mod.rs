@@ -63,6 +63,12 @@ impl Host {
         Ok(jobs)
     }
 
+    /// The jobs of a domain as they are recorded. Asks no hypervisor.
+    pub(crate) fn known_jobs(&self, definition: &Definition) -> Result<Vec<BlockJobSummary>, Error> {
+        let jobs = self.pending_jobs(Some(definition))?;
+        Ok(jobs.iter().map(|pending| described(definition, pending, silent(None))).collect())
+    }
+
     /// Waits for news of a job, at most a few seconds, for as long as it works. Takes no lock. A job that another owner has
     /// settled meanwhile is over: its state is [`BlockJobState::None`].
     ///

@@ -3,7 +3,9 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
+use hostler_launch::ShimClient;
 use serde_json::Value;
 
 use crate::kill::killed_at;
@@ -222,6 +224,7 @@ fn job_in_the_background_is_listed_and_given_up_and_another_is_refused() {
     assert!(
         job["owner"]["pid"].is_u64() && job["owner"]["command"].as_str().unwrap().contains("block commit")
     );
+    assert!(bench.ok(&["show", "rom"]).contains("commit of disk vda, begun"));
     let refused = bench.run(&["block", "pull", "rom", "vda"]);
     assert!(
         refused.stderr.contains("block.busy") && refused.stderr.contains("block cancel"),
@@ -326,7 +329,7 @@ fn end_hypervisor(bench: &Workbench) {
     let pid = bench.json(&["show", "rom"])["pid"].as_u64().unwrap();
     let ended = Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
     assert!(ended.success());
-    assert!(bench.run_dir("rom").wait_released(std::time::Duration::from_secs(60)).unwrap());
+    assert!(bench.run_dir("rom").wait_released(Duration::from_secs(60)).unwrap());
 }
 
 #[test]
@@ -346,6 +349,23 @@ fn hypervisor_killed_in_the_middle_of_a_job_leaves_a_whole_chain() {
         chain_is(&bench, &["top.qcow2", "two.qcow2", "one.qcow2", "base.qcow2"]);
         holds(&bench, "top.qcow2");
     }
+}
+
+#[test]
+fn job_that_only_waits_to_be_made_is_made_by_whoever_comes() {
+    let bench = scene();
+    bench.ok(&["block", "commit", "rom", "vda", "--active", "--background"]);
+    while bench.json(&["block", "jobs", "rom"])["jobs"][0]["state"] != "ready" {}
+    // As a command does that is killed before it has written down what is to be.
+    let shim = ShimClient::connect(&bench.run_dir("rom")).unwrap();
+    let job = serde_json::json!({"id": "commit-vda"});
+    shim.execute("job-complete", Some(&job), &[], Duration::from_secs(30)).unwrap();
+    while bench.json(&["block", "jobs", "rom"])["jobs"][0]["state"] != "pending" {}
+    assert_eq!(shown(&bench).len(), LAYERS.len(), "nothing is decided yet");
+    bench.run(&["destroy", "nobody"]);
+    chain_is(&bench, &["base.qcow2"]);
+    assert!(bench.ok(&["events"]).contains("block-job-ended"));
+    holds(&bench, "base.qcow2");
 }
 
 /// Brings whatever was left to its end, and says which chain the guest has: the one from before, or the one after.
