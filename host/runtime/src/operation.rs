@@ -45,6 +45,14 @@ pub enum Operation {
     TakePicture,
     /// `screen.press`
     PressKeys,
+    /// `hotplug.attach`
+    Attach,
+    /// `hotplug.detach`
+    Detach,
+    /// `hotplug.update`
+    UpdateDevice,
+    /// `hotplug.settle`
+    SettleDevice,
 }
 
 impl Operation {
@@ -70,6 +78,10 @@ impl Operation {
             Self::AbandonSave => "abandon-save",
             Self::TakePicture => "take-picture",
             Self::PressKeys => "press-keys",
+            Self::Attach => "attach",
+            Self::Detach => "detach",
+            Self::UpdateDevice => "update-device",
+            Self::SettleDevice => "settle-device",
         }
     }
 
@@ -85,9 +97,16 @@ impl Operation {
             | Self::Reset
             | Self::Query
             | Self::TakePicture
-            | Self::PressKeys => limits.control,
+            | Self::PressKeys
+            | Self::Attach
+            | Self::Detach
+            | Self::UpdateDevice => limits.control,
             Self::Destroy => limits.end,
-            Self::Reattach | Self::OnEvent | Self::RecoveryComplete | Self::AbandonSave => limits.recovery,
+            Self::Reattach
+            | Self::OnEvent
+            | Self::RecoveryComplete
+            | Self::AbandonSave
+            | Self::SettleDevice => limits.recovery,
         }
     }
 }
