@@ -104,9 +104,22 @@ fn disk(domain: &Domain, monitor: &Monitor, next: &Document, disk: &Disk) -> Res
     notes::put(domain, &[(key.clone(), Some(nodes::joined(&steps::nodes(&steps))))])?;
     if let Err(error) = steps::run(&steps, domain, monitor, &mut Resources::of_next()) {
         notes::put(domain, &[(key, None)])?;
-        return Err(error);
+        return Err(in_use(error, disk));
     }
     Ok(id)
+}
+
+/// An image that another process has open says so by its lock.
+fn in_use(error: Error, disk: &Disk) -> Error {
+    match error {
+        Error::Hypervisor(told) if told.message.contains(" lock") => {
+            let message = format!("an image of '{}' is in use: {}", disk.target, told.message);
+            problem("qemu.image-in-use", message)
+                .hint("another domain runs with it, or a disk of this one: end that, or give each an image of its own")
+                .conflict()
+        }
+        other => other,
+    }
 }
 
 /// The layers of a disk of the next document.

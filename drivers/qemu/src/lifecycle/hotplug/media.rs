@@ -14,6 +14,8 @@ use crate::argv::{self, Inputs};
 
 /// How long a guest may take to open a drive that it has locked.
 const PATIENCE_MS: u64 = 5_000;
+/// How soon it is asked again, in milliseconds: a guest that only reads locks its drive for a moment.
+const AGAIN_MS: u64 = 250;
 
 /// What the drive holds, and what it is to hold.
 struct Change<'a> {
@@ -110,31 +112,32 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Opens the drive, and waits for the guest where it has locked it.
+    /// Opens the drive. One that the guest has locked is asked for until the guest opens it, or lets it be opened.
     fn open(&self, force: bool) -> Result<(), Error> {
-        let cursor = self.monitor.cursor();
-        match self.run(Command::new("blockdev-open-tray").with("id", self.id).with("force", force)) {
-            Ok(()) => Ok(()),
-            Err(Error::Hypervisor(told)) if told.message.contains("locked") => self.wait_open(cursor),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn wait_open(&self, mut cursor: u64) -> Result<(), Error> {
         let until = clock::monotonic_ms().saturating_add(PATIENCE_MS);
-        let name = ["DEVICE_TRAY_MOVED".to_owned()];
         loop {
-            let left = until.saturating_sub(clock::monotonic_ms());
-            let Some(event) = self.monitor.wait_event(&name, cursor, left)? else { break };
-            cursor = event.cursor;
+            let cursor = self.monitor.cursor();
+            let open = Command::new("blockdev-open-tray").with("id", self.id).with("force", force);
+            match self.run(open) {
+                Ok(()) => return Ok(()),
+                Err(Error::Hypervisor(told)) if told.message.contains("locked") => {}
+                Err(error) => return Err(error),
+            }
+            self.monitor.wait_event(&["DEVICE_TRAY_MOVED".to_owned()], cursor, AGAIN_MS)?;
             if machine::drive(self.monitor, self.id)?.is_some_and(|drive| drive.open) {
                 return Ok(());
             }
+            if clock::monotonic_ms() >= until {
+                return Err(self.locked());
+            }
         }
-        let message = format!("the guest has locked the drive '{}', and did not open it", self.id);
-        Err(problem("qemu.drive-locked", message)
+    }
+
+    fn locked(&self) -> Error {
+        let message = format!("the guest has locked the drive '{}', and does not open it", self.id);
+        problem("qemu.drive-locked", message)
             .hint("unmount the medium in the guest, or open the drive by force: its guest may lose what it had not read")
-            .conflict())
+            .conflict()
     }
 
     fn put(&self, remove: bool, node: Option<&str>) -> Result<(), Error> {

@@ -1,7 +1,8 @@
 //! `attach`: one more device.
 
 use hostler_domain::Domain;
-use hostler_state::Definition;
+use hostler_runtime::{RuntimeError, RuntimeErrorKind};
+use hostler_state::{Definition, Intent};
 
 use super::change::{Change, Stored};
 use super::{Changed, Scope};
@@ -60,18 +61,21 @@ impl Host {
         let intent = owner.journal().begin(verb::ATTACH, definition.uuid, "begun", payload)?;
         let plugged = driver.attach(&context, device.place).await;
         if let Err(error) = plugged {
-            return match driver.settle_device(&context, device.place).await {
-                // It is not there, and nothing is left of it.
-                Ok(false) => {
-                    owner.journal().finish(&intent)?;
-                    Err(error.into())
-                }
-                _ => Err(Error::from(error).hint("what became of it is found out by the next command")),
-            };
+            return Err(self.unsuccessful(&intent, error)?);
         }
         self.replace_run_document(definition, &made)?;
         prepared.map_or(Ok(()), |prepared| self.store(prepared))?;
         Ok(owner.journal().finish(&intent)?)
+    }
+
+    /// A change that a driver answered with an error has not been made, by the contract; of one without an answer the next
+    /// owner finds out what became.
+    pub(super) fn unsuccessful(&self, intent: &Intent, error: RuntimeError) -> Result<Error, Error> {
+        if error.kind == RuntimeErrorKind::Driver {
+            self.owner()?.journal().finish(intent)?;
+            return Ok(error.into());
+        }
+        Ok(Error::from(error).hint("the next command finds out what became of it"))
     }
 
     /// What became of a change.

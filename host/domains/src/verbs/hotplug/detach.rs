@@ -84,8 +84,7 @@ impl Host {
                 if let Err(unknown) = is_gone(self, definition, &identity).await {
                     tracing::debug!(device = identity, %unknown, "it was not taken out");
                 }
-                owner.journal().finish(&intent)?;
-                return Err(error.into());
+                return Err(self.unsuccessful(&intent, error)?);
             }
         }
         prepared.map_or(Ok(()), |prepared| self.store(prepared))?;

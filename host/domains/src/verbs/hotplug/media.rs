@@ -90,8 +90,7 @@ impl Host {
         let intent = owner.journal().begin(verb::UPDATE, definition.uuid, "begun", payload)?;
         let options = if change.force { vec![("force".to_owned(), "yes".to_owned())] } else { Vec::new() };
         if let Err(error) = driver.update_device(&context, device.place, &options).await {
-            owner.journal().finish(&intent)?;
-            return Err(error.into());
+            return Err(self.unsuccessful(&intent, error)?);
         }
         self.replace_run_document(definition, &next)?;
         self.store_noted(&intent, change)?;
