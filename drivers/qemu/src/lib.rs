@@ -19,8 +19,8 @@ mod rules;
 mod storage_rules;
 
 use hostler_sdk::{
-    About, BlockJob, BlockJobs, Description, Domain, Error, Event, Fact, JobReport, Lifecycle, NativeConfig,
-    RunState, Save, Screen, fact,
+    About, BlockJob, BlockJobs, Description, Domain, Error, Event, Fact, Hotplug, JobReport, Lifecycle,
+    NativeConfig, Presence, RunState, Save, Screen, fact,
 };
 
 struct Qemu;
@@ -30,7 +30,7 @@ hostler_sdk::driver! {
     name: "qemu",
     types: ["kvm", "qemu"],
     grants: ["process:qemu-system-x86_64", "qmp", "storage", "firmware", "endpoint"],
-    abilities: [native_config, save, screen, block_jobs],
+    abilities: [native_config, save, screen, hotplug, block_jobs],
 }
 
 impl About for Qemu {
@@ -113,6 +113,24 @@ impl Screen for Qemu {
 
     fn press(domain: &Domain, keys: Vec<u32>, hold_ms: u32) -> Result<(), Error> {
         lifecycle::press(domain, &keys, hold_ms)
+    }
+}
+
+impl Hotplug for Qemu {
+    fn attach(domain: &Domain, device: u32) -> Result<(), Error> {
+        lifecycle::attach(domain, device)
+    }
+
+    fn detach(domain: &Domain, device: u32) -> Result<Presence, Error> {
+        lifecycle::detach(domain, device)
+    }
+
+    fn update(domain: &Domain, device: u32, options: Vec<Fact>) -> Result<(), Error> {
+        lifecycle::update(domain, device, &options)
+    }
+
+    fn settle(domain: &Domain, device: u32) -> Result<Presence, Error> {
+        lifecycle::settle(domain, device)
     }
 }
 

@@ -11,6 +11,7 @@ mod conformance;
 mod context;
 mod conversion;
 mod declared;
+mod devices;
 mod drafts;
 mod driver_interfaces;
 mod driver_plan;
@@ -94,8 +95,8 @@ pub use tenant_summary::{
 };
 pub use tenants::{Caller, TenantChoice};
 pub use verbs::{
-    CloneOptions, ConsoleStream, ConvertOptions, DriverTestOptions, DriverTested, FirmwareSource,
-    ImageResizeOptions, KeyUse, NativeSource, NewImage, NewTenant, NewVolume, RebaseOptions, ResizeOptions,
-    SaveOptions, Screenshot, StartOptions, TenantRights, UndefineOptions, Which, conformance_cases,
-    generate_signing_key, probe_image, sign_driver, test_driver,
+    Changed, CloneOptions, ConsoleStream, ConvertOptions, DriverTestOptions, DriverTested, FirmwareSource,
+    ImageResizeOptions, KeyUse, Medium, MediumChange, NativeSource, NewImage, NewTenant, NewVolume,
+    RebaseOptions, ResizeOptions, SaveOptions, Scope, Screenshot, StartOptions, TenantRights,
+    UndefineOptions, Which, conformance_cases, generate_signing_key, probe_image, sign_driver, test_driver,
 };

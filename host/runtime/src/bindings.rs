@@ -80,6 +80,11 @@ ability! {
 }
 
 ability! {
+    /// The optional interface `hotplug`.
+    hotplug: "hostler:driver/hotplug-ability@0.1.1"
+}
+
+ability! {
     /// The optional interface `block-jobs`.
     block_jobs: "hostler:driver/block-jobs-ability@0.1.1"
 }

@@ -59,9 +59,9 @@ pub(crate) struct Loaded {
 /// Where a driver's code runs.
 pub(crate) enum Place {
     /// In this process.
-    Here(Here),
+    Here(Box<Here>),
     /// In processes of its own.
-    Apart(Workers),
+    Apart(Box<Workers>),
 }
 
 /// What it takes to run a driver in this process.
@@ -142,11 +142,12 @@ impl Driver {
     /// The optional interfaces that it has and this host makes use of, by their names.
     #[must_use]
     pub fn abilities(&self) -> Vec<&'static str> {
-        let Abilities { native_config, save, screen, block_jobs } = self.0.abilities;
+        let Abilities { native_config, save, screen, hotplug, block_jobs } = self.0.abilities;
         let known = [
             ("native-config", native_config),
             ("save", save),
             ("screen", screen),
+            ("hotplug", hotplug),
             ("block-jobs", block_jobs),
         ];
         known.into_iter().filter_map(|(name, has)| has.then_some(name)).collect()
@@ -162,6 +163,12 @@ impl Driver {
     #[must_use]
     pub fn has_screen(&self) -> bool {
         self.0.abilities.screen
+    }
+
+    /// Whether devices can come and go while its guests run.
+    #[must_use]
+    pub fn has_hotplug(&self) -> bool {
+        self.0.abilities.hotplug
     }
 
     /// Whether it can work on the disks of a running guest.

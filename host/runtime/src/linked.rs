@@ -5,6 +5,7 @@ use wasmtime::{Engine, Store};
 
 use crate::bindings::block_jobs::BlockJobsAbilityPre;
 use crate::bindings::driver::DriverPre;
+use crate::bindings::hotplug::HotplugAbilityPre;
 use crate::bindings::native_config::NativeConfigAbilityPre;
 use crate::bindings::save::SaveAbilityPre;
 use crate::bindings::screen::ScreenAbilityPre;
@@ -12,7 +13,7 @@ use crate::call::{ContractViolation, MemoryLimit};
 use crate::contract;
 use crate::interfaces::domain::Domain;
 use crate::meter::Meter;
-use crate::request::{AskedReport, Keys, NewSize, Reply, Request};
+use crate::request::{AskedReport, Change, Keys, NewSize, Reply, Request};
 
 /// A driver linked to the host calls of `T`.
 pub(crate) struct Linked<T: 'static> {
@@ -20,6 +21,7 @@ pub(crate) struct Linked<T: 'static> {
     native_config: Option<NativeConfigAbilityPre<T>>,
     save: Option<SaveAbilityPre<T>>,
     screen: Option<ScreenAbilityPre<T>>,
+    hotplug: Option<HotplugAbilityPre<T>>,
     block_jobs: Option<BlockJobsAbilityPre<T>>,
 }
 
@@ -29,6 +31,7 @@ pub(crate) struct Abilities {
     pub(crate) native_config: bool,
     pub(crate) save: bool,
     pub(crate) screen: bool,
+    pub(crate) hotplug: bool,
     pub(crate) block_jobs: bool,
 }
 
@@ -65,8 +68,9 @@ impl<T: Send + 'static> Linked<T> {
             has("native-config").then(|| NativeConfigAbilityPre::new(linked.clone())).transpose()?;
         let save = has("save").then(|| SaveAbilityPre::new(linked.clone())).transpose()?;
         let screen = has("screen").then(|| ScreenAbilityPre::new(linked.clone())).transpose()?;
+        let hotplug = has("hotplug").then(|| HotplugAbilityPre::new(linked.clone())).transpose()?;
         let block_jobs = has("block-jobs").then(|| BlockJobsAbilityPre::new(linked.clone())).transpose()?;
-        Ok(Self { driver: DriverPre::new(linked)?, native_config, save, screen, block_jobs })
+        Ok(Self { driver: DriverPre::new(linked)?, native_config, save, screen, hotplug, block_jobs })
     }
 
     /// The optional interfaces that it has.
@@ -75,6 +79,7 @@ impl<T: Send + 'static> Linked<T> {
             native_config: self.native_config.is_some(),
             save: self.save.is_some(),
             screen: self.screen.is_some(),
+            hotplug: self.hotplug.is_some(),
             block_jobs: self.block_jobs.is_some(),
         }
     }
@@ -96,6 +101,9 @@ impl<T: Send + 'static> Linked<T> {
             }
             Request::TakePicture(_) | Request::PressKeys(_) => {
                 return self.screen(store, domain, request).await;
+            }
+            Request::Attach(_) | Request::Detach(_) | Request::UpdateDevice(_) | Request::SettleDevice(_) => {
+                return self.hotplug(store, domain, request).await;
             }
             Request::BeginBlockJob(_)
             | Request::ReportBlockJob(_)
@@ -200,6 +208,30 @@ impl<T: Send + 'static> Linked<T> {
             }
             Request::PressKeys(Keys { keys, hold_ms }) => {
                 screen.call_press(store, domain, keys, *hold_ms).await.map(Reply::Done)
+            }
+            _ => Err(needs("this operation")),
+        }
+    }
+}
+
+impl<T: Send + 'static> Linked<T> {
+    async fn hotplug(
+        &self,
+        store: &mut Store<T>,
+        domain: Option<Resource<Domain>>,
+        request: &Request,
+    ) -> wasmtime::Result<Reply> {
+        let (Some(ability), Some(domain)) = (&self.hotplug, domain) else { return Err(needs("hotplug")) };
+        let instance = ability.instantiate_async(&mut *store).await?;
+        let hotplug = instance.hostler_driver_hotplug();
+        match request {
+            Request::Attach(device) => hotplug.call_attach(store, domain, *device).await.map(Reply::Done),
+            Request::Detach(device) => hotplug.call_detach(store, domain, *device).await.map(Reply::Presence),
+            Request::UpdateDevice(Change { device, options }) => {
+                hotplug.call_update(store, domain, *device, options).await.map(Reply::Done)
+            }
+            Request::SettleDevice(device) => {
+                hotplug.call_settle(store, domain, *device).await.map(Reply::Presence)
             }
             _ => Err(needs("this operation")),
         }

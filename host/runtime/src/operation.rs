@@ -45,6 +45,14 @@ pub enum Operation {
     TakePicture,
     /// `screen.press`
     PressKeys,
+    /// `hotplug.attach`
+    Attach,
+    /// `hotplug.detach`
+    Detach,
+    /// `hotplug.update`
+    UpdateDevice,
+    /// `hotplug.settle`
+    SettleDevice,
     /// `block-jobs.begin`
     BeginBlockJob,
     /// `block-jobs.report`
@@ -82,6 +90,10 @@ impl Operation {
             Self::AbandonSave => "abandon-save",
             Self::TakePicture => "take-picture",
             Self::PressKeys => "press-keys",
+            Self::Attach => "attach",
+            Self::Detach => "detach",
+            Self::UpdateDevice => "update-device",
+            Self::SettleDevice => "settle-device",
             Self::BeginBlockJob => "begin-block-job",
             Self::ReportBlockJob => "report-block-job",
             Self::CompleteBlockJob => "complete-block-job",
@@ -104,6 +116,9 @@ impl Operation {
             | Self::Query
             | Self::TakePicture
             | Self::PressKeys
+            | Self::Attach
+            | Self::Detach
+            | Self::UpdateDevice
             | Self::BeginBlockJob
             | Self::ReportBlockJob
             | Self::CompleteBlockJob
@@ -111,7 +126,11 @@ impl Operation {
             | Self::SettleBlockJob
             | Self::ResizeDisk => limits.control,
             Self::Destroy => limits.end,
-            Self::Reattach | Self::OnEvent | Self::RecoveryComplete | Self::AbandonSave => limits.recovery,
+            Self::Reattach
+            | Self::OnEvent
+            | Self::RecoveryComplete
+            | Self::AbandonSave
+            | Self::SettleDevice => limits.recovery,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::bindings::block_jobs::exports::hostler::driver::block_jobs::{BlockJob, JobReport};
 use crate::bindings::driver::exports::hostler::driver::about::Description;
+use crate::bindings::hotplug::exports::hostler::driver::hotplug::Presence;
 use crate::bindings::wit::qmp::Event;
 use crate::bindings::wit::types::{Error, Fact, RunState};
 use crate::operation::Operation;
@@ -34,6 +35,18 @@ pub(crate) enum Request {
     CancelBlockJob(BlockJob),
     SettleBlockJob(BlockJob),
     ResizeDisk(NewSize),
+    Attach(u32),
+    Detach(u32),
+    UpdateDevice(Change),
+    SettleDevice(u32),
+}
+
+/// A device that is to be what the next document says.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    /// Its place among the devices.
+    pub(crate) device: u32,
+    pub(crate) options: Vec<Fact>,
 }
 
 /// A job, and how long its driver may wait for news of it.
@@ -65,6 +78,7 @@ pub(crate) enum Reply {
     Document(Result<String, Error>),
     State(Result<RunState, Error>),
     Done(Result<(), Error>),
+    Presence(Result<Presence, Error>),
     Reported(Result<JobReport, Error>),
 }
 
@@ -90,6 +104,10 @@ impl Request {
             Self::AbandonSave => Operation::AbandonSave,
             Self::TakePicture(_) => Operation::TakePicture,
             Self::PressKeys(_) => Operation::PressKeys,
+            Self::Attach(_) => Operation::Attach,
+            Self::Detach(_) => Operation::Detach,
+            Self::UpdateDevice(_) => Operation::UpdateDevice,
+            Self::SettleDevice(_) => Operation::SettleDevice,
             Self::BeginBlockJob(_) => Operation::BeginBlockJob,
             Self::ReportBlockJob(_) => Operation::ReportBlockJob,
             Self::CompleteBlockJob(_) => Operation::CompleteBlockJob,

@@ -181,7 +181,7 @@ impl Runtime {
     ) -> Result<Place, RuntimeError> {
         let Some(starter) = &self.starter else {
             let (engine, ticker, room) = (self.engine.clone(), self.ticker.clone(), self.room.clone());
-            return Ok(Place::Here(Here { linked, engine, ticker, room }));
+            return Ok(Place::Here(Box::new(Here { linked, engine, ticker, room })));
         };
         let sealed = artifact::sealed(component).map_err(|error| {
             let message = "the driver's machine code cannot be handed to a process of its own";

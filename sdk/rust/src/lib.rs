@@ -70,6 +70,7 @@ pub use bindings::driver::hostler::host::qmp::{Event, Monitor};
 pub use bindings::driver::hostler::host::storage::{Below, Chain, Image, Layer};
 pub use bindings::driver::hostler::host::types::{Error, Fact, Problem, RunState};
 pub use bindings::driver::hostler::host::{clock, log};
+pub use bindings::hotplug::exports::hostler::driver::hotplug::{Guest as Hotplug, Presence};
 pub use bindings::native_config::exports::hostler::driver::native_config::Guest as NativeConfig;
 pub use bindings::save::exports::hostler::driver::save::Guest as Save;
 pub use bindings::screen::exports::hostler::driver::screen::Guest as Screen;
@@ -88,6 +89,6 @@ pub fn fact(key: &str, value: impl Into<String>) -> Fact {
 /// What the macros expand to; not for direct use.
 #[doc(hidden)]
 pub mod internal {
-    pub use crate::bindings::{block_jobs, driver, native_config, save, screen};
+    pub use crate::bindings::{block_jobs, driver, hotplug, native_config, save, screen};
     pub use crate::manifest::{copy, names};
 }

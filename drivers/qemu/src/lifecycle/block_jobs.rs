@@ -28,8 +28,9 @@ pub(crate) fn begin(domain: &Domain, job: &BlockJob) -> Result<(), Error> {
     let state = monitor_state::ask(domain, &monitor)?;
     let hint = "QEMU keeps descriptors that it was told to give back while its guest is stopped; resume the guest first";
     monitor_state::expect(domain, state, &[RunState::Running], hint)?;
-    let disk = DiskNodes::of(domain, &job.target)?;
     nodes::remove_left(domain, &monitor, &job.target)?;
+    let disk = DiskNodes::of(domain, &monitor, &job.target)?;
+    disk.note(domain)?;
     let mut command = match job.kind {
         JobKind::Commit => Command::new("block-commit"),
         JobKind::Pull => Command::new("block-stream"),
@@ -133,7 +134,7 @@ pub(crate) fn settle(domain: &Domain, job: &BlockJob) -> Result<(), Error> {
         }
     }
     match report.state {
-        JobState::Done => nodes::leave_out(domain, &job.target, left_out(domain, job)?)?,
+        JobState::Done => nodes::leave_out(domain, &monitor, job)?,
         JobState::Failed => close_base(domain, &monitor, job)?,
         JobState::None => return nodes::remove_left(domain, &monitor, &job.target),
         JobState::Running | JobState::Ready | JobState::Pending => {
@@ -145,20 +146,11 @@ pub(crate) fn settle(domain: &Domain, job: &BlockJob) -> Result<(), Error> {
     nodes::remove_left(domain, &monitor, &job.target)
 }
 
-/// The layers that a job leaves out.
-fn left_out(domain: &Domain, job: &BlockJob) -> Result<std::ops::Range<u32>, Error> {
-    let end = match job.base {
-        Some(base) => base,
-        None => u32::try_from(DiskNodes::of(domain, &job.target)?.numbers.len()).unwrap_or(u32::MAX),
-    };
-    Ok(job.top..end)
-}
-
 /// S1: a base that a job was to write to is only read again. QEMU sees to that itself but where the guest was to go on
 /// with it.
 fn close_base(domain: &Domain, monitor: &Monitor, job: &BlockJob) -> Result<(), Error> {
     let Some(base) = job.base.filter(|_| job.kind == JobKind::Commit) else { return Ok(()) };
-    let disk = DiskNodes::of(domain, &job.target)?;
+    let disk = DiskNodes::of(domain, monitor, &job.target)?;
     if !nodes::is_writable(monitor, &disk.format(base)?)? {
         return Ok(());
     }
@@ -173,7 +165,7 @@ fn close_base(domain: &Domain, monitor: &Monitor, job: &BlockJob) -> Result<(), 
 /// What the host or the monitor answers.
 pub(crate) fn resize(domain: &Domain, target: &str, size: u64) -> Result<(), Error> {
     let monitor = domain.monitor()?;
-    let node = DiskNodes::of(domain, target)?.format(0)?;
+    let node = DiskNodes::of(domain, &monitor, target)?.format(0)?;
     let command = Command::new("block_resize").with("node-name", node).with("size", size);
     monitor.run_with(&command, domain, &mut Resources::default()).map(drop)
 }

@@ -3,6 +3,7 @@
 pub(crate) mod block_jobs;
 mod check;
 mod destroy;
+mod hotplug;
 mod migration;
 mod monitor_state;
 mod nodes;
@@ -26,6 +27,7 @@ mod suspend;
 
 pub(crate) use check::check;
 pub(crate) use destroy::destroy;
+pub(crate) use hotplug::{attach, detach, settle, update};
 pub(crate) use on_event::on_event;
 pub(crate) use query::query;
 pub(crate) use reattach::reattach;

@@ -1,28 +1,16 @@
 //! Which block nodes stand for the layers of a running guest's disks.
 //!
-//! A start numbers them by its document. Work on the disks changes that: from the first such work on, the numbers are
-//! noted for every disk.
-
-use std::collections::BTreeMap;
+//! A start numbers them by its document. Work on a disk changes that: from then on its nodes are noted.
 
 use hostler_sdk::domain::Domain as Document;
 use hostler_sdk::domain::disk::Disk;
 use hostler_sdk::{
-    Below, Command, Domain, Error, Layer, Level, Monitor, MonitorExt, ProblemExt, Value, log, problem,
+    BlockJob, Command, Domain, Error, Layer, Level, Monitor, MonitorExt, ProblemExt, Value, log, problem,
 };
 use serde_json::Value as Json;
 
-use super::notes;
-use crate::blockdev::{Chain, LayerNames, Names, Node, first_numbers, has_nodes, in_order};
-use crate::chains::Chains;
-
-/// The notes of the numbers of each disk's layers, the active one's first.
-const NODES: &str = "nodes";
-/// The notes of numbers whose nodes are to be removed.
-const LEFT: &str = "left";
-
-/// The numbers of the layers of every disk.
-type Numbers = BTreeMap<String, Vec<u32>>;
+use super::{hotplug, notes};
+use crate::blockdev::{Chain, LayerNames, Names, Node};
 
 /// The layers of one disk of a running guest, and the nodes that stand for them.
 pub(super) struct DiskNodes {
@@ -32,23 +20,33 @@ pub(super) struct DiskNodes {
     pub(super) layers: Vec<Layer>,
     /// The number of each of them.
     pub(super) numbers: Vec<u32>,
+    /// All its nodes, each before those that it refers to.
+    names: Vec<String>,
 }
 
 impl DiskNodes {
-    /// Finds them, and notes the numbers of all disks if nobody has yet.
+    /// Finds them.
     ///
     /// # Errors
-    /// `not-found` for a disk that the document does not have; what the host says.
-    pub(super) fn of(domain: &Domain, target: &str) -> Result<Self, Error> {
+    /// `not-found` for a disk that the document does not have; what host and monitor say.
+    pub(super) fn of(domain: &Domain, monitor: &Monitor, target: &str) -> Result<Self, Error> {
         let document = Document::parse(&domain.config())?;
-        let numbers = noted(domain, &document)?;
+        let aliases = hotplug::aliases(domain, &document)?;
         let found = document.devices.disks.into_iter().find(|disk| disk.target.as_str() == target);
         let disk = found.ok_or_else(|| {
             Error::NotFound(problem("qemu.no-disk", format!("the guest has no disk '{target}'")))
         })?;
-        let layers = domain.disk(target)?.layers();
-        let numbers = numbers.get(target).cloned().unwrap_or_default();
-        Ok(Self { disk, layers, numbers })
+        let names = hotplug::of(domain, monitor, &disk, aliases.get(disk.node).unwrap_or_default())?;
+        let numbers = names.iter().filter_map(|name| format_number(name)).collect();
+        Ok(Self { layers: domain.disk(target)?.layers(), disk, numbers, names })
+    }
+
+    /// Notes which they are, before that changes.
+    ///
+    /// # Errors
+    /// What the host says when it cannot be kept.
+    pub(super) fn note(&self, domain: &Domain) -> Result<(), Error> {
+        notes::put(domain, &[(hotplug::key(&self.disk), Some(self.names.join(",")))])
     }
 
     /// The format node of a layer.
@@ -127,65 +125,23 @@ impl DiskNodes {
     }
 }
 
-/// The numbers of all disks: noted, or those that a start gives, which are noted then.
-fn noted(domain: &Domain, document: &Document) -> Result<Numbers, Error> {
-    let noted = notes::lists(domain, NODES)?;
-    if !noted.is_empty() {
-        return Ok(noted);
-    }
-    let disks = in_order(&document.devices.disks);
-    let mut chains = Chains::default();
-    for disk in disks.iter().filter(|disk| has_nodes(disk)) {
-        chains.insert(disk.target.as_str(), domain.disk(disk.target.as_str())?.layers());
-    }
-    let (first, _) = first_numbers(&disks, &chains);
-    let mut numbers = Numbers::new();
-    for disk in disks.iter().filter(|disk| has_nodes(disk)) {
-        let target = disk.target.as_str();
-        let layers = chains.layers(target).unwrap_or_default();
-        let first = first.get(target).copied().unwrap_or_default();
-        let in_chain = chain_length(layers);
-        let of_layer = |index: usize| u32::try_from(index).ok().map(|index| first.saturating_add(index));
-        numbers.insert(target.to_owned(), (0..in_chain).filter_map(of_layer).collect());
-    }
-    notes::put_lists(domain, &[(NODES, &numbers)])?;
-    Ok(numbers)
-}
-
-/// How many layers stand on each other; behind them in the list come the files of their data.
-fn chain_length(layers: &[Layer]) -> usize {
-    let mut length = 0;
-    let mut next = Some(0_usize);
-    while let Some(layer) = next.and_then(|index| layers.get(index)) {
-        length += 1;
-        next = match layer.below {
-            Below::Layer(below) => usize::try_from(below).ok().filter(|below| *below >= length),
-            _ => None,
-        };
-    }
-    length
-}
-
 /// Notes that layers of a disk are left out: their nodes are to be removed. Does nothing when that is noted already.
 ///
 /// # Errors
 /// What the host says when it cannot be kept.
-pub(super) fn leave_out(domain: &Domain, target: &str, layers: std::ops::Range<u32>) -> Result<(), Error> {
-    let mut left = notes::lists(domain, LEFT)?;
-    let mut nodes = notes::lists(domain, NODES)?;
-    let Some(numbers) = nodes.get_mut(target).filter(|_| !left.contains_key(target)) else { return Ok(()) };
-    let mut index = 0_u32;
-    let mut gone = Vec::new();
-    numbers.retain(|number| {
-        let stays = !layers.contains(&index);
-        if !stays {
-            gone.push(*number);
-        }
-        index = index.saturating_add(1);
-        stays
-    });
-    left.insert(target.to_owned(), gone);
-    notes::put_lists(domain, &[(NODES, &nodes), (LEFT, &left)])
+pub(super) fn leave_out(domain: &Domain, monitor: &Monitor, job: &BlockJob) -> Result<(), Error> {
+    let key = left_key(&job.target);
+    if notes::value(domain, &key)?.is_some() {
+        return Ok(());
+    }
+    let disk = DiskNodes::of(domain, monitor, &job.target)?;
+    let end = job.base.and_then(|base| usize::try_from(base).ok()).unwrap_or(disk.numbers.len());
+    let top = usize::try_from(job.top).unwrap_or(usize::MAX);
+    let gone = disk.numbers.get(top..end).unwrap_or_default();
+    let is_gone = |name: &String| number(name).is_some_and(|number| gone.contains(&number));
+    let (left, stay): (Vec<_>, Vec<_>) = disk.names.into_iter().partition(is_gone);
+    let entries = [(hotplug::key(&disk.disk), Some(stay.join(","))), (key, Some(left.join(",")))];
+    notes::put(domain, &entries)
 }
 
 /// Removes the nodes of layers that were left out, as far as they are there.
@@ -193,18 +149,29 @@ pub(super) fn leave_out(domain: &Domain, target: &str, layers: std::ops::Range<u
 /// # Errors
 /// What the monitor answers; they are still noted then.
 pub(super) fn remove_left(domain: &Domain, monitor: &Monitor, target: &str) -> Result<(), Error> {
-    let mut left = notes::lists(domain, LEFT)?;
-    let Some(numbers) = left.remove(target) else { return Ok(()) };
+    let key = left_key(target);
+    let Some(left) = notes::value(domain, &key)? else { return Ok(()) };
     let there = names(monitor)?;
-    for number in numbers {
-        let LayerNames { storage, slice, format, .. } = LayerNames::numbered(number);
-        for name in [format, slice, storage].into_iter().filter(|name| there.contains(name)) {
-            let command = Command::new("blockdev-del").with("node-name", name.as_str());
-            monitor.run_all(&[command]).into_iter().try_for_each(|answer| answer.map(drop))?;
-            log::write(Level::Debug, &format!("closed the block node {name}"), &[]);
-        }
+    for name in left.split(',').filter(|name| there.iter().any(|there| there == name)) {
+        let command = Command::new("blockdev-del").with("node-name", name);
+        monitor.run_all(&[command]).into_iter().try_for_each(|answer| answer.map(drop))?;
+        log::write(Level::Debug, &format!("closed the block node {name}"), &[]);
     }
-    notes::put_lists(domain, &[(LEFT, &left)])
+    notes::put(domain, &[(key, None)])
+}
+
+/// What the nodes of a disk are noted under that are to be removed.
+fn left_key(target: &str) -> String {
+    format!("left:{target}")
+}
+
+/// The number of the layer whose format a node reads.
+fn format_number(name: &str) -> Option<u32> {
+    number(name.strip_suffix("-format")?)
+}
+
+fn number(name: &str) -> Option<u32> {
+    name.strip_prefix("libvirt-")?.split('-').next()?.parse().ok()
 }
 
 /// The names of all nodes that there are.

@@ -1,7 +1,5 @@
 //! The driver's notes about a domain: what the next call must know and no monitor says.
 
-use std::collections::BTreeMap;
-
 use hostler_sdk::{Domain, Error};
 
 /// One thing to remember. Notes are their words, separated by blanks.
@@ -59,35 +57,40 @@ pub(super) fn remove(domain: &Domain, notes: &[Note]) -> Result<(), Error> {
     domain.put_state(left.join(" ").as_bytes())
 }
 
-/// The noted lists of numbers of this kind, by what they are about: `nodes:vda=3,4` is the list `[3, 4]` about `vda`.
+/// What was noted under this key.
 ///
 /// # Errors
 /// What the host says when the notes cannot be read.
-pub(super) fn lists(domain: &Domain, kind: &str) -> Result<BTreeMap<String, Vec<u32>>, Error> {
-    Ok(words(&domain.state()?).iter().filter_map(|word| list(word, kind)).collect())
+pub(super) fn value(domain: &Domain, key: &str) -> Result<Option<String>, Error> {
+    Ok(values(domain, key)?.into_iter().find(|(rest, _)| rest.is_empty()).map(|(_, value)| value))
 }
 
-/// Notes these lists in the place of all of their kinds, at once.
+/// Everything that was noted under keys that begin so, by what follows.
 ///
 /// # Errors
-/// What the host says when that cannot be kept.
-pub(super) fn put_lists(domain: &Domain, kinds: &[(&str, &BTreeMap<String, Vec<u32>>)]) -> Result<(), Error> {
-    let known = words(&domain.state()?);
-    let other = |word: &&String| !kinds.iter().any(|(kind, _)| list(word, kind).is_some());
-    let mut words: Vec<String> = known.iter().filter(other).cloned().collect();
-    for (kind, lists) in kinds {
-        for (about, numbers) in lists.iter() {
-            let numbers: Vec<_> = numbers.iter().map(u32::to_string).collect();
-            words.push(format!("{kind}:{about}={}", numbers.join(",")));
-        }
-    }
-    domain.put_state(words.join(" ").as_bytes())
+/// What the host says when the notes cannot be read.
+pub(super) fn values(domain: &Domain, prefix: &str) -> Result<Vec<(String, String)>, Error> {
+    Ok(words(&domain.state()?).iter().filter_map(|word| keyed(word, prefix)).collect())
 }
 
-fn list(word: &str, kind: &str) -> Option<(String, Vec<u32>)> {
-    let (about, numbers) = word.strip_prefix(kind)?.strip_prefix(':')?.split_once('=')?;
-    let numbers = numbers.split(',').filter(|number| !number.is_empty());
-    Some((about.to_owned(), numbers.map(|number| number.parse().ok()).collect::<Option<_>>()?))
+fn keyed(word: &str, prefix: &str) -> Option<(String, String)> {
+    let (key, value) = word.split_once('=')?;
+    Some((key.strip_prefix(prefix)?.to_owned(), value.to_owned()))
+}
+
+/// Notes values under their keys, durably and at once, in place of what was noted there; nothing in place of a value
+/// forgets it. Neither has blanks.
+///
+/// # Errors
+/// What the host says when they cannot be kept.
+pub(super) fn put(domain: &Domain, entries: &[(String, Option<String>)]) -> Result<(), Error> {
+    let known = words(&domain.state()?);
+    let replaced = |word: &String| {
+        entries.iter().any(|(key, _)| keyed(word, key).is_some_and(|(rest, _)| rest.is_empty()))
+    };
+    let mut left: Vec<_> = known.iter().filter(|word| !replaced(word)).cloned().collect();
+    left.extend(entries.iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_ref()?))));
+    if left == known { Ok(()) } else { domain.put_state(left.join(" ").as_bytes()) }
 }
 
 /// Forgets all: what a new run begins with.
@@ -111,14 +114,11 @@ mod tests {
         assert_eq!(words(b"started-paused saving-running"), ["started-paused", "saving-running"]);
         assert!(words(b"").is_empty());
         assert_eq!(words(b"\xff"), ["\u{fffd}"]);
-    }
-
-    #[test]
-    fn lists_are_words_with_numbers() {
-        assert_eq!(list("nodes:vda=3,4", "nodes"), Some(("vda".to_owned(), vec![3, 4])));
-        assert_eq!(list("left:vda=", "left"), Some(("vda".to_owned(), Vec::new())));
-        for other in ["started-paused", "nodes:vda", "nodes:vda=x", "left:vda=1", "nodes=3"] {
-            assert_eq!(list(other, "nodes"), None, "{other}");
-        }
+        assert_eq!(keyed("nic:52:54:00:00:00:01=net1", "nic:").unwrap().1, "net1");
+        assert_eq!(keyed("nodes:vda=a,b", "nodes:vda").unwrap(), (String::new(), "a,b".to_owned()));
+        assert_eq!(
+            (keyed("nodes:vdab=a", "nodes:vda").unwrap().0, keyed("a=b", "c")),
+            ("b".to_owned(), None)
+        );
     }
 }

@@ -147,7 +147,7 @@ impl<'a> Leaves<'a> {
                 written.push(format!("{option_prefix}{}", sets.option));
                 let file = self.handles.get(index).and_then(|handle| FileId::of(handle.fd()?).ok());
                 let value = fill(&sets.value, self.set(index), *fd);
-                written.push(value.replace("{name}", &label(self.set(index), file)));
+                written.push(value.replace("{name}", &label(None, self.set(index), file)));
             }
         }
         written

@@ -42,17 +42,24 @@ impl fmt::Display for FileId {
     }
 }
 
-/// What a descriptor is called in the program: its set, and where that can be told its file.
-pub(crate) fn label(set: u64, file: Option<FileId>) -> String {
-    match file {
-        Some(file) => format!("hostler-{set}.{file}"),
-        None => format!("hostler-{set}"),
-    }
+/// What stands between what a set is for and its file.
+const FILE: char = '@';
+
+/// What a descriptor is called in the program: what its set is for, and where that can be told its file.
+pub(crate) fn label(owner: Option<&str>, set: u64, file: Option<FileId>) -> String {
+    let owner = owner.map_or_else(|| format!("hostler-{set}"), str::to_owned);
+    file.map_or_else(|| owner.clone(), |file| format!("{owner}{FILE}{file}"))
+}
+
+/// What the set of a descriptor with this label is for.
+#[must_use]
+pub fn owner_of(label: &str) -> &str {
+    label.rsplit_once(FILE).map_or(label, |(owner, _)| owner)
 }
 
 /// The file that a label names: untrusted text, for it comes back from the program.
 fn labelled(text: &str) -> Option<FileId> {
-    let (_, file) = text.strip_prefix("hostler-")?.split_once('.')?;
+    let (_, file) = text.strip_prefix("hostler-")?.rsplit_once(FILE)?;
     let (device, inode) = file.split_once('-')?;
     let number = |digits: &str| u64::from_str_radix(digits, 16).ok();
     Some(FileId { device: number(device)?, inode: number(inode)? })
@@ -62,6 +69,8 @@ fn labelled(text: &str) -> Option<FileId> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Set {
     number: u64,
+    /// What it is for, as its descriptors say.
+    owner: Option<String>,
     files: Vec<FileId>,
     descriptors: Vec<i64>,
 }
@@ -93,9 +102,11 @@ impl Sets {
         for set in answer.as_array().into_iter().flatten() {
             let Some(number) = set.get("fdset-id").and_then(Value::as_u64) else { continue };
             let fds = || set.get("fds").and_then(Value::as_array).into_iter().flatten();
-            let opaque = |fd: &Value| labelled(fd.get("opaque")?.as_str()?);
+            let labels: Vec<_> = fds().filter_map(|fd| fd.get("opaque")?.as_str()).collect();
             let descriptors = fds().filter_map(|fd| fd.get("fd")?.as_i64()).collect();
-            found.sets.push(Set { number, files: fds().filter_map(opaque).collect(), descriptors });
+            let owner = labels.first().map(|label| owner_of(label).to_owned());
+            let files = labels.iter().filter_map(|label| labelled(label)).collect();
+            found.sets.push(Set { number, owner, files, descriptors });
             found.next = found.next.max(number.saturating_add(1));
         }
         found
@@ -144,7 +155,8 @@ impl Sets {
         let mut found = false;
         for set in self.having(file) {
             for fd in descriptors {
-                let add = json!({"fdset-id": set.number, "opaque": label(set.number, Some(file))});
+                let opaque = label(set.owner.as_deref(), set.number, Some(file));
+                let add = json!({"fdset-id": set.number, "opaque": opaque});
                 client.execute(&writing.add_command, Some(&add), &[fd.as_fd()], timeout)?;
             }
             for fd in &set.descriptors {
@@ -165,7 +177,7 @@ mod tests {
     fn files_are_found_by_their_labels_and_nothing_else_is() {
         let file = FileId { device: 0xfd00, inode: 77 };
         let answer = json!([
-            {"fdset-id": 3, "fds": [{"fd": 9, "opaque": label(3, Some(file))}, {"fd": 10, "opaque": "x"}]},
+            {"fdset-id": 3, "fds": [{"fd": 9, "opaque": label(Some("hostler-of-a.b"), 3, Some(file))}, {"fd": 10, "opaque": "x"}]},
             {"fdset-id": 1, "fds": [{"fd": 11}]},
             {"fds": []},
         ]);
@@ -173,7 +185,8 @@ mod tests {
         assert_eq!((sets.of_file(file), sets.new_number(), sets.next()), (Some(3), 4, 5));
         assert_eq!(sets.having(file).next().unwrap().descriptors, [9, 10]);
         assert_eq!(sets.of_file(FileId { inode: 78, ..file }), None);
-        for text in ["", "hostler-3", "hostler-3.", "hostler-3.x-y", "other-3.fd00-4d", "hostler-3.fd00"] {
+        assert_eq!(sets.having(file).next().unwrap().owner.as_deref(), Some("hostler-of-a.b"));
+        for text in ["", "hostler-3", "hostler-3@", "hostler-3@x-y", "other-3@fd00-4d", "hostler-3@fd00"] {
             assert_eq!(labelled(text), None, "{text}");
         }
         assert_eq!(Sets::read(&json!({"a": 1})), Sets::default());
@@ -187,6 +200,6 @@ mod tests {
         std::fs::hard_link(&one, &two).unwrap();
         let id = |path| FileId::of(std::fs::File::open(path).unwrap()).unwrap();
         assert_eq!(id(&one), id(&two));
-        assert_eq!(labelled(&label(7, Some(id(&one)))), Some(id(&one)));
+        assert_eq!(labelled(&label(None, 7, Some(id(&one)))), Some(id(&one)));
     }
 }
