@@ -188,6 +188,6 @@ impl Runtime {
             RuntimeError::new(RuntimeErrorKind::Io, message).caused_by(error).of(identity)
         })?;
         let key = format!("driver {} of tenant {}", identity.name, tenant.name);
-        Ok(Place::Apart(Workers::new(Arc::clone(starter), sealed, key, limits)))
+        Ok(Place::Apart(Box::new(Workers::new(Arc::clone(starter), sealed, key, limits))))
     }
 }
