@@ -23,6 +23,7 @@ mod host;
 mod image_summary;
 mod images;
 mod kept_stores;
+mod known;
 mod lost;
 mod next;
 mod pools;
@@ -87,8 +88,8 @@ pub use tenant_summary::{
 };
 pub use tenants::{Caller, TenantChoice};
 pub use verbs::{
-    CloneOptions, ConsoleStream, ConvertOptions, DriverTestOptions, DriverTested, FirmwareSource,
-    ImageResizeOptions, KeyUse, NativeSource, NewImage, NewTenant, NewVolume, RebaseOptions, ResizeOptions,
-    SaveOptions, Screenshot, StartOptions, TenantRights, UndefineOptions, Which, conformance_cases,
-    generate_signing_key, probe_image, sign_driver, test_driver,
+    CloneOptions, ConsoleStream, ConvertOptions, DomainStats, DriverTestOptions, DriverTested,
+    FirmwareSource, ImageResizeOptions, KeyUse, MemoryDump, NativeSource, NewImage, NewTenant, NewVolume,
+    RebaseOptions, ResizeOptions, SaveOptions, Screenshot, StartOptions, TenantRights, UndefineOptions,
+    Which, conformance_cases, generate_signing_key, probe_image, sign_driver, test_driver,
 };

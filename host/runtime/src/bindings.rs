@@ -79,4 +79,19 @@ ability! {
     screen: "hostler:driver/screen-ability@0.1.1"
 }
 
+ability! {
+    /// The optional interface `reboot`.
+    reboot: "hostler:driver/reboot-ability@0.1.1"
+}
+
+ability! {
+    /// The optional interface `dump`.
+    dump: "hostler:driver/dump-ability@0.1.1"
+}
+
+ability! {
+    /// The optional interface `statistics`.
+    statistics: "hostler:driver/statistics-ability@0.1.1"
+}
+
 pub(crate) use driver::hostler::host as wit;

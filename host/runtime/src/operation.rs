@@ -45,6 +45,12 @@ pub enum Operation {
     TakePicture,
     /// `screen.press`
     PressKeys,
+    /// `reboot.reboot`
+    Reboot,
+    /// `dump.dump`
+    Dump,
+    /// `statistics.read`
+    ReadStatistics,
 }
 
 impl Operation {
@@ -70,6 +76,9 @@ impl Operation {
             Self::AbandonSave => "abandon-save",
             Self::TakePicture => "take-picture",
             Self::PressKeys => "press-keys",
+            Self::Reboot => "reboot",
+            Self::Dump => "dump",
+            Self::ReadStatistics => "read-statistics",
         }
     }
 
@@ -78,14 +87,16 @@ impl Operation {
         match self {
             Self::Describe | Self::Check | Self::Show => limits.plan,
             Self::Start => limits.start,
-            Self::Save | Self::Restore => limits.transfer,
+            Self::Save | Self::Restore | Self::Dump => limits.transfer,
             Self::Shutdown
             | Self::Suspend
             | Self::Resume
             | Self::Reset
             | Self::Query
             | Self::TakePicture
-            | Self::PressKeys => limits.control,
+            | Self::PressKeys
+            | Self::Reboot
+            | Self::ReadStatistics => limits.control,
             Self::Destroy => limits.end,
             Self::Reattach | Self::OnEvent | Self::RecoveryComplete | Self::AbandonSave => limits.recovery,
         }

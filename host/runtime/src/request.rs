@@ -27,6 +27,9 @@ pub(crate) enum Request {
     AbandonSave,
     TakePicture(u32),
     PressKeys(Keys),
+    Reboot,
+    Dump(String),
+    ReadStatistics,
 }
 
 /// Keys that are pressed together.
@@ -44,6 +47,7 @@ pub(crate) enum Reply {
     Document(Result<String, Error>),
     State(Result<RunState, Error>),
     Done(Result<(), Error>),
+    Facts(Result<Vec<Fact>, Error>),
 }
 
 impl Request {
@@ -68,6 +72,9 @@ impl Request {
             Self::AbandonSave => Operation::AbandonSave,
             Self::TakePicture(_) => Operation::TakePicture,
             Self::PressKeys(_) => Operation::PressKeys,
+            Self::Reboot => Operation::Reboot,
+            Self::Dump(_) => Operation::Dump,
+            Self::ReadStatistics => Operation::ReadStatistics,
         }
     }
 }

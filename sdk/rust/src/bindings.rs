@@ -74,3 +74,18 @@ ability! {
     /// The optional interface `screen`.
     screen: "hostler:driver/screen-ability@0.1.1", "export_screen", "hostler_sdk::bindings::screen"
 }
+
+ability! {
+    /// The optional interface `reboot`.
+    reboot: "hostler:driver/reboot-ability@0.1.1", "export_reboot", "hostler_sdk::bindings::reboot"
+}
+
+ability! {
+    /// The optional interface `dump`.
+    dump: "hostler:driver/dump-ability@0.1.1", "export_dump", "hostler_sdk::bindings::dump"
+}
+
+ability! {
+    /// The optional interface `statistics`.
+    statistics: "hostler:driver/statistics-ability@0.1.1", "export_statistics", "hostler_sdk::bindings::statistics"
+}

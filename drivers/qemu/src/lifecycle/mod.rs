@@ -2,6 +2,7 @@
 
 mod check;
 mod destroy;
+mod dump;
 mod migration;
 mod monitor_state;
 mod notes;
@@ -10,6 +11,7 @@ mod plan;
 mod query;
 mod reactions;
 mod reattach;
+mod reboot;
 mod refuse;
 mod refuse_silent;
 mod reset;
@@ -20,13 +22,16 @@ mod screen;
 mod show;
 mod shutdown;
 mod start;
+mod statistics;
 mod suspend;
 
 pub(crate) use check::check;
 pub(crate) use destroy::destroy;
+pub(crate) use dump::dump;
 pub(crate) use on_event::on_event;
 pub(crate) use query::query;
 pub(crate) use reattach::reattach;
+pub(crate) use reboot::reboot;
 pub(crate) use reset::reset;
 pub(crate) use restore::restore;
 pub(crate) use resume::resume;
@@ -35,4 +40,5 @@ pub(crate) use screen::{press, take};
 pub(crate) use show::show;
 pub(crate) use shutdown::shutdown;
 pub(crate) use start::start;
+pub(crate) use statistics::read;
 pub(crate) use suspend::suspend;

@@ -87,9 +87,10 @@ variants! {
     Request {
         0 Describe, 1 Check, 2 Start(options), 3 Shutdown, 4 Destroy, 5 Suspend, 6 Resume, 7 Reset, 8 Query,
         9 Reattach, 10 OnEvent(event), 11 RecoveryComplete, 12 Show, 13 Save(options), 14 Restore(options),
-        15 AbandonSave, 16 TakePicture(display), 17 PressKeys(keys)
+        15 AbandonSave, 16 TakePicture(display), 17 PressKeys(keys),
+        40 Reboot, 41 Dump(format), 42 ReadStatistics
     }
-    Reply { 0 Described(description), 1 Document(answer), 2 State(answer), 3 Done(answer) }
+    Reply { 0 Described(description), 1 Document(answer), 2 State(answer), 3 Done(answer), 8 Facts(answer) }
 }
 
 #[cfg(test)]
