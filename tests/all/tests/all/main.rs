@@ -15,6 +15,7 @@
 mod author;
 mod cage;
 mod conformance;
+mod driver_registry;
 mod driver_store;
 mod faults;
 mod firmware;
