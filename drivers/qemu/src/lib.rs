@@ -19,8 +19,8 @@ mod rules;
 mod storage_rules;
 
 use hostler_sdk::{
-    About, Description, Domain, Dump, Error, Event, Fact, Lifecycle, NativeConfig, Reboot, RunState, Save,
-    Screen, Statistics, fact,
+    About, Description, Domain, Dump, Error, Event, Fact, Hotplug, Lifecycle, NativeConfig, Presence, Reboot,
+    RunState, Save, Screen, Statistics, fact,
 };
 
 struct Qemu;
@@ -30,7 +30,7 @@ hostler_sdk::driver! {
     name: "qemu",
     types: ["kvm", "qemu"],
     grants: ["process:qemu-system-x86_64", "qmp", "storage", "firmware", "endpoint"],
-    abilities: [dump, native_config, reboot, save, screen, statistics],
+    abilities: [dump, hotplug, native_config, reboot, save, screen, statistics],
 }
 
 impl About for Qemu {
@@ -131,6 +131,24 @@ impl Screen for Qemu {
 
     fn press(domain: &Domain, keys: Vec<u32>, hold_ms: u32) -> Result<(), Error> {
         lifecycle::press(domain, &keys, hold_ms)
+    }
+}
+
+impl Hotplug for Qemu {
+    fn attach(domain: &Domain, device: u32) -> Result<(), Error> {
+        lifecycle::attach(domain, device)
+    }
+
+    fn detach(domain: &Domain, device: u32) -> Result<Presence, Error> {
+        lifecycle::detach(domain, device)
+    }
+
+    fn update(domain: &Domain, device: u32, options: Vec<Fact>) -> Result<(), Error> {
+        lifecycle::update(domain, device, &options)
+    }
+
+    fn settle(domain: &Domain, device: u32) -> Result<Presence, Error> {
+        lifecycle::settle(domain, device)
     }
 }
 

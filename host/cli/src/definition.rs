@@ -8,9 +8,9 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use hostler_domains::{CageSetting, Workers};
 
 use crate::commands::{
-    completions, console, define, destroy, doctor, domain_xml, driver, dump, events, firmware, image, list,
-    man, native, pool, reboot, reset, restore, resume, run, save, screenshot, send_key, show, shutdown,
-    start, stats, suspend, tenant, undefine, vol,
+    attach, completions, console, define, destroy, detach, doctor, domain_xml, driver, dump, events,
+    firmware, image, list, man, media, native, pool, reboot, reset, restore, resume, run, save, screenshot,
+    send_key, show, shutdown, start, stats, suspend, tenant, undefine, vol,
 };
 use crate::exit::Exit;
 use crate::failure::Stop;
@@ -163,6 +163,11 @@ pub(crate) enum Command {
     #[command(visible_alias = "managedsave")]
     Save(save::Save),
     Restore(restore::Restore),
+    #[command(visible_alias = "attach-device")]
+    Attach(attach::Attach),
+    Detach(detach::Detach),
+    #[command(visible_alias = "change-media")]
+    Media(media::Media),
     Screenshot(screenshot::Screenshot),
     SendKey(send_key::SendKey),
     Events(events::Events),
@@ -200,6 +205,9 @@ impl Command {
             Self::Dump(command) => command.run(session),
             Self::Save(command) => command.run(session),
             Self::Restore(command) => command.run(session),
+            Self::Attach(command) => command.run(session),
+            Self::Detach(command) => command.run(session),
+            Self::Media(command) => command.run(session),
             Self::Screenshot(command) => command.run(session),
             Self::SendKey(command) => command.run(session),
             Self::Events(command) => command.run(session),

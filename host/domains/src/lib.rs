@@ -10,6 +10,7 @@ mod conformance;
 mod context;
 mod conversion;
 mod declared;
+mod devices;
 mod drafts;
 mod driver_interfaces;
 mod driver_plan;
@@ -88,8 +89,9 @@ pub use tenant_summary::{
 };
 pub use tenants::{Caller, TenantChoice};
 pub use verbs::{
-    CloneOptions, ConsoleStream, ConvertOptions, DomainStats, DriverTestOptions, DriverTested,
-    FirmwareSource, ImageResizeOptions, KeyUse, MemoryDump, NativeSource, NewImage, NewTenant, NewVolume,
-    RebaseOptions, ResizeOptions, SaveOptions, Screenshot, StartOptions, TenantRights, UndefineOptions,
-    Which, conformance_cases, generate_signing_key, probe_image, sign_driver, test_driver,
+    Changed, CloneOptions, ConsoleStream, ConvertOptions, DomainStats, DriverTestOptions, DriverTested,
+    FirmwareSource, ImageResizeOptions, KeyUse, Medium, MediumChange, MemoryDump, NativeSource, NewImage,
+    NewTenant, NewVolume, RebaseOptions, ResizeOptions, SaveOptions, Scope, Screenshot, StartOptions,
+    TenantRights, UndefineOptions, Which, conformance_cases, generate_signing_key, probe_image, sign_driver,
+    test_driver,
 };

@@ -12,7 +12,7 @@ use crate::host::Host;
 use crate::process;
 use crate::summary::RunState;
 use crate::variable_store;
-use crate::verbs::restore;
+use crate::verbs::{hotplug, restore};
 
 /// How long a half-started hypervisor may take to end before it is killed.
 const END_WAIT: Duration = Duration::from_secs(5);
@@ -25,6 +25,12 @@ pub(crate) mod verb {
     pub(crate) const SAVE: &str = "save";
     /// A definition is being removed.
     pub(crate) const UNDEFINE: &str = "undefine";
+    /// A device of a running guest is being plugged in.
+    pub(crate) const ATTACH: &str = "attach";
+    /// A device of a running guest is being taken out.
+    pub(crate) const DETACH: &str = "detach";
+    /// A device of a running guest is being changed.
+    pub(crate) const UPDATE: &str = "update-device";
     /// A volume is being made.
     pub(crate) const VOL_CREATE: &str = "vol-create";
     /// The content of a volume is being replaced.
@@ -47,6 +53,11 @@ pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
                 }
             }
             verb::SAVE => crate::verbs::save::settle(host, &intent).await?,
+            verb::ATTACH | verb::DETACH | verb::UPDATE => {
+                if !hotplug::settled(host, &intent).await {
+                    continue;
+                }
+            }
             verb::UNDEFINE => crate::verbs::undefine::settle(host, &intent).await?,
             verb::VOL_CREATE | verb::VOL_UPLOAD | verb::VOL_DELETE => {
                 if !drafts::settle(host, &intent) {
@@ -64,6 +75,7 @@ pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
     host.settle_pools()?;
     host.keep_lost()?;
     forget_ended_transients(host)?;
+    hotplug::settle_leaving(host).await?;
     catch_up::with_events(host).await
 }
 

@@ -94,4 +94,9 @@ ability! {
     statistics: "hostler:driver/statistics-ability@0.1.1"
 }
 
+ability! {
+    /// The optional interface `hotplug`.
+    hotplug: "hostler:driver/hotplug-ability@0.1.1"
+}
+
 pub(crate) use driver::hostler::host as wit;

@@ -142,7 +142,7 @@ impl Driver {
     /// The optional interfaces that it has and this host makes use of, by their names.
     #[must_use]
     pub fn abilities(&self) -> Vec<&'static str> {
-        let Abilities { native_config, save, screen, reboot, dump, statistics } = self.0.abilities;
+        let Abilities { native_config, save, screen, reboot, dump, statistics, hotplug } = self.0.abilities;
         let known = [
             ("native-config", native_config),
             ("save", save),
@@ -150,6 +150,7 @@ impl Driver {
             ("reboot", reboot),
             ("dump", dump),
             ("statistics", statistics),
+            ("hotplug", hotplug),
         ];
         known.into_iter().filter_map(|(name, has)| has.then_some(name)).collect()
     }
@@ -170,6 +171,12 @@ impl Driver {
     #[must_use]
     pub fn has_screen(&self) -> bool {
         self.0.abilities.screen
+    }
+
+    /// Whether devices can come and go while its guests run.
+    #[must_use]
+    pub fn has_hotplug(&self) -> bool {
+        self.0.abilities.hotplug
     }
 
     /// Whether it can put a guest away and bring it back.

@@ -23,6 +23,7 @@ mod engine;
 mod error;
 mod fault;
 mod flash_formats;
+mod hotplug;
 mod inspect;
 mod interfaces;
 pub mod limits;

@@ -5,6 +5,7 @@ use wasmtime::{Engine, Store};
 
 use crate::bindings::driver::DriverPre;
 use crate::bindings::dump::DumpAbilityPre;
+use crate::bindings::hotplug::HotplugAbilityPre;
 use crate::bindings::native_config::NativeConfigAbilityPre;
 use crate::bindings::reboot::RebootAbilityPre;
 use crate::bindings::save::SaveAbilityPre;
@@ -14,7 +15,7 @@ use crate::call::{ContractViolation, MemoryLimit};
 use crate::contract;
 use crate::interfaces::domain::Domain;
 use crate::meter::Meter;
-use crate::request::{Keys, Reply, Request};
+use crate::request::{Change, Keys, Reply, Request};
 
 /// A driver linked to the host calls of `T`.
 pub(crate) struct Linked<T: 'static> {
@@ -25,6 +26,7 @@ pub(crate) struct Linked<T: 'static> {
     reboot: Option<RebootAbilityPre<T>>,
     dump: Option<DumpAbilityPre<T>>,
     statistics: Option<StatisticsAbilityPre<T>>,
+    hotplug: Option<HotplugAbilityPre<T>>,
 }
 
 /// The optional interfaces that a driver has.
@@ -36,6 +38,7 @@ pub(crate) struct Abilities {
     pub(crate) reboot: bool,
     pub(crate) dump: bool,
     pub(crate) statistics: bool,
+    pub(crate) hotplug: bool,
 }
 
 /// The data of a call, as far as the engine's limits look at it.
@@ -74,8 +77,9 @@ impl<T: Send + 'static> Linked<T> {
         let reboot = has("reboot").then(|| RebootAbilityPre::new(linked.clone())).transpose()?;
         let dump = has("dump").then(|| DumpAbilityPre::new(linked.clone())).transpose()?;
         let statistics = has("statistics").then(|| StatisticsAbilityPre::new(linked.clone())).transpose()?;
+        let hotplug = has("hotplug").then(|| HotplugAbilityPre::new(linked.clone())).transpose()?;
         let driver = DriverPre::new(linked)?;
-        Ok(Self { driver, native_config, save, screen, reboot, dump, statistics })
+        Ok(Self { driver, native_config, save, screen, reboot, dump, statistics, hotplug })
     }
 
     /// The optional interfaces that it has.
@@ -87,6 +91,7 @@ impl<T: Send + 'static> Linked<T> {
             reboot: self.reboot.is_some(),
             dump: self.dump.is_some(),
             statistics: self.statistics.is_some(),
+            hotplug: self.hotplug.is_some(),
         }
     }
 
@@ -111,6 +116,9 @@ impl<T: Send + 'static> Linked<T> {
             Request::Reboot => return self.reboot(store, domain).await,
             Request::Dump(format) => return self.dump(store, domain, format).await,
             Request::ReadStatistics => return self.statistics(store, domain).await,
+            Request::Attach(_) | Request::Detach(_) | Request::UpdateDevice(_) | Request::SettleDevice(_) => {
+                return self.hotplug(store, domain, request).await;
+            }
             _ => {}
         }
         let instance = self.driver.instantiate_async(&mut *store).await?;
@@ -214,6 +222,30 @@ impl<T: Send + 'static> Linked<T> {
             }
             Request::PressKeys(Keys { keys, hold_ms }) => {
                 screen.call_press(store, domain, keys, *hold_ms).await.map(Reply::Done)
+            }
+            _ => Err(needs("this operation")),
+        }
+    }
+}
+
+impl<T: Send + 'static> Linked<T> {
+    async fn hotplug(
+        &self,
+        store: &mut Store<T>,
+        domain: Option<Resource<Domain>>,
+        request: &Request,
+    ) -> wasmtime::Result<Reply> {
+        let (Some(ability), Some(domain)) = (&self.hotplug, domain) else { return Err(needs("hotplug")) };
+        let instance = ability.instantiate_async(&mut *store).await?;
+        let hotplug = instance.hostler_driver_hotplug();
+        match request {
+            Request::Attach(device) => hotplug.call_attach(store, domain, *device).await.map(Reply::Done),
+            Request::Detach(device) => hotplug.call_detach(store, domain, *device).await.map(Reply::Presence),
+            Request::UpdateDevice(Change { device, options }) => {
+                hotplug.call_update(store, domain, *device, options).await.map(Reply::Done)
+            }
+            Request::SettleDevice(device) => {
+                hotplug.call_settle(store, domain, *device).await.map(Reply::Presence)
             }
             _ => Err(needs("this operation")),
         }

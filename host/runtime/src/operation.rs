@@ -51,6 +51,14 @@ pub enum Operation {
     Dump,
     /// `statistics.read`
     ReadStatistics,
+    /// `hotplug.attach`
+    Attach,
+    /// `hotplug.detach`
+    Detach,
+    /// `hotplug.update`
+    UpdateDevice,
+    /// `hotplug.settle`
+    SettleDevice,
 }
 
 impl Operation {
@@ -79,6 +87,10 @@ impl Operation {
             Self::Reboot => "reboot",
             Self::Dump => "dump",
             Self::ReadStatistics => "read-statistics",
+            Self::Attach => "attach",
+            Self::Detach => "detach",
+            Self::UpdateDevice => "update-device",
+            Self::SettleDevice => "settle-device",
         }
     }
 
@@ -96,9 +108,16 @@ impl Operation {
             | Self::TakePicture
             | Self::PressKeys
             | Self::Reboot
-            | Self::ReadStatistics => limits.control,
+            | Self::ReadStatistics
+            | Self::Attach
+            | Self::Detach
+            | Self::UpdateDevice => limits.control,
             Self::Destroy => limits.end,
-            Self::Reattach | Self::OnEvent | Self::RecoveryComplete | Self::AbandonSave => limits.recovery,
+            Self::Reattach
+            | Self::OnEvent
+            | Self::RecoveryComplete
+            | Self::AbandonSave
+            | Self::SettleDevice => limits.recovery,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! its own.
 
 use crate::bindings::driver::exports::hostler::driver::about::Description;
+use crate::bindings::hotplug::exports::hostler::driver::hotplug::Presence;
 use crate::bindings::wit::qmp::Event;
 use crate::bindings::wit::types::{Error, Fact, RunState};
 use crate::operation::Operation;
@@ -30,6 +31,18 @@ pub(crate) enum Request {
     Reboot,
     Dump(String),
     ReadStatistics,
+    Attach(u32),
+    Detach(u32),
+    UpdateDevice(Change),
+    SettleDevice(u32),
+}
+
+/// A device that is to be what the next document says.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    /// Its place among the devices.
+    pub(crate) device: u32,
+    pub(crate) options: Vec<Fact>,
 }
 
 /// Keys that are pressed together.
@@ -48,6 +61,7 @@ pub(crate) enum Reply {
     State(Result<RunState, Error>),
     Done(Result<(), Error>),
     Facts(Result<Vec<Fact>, Error>),
+    Presence(Result<Presence, Error>),
 }
 
 impl Request {
@@ -75,6 +89,10 @@ impl Request {
             Self::Reboot => Operation::Reboot,
             Self::Dump(_) => Operation::Dump,
             Self::ReadStatistics => Operation::ReadStatistics,
+            Self::Attach(_) => Operation::Attach,
+            Self::Detach(_) => Operation::Detach,
+            Self::UpdateDevice(_) => Operation::UpdateDevice,
+            Self::SettleDevice(_) => Operation::SettleDevice,
         }
     }
 }

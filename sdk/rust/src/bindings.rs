@@ -89,3 +89,8 @@ ability! {
     /// The optional interface `statistics`.
     statistics: "hostler:driver/statistics-ability@0.1.1", "export_statistics", "hostler_sdk::bindings::statistics"
 }
+
+ability! {
+    /// The optional interface `hotplug`.
+    hotplug: "hostler:driver/hotplug-ability@0.1.1", "export_hotplug", "hostler_sdk::bindings::hotplug"
+}

@@ -65,6 +65,10 @@ macro_rules! driver {
         use $crate::internal::native_config::export_native_config;
         export_native_config!($type with_types_in $crate::internal::native_config);
     };
+    (@ability hotplug $type:ident) => {
+        use $crate::internal::hotplug::export_hotplug;
+        export_hotplug!($type with_types_in $crate::internal::hotplug);
+    };
     (@ability save $type:ident) => {
         use $crate::internal::save::export_save;
         export_save!($type with_types_in $crate::internal::save);

@@ -3,6 +3,7 @@
 mod check;
 mod destroy;
 mod dump;
+mod hotplug;
 mod migration;
 mod monitor_state;
 mod notes;
@@ -28,6 +29,7 @@ mod suspend;
 pub(crate) use check::check;
 pub(crate) use destroy::destroy;
 pub(crate) use dump::dump;
+pub(crate) use hotplug::{attach, detach, settle, update};
 pub(crate) use on_event::on_event;
 pub(crate) use query::query;
 pub(crate) use reattach::reattach;

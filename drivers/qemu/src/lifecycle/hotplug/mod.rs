@@ -1,0 +1,18 @@
+//! Devices of a running guest: they come, go and change.
+//!
+//! What the hypervisor calls them is noted before anything is done: the nodes of a disk's image, and the ids of
+//! interfaces, which follow from their position when a guest starts and must not when one of them is gone.
+
+mod attach;
+mod detach;
+mod machine;
+mod media;
+mod names;
+mod nodes;
+mod steps;
+mod subject;
+mod update;
+
+pub(crate) use attach::attach;
+pub(crate) use detach::{detach, settle};
+pub(crate) use update::update;
