@@ -8,7 +8,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use hostler_domains::{CageSetting, Workers};
 
 use crate::commands::{
-    attach, completions, console, define, destroy, detach, doctor, domain_xml, driver, dump, events,
+    attach, block, completions, console, define, destroy, detach, doctor, domain_xml, driver, dump, events,
     firmware, image, list, man, media, native, pool, reboot, reset, restore, resume, run, save, screenshot,
     send_key, show, shutdown, start, stats, suspend, tenant, undefine, vol,
 };
@@ -174,6 +174,7 @@ pub(crate) enum Command {
     Native(native::Native),
     Driver(driver::Driver),
     Firmware(firmware::Firmware),
+    Block(block::Blocks),
     Image(image::Image),
     Pool(pool::Pool),
     Vol(vol::Vol),
@@ -214,6 +215,7 @@ impl Command {
             Self::Native(command) => command.run(session),
             Self::Driver(command) => command.run(session),
             Self::Firmware(command) => command.run(session),
+            Self::Block(command) => command.run(session),
             Self::Image(command) => command.run(session),
             Self::Pool(command) => command.run(session),
             Self::Vol(command) => command.run(session),

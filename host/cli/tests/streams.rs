@@ -157,6 +157,7 @@ const CALLS: &[&[&str]] = &[
     &["native", "nobody"],
     &["driver", "list"],
     &["firmware", "list"],
+    &["block", "jobs", "nobody"],
     &["image", "chain", "/nonexistent", "--format", "raw"],
     &["pool", "list", "--all"],
     &["vol", "list", "nowhere"],

@@ -3,6 +3,7 @@
 //! [`Host`] is the library under the command line, and will be the one under the daemon. It is opened
 //! as the one owner of a state directory, to change things, or as one of many readers.
 
+mod block_jobs;
 mod catch_up;
 mod chain;
 mod config;
@@ -44,6 +45,10 @@ mod verbs;
 mod volumes;
 mod within;
 
+pub use block_jobs::{
+    BlockJobEnded, BlockJobSummary, CommitOptions, DiskResizeOptions, DiskResized, Ending, JobOutcome,
+    JobOwner, LeftOutImage, PullOptions,
+};
 pub use config::{Config, Overrides, Workers};
 pub use drafts::Progress;
 pub use driver_interfaces::InterfaceStanding;
@@ -66,7 +71,9 @@ pub use hostler_conformance::{
 pub use hostler_domain::Bytes;
 pub use hostler_domain::nearest;
 pub use hostler_launch::{CageReport, CageSetting, CommandLine};
-pub use hostler_runtime::{COMPILE_ARGUMENT, WORK_ARGUMENT, compile_here, work_here};
+pub use hostler_runtime::{
+    BlockJobKind, BlockJobState, COMPILE_ARGUMENT, WORK_ARGUMENT, compile_here, work_here,
+};
 pub use hostler_state::{Batch, Event, EventLog};
 pub use hostler_storage::{BackingRequest, CreateRequest, Preallocation, Resize, Window};
 pub use image_summary::{

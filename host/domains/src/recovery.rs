@@ -23,6 +23,8 @@ pub(crate) mod verb {
     pub(crate) const START: &str = "start";
     /// A guest is being put away into a file.
     pub(crate) const SAVE: &str = "save";
+    /// The hypervisor works on a disk, or is asked to.
+    pub(crate) const BLOCK_JOB: &str = "block-job";
     /// A definition is being removed.
     pub(crate) const UNDEFINE: &str = "undefine";
     /// A device of a running guest is being plugged in.
@@ -57,6 +59,10 @@ pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
                 if !hotplug::settled(host, &intent).await {
                     continue;
                 }
+            }
+            verb::BLOCK_JOB => {
+                crate::block_jobs::settle_or_tell(host, &intent).await;
+                continue;
             }
             verb::UNDEFINE => crate::verbs::undefine::settle(host, &intent).await?,
             verb::VOL_CREATE | verb::VOL_UPLOAD | verb::VOL_DELETE => {

@@ -59,6 +59,18 @@ pub enum Operation {
     UpdateDevice,
     /// `hotplug.settle`
     SettleDevice,
+    /// `block-jobs.begin`
+    BeginBlockJob,
+    /// `block-jobs.report`
+    ReportBlockJob,
+    /// `block-jobs.complete`
+    CompleteBlockJob,
+    /// `block-jobs.cancel`
+    CancelBlockJob,
+    /// `block-jobs.settle`
+    SettleBlockJob,
+    /// `block-jobs.resize`
+    ResizeDisk,
 }
 
 impl Operation {
@@ -91,6 +103,12 @@ impl Operation {
             Self::Detach => "detach",
             Self::UpdateDevice => "update-device",
             Self::SettleDevice => "settle-device",
+            Self::BeginBlockJob => "begin-block-job",
+            Self::ReportBlockJob => "report-block-job",
+            Self::CompleteBlockJob => "complete-block-job",
+            Self::CancelBlockJob => "cancel-block-job",
+            Self::SettleBlockJob => "settle-block-job",
+            Self::ResizeDisk => "resize-disk",
         }
     }
 
@@ -111,7 +129,13 @@ impl Operation {
             | Self::ReadStatistics
             | Self::Attach
             | Self::Detach
-            | Self::UpdateDevice => limits.control,
+            | Self::UpdateDevice
+            | Self::BeginBlockJob
+            | Self::ReportBlockJob
+            | Self::CompleteBlockJob
+            | Self::CancelBlockJob
+            | Self::SettleBlockJob
+            | Self::ResizeDisk => limits.control,
             Self::Destroy => limits.end,
             Self::Reattach
             | Self::OnEvent

@@ -57,6 +57,9 @@ mod resources;
 mod show;
 mod value;
 
+pub use bindings::block_jobs::exports::hostler::driver::block_jobs::{
+    BlockJob, Guest as BlockJobs, JobKind, JobReport, JobState,
+};
 pub use bindings::driver::exports::hostler::driver::about::{Description, Guest as About};
 pub use bindings::driver::exports::hostler::driver::lifecycle::Guest as Lifecycle;
 pub use bindings::driver::hostler::host::domain::{BootFile, Domain};
@@ -89,6 +92,8 @@ pub fn fact(key: &str, value: impl Into<String>) -> Fact {
 /// What the macros expand to; not for direct use.
 #[doc(hidden)]
 pub mod internal {
-    pub use crate::bindings::{driver, dump, hotplug, native_config, reboot, save, screen, statistics};
+    pub use crate::bindings::{
+        block_jobs, driver, dump, hotplug, native_config, reboot, save, screen, statistics,
+    };
     pub use crate::manifest::{copy, names};
 }

@@ -89,6 +89,10 @@ macro_rules! driver {
         use $crate::internal::screen::export_screen;
         export_screen!($type with_types_in $crate::internal::screen);
     };
+    (@ability block_jobs $type:ident) => {
+        use $crate::internal::block_jobs::export_block_jobs;
+        export_block_jobs!($type with_types_in $crate::internal::block_jobs);
+    };
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! What happens to a guest: each operation is one conversation with the host and the guest's monitor.
 
+pub(crate) mod block_jobs;
 mod check;
 mod destroy;
 mod dump;
 mod hotplug;
 mod migration;
 mod monitor_state;
+mod nodes;
 mod notes;
 mod on_event;
 mod plan;

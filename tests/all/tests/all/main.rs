@@ -13,6 +13,7 @@
 )]
 
 mod author;
+mod block_jobs;
 mod cage;
 mod conformance;
 mod driver_registry;

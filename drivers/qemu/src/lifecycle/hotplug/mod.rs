@@ -15,4 +15,6 @@ mod update;
 
 pub(crate) use attach::attach;
 pub(crate) use detach::{detach, settle};
+pub(super) use names::aliases;
+pub(super) use nodes::{key, of};
 pub(crate) use update::update;
