@@ -61,7 +61,7 @@ pub(crate) struct Record {
 
 impl Record {
     /// The layer that everything goes into.
-    pub(crate) fn into_layer(&self) -> Option<&Place> {
+    pub(crate) fn receiving(&self) -> Option<&Place> {
         match self.job.kind {
             hostler_runtime::BlockJobKind::Commit => self.base(),
             hostler_runtime::BlockJobKind::Pull => self.chain.first(),

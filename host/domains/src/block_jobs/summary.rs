@@ -180,7 +180,7 @@ pub(super) fn described(
         done: report.done,
         total: report.total,
         error: report.error,
-        into: record.into_layer().map(|place| place.path.clone()),
+        into: record.receiving().map(|place| place.path.clone()),
         left_out: record.left_out().iter().map(|place| place.path.clone()).collect(),
         owner: record.owner.clone(),
         since_unix_ms,

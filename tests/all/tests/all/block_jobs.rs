@@ -22,10 +22,10 @@ const SLOW: &str = "64KiB";
 /// System calls at which a command that works on a disk is killed: those by which anything of it becomes durable, and
 /// those by which it speaks to the hypervisor.
 const KILL_AT: &[(&str, &[u32])] = &[
-    ("renameat,renameat2,rename", &[1, 2, 3, 4, 5, 6, 7, 8]),
-    ("fsync,fdatasync", &[1, 2, 3, 4, 5, 6, 8, 10]),
-    ("sendmsg,sendto", &[2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32]),
-    ("unlink,unlinkat", &[1, 2, 3]),
+    ("renameat,renameat2,rename", &[1, 2, 3, 4, 5, 6]),
+    ("fsync,fdatasync", &[2, 4, 6]),
+    ("sendmsg,sendto", &[4, 12, 16, 20, 24, 28, 36]),
+    ("unlink,unlinkat", &[1, 2]),
 ];
 
 fn tool(bench: &Workbench, program: &str, arguments: &[&str]) -> String {
@@ -372,7 +372,10 @@ fn job_that_only_waits_to_be_made_is_made_by_whoever_comes() {
 fn settled(bench: &Workbench, before: &[&str], after: &[&str]) -> bool {
     bench.run(&["destroy", "nobody"]);
     let jobs = || bench.json(&["block", "jobs"])["jobs"].as_array().unwrap().clone();
-    while let Some(job) = jobs().first() {
+    for round in 0.. {
+        let jobs = jobs();
+        let Some(job) = jobs.first() else { break };
+        assert!(round < 50, "nobody can settle it: {job}");
         match job["state"].as_str() {
             Some("ready") => drop(bench.ok(&["block", "complete", "rom", "vda"])),
             // Over or at work: an owner settles it once it is over.
@@ -406,7 +409,7 @@ fn killed_everywhere(job: &[&str], before: &[&str], after: &[&str]) {
     bench.ok(&["destroy", "rom"]);
     reads_whole(&bench, before[0], LAYERS.len());
     assert!(
-        interrupted > 8 && made > 0,
+        interrupted > 6 && made > 0,
         "{interrupted} interrupted, {made} made: the list no longer fits the steps"
     );
 }
