@@ -28,6 +28,9 @@ pub(crate) enum Request {
     AbandonSave,
     TakePicture(u32),
     PressKeys(Keys),
+    Reboot,
+    Dump(String),
+    ReadStatistics,
     Attach(u32),
     Detach(u32),
     UpdateDevice(Change),
@@ -57,6 +60,7 @@ pub(crate) enum Reply {
     Document(Result<String, Error>),
     State(Result<RunState, Error>),
     Done(Result<(), Error>),
+    Facts(Result<Vec<Fact>, Error>),
     Presence(Result<Presence, Error>),
 }
 
@@ -82,6 +86,9 @@ impl Request {
             Self::AbandonSave => Operation::AbandonSave,
             Self::TakePicture(_) => Operation::TakePicture,
             Self::PressKeys(_) => Operation::PressKeys,
+            Self::Reboot => Operation::Reboot,
+            Self::Dump(_) => Operation::Dump,
+            Self::ReadStatistics => Operation::ReadStatistics,
             Self::Attach(_) => Operation::Attach,
             Self::Detach(_) => Operation::Detach,
             Self::UpdateDevice(_) => Operation::UpdateDevice,

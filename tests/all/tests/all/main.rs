@@ -31,6 +31,7 @@ mod kill;
 mod lifecycle;
 mod linux;
 mod native;
+mod observe;
 mod save;
 mod screen;
 mod storage;
