@@ -23,6 +23,8 @@ pub(crate) mod verb {
     pub(crate) const START: &str = "start";
     /// A guest is being put away into a file.
     pub(crate) const SAVE: &str = "save";
+    /// Snapshots are being taken, gone back to or deleted.
+    pub(crate) const SNAPSHOT: &str = "snapshot";
     /// A definition is being removed.
     pub(crate) const UNDEFINE: &str = "undefine";
     /// A volume is being made.
@@ -47,6 +49,11 @@ pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
                 }
             }
             verb::SAVE => crate::verbs::save::settle(host, &intent).await?,
+            verb::SNAPSHOT => {
+                if !crate::snapshots::change::settle(host, &intent).await {
+                    continue;
+                }
+            }
             verb::UNDEFINE => crate::verbs::undefine::settle(host, &intent).await?,
             verb::VOL_CREATE | verb::VOL_UPLOAD | verb::VOL_DELETE => {
                 if !drafts::settle(host, &intent) {
