@@ -9,8 +9,8 @@ use hostler_domains::{CageSetting, Workers};
 
 use crate::commands::{
     completions, console, define, destroy, doctor, domain_xml, driver, events, firmware, image, list, man,
-    native, pool, reset, restore, resume, run, save, screenshot, send_key, show, shutdown, start, suspend,
-    tenant, undefine, vol,
+    native, pool, reset, restore, resume, run, save, screenshot, send_key, show, shutdown, snapshot, start,
+    suspend, tenant, undefine, vol,
 };
 use crate::exit::Exit;
 use crate::failure::Stop;
@@ -159,6 +159,7 @@ pub(crate) enum Command {
     #[command(visible_alias = "managedsave")]
     Save(save::Save),
     Restore(restore::Restore),
+    Snapshot(snapshot::Snapshot),
     Screenshot(screenshot::Screenshot),
     SendKey(send_key::SendKey),
     Events(events::Events),
@@ -193,6 +194,7 @@ impl Command {
             Self::Reset(command) => command.run(session),
             Self::Save(command) => command.run(session),
             Self::Restore(command) => command.run(session),
+            Self::Snapshot(command) => command.run(session),
             Self::Screenshot(command) => command.run(session),
             Self::SendKey(command) => command.run(session),
             Self::Events(command) => command.run(session),

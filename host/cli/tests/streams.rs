@@ -129,7 +129,7 @@ fn lock_held_by_another_is_status_5_and_readers_do_not_wait_for_it() {
 }
 
 /// One call of every command, such that it succeeds or fails without a hypervisor.
-const CALLS: [&[&str]; 28] = [
+const CALLS: [&[&str]; 29] = [
     &["define", "/nonexistent"],
     &["undefine", "nobody"],
     &["start", "nobody"],
@@ -145,6 +145,7 @@ const CALLS: [&[&str]; 28] = [
     &["reset", "nobody"],
     &["save", "nobody"],
     &["restore", "/nonexistent"],
+    &["snapshot", "list", "nobody"],
     &["screenshot", "nobody", "/nonexistent"],
     &["send-key", "nobody", "A"],
     &["events"],

@@ -26,6 +26,8 @@ pub struct NewSnapshot {
     pub disk_only: bool,
     /// Keep the guest's memory in a file too.
     pub memory: bool,
+    /// Have the guest write everything to its disks first.
+    pub quiesce: bool,
 }
 
 /// What is said of one disk.
@@ -54,6 +56,12 @@ pub(crate) struct Requested {
 /// # Errors
 /// [`Kind::Invalid`] for a name that cannot be one, or a document with something that this host does not do.
 pub(crate) fn requested(new: &NewSnapshot) -> Result<Requested, Error> {
+    if new.quiesce {
+        let message =
+            "nobody speaks to the agent within the guest yet, so it cannot be asked to write everything";
+        return Err(Error::new(Kind::Unsupported, "snapshot.quiesce", message)
+            .hint("leave --quiesce out: the disks are then as after a power cut"));
+    }
     let mut wanted = match &new.xml {
         Some(xml) => from_document(xml)?,
         None => Requested {
