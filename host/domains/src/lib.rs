@@ -24,6 +24,7 @@ mod image_summary;
 mod images;
 mod kept_stores;
 mod lost;
+mod next;
 mod pools;
 mod process;
 mod quota;

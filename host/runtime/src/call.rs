@@ -13,7 +13,7 @@ use crate::activity::CallActivity;
 use crate::answer;
 use crate::bindings::wit::types::Error;
 use crate::driver::Shared;
-use crate::interfaces::domain::Subject;
+use crate::interfaces::domain::{Subject, Tense};
 use crate::interfaces::storage::Layers;
 use crate::limits::{EVENTS, InstanceLimits, MEMORIES};
 use crate::linked::Limited;
@@ -32,8 +32,8 @@ pub(crate) struct CallState {
     pub(crate) operation: Operation,
     /// When the operation's wall time is over.
     pub(crate) deadline: Instant,
-    /// The chains that were resolved, by target name.
-    pub(crate) chains: HashMap<String, Arc<Layers>>,
+    /// The chains that were resolved, by document and target name.
+    pub(crate) chains: HashMap<(Tense, String), Arc<Layers>>,
     /// How many events it may still emit.
     events_left: usize,
     /// What it asked of the host.

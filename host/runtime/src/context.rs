@@ -80,6 +80,15 @@ pub enum Transfer {
     Input(Arc<OwnedFd>, PathBuf),
 }
 
+/// What a domain is to be when an operation that changes a running guest is done.
+#[derive(Clone, Debug)]
+pub struct Next {
+    /// The document as it will be.
+    pub xml: String,
+    /// What the volumes of pools that it names are.
+    pub volumes: Translations,
+}
+
 /// One domain for the length of one operation.
 #[derive(Clone, Debug)]
 pub struct DomainContext {
@@ -109,4 +118,6 @@ pub struct DomainContext {
     pub firmware: SearchPath,
     /// What the operation's bytes go to or come from, for an operation that has some.
     pub transfer: Option<Transfer>,
+    /// What the domain is to be, for an operation that changes what a running guest is made of.
+    pub next: Option<Next>,
 }

@@ -45,7 +45,7 @@ pub use activity::{Activity, Tally};
 pub use cache::CacheOutcome;
 pub use chardev::console_aliases;
 pub use compiler::{COMPILE_ARGUMENT, compile_here};
-pub use context::{DomainContext, Purpose, RunDocument, StateAccess, Transfer};
+pub use context::{DomainContext, Next, Purpose, RunDocument, StateAccess, Transfer};
 pub use description::{Description, RunState};
 pub use driver::Driver;
 pub use engine::Allocation;

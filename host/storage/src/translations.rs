@@ -25,6 +25,17 @@ impl Translations {
         self.0.insert(reference, outcome.map_err(Arc::new));
     }
 
+    /// These, but for the volumes that a run has already: those stay as they are there.
+    #[must_use]
+    pub fn but_for(mut self, run: &Self) -> Self {
+        for (reference, outcome) in &mut self.0 {
+            if let Some(Ok(translated)) = run.0.get(reference) {
+                *outcome = Ok(translated.clone());
+            }
+        }
+        self
+    }
+
     /// Those that succeeded, for the record of a run.
     #[must_use]
     pub fn known(&self) -> Vec<(VolumeReference, Translated)> {
@@ -111,6 +122,23 @@ mod tests {
         let kept = Translations::recorded(translations.known());
         assert_eq!(kept.resolve(&source).unwrap(), resolved);
         assert_eq!(kept.resolve(&resolved).unwrap(), resolved, "what is translated stays");
+    }
+
+    #[test]
+    fn a_volume_that_a_run_has_stays_where_it_is() {
+        let translated = |path: &str| Translated {
+            place: TranslatedPlace::File(path.to_owned()),
+            format: None,
+            looks_like: None,
+        };
+        let [top, base]: [VolumeReference; 2] = references(&source()).collect::<Vec<_>>().try_into().unwrap();
+        let run = Translations::recorded(vec![(top.clone(), translated("/before"))]);
+        let mut looked_up = Translations::default();
+        looked_up
+            .insert(top.clone(), Err(StorageError::new(ErrorKind::Conflict, "pool.inactive", "stopped")));
+        looked_up.insert(base.clone(), Ok(translated("/base")));
+        let expected = [(top, translated("/before")), (base, translated("/base"))];
+        assert_eq!(looked_up.but_for(&run).known(), Translations::recorded(expected.to_vec()).known());
     }
 
     #[test]

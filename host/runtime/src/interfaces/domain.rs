@@ -8,6 +8,7 @@ use hostler_domain::Domain as Document;
 use hostler_grant::{Capability, Grant};
 use hostler_launch::accelerator::recent_probe;
 use hostler_state::{Kind as StateErrorKind, NewEvent, StateError};
+use hostler_storage::Translations;
 use wasmtime::component::Resource;
 
 use super::transfer::Direction;
@@ -20,17 +21,27 @@ use crate::bindings::wit::qmp::Monitor;
 use crate::bindings::wit::storage::Chain;
 use crate::bindings::wit::types::Error;
 use crate::call::{CallState, ContractViolation};
-use crate::context::{DomainContext, Purpose};
+use crate::context::{DomainContext, Next, Purpose};
 use crate::limits;
 use crate::text;
 
 /// How old an answer of `/dev/kvm` may be: a loaded module is noticed within this time.
 const PROBE_AGE: Duration = Duration::from_secs(5);
 
+/// Which of the two documents of an operation is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Tense {
+    /// What the domain is.
+    Now,
+    /// What it is to be.
+    Next,
+}
+
 /// The domain of one call.
 pub(crate) struct Subject {
     pub(crate) context: DomainContext,
     document: OnceLock<Result<Document, Error>>,
+    next_document: OnceLock<Result<Document, Error>>,
 }
 
 /// What a driver's `domain` handle stands for.
@@ -39,7 +50,7 @@ pub struct Domain(pub(crate) Arc<Subject>);
 
 impl Subject {
     pub(crate) fn new(context: DomainContext) -> Self {
-        Self { context, document: OnceLock::new() }
+        Self { context, document: OnceLock::new(), next_document: OnceLock::new() }
     }
 
     /// Whether nothing may be opened.
@@ -52,18 +63,44 @@ impl Subject {
     /// # Errors
     /// `invalid` with line, column and element.
     pub(crate) fn document(&self) -> Result<&Document, Error> {
-        let read = self.document.get_or_init(|| {
-            Document::parse(&self.context.xml).map_err(|error| {
-                let mut problem = answer::problem(error.kind.code(), error.message.clone())
-                    .detail("line", error.position.line.to_string())
-                    .detail("column", error.position.column.to_string())
-                    .detail("element", error.path.clone());
-                problem.hints = error.hints;
-                Error::Invalid(problem)
-            })
-        });
-        read.as_ref().map_err(Clone::clone)
+        self.document.get_or_init(|| model(&self.context.xml)).as_ref().map_err(Clone::clone)
     }
+
+    /// What the domain is to be.
+    ///
+    /// # Errors
+    /// `conflict` in an operation that changes nothing.
+    pub(crate) fn next(&self) -> Result<&Next, Error> {
+        self.context.next.as_ref().ok_or_else(|| {
+            let message = "this operation does not change what the domain is made of";
+            Error::Conflict(answer::problem("domain.no-next", message))
+        })
+    }
+
+    /// The model of one of the two documents, and what the volumes that it names are.
+    ///
+    /// # Errors
+    /// As [`Subject::document`] and [`Subject::next`].
+    pub(crate) fn told(&self, tense: Tense) -> Result<(&Document, &Translations), Error> {
+        if tense == Tense::Now {
+            return Ok((self.document()?, &self.context.volumes));
+        }
+        let next = self.next()?;
+        let document = self.next_document.get_or_init(|| model(&next.xml)).as_ref().map_err(Clone::clone)?;
+        Ok((document, &next.volumes))
+    }
+}
+
+/// The model of a document.
+fn model(xml: &str) -> Result<Document, Error> {
+    Document::parse(xml).map_err(|error| {
+        let mut problem = answer::problem(error.kind.code(), error.message.clone())
+            .detail("line", error.position.line.to_string())
+            .detail("column", error.position.column.to_string())
+            .detail("element", error.path.clone());
+        problem.hints = error.hints;
+        Error::Invalid(problem)
+    })
 }
 
 impl CallState {
@@ -178,7 +215,7 @@ impl HostDomain for CallState {
     ) -> wasmtime::Result<Result<Resource<Chain>, Error>> {
         self.enter("domain.disk")?;
         let subject = self.subject(&me)?;
-        self.disk_chain(subject, target).await
+        self.disk_chain(subject, Tense::Now, target).await
     }
 
     async fn firmware(&mut self, me: Resource<Domain>) -> wasmtime::Result<Result<Option<Firmware>, Error>> {
@@ -240,6 +277,21 @@ impl HostDomain for CallState {
         self.enter("domain.input")?;
         let subject = self.subject(&me)?;
         self.transfer(&subject, Direction::In)
+    }
+
+    async fn next_config(&mut self, me: Resource<Domain>) -> wasmtime::Result<Result<String, Error>> {
+        self.enter("domain.next-config")?;
+        Ok(self.subject(&me)?.next().map(|next| next.xml.clone()))
+    }
+
+    async fn next_disk(
+        &mut self,
+        me: Resource<Domain>,
+        target: String,
+    ) -> wasmtime::Result<Result<Resource<Chain>, Error>> {
+        self.enter("domain.next-disk")?;
+        let subject = self.subject(&me)?;
+        self.disk_chain(subject, Tense::Next, target).await
     }
 
     async fn emit(&mut self, me: Resource<Domain>, kind: String, facts: Vec<Fact>) -> wasmtime::Result<()> {

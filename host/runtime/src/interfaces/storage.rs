@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use hostler_domain::Domain as Document;
 use hostler_domain::disk::Disk;
 use hostler_grant::Capability;
 use wasmtime::component::Resource;
 
-use super::domain::Subject;
+use super::domain::{Subject, Tense};
 use crate::answer;
 use crate::bindings::wit::storage::{Host, HostChain, HostImage, Layer};
 use crate::bindings::wit::types::Error;
@@ -71,25 +72,28 @@ impl HostChain for CallState {
 }
 
 impl CallState {
-    /// The chain of the disk with this target, resolved at the first call of an operation.
+    /// The chain of the disk with this target in one of the documents, resolved at the first call of an operation.
     pub(crate) async fn disk_chain(
         &mut self,
         subject: Arc<Subject>,
+        tense: Tense,
         target: String,
     ) -> wasmtime::Result<Result<Resource<Chain>, Error>> {
         if let Err(denied) = self.require(Capability::Storage, "") {
             return Ok(Err(denied));
         }
-        if let Some(known) = self.chains.get(&target) {
+        let key = (tense, target);
+        if let Some(known) = self.chains.get(&key) {
             let known = Arc::clone(known);
             return Ok(Ok(self.table.push(Chain(known))?));
         }
-        let wanted = target.clone();
+        let wanted = key.1.clone();
         let resolved = self
             .blocking("domain.disk", limits::CHAIN_DEADLINE, move |_| {
-                let disk = find(&subject, &wanted)?;
+                let (document, translations) = subject.told(tense)?;
+                let disk = find(document, &wanted)?;
                 if subject.context.purpose.opens_images() {
-                    let disk = volumes::translated(disk, &subject.context.volumes)?;
+                    let disk = volumes::translated(disk, translations)?;
                     chain::resolve(&disk, &subject.context.roots)
                 } else {
                     chain::describe(disk)
@@ -99,7 +103,7 @@ impl CallState {
         match resolved {
             Ok(layers) => {
                 let layers = Arc::new(layers);
-                self.chains.insert(target, Arc::clone(&layers));
+                self.chains.insert(key, Arc::clone(&layers));
                 Ok(Ok(self.table.push(Chain(layers))?))
             }
             Err(error) => Ok(Err(error)),
@@ -107,8 +111,8 @@ impl CallState {
     }
 }
 
-fn find<'a>(subject: &'a Subject, target: &str) -> Result<&'a Disk, Error> {
-    let disks = &subject.document()?.devices.disks;
+fn find<'a>(document: &'a Document, target: &str) -> Result<&'a Disk, Error> {
+    let disks = &document.devices.disks;
     disks.iter().find(|disk| disk.target.as_str() == target).ok_or_else(|| {
         let message = format!("the document has no disk with target '{}'", text::escape(target, 64));
         let has: Vec<_> = disks.iter().map(|disk| disk.target.as_str()).collect();

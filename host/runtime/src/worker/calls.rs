@@ -184,6 +184,8 @@ calls! {
         35 asked monitor(me: Resource<Domain>) -> Result<Resource<Monitor>, Error>;
         38 asked output(me: Resource<Domain>) -> Result<Resource<File>, Error>;
         39 asked input(me: Resource<Domain>) -> Result<Resource<File>, Error>;
+        40 asked next_config(me: Resource<Domain>) -> Result<String, Error>;
+        41 asked next_disk(me: Resource<Domain>, target: String) -> Result<Resource<Chain>, Error>;
         36 told emit(me: Resource<Domain>, kind: String, facts: Vec<Fact>) -> ();
         drop 37 Domain;
     }

@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use crate::setting::{Place, Setting, both, component, load_with, patched, policy, tenant};
 use hostler_runtime::{
-    CacheOutcome, Case, Limits, Operation, RunState, Runtime, RuntimeConfig, RuntimeError, RuntimeErrorKind,
+    CacheOutcome, Case, DomainContext, Limits, Next, Operation, RunState, Runtime, RuntimeConfig,
+    RuntimeError, RuntimeErrorKind,
 };
+use hostler_storage::Translations;
 
 fn assert_names_the_call(error: &RuntimeError) {
     let text = error.to_string();
@@ -89,6 +91,25 @@ both! {
         let call = driver.start(&context, &[]);
         assert!(tokio::time::timeout(Duration::from_millis(20), call).await.is_err());
         assert_eq!(driver.query(&context).await.unwrap(), RunState::Off);
+    }
+
+    async fn next_document_is_there_only_in_an_operation_that_has_one(place) {
+        let setting = Setting::new("fault", "next-config");
+        let driver = setting.load(place, "guests/fault.wasm");
+        let context = setting.context();
+        let error = driver.start(&context, &[]).await.unwrap_err();
+        assert_eq!((error.kind, error.code()), (RuntimeErrorKind::Driver, "domain.no-next"));
+        let next = Next { xml: "<domain/>".to_owned(), volumes: Translations::default() };
+        let context = DomainContext { next: Some(next), ..context };
+        driver.start(&context, &[]).await.unwrap();
+        assert_eq!(setting.notes().as_deref(), Some(b"<domain/>".as_slice()));
+    }
+
+    async fn next_disk_needs_the_grant_of_every_disk(place) {
+        let setting = Setting::new("fault", "next-disk");
+        let driver = setting.load(place, "guests/fault.wasm");
+        let error = driver.start(&setting.context(), &[]).await.unwrap_err();
+        assert_eq!((error.kind, error.code()), (RuntimeErrorKind::Driver, "grant.denied"));
     }
 
     async fn calls_of_one_driver_run_side_by_side(place) {

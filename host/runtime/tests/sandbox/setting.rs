@@ -151,6 +151,7 @@ impl Setting {
             cage: hostler_launch::CageSetting::Require,
             firmware: hostler_firmware::SearchPath::system(),
             transfer: None,
+            next: None,
         }
     }
 
@@ -158,6 +159,11 @@ impl Setting {
     pub(crate) fn reader_context(&self) -> DomainContext {
         let reader = StateDir::open_reader(&self.directory.path().join("state")).unwrap();
         DomainContext { state: StateAccess::Reader(Arc::new(reader)), ..self.context() }
+    }
+
+    /// What the driver noted last.
+    pub(crate) fn notes(&self) -> Option<Vec<u8>> {
+        self.owner.driver_state(self.definition.uuid).unwrap()
     }
 
     /// The kinds of all events so far.

@@ -4,6 +4,7 @@ mod containers;
 mod firmware;
 mod forged;
 mod hypervisor;
+mod next;
 mod volumes;
 
 use std::path::{Path, PathBuf};
@@ -93,6 +94,7 @@ impl Scene {
             cage: hostler_launch::CageSetting::Require,
             firmware: hostler_firmware::SearchPath::system(),
             transfer: None,
+            next: None,
         };
         let subject = Arc::new(Subject::new(adapt(context)));
         let deadline = Instant::now() + Duration::from_secs(60);

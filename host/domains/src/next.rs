@@ -1,0 +1,32 @@
+//! The document of a running domain, and the one that it is to have.
+
+use hostler_runtime::{DomainContext, Next, RunDocument};
+use hostler_state::{Definition, RunRecord};
+
+use crate::error::{Error, Kind};
+use crate::host::Host;
+
+impl Host {
+    /// What a running domain is to be: this document. A volume that it runs with stays where it is, whatever has become of
+    /// its pool (S4); the others are looked up now.
+    pub(crate) fn next_of(&self, running: &DomainContext, xml: String) -> Result<Next, Error> {
+        let volumes = self.translations(&xml)?.but_for(&running.volumes);
+        Ok(Next { xml, volumes })
+    }
+
+    /// Makes this the document of what runs, at once: whoever reads sees the one before or this one.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when it does not run; what writing says: then the one before stands.
+    pub(crate) fn replace_run_document(&self, definition: &Definition, next: &Next) -> Result<(), Error> {
+        self.owner()?;
+        let run = self.state().run_dir(definition.uuid);
+        let running: Option<RunDocument> = if run.is_held()? { run.read(RunRecord::Document)? } else { None };
+        let running = running.ok_or_else(|| {
+            let message = format!("the domain '{}' does not run", definition.name);
+            Error::new(Kind::Conflict, "domain.off", message).about("domain", &definition.name)
+        })?;
+        let document = RunDocument { xml: next.xml.clone(), volumes: next.volumes.known(), ..running };
+        Ok(run.write(RunRecord::Document, &document)?)
+    }
+}
