@@ -45,7 +45,7 @@ impl Overlay {
         let made = process::blocking(move || {
             let draft = Draft::begin(&place.root, operation)?;
             create_volume(&draft, &request, &programs(), &mut |_| {})?;
-            Ok::<_, Error>(Finished::of(draft, place.name.clone())?)
+            Finished::of(draft, place.name.clone())
         });
         // The draft is left behind for a moment: it is published below, after its identity was noted.
         let made = match made.await {

@@ -102,7 +102,9 @@ impl Scene {
         format: &str,
         plan: &mut DeletePlan,
     ) -> Result<(), Error> {
-        if self.active.contains(image) || self.holders(image).next().is_some() {
+        // What an image keeps within itself stays there whatever is written to it.
+        let is_frozen = self.holders(image).any(|holder| holder.kind == SnapshotKind::External);
+        if self.active.contains(image) || is_frozen {
             plan.tell(snapshot, image, kept("it is in use beside this snapshot"));
             return Ok(());
         }

@@ -162,12 +162,13 @@ mod tests {
     #[test]
     fn table_that_leads_nowhere_is_an_error() {
         let file = tempfile::tempfile().unwrap();
+        let (count_at, table_at) = (usize::try_from(COUNT_AT).unwrap(), usize::try_from(TABLE_AT).unwrap());
         let mut header = vec![0; 80];
-        header[COUNT_AT as usize + 3] = 1;
-        header[TABLE_AT as usize] = 0xff;
+        header[count_at + 3] = 1;
+        header[table_at] = 0xff;
         file.write_all_at(&header, 0).unwrap();
         read_tags(&file).unwrap_err();
-        header[COUNT_AT as usize] = 1;
+        header[count_at] = 1;
         file.write_all_at(&header, 0).unwrap();
         assert_eq!(read_tags(&file).unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
