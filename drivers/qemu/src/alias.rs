@@ -28,6 +28,11 @@ impl Aliases {
         self.0.get(&node).map(String::as_str)
     }
 
+    /// Names a device by hand.
+    pub(crate) fn name(&mut self, node: NodeId, alias: String) {
+        self.0.insert(node, alias);
+    }
+
     /// Every device with its id.
     #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (NodeId, &str)> {

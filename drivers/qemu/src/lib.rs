@@ -19,7 +19,8 @@ mod rules;
 mod storage_rules;
 
 use hostler_sdk::{
-    About, Description, Domain, Error, Event, Fact, Lifecycle, NativeConfig, RunState, Save, Screen, fact,
+    About, Description, Domain, Error, Event, Fact, Hotplug, Lifecycle, NativeConfig, Presence, RunState,
+    Save, Screen, Snapshots, fact,
 };
 
 struct Qemu;
@@ -29,7 +30,7 @@ hostler_sdk::driver! {
     name: "qemu",
     types: ["kvm", "qemu"],
     grants: ["process:qemu-system-x86_64", "qmp", "storage", "firmware", "endpoint"],
-    abilities: [native_config, save, screen],
+    abilities: [native_config, save, screen, hotplug, snapshots],
 }
 
 impl About for Qemu {
@@ -112,6 +113,34 @@ impl Screen for Qemu {
 
     fn press(domain: &Domain, keys: Vec<u32>, hold_ms: u32) -> Result<(), Error> {
         lifecycle::press(domain, &keys, hold_ms)
+    }
+}
+
+impl Hotplug for Qemu {
+    fn attach(domain: &Domain, device: u32) -> Result<(), Error> {
+        lifecycle::attach(domain, device)
+    }
+
+    fn detach(domain: &Domain, device: u32) -> Result<Presence, Error> {
+        lifecycle::detach(domain, device)
+    }
+
+    fn update(domain: &Domain, device: u32, options: Vec<Fact>) -> Result<(), Error> {
+        lifecycle::update(domain, device, &options)
+    }
+
+    fn settle(domain: &Domain, device: u32) -> Result<Presence, Error> {
+        lifecycle::settle(domain, device)
+    }
+}
+
+impl Snapshots for Qemu {
+    fn overlay(domain: &Domain, targets: Vec<String>) -> Result<(), Error> {
+        lifecycle::hotplug::overlay(domain, &targets)
+    }
+
+    fn settle(domain: &Domain, targets: Vec<String>) -> Result<bool, Error> {
+        lifecycle::hotplug::settle_overlays(domain, &targets)
     }
 }
 

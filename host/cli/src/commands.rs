@@ -1,9 +1,11 @@
 //! The commands, one file each: their options, and what they make of the answer of the host.
 
+pub(crate) mod attach;
 pub(crate) mod completions;
 pub(crate) mod console;
 pub(crate) mod define;
 pub(crate) mod destroy;
+pub(crate) mod detach;
 pub(crate) mod doctor;
 pub(crate) mod domain_xml;
 pub(crate) mod driver;
@@ -12,6 +14,7 @@ pub(crate) mod firmware;
 pub(crate) mod image;
 pub(crate) mod list;
 pub(crate) mod man;
+pub(crate) mod media;
 pub(crate) mod native;
 pub(crate) mod pool;
 pub(crate) mod reset;

@@ -8,9 +8,9 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use hostler_domains::{CageSetting, Workers};
 
 use crate::commands::{
-    completions, console, define, destroy, doctor, domain_xml, driver, events, firmware, image, list, man,
-    native, pool, reset, restore, resume, run, save, screenshot, send_key, show, shutdown, snapshot, start,
-    suspend, tenant, undefine, vol,
+    attach, completions, console, define, destroy, detach, doctor, domain_xml, driver, events, firmware,
+    image, list, man, media, native, pool, reset, restore, resume, run, save, screenshot, send_key, show,
+    shutdown, snapshot, start, suspend, tenant, undefine, vol,
 };
 use crate::exit::Exit;
 use crate::failure::Stop;
@@ -160,6 +160,11 @@ pub(crate) enum Command {
     Save(save::Save),
     Restore(restore::Restore),
     Snapshot(snapshot::Snapshot),
+    #[command(visible_alias = "attach-device")]
+    Attach(attach::Attach),
+    Detach(detach::Detach),
+    #[command(visible_alias = "change-media")]
+    Media(media::Media),
     Screenshot(screenshot::Screenshot),
     SendKey(send_key::SendKey),
     Events(events::Events),
@@ -195,6 +200,9 @@ impl Command {
             Self::Save(command) => command.run(session),
             Self::Restore(command) => command.run(session),
             Self::Snapshot(command) => command.run(session),
+            Self::Attach(command) => command.run(session),
+            Self::Detach(command) => command.run(session),
+            Self::Media(command) => command.run(session),
             Self::Screenshot(command) => command.run(session),
             Self::SendKey(command) => command.run(session),
             Self::Events(command) => command.run(session),

@@ -129,7 +129,7 @@ fn lock_held_by_another_is_status_5_and_readers_do_not_wait_for_it() {
 }
 
 /// One call of every command, such that it succeeds or fails without a hypervisor.
-const CALLS: [&[&str]; 29] = [
+const CALLS: [&[&str]; 32] = [
     &["define", "/nonexistent"],
     &["undefine", "nobody"],
     &["start", "nobody"],
@@ -146,6 +146,9 @@ const CALLS: [&[&str]; 29] = [
     &["save", "nobody"],
     &["restore", "/nonexistent"],
     &["snapshot", "list", "nobody"],
+    &["attach", "nobody", "/dev/null"],
+    &["detach", "nobody", "vdb"],
+    &["media", "nobody", "sda", "eject"],
     &["screenshot", "nobody", "/nonexistent"],
     &["send-key", "nobody", "A"],
     &["events"],

@@ -14,7 +14,7 @@ const WORDS: [&str; 2] = ["types", "value"];
 /// What every driver exports.
 const REQUIRED: [&str; 2] = ["about", "lifecycle"];
 /// What a driver may export beside that, and this host makes use of.
-const OPTIONAL: [&str; 3] = ["native-config", "save", "screen"];
+const OPTIONAL: [&str; 5] = ["hotplug", "native-config", "save", "screen", "snapshots"];
 
 /// An interface of a driver, and what it comes to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

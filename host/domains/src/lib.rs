@@ -10,6 +10,7 @@ mod conformance;
 mod context;
 mod conversion;
 mod declared;
+mod devices;
 mod drafts;
 mod driver_interfaces;
 mod driver_plan;
@@ -93,8 +94,8 @@ pub use tenant_summary::{
 };
 pub use tenants::{Caller, TenantChoice};
 pub use verbs::{
-    CloneOptions, ConsoleStream, ConvertOptions, DriverTestOptions, DriverTested, FirmwareSource,
-    ImageResizeOptions, KeyUse, NativeSource, NewImage, NewTenant, NewVolume, RebaseOptions, ResizeOptions,
-    RevertOptions, SaveOptions, Screenshot, SnapshotDeleteOptions, StartOptions, TenantRights,
+    Changed, CloneOptions, ConsoleStream, ConvertOptions, DriverTestOptions, DriverTested, FirmwareSource,
+    ImageResizeOptions, KeyUse, Medium, MediumChange, NativeSource, NewImage, NewTenant, NewVolume,
+    RebaseOptions, ResizeOptions, RevertOptions, SaveOptions, Scope, Screenshot, SnapshotDeleteOptions, StartOptions, TenantRights,
     UndefineOptions, Which, conformance_cases, generate_signing_key, probe_image, sign_driver, test_driver,
 };

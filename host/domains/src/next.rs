@@ -29,4 +29,27 @@ impl Host {
         let document = RunDocument { xml: next.xml.clone(), volumes: next.volumes.known(), ..running };
         Ok(run.write(RunRecord::Document, &document)?)
     }
+
+    /// Notes which devices a guest was asked to let go of and still has.
+    pub(crate) fn note_leaving(
+        &self,
+        definition: &Definition,
+        change: impl FnOnce(&mut Vec<String>),
+    ) -> Result<(), Error> {
+        let run = self.state().run_dir(definition.uuid);
+        let Some(mut running) = run.read::<RunDocument>(RunRecord::Document)? else { return Ok(()) };
+        let before = running.leaving.clone();
+        change(&mut running.leaving);
+        if running.leaving != before {
+            run.write(RunRecord::Document, &running)?;
+        }
+        Ok(())
+    }
+
+    /// The devices that a guest was asked to let go of and still had when it was last looked at.
+    pub(crate) fn leaving(&self, definition: &Definition) -> Result<Vec<String>, Error> {
+        let run = self.state().run_dir(definition.uuid);
+        let running: Option<RunDocument> = if run.is_held()? { run.read(RunRecord::Document)? } else { None };
+        Ok(running.map(|running| running.leaving).unwrap_or_default())
+    }
 }

@@ -12,7 +12,7 @@ use crate::host::Host;
 use crate::process;
 use crate::summary::RunState;
 use crate::variable_store;
-use crate::verbs::restore;
+use crate::verbs::{hotplug, restore};
 
 /// How long a half-started hypervisor may take to end before it is killed.
 const END_WAIT: Duration = Duration::from_secs(5);
@@ -27,6 +27,12 @@ pub(crate) mod verb {
     pub(crate) const SNAPSHOT: &str = "snapshot";
     /// A definition is being removed.
     pub(crate) const UNDEFINE: &str = "undefine";
+    /// A device of a running guest is being plugged in.
+    pub(crate) const ATTACH: &str = "attach";
+    /// A device of a running guest is being taken out.
+    pub(crate) const DETACH: &str = "detach";
+    /// A device of a running guest is being changed.
+    pub(crate) const UPDATE: &str = "update-device";
     /// A volume is being made.
     pub(crate) const VOL_CREATE: &str = "vol-create";
     /// The content of a volume is being replaced.
@@ -54,6 +60,11 @@ pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
                     continue;
                 }
             }
+            verb::ATTACH | verb::DETACH | verb::UPDATE => {
+                if !hotplug::settled(host, &intent).await {
+                    continue;
+                }
+            }
             verb::UNDEFINE => crate::verbs::undefine::settle(host, &intent).await?,
             verb::VOL_CREATE | verb::VOL_UPLOAD | verb::VOL_DELETE => {
                 if !drafts::settle(host, &intent) {
@@ -71,6 +82,7 @@ pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
     host.settle_pools()?;
     host.keep_lost()?;
     forget_ended_transients(host)?;
+    hotplug::settle_leaving(host).await?;
     catch_up::with_events(host).await
 }
 

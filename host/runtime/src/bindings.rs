@@ -79,4 +79,14 @@ ability! {
     screen: "hostler:driver/screen-ability@0.1.1"
 }
 
+ability! {
+    /// The optional interface `hotplug`.
+    hotplug: "hostler:driver/hotplug-ability@0.1.1"
+}
+
+ability! {
+    /// The optional interface `snapshots`.
+    snapshots: "hostler:driver/snapshots-ability@0.1.1"
+}
+
 pub(crate) use driver::hostler::host as wit;

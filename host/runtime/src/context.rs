@@ -44,6 +44,9 @@ pub struct RunDocument {
     /// becomes of the pools.
     #[serde(default)]
     pub volumes: Vec<(VolumeReference, Translated)>,
+    /// Devices that its guest was asked to let go of, and still has: each by its kind and name, `disk vdb`.
+    #[serde(default)]
+    pub leaving: Vec<String>,
 }
 
 /// The state directory, as far as this process may use it.

@@ -142,8 +142,14 @@ impl Driver {
     /// The optional interfaces that it has and this host makes use of, by their names.
     #[must_use]
     pub fn abilities(&self) -> Vec<&'static str> {
-        let Abilities { native_config, save, screen } = self.0.abilities;
-        let known = [("native-config", native_config), ("save", save), ("screen", screen)];
+        let Abilities { native_config, save, screen, hotplug, snapshots } = self.0.abilities;
+        let known = [
+            ("native-config", native_config),
+            ("save", save),
+            ("screen", screen),
+            ("hotplug", hotplug),
+            ("snapshots", snapshots),
+        ];
         known.into_iter().filter_map(|(name, has)| has.then_some(name)).collect()
     }
 
@@ -157,6 +163,18 @@ impl Driver {
     #[must_use]
     pub fn has_screen(&self) -> bool {
         self.0.abilities.screen
+    }
+
+    /// Whether the disks of its guests can go on in overlays while they run.
+    #[must_use]
+    pub fn has_snapshots(&self) -> bool {
+        self.0.abilities.snapshots
+    }
+
+    /// Whether devices can come and go while its guests run.
+    #[must_use]
+    pub fn has_hotplug(&self) -> bool {
+        self.0.abilities.hotplug
     }
 
     /// Whether it can put a guest away and bring it back.

@@ -4,14 +4,16 @@ use wasmtime::component::{Component, Linker, Resource};
 use wasmtime::{Engine, Store};
 
 use crate::bindings::driver::DriverPre;
+use crate::bindings::hotplug::HotplugAbilityPre;
 use crate::bindings::native_config::NativeConfigAbilityPre;
 use crate::bindings::save::SaveAbilityPre;
 use crate::bindings::screen::ScreenAbilityPre;
+use crate::bindings::snapshots::SnapshotsAbilityPre;
 use crate::call::{ContractViolation, MemoryLimit};
 use crate::contract;
 use crate::interfaces::domain::Domain;
 use crate::meter::Meter;
-use crate::request::{Keys, Reply, Request};
+use crate::request::{Change, Keys, Reply, Request};
 
 /// A driver linked to the host calls of `T`.
 pub(crate) struct Linked<T: 'static> {
@@ -19,6 +21,8 @@ pub(crate) struct Linked<T: 'static> {
     native_config: Option<NativeConfigAbilityPre<T>>,
     save: Option<SaveAbilityPre<T>>,
     screen: Option<ScreenAbilityPre<T>>,
+    hotplug: Option<HotplugAbilityPre<T>>,
+    snapshots: Option<SnapshotsAbilityPre<T>>,
 }
 
 /// The optional interfaces that a driver has.
@@ -27,6 +31,8 @@ pub(crate) struct Abilities {
     pub(crate) native_config: bool,
     pub(crate) save: bool,
     pub(crate) screen: bool,
+    pub(crate) hotplug: bool,
+    pub(crate) snapshots: bool,
 }
 
 /// The data of a call, as far as the engine's limits look at it.
@@ -62,7 +68,9 @@ impl<T: Send + 'static> Linked<T> {
             has("native-config").then(|| NativeConfigAbilityPre::new(linked.clone())).transpose()?;
         let save = has("save").then(|| SaveAbilityPre::new(linked.clone())).transpose()?;
         let screen = has("screen").then(|| ScreenAbilityPre::new(linked.clone())).transpose()?;
-        Ok(Self { driver: DriverPre::new(linked)?, native_config, save, screen })
+        let hotplug = has("hotplug").then(|| HotplugAbilityPre::new(linked.clone())).transpose()?;
+        let snapshots = has("snapshots").then(|| SnapshotsAbilityPre::new(linked.clone())).transpose()?;
+        Ok(Self { driver: DriverPre::new(linked)?, native_config, save, screen, hotplug, snapshots })
     }
 
     /// The optional interfaces that it has.
@@ -71,6 +79,8 @@ impl<T: Send + 'static> Linked<T> {
             native_config: self.native_config.is_some(),
             save: self.save.is_some(),
             screen: self.screen.is_some(),
+            hotplug: self.hotplug.is_some(),
+            snapshots: self.snapshots.is_some(),
         }
     }
 
@@ -91,6 +101,12 @@ impl<T: Send + 'static> Linked<T> {
             }
             Request::TakePicture(_) | Request::PressKeys(_) => {
                 return self.screen(store, domain, request).await;
+            }
+            Request::Attach(_) | Request::Detach(_) | Request::UpdateDevice(_) | Request::SettleDevice(_) => {
+                return self.hotplug(store, domain, request).await;
+            }
+            Request::Overlay(_) | Request::SettleOverlay(_) => {
+                return self.snapshots(store, domain, request).await;
             }
             _ => {}
         }
@@ -162,6 +178,48 @@ impl<T: Send + 'static> Linked<T> {
             }
             Request::PressKeys(Keys { keys, hold_ms }) => {
                 screen.call_press(store, domain, keys, *hold_ms).await.map(Reply::Done)
+            }
+            _ => Err(needs("this operation")),
+        }
+    }
+}
+
+impl<T: Send + 'static> Linked<T> {
+    async fn snapshots(
+        &self,
+        store: &mut Store<T>,
+        domain: Option<Resource<Domain>>,
+        request: &Request,
+    ) -> wasmtime::Result<Reply> {
+        let (Some(ability), Some(domain)) = (&self.snapshots, domain) else { return Err(needs("snapshots")) };
+        let instance = ability.instantiate_async(&mut *store).await?;
+        let snapshots = instance.hostler_driver_snapshots();
+        match request {
+            Request::Overlay(targets) => snapshots.call_overlay(store, domain, targets).await.map(Reply::Done),
+            Request::SettleOverlay(targets) => {
+                snapshots.call_settle(store, domain, targets).await.map(Reply::Whether)
+            }
+            _ => Err(needs("this operation")),
+        }
+    }
+
+    async fn hotplug(
+        &self,
+        store: &mut Store<T>,
+        domain: Option<Resource<Domain>>,
+        request: &Request,
+    ) -> wasmtime::Result<Reply> {
+        let (Some(ability), Some(domain)) = (&self.hotplug, domain) else { return Err(needs("hotplug")) };
+        let instance = ability.instantiate_async(&mut *store).await?;
+        let hotplug = instance.hostler_driver_hotplug();
+        match request {
+            Request::Attach(device) => hotplug.call_attach(store, domain, *device).await.map(Reply::Done),
+            Request::Detach(device) => hotplug.call_detach(store, domain, *device).await.map(Reply::Presence),
+            Request::UpdateDevice(Change { device, options }) => {
+                hotplug.call_update(store, domain, *device, options).await.map(Reply::Done)
+            }
+            Request::SettleDevice(device) => {
+                hotplug.call_settle(store, domain, *device).await.map(Reply::Presence)
             }
             _ => Err(needs("this operation")),
         }

@@ -45,6 +45,18 @@ pub enum Operation {
     TakePicture,
     /// `screen.press`
     PressKeys,
+    /// `hotplug.attach`
+    Attach,
+    /// `hotplug.detach`
+    Detach,
+    /// `hotplug.update`
+    UpdateDevice,
+    /// `hotplug.settle`
+    SettleDevice,
+    /// `snapshots.overlay`
+    Overlay,
+    /// `snapshots.settle`
+    SettleOverlay,
 }
 
 impl Operation {
@@ -70,6 +82,12 @@ impl Operation {
             Self::AbandonSave => "abandon-save",
             Self::TakePicture => "take-picture",
             Self::PressKeys => "press-keys",
+            Self::Attach => "attach",
+            Self::Detach => "detach",
+            Self::UpdateDevice => "update-device",
+            Self::SettleDevice => "settle-device",
+            Self::Overlay => "overlay",
+            Self::SettleOverlay => "settle-overlay",
         }
     }
 
@@ -85,9 +103,18 @@ impl Operation {
             | Self::Reset
             | Self::Query
             | Self::TakePicture
-            | Self::PressKeys => limits.control,
+            | Self::PressKeys
+            | Self::Attach
+            | Self::Detach
+            | Self::UpdateDevice
+            | Self::Overlay => limits.control,
             Self::Destroy => limits.end,
-            Self::Reattach | Self::OnEvent | Self::RecoveryComplete | Self::AbandonSave => limits.recovery,
+            Self::Reattach
+            | Self::OnEvent
+            | Self::RecoveryComplete
+            | Self::AbandonSave
+            | Self::SettleDevice
+            | Self::SettleOverlay => limits.recovery,
         }
     }
 }

@@ -236,7 +236,7 @@ impl Driver {
         state.recorded.ok_or_else(|| self.violation(Operation::Show, "it asked for no launch".to_owned()))
     }
 
-    async fn done(&self, context: &DomainContext, request: Request) -> Result<(), RuntimeError> {
+    pub(crate) async fn done(&self, context: &DomainContext, request: Request) -> Result<(), RuntimeError> {
         let operation = request.operation();
         match self.call(Some(context), request).await?.0 {
             Reply::Done(done) => done.map_err(|error| self.answered(operation, error)),
@@ -252,12 +252,12 @@ impl Driver {
         }
     }
 
-    fn answered(&self, operation: Operation, error: Error) -> RuntimeError {
+    pub(crate) fn answered(&self, operation: Operation, error: Error) -> RuntimeError {
         RuntimeError::from_problem(error.into()).of(self.identity()).during(operation)
     }
 
     /// Only a worker that is not itself any more can do this.
-    fn answered_another(&self, operation: Operation) -> RuntimeError {
+    pub(crate) fn answered_another(&self, operation: Operation) -> RuntimeError {
         self.violation(operation, "it answered another operation".to_owned())
     }
 

@@ -2,6 +2,7 @@
 //! its own.
 
 use crate::bindings::driver::exports::hostler::driver::about::Description;
+use crate::bindings::hotplug::exports::hostler::driver::hotplug::Presence;
 use crate::bindings::wit::qmp::Event;
 use crate::bindings::wit::types::{Error, Fact, RunState};
 use crate::operation::Operation;
@@ -27,6 +28,20 @@ pub(crate) enum Request {
     AbandonSave,
     TakePicture(u32),
     PressKeys(Keys),
+    Attach(u32),
+    Detach(u32),
+    UpdateDevice(Change),
+    SettleDevice(u32),
+    Overlay(Vec<String>),
+    SettleOverlay(Vec<String>),
+}
+
+/// A device that is to be what the next document says.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    /// Its place among the devices.
+    pub(crate) device: u32,
+    pub(crate) options: Vec<Fact>,
 }
 
 /// Keys that are pressed together.
@@ -44,6 +59,8 @@ pub(crate) enum Reply {
     Document(Result<String, Error>),
     State(Result<RunState, Error>),
     Done(Result<(), Error>),
+    Presence(Result<Presence, Error>),
+    Whether(Result<bool, Error>),
 }
 
 impl Request {
@@ -68,6 +85,12 @@ impl Request {
             Self::AbandonSave => Operation::AbandonSave,
             Self::TakePicture(_) => Operation::TakePicture,
             Self::PressKeys(_) => Operation::PressKeys,
+            Self::Attach(_) => Operation::Attach,
+            Self::Detach(_) => Operation::Detach,
+            Self::UpdateDevice(_) => Operation::UpdateDevice,
+            Self::SettleDevice(_) => Operation::SettleDevice,
+            Self::Overlay(_) => Operation::Overlay,
+            Self::SettleOverlay(_) => Operation::SettleOverlay,
         }
     }
 }

@@ -74,3 +74,13 @@ ability! {
     /// The optional interface `screen`.
     screen: "hostler:driver/screen-ability@0.1.1", "export_screen", "hostler_sdk::bindings::screen"
 }
+
+ability! {
+    /// The optional interface `hotplug`.
+    hotplug: "hostler:driver/hotplug-ability@0.1.1", "export_hotplug", "hostler_sdk::bindings::hotplug"
+}
+
+ability! {
+    /// The optional interface `snapshots`.
+    snapshots: "hostler:driver/snapshots-ability@0.1.1", "export_snapshots", "hostler_sdk::bindings::snapshots"
+}

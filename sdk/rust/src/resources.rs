@@ -9,6 +9,7 @@ use crate::{Domain, Error, Firmware, Image, ProblemExt, Symbol, error::problem};
 /// Resources are opened when they are first asked for and closed when this is dropped.
 #[derive(Default)]
 pub struct Resources {
+    next: bool,
     images: Vec<(String, u32, Image)>,
     firmware: Option<Firmware>,
     endpoints: Vec<(String, Endpoint)>,
@@ -18,6 +19,12 @@ pub struct Resources {
 }
 
 impl Resources {
+    /// Resources whose images are those of [`Domain::next_config`].
+    #[must_use]
+    pub fn of_next() -> Self {
+        Resources { next: true, ..Self::default() }
+    }
+
     /// Takes over the firmware that the driver has asked the domain for.
     #[must_use]
     pub fn with_firmware(mut self, firmware: Option<Firmware>) -> Self {
@@ -36,7 +43,8 @@ impl Resources {
     fn open_one(&mut self, domain: &Domain, symbol: &Symbol) -> Result<(), Error> {
         match symbol {
             Symbol::Image { disk, layer } if !self.images.iter().any(|(d, l, _)| d == disk && l == layer) => {
-                let image = domain.disk(disk)?.image(*layer)?;
+                let chain = if self.next { domain.next_disk(disk)? } else { domain.disk(disk)? };
+                let image = chain.image(*layer)?;
                 self.images.push((disk.clone(), *layer, image));
             }
             Symbol::Endpoint(alias) if !self.endpoints.iter().any(|(known, _)| known == alias) => {

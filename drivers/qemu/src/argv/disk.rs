@@ -18,7 +18,11 @@ pub(super) fn disks(builder: &mut Builder<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn one(builder: &mut Builder<'_>, disk: &Disk) -> Result<(), Error> {
+/// One disk.
+///
+/// # Errors
+/// What it asks for and nobody here can do.
+pub(super) fn one(builder: &mut Builder<'_>, disk: &Disk) -> Result<(), Error> {
     refuse(builder, disk)?;
     if disk.transient.as_ref().is_some_and(|transient| transient.share_backing) {
         // Plugged in once the guest's hypervisor runs; outside a comparison it was refused above.
@@ -49,7 +53,7 @@ fn one(builder: &mut Builder<'_>, disk: &Disk) -> Result<(), Error> {
 }
 
 /// Adds the nodes of a disk's chain; the answer is the one that the device uses, if there is one.
-fn chain(builder: &mut Builder<'_>, disk: &Disk) -> Result<Option<String>, Error> {
+pub(super) fn chain(builder: &mut Builder<'_>, disk: &Disk) -> Result<Option<String>, Error> {
     if !has_nodes(disk) {
         return Ok(None);
     }

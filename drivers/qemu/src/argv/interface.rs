@@ -12,12 +12,21 @@ pub(super) fn interfaces(builder: &mut Builder<'_>) -> Result<(), Error> {
         if netdev::is_host_device(builder, interface) {
             continue;
         }
-        let id = format!("host{}", builder.id(interface.node)?);
-        let back_end = netdev::back_end(builder, interface, &id)?;
-        builder.netdev(back_end);
-        let device = device(builder, interface, &id)?;
-        builder.device(interface.node, device);
+        one(builder, interface)?;
     }
+    Ok(())
+}
+
+/// One interface, after its back end.
+///
+/// # Errors
+/// A back end that this host does not offer; an address that is not there.
+pub(super) fn one(builder: &mut Builder<'_>, interface: &Interface) -> Result<(), Error> {
+    let id = format!("host{}", builder.id(interface.node)?);
+    let back_end = netdev::back_end(builder, interface, &id)?;
+    builder.netdev(back_end);
+    let device = device(builder, interface, &id)?;
+    builder.device(interface.node, device);
     Ok(())
 }
 

@@ -50,6 +50,8 @@ mod vnc;
 mod vsock;
 mod watchdog;
 
+use hostler_sdk::domain::disk::Disk;
+use hostler_sdk::domain::interface::Interface;
 use hostler_sdk::domain::qemu::{PropertyOverride, PropertyValue};
 use hostler_sdk::domain::{Document, Domain};
 use hostler_sdk::{Error, Launch, Value};
@@ -157,6 +159,43 @@ const STEPS: &[Step] = &[
 pub(crate) fn command_line(inputs: Inputs<'_>) -> Result<Launch, Error> {
     let mut builder = Builder::new(inputs, TEMPLATE);
     STEPS.iter().try_for_each(|step| step(&mut builder))?;
+    Ok(builder.launch)
+}
+
+/// What plugs one disk into a running guest, in order: options of a command line, each of which is a command too. The
+/// nodes of its chain have numbers from this one.
+///
+/// # Errors
+/// As [`command_line`].
+pub(crate) fn plugged_disk(inputs: Inputs<'_>, disk: &Disk, number: u32) -> Result<Launch, Error> {
+    let mut builder = Builder::new(inputs, TEMPLATE);
+    builder.numbers.insert(disk.target.as_str().to_owned(), number);
+    disk::one(&mut builder, disk)?;
+    Ok(builder.launch)
+}
+
+/// The nodes of a medium that is put into a drive, and the one that the drive uses.
+///
+/// # Errors
+/// As [`command_line`].
+pub(crate) fn medium(
+    inputs: Inputs<'_>,
+    disk: &Disk,
+    number: u32,
+) -> Result<(Launch, Option<String>), Error> {
+    let mut builder = Builder::new(inputs, TEMPLATE);
+    builder.numbers.insert(disk.target.as_str().to_owned(), number);
+    let top = disk::chain(&mut builder, disk)?;
+    Ok((builder.launch, top))
+}
+
+/// What plugs one network interface into a running guest, in order.
+///
+/// # Errors
+/// As [`command_line`].
+pub(crate) fn plugged_interface(inputs: Inputs<'_>, interface: &Interface) -> Result<Launch, Error> {
+    let mut builder = Builder::new(inputs, TEMPLATE);
+    interface::one(&mut builder, interface)?;
     Ok(builder.launch)
 }
 

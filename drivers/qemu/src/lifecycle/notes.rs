@@ -57,6 +57,42 @@ pub(super) fn remove(domain: &Domain, notes: &[Note]) -> Result<(), Error> {
     domain.put_state(left.join(" ").as_bytes())
 }
 
+/// What was noted under this key.
+///
+/// # Errors
+/// What the host says when the notes cannot be read.
+pub(super) fn value(domain: &Domain, key: &str) -> Result<Option<String>, Error> {
+    Ok(values(domain, key)?.into_iter().find(|(rest, _)| rest.is_empty()).map(|(_, value)| value))
+}
+
+/// Everything that was noted under keys that begin so, by what follows.
+///
+/// # Errors
+/// What the host says when the notes cannot be read.
+pub(super) fn values(domain: &Domain, prefix: &str) -> Result<Vec<(String, String)>, Error> {
+    Ok(words(&domain.state()?).iter().filter_map(|word| keyed(word, prefix)).collect())
+}
+
+fn keyed(word: &str, prefix: &str) -> Option<(String, String)> {
+    let (key, value) = word.split_once('=')?;
+    Some((key.strip_prefix(prefix)?.to_owned(), value.to_owned()))
+}
+
+/// Notes values under their keys, durably and at once, in place of what was noted there; nothing in place of a value
+/// forgets it. Neither has blanks.
+///
+/// # Errors
+/// What the host says when they cannot be kept.
+pub(super) fn put(domain: &Domain, entries: &[(String, Option<String>)]) -> Result<(), Error> {
+    let known = words(&domain.state()?);
+    let replaced = |word: &String| {
+        entries.iter().any(|(key, _)| keyed(word, key).is_some_and(|(rest, _)| rest.is_empty()))
+    };
+    let mut left: Vec<_> = known.iter().filter(|word| !replaced(word)).cloned().collect();
+    left.extend(entries.iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_ref()?))));
+    if left == known { Ok(()) } else { domain.put_state(left.join(" ").as_bytes()) }
+}
+
 /// Forgets all: what a new run begins with.
 ///
 /// # Errors
@@ -78,5 +114,11 @@ mod tests {
         assert_eq!(words(b"started-paused saving-running"), ["started-paused", "saving-running"]);
         assert!(words(b"").is_empty());
         assert_eq!(words(b"\xff"), ["\u{fffd}"]);
+        assert_eq!(keyed("nic:52:54:00:00:00:01=net1", "nic:").unwrap().1, "net1");
+        assert_eq!(keyed("nodes:vda=a,b", "nodes:vda").unwrap(), (String::new(), "a,b".to_owned()));
+        assert_eq!(
+            (keyed("nodes:vdab=a", "nodes:vda").unwrap().0, keyed("a=b", "c")),
+            ("b".to_owned(), None)
+        );
     }
 }

@@ -263,7 +263,8 @@ mod tests {
     }
 
     fn scene(stands: &[(&str, &str)], active: &str, snapshots: Vec<Snapshot>) -> Scene {
-        let mut tree = SnapshotTree { snapshots, ..SnapshotTree::default() };
+        let mut tree = SnapshotTree::default();
+        tree.snapshots = snapshots;
         tree.made = stands.iter().map(|(above, _)| above.into()).collect();
         let below = stands.iter().map(|(above, below)| (above.into(), below.into())).collect();
         Scene { below, active: [PathBuf::from(active)].into(), tree }

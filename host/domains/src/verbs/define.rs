@@ -104,7 +104,7 @@ fn exists(message: String, hint: &str) -> Error {
 
 /// The driver's completed document goes through the same parser as the user's, and must still be about the same
 /// domain: a driver is not trusted. The identifier is the host's to write.
-fn accepted(driver: &str, given: &Domain, uuid: Uuid, completed: &str) -> Result<Domain, Error> {
+pub(crate) fn accepted(driver: &str, given: &Domain, uuid: Uuid, completed: &str) -> Result<Domain, Error> {
     let wrong = |what: &str| {
         let message = format!("the driver '{driver}' answered with a document that {what}");
         Error::new(Kind::Driver, "driver.document", message)

@@ -1,7 +1,7 @@
 //! The verbs, one file each.
 
 mod console;
-mod define;
+pub(crate) mod define;
 mod doctor;
 mod doctor_tenants;
 mod driver_back;
@@ -18,6 +18,7 @@ mod drivers;
 mod events;
 mod firmware_explain;
 mod firmware_list;
+pub(crate) mod hotplug;
 mod image_chain;
 mod image_check;
 mod image_convert;
@@ -72,6 +73,7 @@ pub use console::ConsoleStream;
 pub use driver_sign::{KeyUse, generate_signing_key, sign_driver};
 pub use driver_test::{DriverTestOptions, DriverTested, conformance_cases, test_driver};
 pub use firmware_explain::FirmwareSource;
+pub use hotplug::{Changed, Medium, MediumChange, Scope};
 pub use image_convert::ConvertOptions;
 pub use image_create::NewImage;
 pub use image_probe::probe_image;

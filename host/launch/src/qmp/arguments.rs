@@ -16,7 +16,7 @@ use crate::template::data::NamedWriting;
 use crate::value::Value;
 
 /// A command ready to be sent: first what its handles need, then itself.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct RenderedArguments {
     /// Commands to send before, in order, each with one descriptor (`add-fd`).
     pub before: Vec<(String, serde_json::Value, OwnedFd)>,
@@ -24,6 +24,10 @@ pub struct RenderedArguments {
     pub arguments: Option<serde_json::Value>,
     /// Commands to send once it is answered: what was for this one use is given back.
     pub after: Vec<(String, serde_json::Value)>,
+    /// Commands to send when it failed: nothing that was for it stays with the hypervisor.
+    pub after_failure: Vec<(String, serde_json::Value)>,
+    /// What the descriptors of a thing are marked with that is gone once this succeeds.
+    pub released: Option<String>,
 }
 
 /// Holds a command against the template's command policy and writes its arguments as JSON.
@@ -42,38 +46,52 @@ pub fn render_arguments(
 ) -> Result<RenderedArguments, LaunchError> {
     check_command(template, command, arguments, handles)?;
     let Some(arguments) = arguments else {
-        return Ok(RenderedArguments { before: Vec::new(), arguments: None, after: Vec::new() });
+        return Ok(RenderedArguments::default());
     };
     if let Some(named) = &template.data.writing.named
         && named.commands.iter().any(|listed| listed == command)
     {
         return with_names(template, named, command, arguments, handles);
     }
-    let (mut before, mut after) = (Vec::new(), Vec::new());
+    let (mut before, mut after, mut after_failure) = (Vec::new(), Vec::new(), Vec::new());
+    let sets = template.data.writing.sets.as_ref();
+    let owner = sets.and_then(|sets| mark(sets.given_with.get(command)?, arguments));
     // The numbers of descriptors mean nothing here: they go with the commands before.
     let mut grants =
         Grants { numbers: vec![vec![0]; handles.len()], sets: vec![0; handles.len()], ..Grants::default() };
     let mut seen = HashSet::new();
     for index in leaves(arguments).filter(|index| seen.insert(*index)) {
         let handle = descriptor(handles, index, command)?;
-        let sets = template.data.writing.sets.as_ref();
         let sets = sets.ok_or_else(|| {
             LaunchError::denied(command, "the program takes no descriptors once it has been started")
         })?;
         for fd in grant::of_descriptor(handle)? {
-            let add = json!({"fdset-id": *next_set, "opaque": format!("hostler-{next_set}")});
+            let opaque = owner.clone().unwrap_or_else(|| format!("hostler-{next_set}"));
+            let add = json!({"fdset-id": *next_set, "opaque": opaque});
             before.push((sets.add_command.clone(), add, fd));
         }
         if matches!(handle, Handle::Descriptor { role: Role::Output | Role::Input, .. }) {
             after.push((sets.remove_command.clone(), json!({"fdset-id": *next_set})));
+        } else {
+            after_failure.push((sets.remove_command.clone(), json!({"fdset-id": *next_set})));
         }
         if let Some(set) = grants.sets.get_mut(index) {
             *set = *next_set;
         }
         *next_set += 1;
     }
+    let given = arguments;
     let arguments = write_json(arguments, None, &mut Leaves::new(template, handles, Some(&grants)))?;
-    Ok(RenderedArguments { before, arguments: Some(arguments), after })
+    let released = sets.and_then(|sets| mark(sets.taken_with.get(command)?, given));
+    Ok(RenderedArguments { before, arguments: Some(arguments), after, after_failure, released })
+}
+
+/// What the descriptors of a thing are marked with, by the argument that names it.
+fn mark(argument: &str, arguments: &Value) -> Option<String> {
+    match arguments.get(argument) {
+        Some(Value::Text(name)) => Some(format!("hostler-of-{name}")),
+        _ => None,
+    }
 }
 
 /// The handle of a command's argument.
@@ -106,5 +124,5 @@ fn with_names(
         }
     }
     let arguments = write_json(arguments, None, &mut Leaves::with_names(template, handles, names))?;
-    Ok(RenderedArguments { before, arguments: Some(arguments), after: Vec::new() })
+    Ok(RenderedArguments { before, arguments: Some(arguments), ..RenderedArguments::default() })
 }

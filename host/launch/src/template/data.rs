@@ -71,6 +71,12 @@ pub(crate) struct SetWriting {
     pub(crate) add_command: String,
     /// The monitor's command that takes a set away again.
     pub(crate) remove_command: String,
+    /// The monitor's commands after which a set belongs to a thing of the program, and the argument that names it.
+    #[serde(default)]
+    pub(crate) given_with: BTreeMap<String, String>,
+    /// Those that do away with such a thing, and with its sets; and the argument that names it.
+    #[serde(default)]
+    pub(crate) taken_with: BTreeMap<String, String>,
 }
 
 /// Descriptors that the monitor's commands take by a name, for once.

@@ -80,6 +80,12 @@ impl Template {
         self.data.writing.sets.is_some()
     }
 
+    /// The command that takes a set away from the program again.
+    #[must_use]
+    pub fn remove_set_command(&self) -> Option<&str> {
+        self.data.writing.sets.as_ref().map(|sets| sets.remove_command.as_str())
+    }
+
     /// The program that would be started: the first candidate that is a file.
     ///
     /// # Errors

@@ -201,6 +201,7 @@ fn start(subject: &Subject, plan: &Plan, handles: Vec<Handle>, allowed: Duration
         xml: context.xml.clone(),
         numeric_id: context.numeric_id,
         volumes: context.volumes.known(),
+        leaving: Vec::new(),
     };
     run.write(RunRecord::Document, &document).map_err(|error| state_failed(&error))?;
     let launch =

@@ -10,6 +10,7 @@ use hostler_launch::{
     Value, render_arguments,
 };
 use hostler_state::RunRecord;
+use serde_json::json;
 use wasmtime::component::Resource;
 
 use super::domain::{Subject, state_failed};
@@ -39,6 +40,14 @@ type Sendable = (String, Option<serde_json::Value>);
 
 /// A command that is sent once another is answered.
 type Closing = (String, serde_json::Value);
+
+/// A command that the hypervisor has the descriptors of.
+struct Prepared {
+    arguments: Option<serde_json::Value>,
+    after: Vec<Closing>,
+    after_failure: Vec<Closing>,
+    released: Option<String>,
+}
 
 /// A command with its tree checked against the contract.
 struct Request {
@@ -146,10 +155,11 @@ fn request(command: Command, handles: usize) -> Result<Request, ContractViolatio
 
 impl Monitor {
     fn execute(&self, request: &Request, handles: &[Handle], timeout: Duration) -> Result<String, Error> {
-        let (arguments, after) = self.prepare(request, handles, timeout)?;
-        let answer = self.client.execute(&request.name, arguments.as_ref(), &[], timeout);
-        self.give_back(&after, timeout);
-        answer.map(|value| value.to_string()).map_err(|error| refused(&error))
+        let prepared = self.prepare(request, handles, timeout)?;
+        let answer = self.client.execute(&request.name, prepared.arguments.as_ref(), &[], timeout);
+        let answer = answer.map(|value| value.to_string()).map_err(|error| refused(&error));
+        self.close(&prepared, &answer, timeout);
+        answer
     }
 
     /// All that may be sent is sent at once; what policy refuses is answered in its place.
@@ -161,24 +171,58 @@ impl Monitor {
     ) -> Vec<Result<String, Error>> {
         let prepared: Vec<_> = requests
             .iter()
-            .map(|request| {
-                let prepared = self.prepare(request, handles, timeout);
-                prepared.map(|(arguments, after)| ((request.name.clone(), arguments), after))
+            .map(|request| Ok((request.name.clone(), self.prepare(request, handles, timeout)?)))
+            .collect();
+        let ready = prepared.iter().filter_map(|command: &Result<_, Error>| command.as_ref().ok());
+        let sendable: Vec<_> = ready.map(|(name, ready)| (name.clone(), ready.arguments.clone())).collect();
+        let mut answers = sendable.chunks(COMMANDS_MAX).flat_map(|some| self.send_all(some, timeout));
+        let unanswered =
+            || Err(Error::Host(answer::problem("qmp.protocol", "the shim left a command without answer")));
+        let answered: Vec<_> = prepared
+            .into_iter()
+            .map(|command| {
+                let (_, ready) = command?;
+                Ok((ready, answers.next().unwrap_or_else(unanswered)))
             })
             .collect();
-        let ready = || prepared.iter().filter_map(|command| command.as_ref().ok());
-        let sendable: Vec<_> = ready().map(|(command, _)| command.clone()).collect();
-        let after: Vec<_> = ready().flat_map(|(_, after)| after.clone()).collect();
-        let mut answers = sendable.chunks(COMMANDS_MAX).flat_map(|some| self.send_all(some, timeout));
-        let mut next = |_| match answers.next() {
-            Some(answer) => answer,
-            None => {
-                Err(Error::Host(answer::problem("qmp.protocol", "the shim left a command without answer")))
+        let closed = answered.into_iter().map(|command: Result<_, Error>| {
+            let (ready, answer) = command?;
+            self.close(&ready, &answer, timeout);
+            answer
+        });
+        closed.collect()
+    }
+
+    /// Takes back the descriptors that nothing needs any more now that a command is answered.
+    fn close(&self, prepared: &Prepared, answer: &Result<String, Error>, timeout: Duration) {
+        self.give_back(&prepared.after, timeout);
+        match answer {
+            Ok(_) => self.release(prepared.released.as_deref(), timeout),
+            Err(Error::Hypervisor(_)) => self.give_back(&prepared.after_failure, timeout),
+            // It may have been carried out all the same.
+            Err(_) => {}
+        }
+    }
+
+    /// Takes back the sets of a thing that is gone.
+    fn release(&self, mark: Option<&str>, timeout: Duration) {
+        let (Some(mark), Some(remove)) = (mark, self.template.remove_set_command()) else { return };
+        let sets = match self.client.execute("query-fdsets", None, &[], timeout) {
+            Ok(sets) => sets,
+            Err(error) => {
+                tracing::debug!(mark, %error, "descriptors stay with the hypervisor until it ends");
+                return;
             }
         };
-        let answered = prepared.into_iter().map(|command| command.and_then(&mut next)).collect();
-        self.give_back(&after, timeout);
-        answered
+        let is_marked = |set: &&serde_json::Value| {
+            let members = set.get("fds").and_then(serde_json::Value::as_array);
+            members.into_iter().flatten().any(|fd| fd.get("opaque").is_some_and(|opaque| opaque == mark))
+        };
+        let marked = sets.as_array().into_iter().flatten().filter(is_marked);
+        let closing: Vec<Closing> = marked
+            .filter_map(|set| Some((remove.to_owned(), json!({"fdset-id": set.get("fdset-id")?}))))
+            .collect();
+        self.give_back(&closing, timeout);
     }
 
     /// Takes back what was for one use. Where that fails the hypervisor keeps a descriptor that it cannot use any more.
@@ -210,23 +254,21 @@ impl Monitor {
     }
 
     /// Holds a command against the policy, and gives the hypervisor the descriptors that it names.
-    fn prepare(
-        &self,
-        request: &Request,
-        handles: &[Handle],
-        timeout: Duration,
-    ) -> Result<(Option<serde_json::Value>, Vec<Closing>), Error> {
+    fn prepare(&self, request: &Request, handles: &[Handle], timeout: Duration) -> Result<Prepared, Error> {
         let takes_sets = !handles.is_empty() && self.template.has_sets();
         let mut set = if takes_sets { self.next_set(timeout)? } else { 0 };
         let rendered =
             render_arguments(&self.template, &request.name, request.arguments.as_ref(), handles, &mut set);
-        let RenderedArguments { before, arguments, after } =
+        let RenderedArguments { before, arguments, after, after_failure, released } =
             rendered.map_err(|error| launch_failed(&error))?;
         for (command, arguments, fd) in before {
             let sent = self.client.execute(&command, Some(&arguments), &[fd.as_fd()], timeout);
-            sent.map_err(|error| refused(&error))?;
+            if let Err(error) = sent {
+                self.give_back(&after_failure, timeout);
+                return Err(refused(&error));
+            }
         }
-        Ok((arguments, after))
+        Ok(Prepared { arguments, after, after_failure, released })
     }
 }
 

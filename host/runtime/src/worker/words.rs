@@ -2,6 +2,7 @@
 
 use super::wire::{Malformed, Reader, Wire};
 use crate::bindings::driver::exports::hostler::driver::about::Description;
+use crate::bindings::hotplug::exports::hostler::driver::hotplug::Presence;
 use crate::bindings::wit::domain::BootFile;
 use crate::bindings::wit::firmware::{Attachment, Firmware};
 use crate::bindings::wit::log::Level;
@@ -10,7 +11,7 @@ use crate::bindings::wit::qmp::{Command, Event};
 use crate::bindings::wit::storage::{Below, Layer};
 use crate::bindings::wit::types::{Error, Fact, Problem, RunState};
 use crate::bindings::wit::value::{Handle, Node, Tree};
-use crate::request::{Keys, Reply, Request};
+use crate::request::{Change, Keys, Reply, Request};
 
 macro_rules! records {
     ($($type:ident { $($field:ident),* })*) => {
@@ -63,6 +64,7 @@ records! {
     Tree { nodes }
     Description { title, facts }
     Keys { keys, hold_ms }
+    Change { device, options }
 }
 
 variants! {
@@ -87,9 +89,11 @@ variants! {
     Request {
         0 Describe, 1 Check, 2 Start(options), 3 Shutdown, 4 Destroy, 5 Suspend, 6 Resume, 7 Reset, 8 Query,
         9 Reattach, 10 OnEvent(event), 11 RecoveryComplete, 12 Show, 13 Save(options), 14 Restore(options),
-        15 AbandonSave, 16 TakePicture(display), 17 PressKeys(keys)
+        15 AbandonSave, 16 TakePicture(display), 17 PressKeys(keys), 18 Attach(device), 19 Detach(device),
+        20 UpdateDevice(change), 21 SettleDevice(device), 22 Overlay(targets), 23 SettleOverlay(targets)
     }
-    Reply { 0 Described(description), 1 Document(answer), 2 State(answer), 3 Done(answer) }
+    Reply { 0 Described(description), 1 Document(answer), 2 State(answer), 3 Done(answer), 4 Presence(answer), 5 Whether(answer) }
+    Presence { 0 Present, 1 Absent }
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ mod firmware_flash;
 mod firmware_scene;
 mod firmware_store;
 mod hostile_driver;
+mod hotplug;
 mod image;
 mod kill;
 mod lifecycle;

@@ -7,7 +7,10 @@
 #   hostler-guest: ready
 #   hostler-guest: tick N                  (every SECONDS, with hostler.tick=SECONDS)
 #   hostler-guest: shutting down (acpi)    (power button)
-# Words on the kernel command line: hostler.id=WORD, hostler.tick=SECONDS, hostler.deaf (no power button).
+#   hostler-guest: plugged disk NAME sectors=N serial=TEXT | plugged net NAME mac=MAC | unplugged NAME
+#   hostler-guest: medium sr0 TEXT         (what a medium begins with; these three with hostler.watch)
+# Words on the kernel command line: hostler.id=WORD, hostler.tick=SECONDS, hostler.deaf (no power button), hostler.watch
+# (says what comes and goes, and writes to each disk that comes).
 /bin/busybox mkdir -p /bin /sbin
 /bin/busybox --install -s /bin
 export PATH=/bin
@@ -69,6 +72,38 @@ case " $(cat /proc/cmdline) " in
   [ -s /run/acpid.pid ] || say "no power button: $(fact /run/acpid.log)"
   ;;
 esac
+
+devices() {
+  for path in /sys/class/block/* /sys/class/net/*; do
+    name=${path##*/}
+    case $name in ram*|loop*|lo|'*') ;; *) echo "$name" ;; esac
+  done
+}
+watch() {
+  before=$(devices) held=
+  while :; do
+    sleep 1
+    now=$(devices)
+    for name in $now; do
+      case " $(echo $before) " in *" $name "*) continue ;; esac
+      if [ -e "/sys/class/net/$name" ]; then
+        say "plugged net $name mac=$(cat "/sys/class/net/$name/address")"
+        continue
+      fi
+      echo 'written by the guest' | dd of="/dev/$name" bs=512 conv=sync,notrunc 2>/dev/null
+      sync
+      say "plugged disk $name sectors=$(cat "/sys/class/block/$name/size") serial=$(fact "/sys/class/block/$name/serial")"
+    done
+    for name in $before; do
+      case " $(echo $now) " in *" $name "*) ;; *) say "unplugged $name" ;; esac
+    done
+    before=$now
+    medium=$(dd if=/dev/sr0 bs=512 count=1 2>/dev/null | tr -cd 'A-Z-')
+    [ "$medium" = "$held" ] || say "medium sr0 $medium"
+    held=$medium
+  done
+}
+case " $(cat /proc/cmdline) " in *" hostler.watch "*) watch & ;; esac
 say ready
 
 every=$(word tick)

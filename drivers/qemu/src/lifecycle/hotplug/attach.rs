@@ -1,0 +1,187 @@
+//! Plugging a device in.
+
+use hostler_sdk::domain::address::Address;
+use hostler_sdk::domain::disk::Disk;
+use hostler_sdk::domain::interface::Interface;
+use hostler_sdk::domain::{Document as Text, Domain as Document};
+use hostler_sdk::{Command, Domain, Error, Monitor, MonitorExt, ProblemExt, Resources, fact, problem};
+
+use super::super::{notes, plan};
+use super::subject::{Subject, at};
+use super::{machine, names, nodes, steps};
+use crate::alias::Aliases;
+use crate::argv::{self, Inputs};
+use crate::blockdev::has_nodes;
+use crate::chains::Chains;
+use crate::machine::{DEFAULT_MACHINE, Machine};
+
+/// Plugs in the device that the next document has at this place.
+///
+/// # Errors
+/// What cannot be plugged in, with the reason; what host and monitor answer. Nothing of it is left then.
+pub(crate) fn attach(domain: &Domain, place: u32) -> Result<(), Error> {
+    let now = Document::parse(&domain.config())?;
+    let next = Document::parse(&domain.next_config()?)?;
+    let subject = Subject::at(&next, place)?;
+    subject.require_pluggable(&next)?;
+    require_alone(&now, &next)?;
+    require_slot(&next, subject)?;
+    let monitor = domain.monitor()?;
+    let id = match subject {
+        Subject::Disk(disk) => self::disk(domain, &monitor, &next, disk)?,
+        Subject::Interface(interface) => self::interface(domain, &monitor, &now, &next, interface)?,
+    };
+    domain.emit("device-attached", &[fact("device", id)]);
+    Ok(())
+}
+
+/// Refuses a device that needs another one, which the machine can only have from its start.
+fn require_alone(now: &Document, next: &Document) -> Result<(), Error> {
+    let controllers = |document: &Document| document.devices.controllers.len();
+    let all = |document: &Document| {
+        document.devices.node.map_or(0, |devices| document.document().elements(devices).count())
+    };
+    if all(next) <= all(now) + 1 && controllers(next) == controllers(now) {
+        return Ok(());
+    }
+    let new = next.devices.controllers.last().filter(|_| controllers(next) > controllers(now));
+    let what = match new {
+        Some(controller) => {
+            let model = controller.model.as_deref().map(|model| format!(" ({model})")).unwrap_or_default();
+            format!(
+                "the machine has no free place for it: it needs another {} controller{model}",
+                controller.kind
+            )
+        }
+        None => "it needs another device that the machine does not have".to_owned(),
+    };
+    Err(problem("qemu.no-place", what)
+        .hint("attach it to the stored definition only, and start the domain again")
+        .hint("a definition with spare controllers, such as <controller type='pci' model='pcie-root-port'/>, leaves room")
+        .conflict())
+}
+
+/// Refuses a place that devices are in from the start or never.
+fn require_slot(next: &Document, subject: Subject<'_>) -> Result<(), Error> {
+    let info = match subject {
+        Subject::Disk(disk) => &disk.info,
+        Subject::Interface(interface) => &interface.info,
+    };
+    let machine = Machine::of(next.os.machine.as_deref().unwrap_or(DEFAULT_MACHINE));
+    match &info.address {
+        Some(Address::Pci(pci)) if pci.bus == 0 && machine.is_express() => {
+            let what = format!(
+                "the place {:02x}:{:02x}.{} is on the machine's own bus, which takes no devices while it runs",
+                pci.bus, pci.slot, pci.function
+            );
+            Err(at(next, subject.node(), &what)
+                .hint("leave the address out, or give one on a pcie-root-port or a pci-bridge")
+                .conflict())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn disk(domain: &Domain, monitor: &Monitor, next: &Document, disk: &Disk) -> Result<String, Error> {
+    let aliases = names::aliases(domain, next)?;
+    let id = aliases.get(disk.node).unwrap_or_default().to_owned();
+    require_gone(monitor, &id)?;
+    let number = nodes::next_number(domain, monitor)?;
+    let chains = chains(domain, disk)?;
+    let facts = plan::facts(domain);
+    let text = Text::parse(&next.to_xml())?;
+    let inputs = Inputs {
+        domain: next,
+        author: &text,
+        aliases: &aliases,
+        chains: &chains,
+        firmware: None,
+        facts: &facts,
+    };
+    let launch = argv::plugged_disk(inputs, disk, number)?;
+    let steps = steps::of(&launch, &machine::children(monitor, "/objects")?);
+    let key = nodes::key(disk);
+    notes::put(domain, &[(key.clone(), Some(nodes::joined(&steps::nodes(&steps))))])?;
+    if let Err(error) = steps::run(&steps, domain, monitor, &mut Resources::of_next()) {
+        notes::put(domain, &[(key, None)])?;
+        return Err(in_use(error, disk));
+    }
+    Ok(id)
+}
+
+/// An image that another process has open says so by its lock.
+fn in_use(error: Error, disk: &Disk) -> Error {
+    match error {
+        Error::Hypervisor(told) if told.message.contains(" lock") => {
+            let message = format!("an image of '{}' is in use: {}", disk.target, told.message);
+            problem("qemu.image-in-use", message)
+                .hint("another domain runs with it, or a disk of this one: end that, or give each an image of its own")
+                .conflict()
+        }
+        other => other,
+    }
+}
+
+/// The layers of a disk of the next document.
+pub(super) fn chains(domain: &Domain, disk: &Disk) -> Result<Chains, Error> {
+    let mut chains = Chains::default();
+    if has_nodes(disk) {
+        let target = disk.target.as_str();
+        chains.insert(target, domain.next_disk(target)?.layers());
+    }
+    Ok(chains)
+}
+
+fn interface(
+    domain: &Domain,
+    monitor: &Monitor,
+    now: &Document,
+    next: &Document,
+    interface: &Interface,
+) -> Result<String, Error> {
+    let aliases: Aliases = names::choose(domain, monitor, now, next, interface)?;
+    let id = aliases.get(interface.node).unwrap_or_default().to_owned();
+    let plugged = plug_interface(domain, monitor, next, interface, &aliases);
+    if let Err(error) = plugged {
+        names::forget(domain, Subject::Interface(interface))?;
+        return Err(error);
+    }
+    Ok(id)
+}
+
+fn plug_interface(
+    domain: &Domain,
+    monitor: &Monitor,
+    next: &Document,
+    interface: &Interface,
+    aliases: &Aliases,
+) -> Result<(), Error> {
+    let id = aliases.get(interface.node).unwrap_or_default();
+    require_gone(monitor, id)?;
+    let facts = plan::facts(domain);
+    let text = Text::parse(&next.to_xml())?;
+    let chains = Chains::default();
+    let inputs =
+        Inputs { domain: next, author: &text, aliases, chains: &chains, firmware: None, facts: &facts };
+    let steps = steps::of(&argv::plugged_interface(inputs, interface)?, &[]);
+    steps::run(&steps, domain, monitor, &mut Resources::default())?;
+    if interface.link_up == Some(false) {
+        let down = Command::new("set_link").with("name", id).with("up", false);
+        if let Some(Err(error)) = monitor.run_all(&[down]).pop() {
+            steps::undo(&steps, monitor);
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Refuses the id of a device that the guest has not let go of yet.
+fn require_gone(monitor: &Monitor, id: &str) -> Result<(), Error> {
+    if !machine::has(monitor, id)? {
+        return Ok(());
+    }
+    let message = format!("the guest still has a device '{id}': it was asked to let go of it");
+    Err(problem("qemu.device-present", message)
+        .hint("wait until it is gone, or give the new one another target name or alias")
+        .conflict())
+}

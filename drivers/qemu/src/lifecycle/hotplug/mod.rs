@@ -1,0 +1,20 @@
+//! Devices of a running guest: they come, go and change.
+//!
+//! What the hypervisor calls them is noted before anything is done: the nodes of a disk's image, and the ids of
+//! interfaces, which follow from their position when a guest starts and must not when one of them is gone.
+
+mod attach;
+mod detach;
+mod machine;
+mod media;
+mod names;
+mod nodes;
+mod overlays;
+mod steps;
+mod subject;
+mod update;
+
+pub(crate) use attach::attach;
+pub(crate) use detach::{detach, settle};
+pub(crate) use overlays::{overlay, settle_overlays};
+pub(crate) use update::update;

@@ -1,0 +1,81 @@
+//! Changing a device that stays.
+
+use hostler_sdk::domain::disk::{Disk, DiskDevice};
+use hostler_sdk::domain::interface::Interface;
+use hostler_sdk::domain::{Domain as Document, NodeId};
+use hostler_sdk::{Command, Domain, Error, Fact, Monitor, MonitorExt, ProblemExt};
+
+use super::subject::{Subject, at};
+use super::{media, names};
+
+/// Children of a drive that say what is in it.
+const MEDIUM: [&str; 3] = ["source", "driver", "backingStore"];
+
+/// Makes the device at this place what the next document says.
+///
+/// # Errors
+/// What cannot change while the guest runs; what host and monitor answer.
+pub(crate) fn update(domain: &Domain, place: u32, options: &[Fact]) -> Result<(), Error> {
+    let force = options.iter().any(|option| option.key == "force" && option.value == "yes");
+    let now = Document::parse(&domain.config())?;
+    let next = Document::parse(&domain.next_config()?)?;
+    let monitor = domain.monitor()?;
+    match (Subject::at(&now, place)?, Subject::at(&next, place)?) {
+        (Subject::Disk(before), Subject::Disk(disk)) if is_drive(disk) => {
+            require_same(&now, before.node, &next, disk.node, &MEDIUM)?;
+            let id = names::aliases(domain, &next)?.get(disk.node).unwrap_or_default().to_owned();
+            media::change(domain, &monitor, &next, before, disk, &id, force)
+        }
+        (Subject::Interface(before), Subject::Interface(interface)) => {
+            require_same(&now, before.node, &next, interface.node, &["link"])?;
+            link(domain, &monitor, &next, interface)
+        }
+        (_, subject) => Err(at(&next, subject.node(), "it cannot change while its guest runs")
+            .hint("the medium of a drive and the link of an interface can; change the stored definition for others")
+            .unsupported()),
+    }
+}
+
+fn is_drive(disk: &Disk) -> bool {
+    matches!(disk.device, DiskDevice::Cdrom | DiskDevice::Floppy)
+}
+
+fn link(domain: &Domain, monitor: &Monitor, next: &Document, interface: &Interface) -> Result<(), Error> {
+    let aliases = names::aliases(domain, next)?;
+    let id = aliases.get(interface.node).unwrap_or_default();
+    let up = interface.link_up != Some(false);
+    let set = Command::new("set_link").with("name", id).with("up", up);
+    monitor.run_all(&[set]).pop().transpose().map(drop)
+}
+
+/// Refuses a change of anything but these children.
+fn require_same(
+    now: &Document,
+    before: NodeId,
+    next: &Document,
+    after: NodeId,
+    children: &[&str],
+) -> Result<(), Error> {
+    if rest(now, before, children) == rest(next, after, children) {
+        return Ok(());
+    }
+    let what = format!("nothing but its <{}> can change while its guest runs", children.join(">, <"));
+    Err(at(next, after, &what).hint("change the stored definition for the rest").unsupported())
+}
+
+/// An element without these children and without blanks.
+fn rest(document: &Document, node: NodeId, without: &[&str]) -> Vec<String> {
+    let text = document.document();
+    let of = |id: NodeId| {
+        text.attributes(id)
+            .iter()
+            .filter(|attribute| attribute.name != "type" || id != node)
+            .map(|attribute| format!("{}={}", attribute.name, attribute.value))
+            .collect::<Vec<_>>()
+    };
+    let mut rest = of(node);
+    for child in text.elements(node).filter(|child| !without.contains(&text.name(*child))) {
+        rest.push(text.node_to_xml(child).split_whitespace().collect::<Vec<_>>().join(" "));
+    }
+    rest
+}
