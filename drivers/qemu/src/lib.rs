@@ -136,11 +136,11 @@ impl Hotplug for Qemu {
 
 impl Snapshots for Qemu {
     fn overlay(domain: &Domain, targets: Vec<String>) -> Result<(), Error> {
-        lifecycle::hotplug::overlay(domain, &targets)
+        lifecycle::overlay(domain, &targets)
     }
 
     fn settle(domain: &Domain, targets: Vec<String>) -> Result<bool, Error> {
-        lifecycle::hotplug::settle_overlays(domain, &targets)
+        lifecycle::settle_overlays(domain, &targets)
     }
 }
 

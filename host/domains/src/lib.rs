@@ -96,6 +96,7 @@ pub use tenants::{Caller, TenantChoice};
 pub use verbs::{
     Changed, CloneOptions, ConsoleStream, ConvertOptions, DriverTestOptions, DriverTested, FirmwareSource,
     ImageResizeOptions, KeyUse, Medium, MediumChange, NativeSource, NewImage, NewTenant, NewVolume,
-    RebaseOptions, ResizeOptions, RevertOptions, SaveOptions, Scope, Screenshot, SnapshotDeleteOptions, StartOptions, TenantRights,
-    UndefineOptions, Which, conformance_cases, generate_signing_key, probe_image, sign_driver, test_driver,
+    RebaseOptions, ResizeOptions, RevertOptions, SaveOptions, Scope, Screenshot, SnapshotDeleteOptions,
+    StartOptions, TenantRights, UndefineOptions, Which, conformance_cases, generate_signing_key, probe_image,
+    sign_driver, test_driver,
 };

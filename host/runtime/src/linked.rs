@@ -195,7 +195,9 @@ impl<T: Send + 'static> Linked<T> {
         let instance = ability.instantiate_async(&mut *store).await?;
         let snapshots = instance.hostler_driver_snapshots();
         match request {
-            Request::Overlay(targets) => snapshots.call_overlay(store, domain, targets).await.map(Reply::Done),
+            Request::Overlay(targets) => {
+                snapshots.call_overlay(store, domain, targets).await.map(Reply::Done)
+            }
             Request::SettleOverlay(targets) => {
                 snapshots.call_settle(store, domain, targets).await.map(Reply::Whether)
             }

@@ -38,8 +38,7 @@ impl Driver {
         if self.has_snapshots() {
             return Ok(());
         }
-        let message =
-            "the driver does not export hostler:driver/snapshots, so disks of its running guests stay as they are";
+        let message = "the driver does not export hostler:driver/snapshots, so disks of its running guests stay as they are";
         Err(RuntimeError::new(RuntimeErrorKind::Contract, message).of(self.identity()))
     }
 }

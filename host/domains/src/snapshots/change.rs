@@ -3,6 +3,8 @@
 //! Up to the step `decided` everything that was made can be removed again, and whatever was there before is true. From it
 //! on everything is repeated until it is done, by the next owner if need be. What a deletion writes into images before that
 //! changes nothing for those who read through the overlays above; the snapshot itself was marked as good for nothing else.
+//! Where a guest that runs goes on in overlays the hypervisor decides: from the step `asked` on it is found out from it, and
+//! never guessed, whether its guest writes to them.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use hostler_storage::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::live::LiveChange;
 use super::overlays::{self, Overlay};
 use super::store::{StoreChange, kept_name};
 use crate::error::{Error, Kind};
@@ -25,6 +28,8 @@ use crate::pools::programs;
 use crate::process;
 use crate::recovery::verb;
 
+/// The hypervisor was asked to have its guest write to the overlays.
+const ASKED: &str = "asked";
 /// From here on it is done, whoever does it.
 const DECIDED: &str = "decided";
 /// How long a guest that a revert ends may take to end.
@@ -45,6 +50,8 @@ pub(crate) struct Change {
     /// Files of the domain's directory that are removed at the end.
     pub(crate) removes_own: Vec<String>,
     pub(crate) store: Option<StoreChange>,
+    /// What a guest that runs goes on with.
+    pub(crate) live: Option<LiveChange>,
     /// Whether a guest that runs is ended for it.
     pub(crate) ends_guest: bool,
     /// The definition afterwards, if it becomes another.
@@ -92,14 +99,15 @@ impl Host {
         let owner = self.owner()?;
         let mut intent = owner.journal().begin(verb::SNAPSHOT, definition.uuid, "begun", note(&change)?)?;
         if let Err(error) = self.prepare_change(definition, &mut change, &mut intent).await {
-            if let Err(left) = self.undo_change(&change, &intent) {
-                return Err(error
-                    .hint(format!("not all of it could be undone, the next command tries again: {left}")));
-            }
-            owner.journal().finish(&intent)?;
-            return Err(error);
+            return Err(self.given_up(&change, &intent, error));
         }
         intent.payload = note(&change)?;
+        if let Some(live) = &change.live {
+            owner.journal().advance(&mut intent, ASKED)?;
+            if let Some(error) = self.go_live(definition, live).await? {
+                return Err(self.given_up(&change, &intent, error));
+            }
+        }
         owner.journal().advance(&mut intent, DECIDED)?;
         self.finish_change(definition, &change).await.map_err(|error| {
             error.hint(
@@ -108,6 +116,18 @@ impl Host {
         })?;
         owner.journal().finish(&intent)?;
         Ok(change)
+    }
+
+    /// Undoes what was prepared, for this reason.
+    fn given_up(&self, change: &Change, intent: &Intent, error: Error) -> Error {
+        let undone = self.undo_change(change, intent);
+        let finished = undone.and_then(|()| Ok(self.owner()?.journal().finish(intent)?));
+        match finished {
+            Ok(()) => error,
+            Err(left) => {
+                error.hint(format!("not all of it could be undone, the next command tries again: {left}"))
+            }
+        }
     }
 
     /// Everything that can be undone.
@@ -187,6 +207,9 @@ impl Host {
         }
         for merge in change.merges.clone() {
             self.stand_on_merged(merge).await?;
+        }
+        if let Some(live) = &change.live {
+            self.finish_live(definition, live)?;
         }
         if let Some(after) = &change.definition {
             owner.put_definition(after)?;
@@ -300,8 +323,16 @@ async fn try_settle(host: &Host, intent: &Intent) -> Result<(), Error> {
     let change: Change = serde_json::from_value(intent.payload.clone()).map_err(|error| {
         Error::new(Kind::Host, "snapshot.note", "what was to be done cannot be read").caused_by(error)
     })?;
-    match intent.step.as_str() {
-        DECIDED => host.finish_change(&definition, &change).await,
-        _ => host.undo_change(&change, intent),
+    let decided = match (intent.step.as_str(), &change.live) {
+        (DECIDED, _) => true,
+        (ASKED, Some(live)) => host.is_live(&definition, live).await?,
+        _ => false,
+    };
+    if !decided {
+        return host.undo_change(&change, intent);
     }
+    if intent.step != DECIDED {
+        host.owner()?.journal().advance(&mut intent.clone(), DECIDED)?;
+    }
+    host.finish_change(&definition, &change).await
 }

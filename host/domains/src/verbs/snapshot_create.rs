@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use hostler_domain::Domain;
 use hostler_state::{Definition, Snapshot, SnapshotDisk, SnapshotKind, SnapshotState, SnapshotTree, unix_ms};
 
+use hostler_runtime::inspect_disk;
 use hostler_storage::internal_snapshots;
 
 use crate::error::{Error, Kind, command};
@@ -13,8 +14,8 @@ use crate::images::Place;
 use crate::reference::DomainRef;
 use crate::snapshot_summary::{SnapshotTaken, details};
 use crate::snapshots::{
-    Change, ChosenDisk, InternalChange, InternalWord, NewSnapshot, Overlay, Requested, chosen_disks,
-    next_free, on_overlay, requested,
+    Change, ChosenDisk, InternalChange, InternalWord, LiveChange, NewSnapshot, Overlay, Requested,
+    chosen_disks, next_free, on_overlay, requested,
 };
 use crate::summary::{RunState, Warning};
 use crate::verbs::restore;
@@ -43,8 +44,9 @@ impl Host {
         }
         self.require_no_unfinished_change(&definition)?;
         restore::require_no_saved_guest(self, &definition)?;
-        if self.summarise(&definition).await?.state != RunState::Off {
-            return Err(not_while_it_runs(&definition));
+        let state = self.summarise(&definition).await?.state;
+        if matches!(state, RunState::Running | RunState::Paused) {
+            return self.take_while_it_runs(&definition, tree, asked).await;
         }
         self.require_off(&definition).await?;
         if asked.memory {
@@ -87,6 +89,76 @@ impl Host {
         self.taken(definition, &done)
     }
 
+    /// The disks of a guest that runs, as they are at one moment.
+    async fn take_while_it_runs(
+        &self,
+        definition: &Definition,
+        tree: SnapshotTree,
+        asked: Requested,
+    ) -> Result<SnapshotTaken, Error> {
+        if !asked.disk_only {
+            return Err(disks_alone(definition));
+        }
+        self.require_live_snapshots(definition)?;
+        let (xml, volumes) = (self.current_xml(definition)?, self.current_volumes(definition)?);
+        let (kind, disks) = chosen_disks(&Domain::parse(&xml)?, &asked, (&self.roots(), &volumes))?;
+        disks.iter().try_for_each(|disk| self.require_no_other_writer(definition, disk))?;
+        let overlays = overlays(&asked.name, &disks)?;
+        let mut snapshot = begun(&asked, kind, &tree);
+        let next = above(&mut snapshot, &xml, &disks, &overlays)?;
+        let stored = self.stored_above(definition, &disks, &overlays)?;
+        snapshot.state = SnapshotState::DiskOnly;
+        snapshot.stored_xml = (definition.xml != xml).then(|| definition.xml.clone());
+        snapshot.xml.clone_from(&xml);
+        let targets = disks.into_iter().map(|disk| disk.target).collect();
+        let change = Change {
+            snapshot: asked.name,
+            keeps: Some(xml),
+            live: Some(LiveChange { next, targets }),
+            definition: (stored != definition.xml).then(|| redefined(definition, stored)),
+            tree: with(tree, snapshot, &overlays),
+            overlays,
+            ..Change::default()
+        };
+        let done = self.carry_out(definition, change).await?;
+        self.tell(definition, "snapshot-taken");
+        self.taken(definition, &done)
+    }
+
+    fn require_live_snapshots(&self, definition: &Definition) -> Result<(), Error> {
+        if !definition.persistent {
+            let message =
+                format!("'{}' is forgotten when it ends, and its snapshots with it", definition.name);
+            return Err(Error::new(Kind::Conflict, "domain.transient", message).hint("define it first"));
+        }
+        if self.drivers.by_name(&definition.driver)?.has_snapshots() {
+            return Ok(());
+        }
+        let message = format!("the driver '{}' takes no snapshot of a guest that runs", definition.driver);
+        Err(Error::new(Kind::Unsupported, "driver.no-snapshots", message).about("domain", &definition.name))
+    }
+
+    /// The stored definition with those disks on overlays that it has the same images for.
+    fn stored_above(
+        &self,
+        definition: &Definition,
+        disks: &[ChosenDisk],
+        overlays: &[Overlay],
+    ) -> Result<String, Error> {
+        let (roots, volumes) = (self.roots(), self.translations(&definition.xml)?);
+        let domain = Domain::parse(&definition.xml)?;
+        let mut xml = definition.xml.clone();
+        for (disk, overlay) in disks.iter().zip(overlays) {
+            let stored = domain.devices.disks.iter().find(|stored| stored.target.as_str() == disk.target);
+            let layers = stored.map(|stored| inspect_disk(stored, &roots, &volumes)).transpose()?;
+            let same = layers.is_some_and(|layers| layers.first().is_some_and(|top| top.path == disk.image));
+            if same {
+                xml = on_overlay(&xml, &disk.target, &overlay.path)?;
+            }
+        }
+        Ok(xml)
+    }
+
     /// Refuses a name that an image has already given to a snapshot within it: one that others took.
     fn require_new_within(&self, name: &str, disks: &[ChosenDisk]) -> Result<(), Error> {
         for disk in disks {
@@ -103,18 +175,22 @@ impl Host {
 
     /// Refuses an image that somebody else writes to, or has open.
     fn require_free_for_snapshot(&self, definition: &Definition, disk: &ChosenDisk) -> Result<(), Error> {
-        let uses = self.image_uses(&disk.image)?;
-        let other = uses.iter().find(|one| one.domain != definition.name && one.writes);
-        if let Some(other) = other {
-            let message = format!(
-                "the image '{}' is the disk {} of the domain '{}' too, which would change it under the snapshot",
-                disk.image.display(),
-                other.disk,
-                other.domain
-            );
-            return Err(Error::new(Kind::Conflict, "snapshot.shared", message).about("domain", &other.domain));
-        }
+        self.require_no_other_writer(definition, disk)?;
         require_unlocked(&disk.image, "a snapshot is taken of what nobody else writes to")
+    }
+
+    fn require_no_other_writer(&self, definition: &Definition, disk: &ChosenDisk) -> Result<(), Error> {
+        let uses = self.image_uses(&disk.image)?;
+        let Some(other) = uses.iter().find(|one| one.domain != definition.name && one.writes) else {
+            return Ok(());
+        };
+        let message = format!(
+            "the image '{}' is the disk {} of the domain '{}' too, which would change it under the snapshot",
+            disk.image.display(),
+            other.disk,
+            other.domain
+        );
+        Err(Error::new(Kind::Conflict, "snapshot.shared", message).about("domain", &other.domain))
     }
 
     fn taken(&self, definition: &Definition, change: &Change) -> Result<SnapshotTaken, Error> {
@@ -135,14 +211,17 @@ impl Host {
     }
 }
 
-fn not_while_it_runs(definition: &Definition) -> Error {
+fn disks_alone(definition: &Definition) -> Error {
     let message = format!(
-        "the domain '{}' is not off, and this version takes snapshots of those that are",
+        "the domain '{}' is not off, and this version keeps the disks alone of a guest that runs",
         definition.name
     );
     Error::new(Kind::Unsupported, "snapshot.running", message)
         .about("domain", &definition.name)
-        .hint_command("switch it off first", command("shutdown", &definition.name))
+        .hint(
+            "--disk-only keeps them: the guest goes on in overlays, and the images are as after a power cut",
+        )
+        .hint_command("or switch it off first", command("shutdown", &definition.name))
 }
 
 /// The record, before it is known what becomes of the disks.

@@ -6,7 +6,8 @@
 use hostler_sdk::domain::Domain as Document;
 use hostler_sdk::domain::disk::Disk;
 use hostler_sdk::{
-    Below, Command, Domain, Error, Layer, Monitor, MonitorExt, ProblemExt, Resources, RunState, Value, problem,
+    Below, Command, Domain, Error, Layer, Monitor, MonitorExt, ProblemExt, Resources, RunState, Value,
+    problem,
 };
 
 use super::super::{monitor_state, notes};
@@ -36,14 +37,16 @@ impl Switch {
     ) -> Result<Self, Error> {
         let (before, after) = (disk(now, target)?, disk(next, target)?);
         if before.iotune.is_some() || before.driver.copy_on_read == Some(true) {
-            let message = format!("the disk '{target}' has a filter above its image, which an overlay cannot go below");
+            let message =
+                format!("the disk '{target}' has a filter above its image, which an overlay cannot go below");
             return Err(problem("qemu.filtered", message)
                 .hint("take <iotune> and copy_on_read out of its definition, or take the snapshot while it is off")
                 .unsupported());
         }
         let id = device(domain, now, before)?;
         let top = machine::drive(monitor, &id)?.and_then(|drive| drive.top).ok_or_else(|| {
-            problem("qemu.no-medium", format!("the disk '{target}' has no image in the hypervisor")).conflict()
+            problem("qemu.no-medium", format!("the disk '{target}' has no image in the hypervisor"))
+                .conflict()
         })?;
         let layer = active(domain, target)?;
         let name = LayerNames::numbered(number).format;
@@ -96,7 +99,10 @@ pub(crate) fn overlay(domain: &Domain, targets: &[String]) -> Result<(), Error> 
         for switch in &switches {
             close(&monitor, &switch.name);
         }
-        notes::put(domain, &switches.iter().map(|switch| (mark_key(&switch.target), None)).collect::<Vec<_>>())?;
+        notes::put(
+            domain,
+            &switches.iter().map(|switch| (mark_key(&switch.target), None)).collect::<Vec<_>>(),
+        )?;
         return Err(error);
     }
     notes::put(domain, &switches.iter().map(Switch::after).collect::<Vec<_>>())
@@ -168,7 +174,9 @@ fn node(disk: &Disk, layer: &Layer, number: u32) -> Result<Value, Error> {
         Node::Block(node) => Some(node),
         Node::Object(_) => None,
     });
-    found.ok_or_else(|| problem("qemu.overlay", format!("the overlay of '{}' has no node", disk.target)).invalid())
+    found.ok_or_else(|| {
+        problem("qemu.overlay", format!("the overlay of '{}' has no node", disk.target)).invalid()
+    })
 }
 
 /// The active layer of a disk of the next document.
