@@ -148,6 +148,7 @@ const CALLS: &[&[&str]] = &[
     &["dump", "nobody", "/nonexistent"],
     &["save", "nobody"],
     &["restore", "/nonexistent"],
+    &["snapshot", "list", "nobody"],
     &["attach", "nobody", "/dev/null"],
     &["detach", "nobody", "vdb"],
     &["media", "nobody", "sda", "eject"],
