@@ -19,8 +19,8 @@ mod rules;
 mod storage_rules;
 
 use hostler_sdk::{
-    About, Description, Domain, Dump, Error, Event, Fact, Hotplug, Lifecycle, NativeConfig, Presence, Reboot,
-    RunState, Save, Screen, Statistics, fact,
+    About, BlockJob, BlockJobs, Description, Domain, Dump, Error, Event, Fact, Hotplug, JobReport, Lifecycle,
+    NativeConfig, Presence, Reboot, RunState, Save, Screen, Snapshots, Statistics, fact,
 };
 
 struct Qemu;
@@ -30,7 +30,7 @@ hostler_sdk::driver! {
     name: "qemu",
     types: ["kvm", "qemu"],
     grants: ["process:qemu-system-x86_64", "qmp", "storage", "firmware", "endpoint"],
-    abilities: [dump, hotplug, native_config, reboot, save, screen, statistics],
+    abilities: [block_jobs, dump, hotplug, native_config, reboot, save, screen, snapshots, statistics],
 }
 
 impl About for Qemu {
@@ -149,6 +149,42 @@ impl Hotplug for Qemu {
 
     fn settle(domain: &Domain, device: u32) -> Result<Presence, Error> {
         lifecycle::settle(domain, device)
+    }
+}
+
+impl BlockJobs for Qemu {
+    fn begin(domain: &Domain, job: BlockJob) -> Result<(), Error> {
+        lifecycle::block_jobs::begin(domain, &job)
+    }
+
+    fn report(domain: &Domain, job: BlockJob, timeout_ms: u64) -> Result<JobReport, Error> {
+        lifecycle::block_jobs::report(domain, &job, timeout_ms)
+    }
+
+    fn complete(domain: &Domain, job: BlockJob) -> Result<(), Error> {
+        lifecycle::block_jobs::complete(domain, &job)
+    }
+
+    fn cancel(domain: &Domain, job: BlockJob) -> Result<(), Error> {
+        lifecycle::block_jobs::cancel(domain, &job)
+    }
+
+    fn settle(domain: &Domain, job: BlockJob) -> Result<(), Error> {
+        lifecycle::block_jobs::settle(domain, &job)
+    }
+
+    fn resize(domain: &Domain, target: String, size: u64) -> Result<(), Error> {
+        lifecycle::block_jobs::resize(domain, &target, size)
+    }
+}
+
+impl Snapshots for Qemu {
+    fn overlay(domain: &Domain, targets: Vec<String>) -> Result<(), Error> {
+        lifecycle::overlay(domain, &targets)
+    }
+
+    fn settle(domain: &Domain, targets: Vec<String>) -> Result<bool, Error> {
+        lifecycle::settle_overlays(domain, &targets)
     }
 }
 

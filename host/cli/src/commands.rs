@@ -1,6 +1,7 @@
 //! The commands, one file each: their options, and what they make of the answer of the host.
 
 pub(crate) mod attach;
+pub(crate) mod block;
 pub(crate) mod completions;
 pub(crate) mod console;
 pub(crate) mod define;
@@ -28,6 +29,7 @@ pub(crate) mod screenshot;
 pub(crate) mod send_key;
 pub(crate) mod show;
 pub(crate) mod shutdown;
+pub(crate) mod snapshot;
 pub(crate) mod start;
 pub(crate) mod stats;
 pub(crate) mod suspend;

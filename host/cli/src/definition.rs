@@ -8,9 +8,9 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use hostler_domains::{CageSetting, Workers};
 
 use crate::commands::{
-    attach, completions, console, define, destroy, detach, doctor, domain_xml, driver, dump, events,
+    attach, block, completions, console, define, destroy, detach, doctor, domain_xml, driver, dump, events,
     firmware, image, list, man, media, native, pool, reboot, reset, restore, resume, run, save, screenshot,
-    send_key, show, shutdown, start, stats, suspend, tenant, undefine, vol,
+    send_key, show, shutdown, snapshot, start, stats, suspend, tenant, undefine, vol,
 };
 use crate::exit::Exit;
 use crate::failure::Stop;
@@ -163,6 +163,7 @@ pub(crate) enum Command {
     #[command(visible_alias = "managedsave")]
     Save(save::Save),
     Restore(restore::Restore),
+    Snapshot(snapshot::Snapshot),
     #[command(visible_alias = "attach-device")]
     Attach(attach::Attach),
     Detach(detach::Detach),
@@ -173,6 +174,7 @@ pub(crate) enum Command {
     Native(native::Native),
     Driver(driver::Driver),
     Firmware(firmware::Firmware),
+    Block(block::Blocks),
     Image(image::Image),
     Pool(pool::Pool),
     Vol(vol::Vol),
@@ -204,6 +206,7 @@ impl Command {
             Self::Dump(command) => command.run(session),
             Self::Save(command) => command.run(session),
             Self::Restore(command) => command.run(session),
+            Self::Snapshot(command) => command.run(session),
             Self::Attach(command) => command.run(session),
             Self::Detach(command) => command.run(session),
             Self::Media(command) => command.run(session),
@@ -213,6 +216,7 @@ impl Command {
             Self::Native(command) => command.run(session),
             Self::Driver(command) => command.run(session),
             Self::Firmware(command) => command.run(session),
+            Self::Block(command) => command.run(session),
             Self::Image(command) => command.run(session),
             Self::Pool(command) => command.run(session),
             Self::Vol(command) => command.run(session),

@@ -67,6 +67,7 @@ impl Host {
             cage: self.config.cage,
             firmware: self.config.firmware.clone(),
             transfer: None,
+            references: Vec::new(),
             next: None,
         })
     }

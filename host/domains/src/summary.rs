@@ -6,6 +6,7 @@ use hostler_launch::CageReport;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::block_jobs::BlockJobSummary;
 use crate::driver_summary::DriverSummary;
 use crate::firmware_summary::{FirmwareChoice, StoreLeft, StoreReport};
 
@@ -138,6 +139,8 @@ pub struct DomainDetails {
     pub confinement: Option<Confinement>,
     /// Its disks with their chains, as they are now.
     pub disks: Vec<DiskSummary>,
+    /// Work on its disks that goes on, as it is recorded: no hypervisor is asked.
+    pub jobs: Vec<BlockJobSummary>,
     /// Character devices that can be attached to: `serial0`.
     pub consoles: Vec<String>,
     /// The variable store, where there is one.

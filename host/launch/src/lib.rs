@@ -30,6 +30,7 @@ pub use plan::{OptionEntry, Plan, Reaction};
 pub use process::holder_of_removed;
 pub use qmp::QmpEvent;
 pub use qmp::arguments::{RenderedArguments, render_arguments};
+pub use qmp::sets::{FileId, Sets, owner_of};
 pub use shim::client::{ShimClient, ShimStatus};
 pub use shim::finish::STOPPED;
 pub use shim::inherited::close_all as close_inherited;

@@ -99,4 +99,14 @@ ability! {
     hotplug: "hostler:driver/hotplug-ability@0.1.1"
 }
 
+ability! {
+    /// The optional interface `block-jobs`.
+    block_jobs: "hostler:driver/block-jobs-ability@0.1.1"
+}
+
+ability! {
+    /// The optional interface `snapshots`.
+    snapshots: "hostler:driver/snapshots-ability@0.1.1"
+}
+
 pub(crate) use driver::hostler::host as wit;

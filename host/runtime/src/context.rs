@@ -121,6 +121,8 @@ pub struct DomainContext {
     pub firmware: SearchPath,
     /// What the operation's bytes go to or come from, for an operation that has some.
     pub transfer: Option<Transfer>,
+    /// The names that the operation may have written into headers of images: none for most.
+    pub references: Vec<String>,
     /// What the domain is to be, for an operation that changes what a running guest is made of.
     pub next: Option<Next>,
 }

@@ -59,9 +59,9 @@ pub(crate) struct Loaded {
 /// Where a driver's code runs.
 pub(crate) enum Place {
     /// In this process.
-    Here(Here),
+    Here(Box<Here>),
     /// In processes of its own.
-    Apart(Workers),
+    Apart(Box<Workers>),
 }
 
 /// What it takes to run a driver in this process.
@@ -142,7 +142,17 @@ impl Driver {
     /// The optional interfaces that it has and this host makes use of, by their names.
     #[must_use]
     pub fn abilities(&self) -> Vec<&'static str> {
-        let Abilities { native_config, save, screen, reboot, dump, statistics, hotplug } = self.0.abilities;
+        let Abilities {
+            native_config,
+            save,
+            screen,
+            reboot,
+            dump,
+            statistics,
+            hotplug,
+            block_jobs,
+            snapshots,
+        } = self.0.abilities;
         let known = [
             ("native-config", native_config),
             ("save", save),
@@ -151,6 +161,8 @@ impl Driver {
             ("dump", dump),
             ("statistics", statistics),
             ("hotplug", hotplug),
+            ("block-jobs", block_jobs),
+            ("snapshots", snapshots),
         ];
         known.into_iter().filter_map(|(name, has)| has.then_some(name)).collect()
     }
@@ -173,10 +185,22 @@ impl Driver {
         self.0.abilities.screen
     }
 
+    /// Whether the disks of its guests can go on in overlays while they run.
+    #[must_use]
+    pub fn has_snapshots(&self) -> bool {
+        self.0.abilities.snapshots
+    }
+
     /// Whether devices can come and go while its guests run.
     #[must_use]
     pub fn has_hotplug(&self) -> bool {
         self.0.abilities.hotplug
+    }
+
+    /// Whether it can work on the disks of a running guest.
+    #[must_use]
+    pub fn has_block_jobs(&self) -> bool {
+        self.0.abilities.block_jobs
     }
 
     /// Whether it can put a guest away and bring it back.

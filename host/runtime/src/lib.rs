@@ -8,6 +8,7 @@
 mod activity;
 mod answer;
 mod bindings;
+mod block_jobs;
 mod bucket;
 mod cache;
 mod call;
@@ -29,9 +30,11 @@ mod interfaces;
 pub mod limits;
 mod linked;
 mod meter;
+mod open_chain;
 mod opened;
 mod operation;
 mod operations;
+mod overlays;
 mod rates;
 mod recorded;
 mod request;
@@ -43,6 +46,7 @@ mod volumes;
 mod worker;
 
 pub use activity::{Activity, Tally};
+pub use block_jobs::{BlockJob, BlockJobKind, BlockJobReport, BlockJobState};
 pub use cache::CacheOutcome;
 pub use chardev::console_aliases;
 pub use compiler::{COMPILE_ARGUMENT, compile_here};
@@ -57,6 +61,7 @@ pub use inspect::{
     barrier, inspect_disk, inspect_header, inspect_image, probe_image, screen_image,
 };
 pub use limits::Limits;
+pub use open_chain::{OpenChain, OpenLayer, open_chain};
 pub use operation::Operation;
 pub use recorded::Recorded;
 pub use roots::Roots;

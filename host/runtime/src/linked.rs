@@ -3,6 +3,7 @@
 use wasmtime::component::{Component, Linker, Resource};
 use wasmtime::{Engine, Store};
 
+use crate::bindings::block_jobs::BlockJobsAbilityPre;
 use crate::bindings::driver::DriverPre;
 use crate::bindings::dump::DumpAbilityPre;
 use crate::bindings::hotplug::HotplugAbilityPre;
@@ -10,12 +11,13 @@ use crate::bindings::native_config::NativeConfigAbilityPre;
 use crate::bindings::reboot::RebootAbilityPre;
 use crate::bindings::save::SaveAbilityPre;
 use crate::bindings::screen::ScreenAbilityPre;
+use crate::bindings::snapshots::SnapshotsAbilityPre;
 use crate::bindings::statistics::StatisticsAbilityPre;
 use crate::call::{ContractViolation, MemoryLimit};
 use crate::contract;
 use crate::interfaces::domain::Domain;
 use crate::meter::Meter;
-use crate::request::{Change, Keys, Reply, Request};
+use crate::request::{AskedReport, Change, Keys, NewSize, Reply, Request};
 
 /// A driver linked to the host calls of `T`.
 pub(crate) struct Linked<T: 'static> {
@@ -27,6 +29,8 @@ pub(crate) struct Linked<T: 'static> {
     dump: Option<DumpAbilityPre<T>>,
     statistics: Option<StatisticsAbilityPre<T>>,
     hotplug: Option<HotplugAbilityPre<T>>,
+    block_jobs: Option<BlockJobsAbilityPre<T>>,
+    snapshots: Option<SnapshotsAbilityPre<T>>,
 }
 
 /// The optional interfaces that a driver has.
@@ -39,6 +43,8 @@ pub(crate) struct Abilities {
     pub(crate) dump: bool,
     pub(crate) statistics: bool,
     pub(crate) hotplug: bool,
+    pub(crate) block_jobs: bool,
+    pub(crate) snapshots: bool,
 }
 
 /// The data of a call, as far as the engine's limits look at it.
@@ -78,8 +84,21 @@ impl<T: Send + 'static> Linked<T> {
         let dump = has("dump").then(|| DumpAbilityPre::new(linked.clone())).transpose()?;
         let statistics = has("statistics").then(|| StatisticsAbilityPre::new(linked.clone())).transpose()?;
         let hotplug = has("hotplug").then(|| HotplugAbilityPre::new(linked.clone())).transpose()?;
+        let block_jobs = has("block-jobs").then(|| BlockJobsAbilityPre::new(linked.clone())).transpose()?;
+        let snapshots = has("snapshots").then(|| SnapshotsAbilityPre::new(linked.clone())).transpose()?;
         let driver = DriverPre::new(linked)?;
-        Ok(Self { driver, native_config, save, screen, reboot, dump, statistics, hotplug })
+        Ok(Self {
+            driver,
+            native_config,
+            save,
+            screen,
+            reboot,
+            dump,
+            statistics,
+            hotplug,
+            block_jobs,
+            snapshots,
+        })
     }
 
     /// The optional interfaces that it has.
@@ -92,6 +111,8 @@ impl<T: Send + 'static> Linked<T> {
             dump: self.dump.is_some(),
             statistics: self.statistics.is_some(),
             hotplug: self.hotplug.is_some(),
+            block_jobs: self.block_jobs.is_some(),
+            snapshots: self.snapshots.is_some(),
         }
     }
 
@@ -118,6 +139,15 @@ impl<T: Send + 'static> Linked<T> {
             Request::ReadStatistics => return self.statistics(store, domain).await,
             Request::Attach(_) | Request::Detach(_) | Request::UpdateDevice(_) | Request::SettleDevice(_) => {
                 return self.hotplug(store, domain, request).await;
+            }
+            Request::BeginBlockJob(_)
+            | Request::ReportBlockJob(_)
+            | Request::CompleteBlockJob(_)
+            | Request::CancelBlockJob(_)
+            | Request::SettleBlockJob(_)
+            | Request::ResizeDisk(_) => return self.block_jobs(store, domain, request).await,
+            Request::Overlay(_) | Request::SettleOverlay(_) => {
+                return self.snapshots(store, domain, request).await;
             }
             _ => {}
         }
@@ -207,6 +237,33 @@ impl<T: Send + 'static> Linked<T> {
         instance.hostler_driver_statistics().call_read(store, domain).await.map(Reply::Facts)
     }
 
+    async fn block_jobs(
+        &self,
+        store: &mut Store<T>,
+        domain: Option<Resource<Domain>>,
+        request: &Request,
+    ) -> wasmtime::Result<Reply> {
+        let (Some(ability), Some(domain)) = (&self.block_jobs, domain) else {
+            return Err(needs("block-jobs"));
+        };
+        let instance = ability.instantiate_async(&mut *store).await?;
+        let jobs = instance.hostler_driver_block_jobs();
+        let done = match request {
+            Request::ReportBlockJob(AskedReport { job, timeout_ms }) => {
+                return jobs.call_report(store, domain, job, *timeout_ms).await.map(Reply::Reported);
+            }
+            Request::BeginBlockJob(job) => jobs.call_begin(store, domain, job).await,
+            Request::CompleteBlockJob(job) => jobs.call_complete(store, domain, job).await,
+            Request::CancelBlockJob(job) => jobs.call_cancel(store, domain, job).await,
+            Request::SettleBlockJob(job) => jobs.call_settle(store, domain, job).await,
+            Request::ResizeDisk(NewSize { target, bytes }) => {
+                jobs.call_resize(store, domain, target, *bytes).await
+            }
+            _ => return Err(needs("this operation")),
+        };
+        done.map(Reply::Done)
+    }
+
     async fn screen(
         &self,
         store: &mut Store<T>,
@@ -229,6 +286,26 @@ impl<T: Send + 'static> Linked<T> {
 }
 
 impl<T: Send + 'static> Linked<T> {
+    async fn snapshots(
+        &self,
+        store: &mut Store<T>,
+        domain: Option<Resource<Domain>>,
+        request: &Request,
+    ) -> wasmtime::Result<Reply> {
+        let (Some(ability), Some(domain)) = (&self.snapshots, domain) else { return Err(needs("snapshots")) };
+        let instance = ability.instantiate_async(&mut *store).await?;
+        let snapshots = instance.hostler_driver_snapshots();
+        match request {
+            Request::Overlay(targets) => {
+                snapshots.call_overlay(store, domain, targets).await.map(Reply::Done)
+            }
+            Request::SettleOverlay(targets) => {
+                snapshots.call_settle(store, domain, targets).await.map(Reply::Whether)
+            }
+            _ => Err(needs("this operation")),
+        }
+    }
+
     async fn hotplug(
         &self,
         store: &mut Store<T>,

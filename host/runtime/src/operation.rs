@@ -59,6 +59,22 @@ pub enum Operation {
     UpdateDevice,
     /// `hotplug.settle`
     SettleDevice,
+    /// `block-jobs.begin`
+    BeginBlockJob,
+    /// `block-jobs.report`
+    ReportBlockJob,
+    /// `block-jobs.complete`
+    CompleteBlockJob,
+    /// `block-jobs.cancel`
+    CancelBlockJob,
+    /// `block-jobs.settle`
+    SettleBlockJob,
+    /// `block-jobs.resize`
+    ResizeDisk,
+    /// `snapshots.overlay`
+    Overlay,
+    /// `snapshots.settle`
+    SettleOverlay,
 }
 
 impl Operation {
@@ -91,6 +107,14 @@ impl Operation {
             Self::Detach => "detach",
             Self::UpdateDevice => "update-device",
             Self::SettleDevice => "settle-device",
+            Self::BeginBlockJob => "begin-block-job",
+            Self::ReportBlockJob => "report-block-job",
+            Self::CompleteBlockJob => "complete-block-job",
+            Self::CancelBlockJob => "cancel-block-job",
+            Self::SettleBlockJob => "settle-block-job",
+            Self::ResizeDisk => "resize-disk",
+            Self::Overlay => "overlay",
+            Self::SettleOverlay => "settle-overlay",
         }
     }
 
@@ -111,13 +135,21 @@ impl Operation {
             | Self::ReadStatistics
             | Self::Attach
             | Self::Detach
-            | Self::UpdateDevice => limits.control,
+            | Self::UpdateDevice
+            | Self::BeginBlockJob
+            | Self::ReportBlockJob
+            | Self::CompleteBlockJob
+            | Self::CancelBlockJob
+            | Self::SettleBlockJob
+            | Self::ResizeDisk
+            | Self::Overlay => limits.control,
             Self::Destroy => limits.end,
             Self::Reattach
             | Self::OnEvent
             | Self::RecoveryComplete
             | Self::AbandonSave
-            | Self::SettleDevice => limits.recovery,
+            | Self::SettleDevice
+            | Self::SettleOverlay => limits.recovery,
         }
     }
 }

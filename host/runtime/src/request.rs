@@ -1,6 +1,7 @@
 //! An operation as data: what a driver is asked, and what it says. The same for a driver in this process and in one of
 //! its own.
 
+use crate::bindings::block_jobs::exports::hostler::driver::block_jobs::{BlockJob, JobReport};
 use crate::bindings::driver::exports::hostler::driver::about::Description;
 use crate::bindings::hotplug::exports::hostler::driver::hotplug::Presence;
 use crate::bindings::wit::qmp::Event;
@@ -31,10 +32,18 @@ pub(crate) enum Request {
     Reboot,
     Dump(String),
     ReadStatistics,
+    BeginBlockJob(BlockJob),
+    ReportBlockJob(AskedReport),
+    CompleteBlockJob(BlockJob),
+    CancelBlockJob(BlockJob),
+    SettleBlockJob(BlockJob),
+    ResizeDisk(NewSize),
     Attach(u32),
     Detach(u32),
     UpdateDevice(Change),
     SettleDevice(u32),
+    Overlay(Vec<String>),
+    SettleOverlay(Vec<String>),
 }
 
 /// A device that is to be what the next document says.
@@ -43,6 +52,20 @@ pub(crate) struct Change {
     /// Its place among the devices.
     pub(crate) device: u32,
     pub(crate) options: Vec<Fact>,
+}
+
+/// A job, and how long its driver may wait for news of it.
+#[derive(Clone, Debug)]
+pub(crate) struct AskedReport {
+    pub(crate) job: BlockJob,
+    pub(crate) timeout_ms: u64,
+}
+
+/// The size that a disk is to have.
+#[derive(Clone, Debug)]
+pub(crate) struct NewSize {
+    pub(crate) target: String,
+    pub(crate) bytes: u64,
 }
 
 /// Keys that are pressed together.
@@ -62,6 +85,8 @@ pub(crate) enum Reply {
     Done(Result<(), Error>),
     Facts(Result<Vec<Fact>, Error>),
     Presence(Result<Presence, Error>),
+    Reported(Result<JobReport, Error>),
+    Whether(Result<bool, Error>),
 }
 
 impl Request {
@@ -93,6 +118,14 @@ impl Request {
             Self::Detach(_) => Operation::Detach,
             Self::UpdateDevice(_) => Operation::UpdateDevice,
             Self::SettleDevice(_) => Operation::SettleDevice,
+            Self::BeginBlockJob(_) => Operation::BeginBlockJob,
+            Self::ReportBlockJob(_) => Operation::ReportBlockJob,
+            Self::CompleteBlockJob(_) => Operation::CompleteBlockJob,
+            Self::CancelBlockJob(_) => Operation::CancelBlockJob,
+            Self::SettleBlockJob(_) => Operation::SettleBlockJob,
+            Self::ResizeDisk(_) => Operation::ResizeDisk,
+            Self::Overlay(_) => Operation::Overlay,
+            Self::SettleOverlay(_) => Operation::SettleOverlay,
         }
     }
 }

@@ -181,13 +181,13 @@ impl Runtime {
     ) -> Result<Place, RuntimeError> {
         let Some(starter) = &self.starter else {
             let (engine, ticker, room) = (self.engine.clone(), self.ticker.clone(), self.room.clone());
-            return Ok(Place::Here(Here { linked, engine, ticker, room }));
+            return Ok(Place::Here(Box::new(Here { linked, engine, ticker, room })));
         };
         let sealed = artifact::sealed(component).map_err(|error| {
             let message = "the driver's machine code cannot be handed to a process of its own";
             RuntimeError::new(RuntimeErrorKind::Io, message).caused_by(error).of(identity)
         })?;
         let key = format!("driver {} of tenant {}", identity.name, tenant.name);
-        Ok(Place::Apart(Workers::new(Arc::clone(starter), sealed, key, limits)))
+        Ok(Place::Apart(Box::new(Workers::new(Arc::clone(starter), sealed, key, limits))))
     }
 }

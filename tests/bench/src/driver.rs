@@ -125,6 +125,7 @@ fn context(state: &Path) -> Result<DomainContext> {
         cage: hostler_launch::CageSetting::Require,
         firmware: hostler_firmware::SearchPath::system(),
         transfer: None,
+        references: Vec::new(),
     })
 }
 

@@ -1,11 +1,13 @@
 //! What happens to a guest: each operation is one conversation with the host and the guest's monitor.
 
+pub(crate) mod block_jobs;
 mod check;
 mod destroy;
 mod dump;
 mod hotplug;
 mod migration;
 mod monitor_state;
+mod nodes;
 mod notes;
 mod on_event;
 mod plan;
@@ -29,7 +31,7 @@ mod suspend;
 pub(crate) use check::check;
 pub(crate) use destroy::destroy;
 pub(crate) use dump::dump;
-pub(crate) use hotplug::{attach, detach, settle, update};
+pub(crate) use hotplug::{attach, detach, overlay, settle, settle_overlays, update};
 pub(crate) use on_event::on_event;
 pub(crate) use query::query;
 pub(crate) use reattach::reattach;

@@ -1,7 +1,7 @@
 //! `hostler show`: everything about one domain.
 
 use clap::Args;
-use hostler_domains::{DiskSummary, DomainDetails};
+use hostler_domains::{BlockJobSummary, DiskSummary, DomainDetails};
 use serde_json::{Value, json};
 
 use super::{Target, view};
@@ -60,6 +60,8 @@ fn facts(details: &DomainDetails) -> Facts {
     facts.add("defined", quantity::moment(details.created_unix_ms));
     facts.add("generation", details.generation.to_string());
     facts.add_known("variable store", details.variable_store.as_ref().map(|path| path.display().to_string()));
+    let jobs: Vec<_> = details.jobs.iter().map(job).collect();
+    facts.add_known("jobs", Some(jobs.join(", ")).filter(|jobs| !jobs.is_empty()).map(Cell::new));
     facts.add(
         "consoles",
         if details.consoles.is_empty() { "none".into() } else { details.consoles.join(", ") },
@@ -67,6 +69,12 @@ fn facts(details: &DomainDetails) -> Facts {
     let kept = Some(details.unmodelled.join(", ")).filter(|elements| !elements.is_empty());
     facts.add_known("kept unused", kept.map(Cell::new));
     facts
+}
+
+/// A job, whose it is and since when.
+fn job(job: &BlockJobSummary) -> String {
+    let (kind, disk, pid) = (job.kind.word(), &job.target, job.owner.pid);
+    format!("{kind} of disk {disk}, begun {} s ago by process {pid}", job.age_ms / 1000)
 }
 
 fn disk_blocks(disk: &DiskSummary) -> [Block; 2] {
@@ -108,6 +116,7 @@ mod tests {
                 disk("vdb", Err("it is gone\x1b[1m".into())),
                 disk("sda", Ok(vec![])),
             ],
+            jobs: Vec::new(),
             consoles: vec!["serial0".into()],
             variable_store: None,
             unmodelled: Vec::new(),

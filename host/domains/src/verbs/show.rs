@@ -43,6 +43,7 @@ impl Host {
             created_unix_ms: definition.created_unix_ms,
             confinement: process::confinement(self, &definition)?,
             disks,
+            jobs: self.known_jobs(&definition)?,
             consoles: console_aliases(&domain),
             variable_store: store.map(|place| place.path().to_owned()).filter(|path| path.exists()),
             unmodelled: domain.unmodelled().iter().map(ToString::to_string).collect(),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::error::{LaunchError, LaunchErrorKind};
 use crate::handle::{EndpointKind, EndpointSpec, Handle};
+use crate::qmp::sets::{FileId, label};
 use crate::template::Template;
 use crate::template::data::{Descriptors, EndpointRule, OptionRule, Writing};
 
@@ -144,7 +145,9 @@ impl<'a> Leaves<'a> {
             let numbers = self.grants.and_then(|grants| grants.numbers.get(index));
             for fd in numbers.into_iter().flatten() {
                 written.push(format!("{option_prefix}{}", sets.option));
-                written.push(fill(&sets.value, self.set(index), *fd));
+                let file = self.handles.get(index).and_then(|handle| FileId::of(handle.fd()?).ok());
+                let value = fill(&sets.value, self.set(index), *fd);
+                written.push(value.replace("{name}", &label(None, self.set(index), file)));
             }
         }
         written
@@ -158,8 +161,7 @@ pub(crate) fn path_of(template: &Template, fd: RawFd) -> String {
 
 /// Puts the numbers in.
 fn fill(pattern: &str, set: u64, fd: RawFd) -> String {
-    let name = format!("hostler-{set}");
-    pattern.replace("{set}", &set.to_string()).replace("{fd}", &fd.to_string()).replace("{name}", &name)
+    pattern.replace("{set}", &set.to_string()).replace("{fd}", &fd.to_string())
 }
 
 /// The template's word for an endpoint, which tells listening from connecting.

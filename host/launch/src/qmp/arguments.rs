@@ -10,8 +10,9 @@ use crate::command::write::write_json;
 use crate::error::LaunchError;
 use crate::grant;
 use crate::handle::{Handle, Role};
+use crate::qmp::sets::{FileId, Sets, label};
 use crate::template::Template;
-use crate::template::check::{check_command, leaves};
+use crate::template::check::{check_command_of, leaves};
 use crate::template::data::NamedWriting;
 use crate::value::Value;
 
@@ -32,8 +33,8 @@ pub struct RenderedArguments {
 
 /// Holds a command against the template's command policy and writes its arguments as JSON.
 ///
-/// `next_set` numbers the descriptor sets that the hypervisor gets; start it at the number of the launch's handles
-/// and keep it for as long as the hypervisor lives. Only descriptors can be handles here.
+/// `references` are the names that this operation may have written into headers. `sets` numbers the descriptor sets that
+/// the hypervisor gets, and knows those that it has. Only descriptors can be handles here.
 ///
 /// # Errors
 /// [`crate::LaunchErrorKind::Denied`] with the command's name and the rule; [`crate::LaunchErrorKind::PlanInvalid`].
@@ -42,9 +43,10 @@ pub fn render_arguments(
     command: &str,
     arguments: Option<&Value>,
     handles: &[Handle],
-    next_set: &mut u64,
+    references: &[String],
+    sets: &mut Sets,
 ) -> Result<RenderedArguments, LaunchError> {
-    check_command(template, command, arguments, handles)?;
+    check_command_of(template, command, arguments, handles, references)?;
     let Some(arguments) = arguments else {
         return Ok(RenderedArguments::default());
     };
@@ -54,35 +56,43 @@ pub fn render_arguments(
         return with_names(template, named, command, arguments, handles);
     }
     let (mut before, mut after, mut after_failure) = (Vec::new(), Vec::new(), Vec::new());
-    let sets = template.data.writing.sets.as_ref();
-    let owner = sets.and_then(|sets| mark(sets.given_with.get(command)?, arguments));
+    let writing = template.data.writing.sets.as_ref();
+    let owner = writing.and_then(|writing| mark(writing.given_with.get(command)?, arguments));
     // The numbers of descriptors mean nothing here: they go with the commands before.
     let mut grants =
         Grants { numbers: vec![vec![0]; handles.len()], sets: vec![0; handles.len()], ..Grants::default() };
     let mut seen = HashSet::new();
     for index in leaves(arguments).filter(|index| seen.insert(*index)) {
         let handle = descriptor(handles, index, command)?;
-        let sets = sets.ok_or_else(|| {
+        let writing = writing.ok_or_else(|| {
             LaunchError::denied(command, "the program takes no descriptors once it has been started")
         })?;
-        for fd in grant::of_descriptor(handle)? {
-            let opaque = owner.clone().unwrap_or_else(|| format!("hostler-{next_set}"));
-            let add = json!({"fdset-id": *next_set, "opaque": opaque});
-            before.push((sets.add_command.clone(), add, fd));
-        }
-        if matches!(handle, Handle::Descriptor { role: Role::Output | Role::Input, .. }) {
-            after.push((sets.remove_command.clone(), json!({"fdset-id": *next_set})));
+        let file = handle.fd().and_then(|fd| FileId::of(fd).ok());
+        let number = if writing.known.iter().any(|listed| listed == command) {
+            file.and_then(|file| sets.of_file(file)).ok_or_else(|| {
+                LaunchError::denied(command, "the program does not have this file, and here it is given none")
+            })?
         } else {
-            after_failure.push((sets.remove_command.clone(), json!({"fdset-id": *next_set})));
-        }
+            let number = sets.new_number();
+            let opaque = label(owner.as_deref(), number, file);
+            for fd in grant::of_descriptor(handle)? {
+                let add = json!({"fdset-id": number, "opaque": opaque});
+                before.push((writing.add_command.clone(), add, fd));
+            }
+            let remove = (writing.remove_command.clone(), json!({"fdset-id": number}));
+            match handle {
+                Handle::Descriptor { role: Role::Output | Role::Input, .. } => after.push(remove),
+                _ => after_failure.push(remove),
+            }
+            number
+        };
         if let Some(set) = grants.sets.get_mut(index) {
-            *set = *next_set;
+            *set = number;
         }
-        *next_set += 1;
     }
     let given = arguments;
     let arguments = write_json(arguments, None, &mut Leaves::new(template, handles, Some(&grants)))?;
-    let released = sets.and_then(|sets| mark(sets.taken_with.get(command)?, given));
+    let released = writing.and_then(|writing| mark(writing.taken_with.get(command)?, given));
     Ok(RenderedArguments { before, arguments: Some(arguments), after, after_failure, released })
 }
 

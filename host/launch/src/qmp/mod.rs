@@ -4,6 +4,7 @@ pub mod arguments;
 pub(crate) mod lines;
 pub(crate) mod message;
 pub mod session;
+pub(crate) mod sets;
 
 use serde::{Deserialize, Serialize};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::check::{check, check_command};
+use super::check::{check, check_command, check_command_of};
 use super::{Template, TemplateSet};
 use crate::error::{LaunchError, LaunchErrorKind};
 use crate::handle::{EndpointKind, EndpointSpec, Handle, Role};
@@ -468,8 +468,8 @@ fn commands_that_a_driver_needs_pass() {
     command("migrate-set-capabilities", json!({"capabilities": [{"capability": "events", "state": true}]}))
         .unwrap();
     command("qom-get", json!({"path": "/machine/peripheral/video0", "property": "vgamem_mb"})).unwrap();
-    command("block-commit", json!({"device": "f", "top-node": "a", "base-node": "b", "job-id": "j"}))
-        .unwrap();
+    command("block-commit", json!({"device": "f", "base-node": "b", "job-id": "j"})).unwrap();
+    command("block-stream", json!({"device": "f", "job-id": "j"})).unwrap();
 }
 
 #[test]
@@ -495,7 +495,10 @@ fn abuses_of_the_monitor_are_refused() {
         ("blockdev-add", json!({"driver": "qcow2", "file": "x"})),
         ("blockdev-reopen", json!({"options": [{"driver": "vvfat", "dir": "/"}]})),
         ("block-commit", json!({"device": "f", "backing-file": "/x"})),
+        ("block-commit", json!({"device": "f", "top-node": "a", "base-node": "b"})),
+        ("block-commit", json!({"device": "f", "top-node": "a", "base-node": "b", "backing-file": "/x"})),
         ("block-stream", json!({"device": "f", "backing-file": "/x"})),
+        ("block-stream", json!({"device": "f", "base-node": "b"})),
         ("block-stream", json!({"device": "f", "base-node": "b", "backing-file": "plain-name"})),
         ("device_add", json!({"driver": "vfio-pci", "host": "0000:01:00.0"})),
         ("object-add", json!({"qom-type": "memory-backend-file", "id": "m", "mem-path": "/x"})),
@@ -517,5 +520,25 @@ fn abuses_of_the_monitor_are_refused() {
     for (name, arguments) in abuses {
         let error = command(name, arguments.clone()).expect_err(&format!("{name} {arguments}"));
         assert!(error.kind == LaunchErrorKind::Denied && error.option.starts_with(name), "{name}: {error}");
+    }
+}
+
+/// A job that ends with a name in a header is given that name, and it is the host's.
+#[test]
+fn names_in_headers_are_those_of_the_operation() {
+    let given = ["base.qcow2".to_owned()];
+    let verdict = |name: &str, arguments: Json| {
+        check_command_of(&qemu(), name, Some(&value(&arguments)), &handles(), &given)
+    };
+    let commit = |file: &str| json!({"device": "f", "top-node": "a", "base-node": "b", "backing-file": file});
+    let stream = |file: &str| json!({"device": "f", "base-node": "b", "backing-file": file});
+    verdict("block-commit", commit("base.qcow2")).unwrap();
+    verdict("block-stream", stream("base.qcow2")).unwrap();
+    for other in ["", "base", "base.qcow2x", "/etc/shadow", "json:{}"] {
+        for (name, arguments) in [("block-commit", commit(other)), ("block-stream", stream(other))] {
+            let error = verdict(name, arguments).unwrap_err();
+            assert_eq!(error.kind, LaunchErrorKind::Denied, "{name} {other}: {error}");
+            assert_eq!(error.option, format!("{name}.backing-file"), "{error}");
+        }
     }
 }

@@ -78,12 +78,25 @@ pub fn check(plan: &Plan, handles: &[Handle], template: &Arc<Template>) -> Resul
     Ok(Checked { plan: plan.clone(), template: Arc::clone(template), hash, has_monitor })
 }
 
-/// Holds one of the monitor's commands against the policy.
+/// Holds one of the monitor's commands against the policy, outside of an operation that has names written into headers.
+#[cfg(test)]
 pub(crate) fn check_command(
     template: &Template,
     command: &str,
     arguments: Option<&Value>,
     handles: &[Handle],
+) -> Result<(), LaunchError> {
+    check_command_of(template, command, arguments, handles, &[])
+}
+
+/// Holds one of the monitor's commands against the policy. `references` are what its operation may have written into
+/// headers.
+pub(crate) fn check_command_of(
+    template: &Template,
+    command: &str,
+    arguments: Option<&Value>,
+    handles: &[Handle],
+    references: &[String],
 ) -> Result<(), LaunchError> {
     let rules = &template.data.commands;
     if let Some(arguments) = arguments {
@@ -91,7 +104,7 @@ pub(crate) fn check_command(
     }
     if let Some(shape) = rules.typed.get(command) {
         let nothing = Value::Mapping(Vec::new());
-        let around = Surroundings { shapes: &template.data.shapes, handles };
+        let around = Surroundings { shapes: &template.data.shapes, handles, references };
         return around.fits(arguments.unwrap_or(&nothing), shape).map_err(|found| denied(command, found));
     }
     if !rules.pass.iter().any(|name| name == command) {
@@ -168,7 +181,7 @@ fn too_large() -> LaunchError {
 }
 
 fn check_options(plan: &Plan, handles: &[Handle], template: &Template) -> Result<(), LaunchError> {
-    let around = Surroundings { shapes: &template.data.shapes, handles };
+    let around = Surroundings { shapes: &template.data.shapes, handles, references: &[] };
     let mut seen = HashSet::new();
     for option in &plan.options {
         let shown: String = option.name.chars().take(NAME_MAX_BYTES).flat_map(char::escape_debug).collect();
@@ -220,7 +233,7 @@ fn check_option(
 }
 
 fn check_environment(plan: &Plan, handles: &[Handle], template: &Template) -> Result<(), LaunchError> {
-    let around = Surroundings { shapes: &template.data.shapes, handles };
+    let around = Surroundings { shapes: &template.data.shapes, handles, references: &[] };
     for (name, value) in &plan.environment {
         let shown: String = name.chars().take(NAME_MAX_BYTES).flat_map(char::escape_debug).collect();
         let place = format!("environment.{shown}");

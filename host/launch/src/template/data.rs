@@ -77,6 +77,9 @@ pub(crate) struct SetWriting {
     /// Those that do away with such a thing, and with its sets; and the argument that names it.
     #[serde(default)]
     pub(crate) taken_with: BTreeMap<String, String>,
+    /// The commands whose handles stand for files that the program has already: they are written by the sets it has.
+    #[serde(default)]
+    pub(crate) known: Vec<String>,
 }
 
 /// Descriptors that the monitor's commands take by a name, for once.

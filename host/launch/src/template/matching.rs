@@ -12,6 +12,8 @@ use crate::value::Value;
 pub(crate) struct Surroundings<'a> {
     pub(crate) shapes: &'a BTreeMap<String, Shape>,
     pub(crate) handles: &'a [Handle],
+    /// The names that the operation may have written into headers of images.
+    pub(crate) references: &'a [String],
 }
 
 /// A value that does not fit: where inside it (`file.filename`), and which rule.
@@ -42,6 +44,8 @@ impl Surroundings<'_> {
                 None => refuse(format!("the template has no shape '{name}'")),
             },
             (Shape::Any(shapes), _) => self.fits_any(value, shapes, spot),
+            (Shape::Reference, Value::Text(text)) if self.references.contains(text) => Ok(()),
+            (Shape::Reference, _) => refuse(REFERENCE.to_owned()),
             (Shape::Text(rule), Value::Text(text)) => rule.broken_by(text).map_or(Ok(()), refuse),
             (Shape::Handle(kinds), Value::Handle(index)) => match self.handles.get(*index) {
                 Some(handle) if kinds.iter().any(|kind| kind == handle.kind()) => {
@@ -175,6 +179,10 @@ fn misread(handle: &Handle, read_as: Option<ReadAs<'_>>) -> Option<String> {
         _ => None,
     }
 }
+
+/// Why a name is not written into a header.
+const REFERENCE: &str =
+    "it would stand in a header, and is not a name that the host has given to this operation";
 
 /// What a file is read as where nothing interprets it.
 const PLAIN: &str = "raw";

@@ -15,6 +15,8 @@ pub(crate) enum Shape {
     Is(serde_json::Value),
     /// Text of limited length and letters.
     Text(TextRule),
+    /// A name that the host has given to this operation, to be written into a header.
+    Reference,
     /// A handle of one of these kinds: `image`, `code`, `variable-store`, `file`, `output`, `input`, `endpoint`,
     /// `monitor`, `socket`.
     Handle(Vec<String>),
@@ -200,6 +202,7 @@ impl Shape {
             Self::Is(value) => value.to_string(),
             Self::Text(rule) if !rule.one_of.is_empty() => format!("one of {}", quoted(&rule.one_of)),
             Self::Text(_) => "text".into(),
+            Self::Reference => "a name that the host has given to this operation".into(),
             Self::Handle(kinds) => format!("a handle ({})", kinds.join(", ")),
             Self::Any(shapes) => shapes.iter().map(Self::wanted).collect::<Vec<_>>().join(" or "),
             Self::List(_) => "a sequence".into(),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use hostler_launch::{Handle, Value, check, describe, render_arguments};
+use hostler_launch::{Handle, Sets, Value, check, describe, render_arguments};
 
 use crate::support::{Domain, PATIENCE, descriptors, image, qemu};
 
@@ -114,10 +114,10 @@ fn disk_is_added_while_running_with_its_descriptor() {
     let client = domain.start();
     let handles = vec![image(&path, true)];
     let arguments = protocol("extra", Value::Handle(0));
-    let mut next_set = 100;
+    let mut sets = Sets::from(100);
     let rendered =
-        render_arguments(&qemu(), "blockdev-add", Some(&arguments), &handles, &mut next_set).unwrap();
-    assert_eq!((rendered.before.len(), next_set), (2, 101));
+        render_arguments(&qemu(), "blockdev-add", Some(&arguments), &handles, &[], &mut sets).unwrap();
+    assert_eq!((rendered.before.len(), sets.next()), (2, 101));
     for (command, arguments, fd) in rendered.before {
         client.execute(&command, Some(&arguments), &[std::os::fd::AsFd::as_fd(&fd)], PATIENCE).unwrap();
     }

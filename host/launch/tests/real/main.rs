@@ -17,6 +17,7 @@ mod disks;
 mod endings;
 mod endpoints;
 mod hostile;
+mod lending;
 mod monitor;
 mod storage_daemon;
 mod support;

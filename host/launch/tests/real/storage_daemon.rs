@@ -6,8 +6,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use hostler_launch::{
-    CageSetting, Ending, Handle, LaunchContext, LaunchErrorKind, OptionEntry, Plan, Template, Value, check,
-    describe, launch, posture, render_arguments,
+    CageSetting, Ending, Handle, LaunchContext, LaunchErrorKind, OptionEntry, Plan, Sets, Template, Value,
+    check, describe, launch, posture, render_arguments,
 };
 use rustix::process::geteuid;
 use serde_json::Value as Json;
@@ -127,7 +127,14 @@ fn people_are_shown_paths_and_the_program_numbers() {
     assert!(real.contains("\"filename\":\"/proc/self/fd/"), "{real}");
     let handles = [image(&path, true)];
     let arguments = Value::mapping([("id", Value::Handle(0))]);
-    let refused = render_arguments(&template(NAME), "block-export-del", Some(&arguments), &handles, &mut 9);
+    let refused = render_arguments(
+        &template(NAME),
+        "block-export-del",
+        Some(&arguments),
+        &handles,
+        &[],
+        &mut Sets::from(9),
+    );
     assert_eq!(refused.unwrap_err().kind, LaunchErrorKind::Denied);
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use hostler_grant::Capability;
 use hostler_launch::{
-    COMMANDS_MAX, Handle, QmpError, QmpErrorKind, RenderedArguments, ShimClient, ShimErrorKind, Template,
-    Value, check_reaction, render_arguments,
+    COMMANDS_MAX, Handle, QmpError, QmpErrorKind, RenderedArguments, Sets, ShimClient, ShimErrorKind,
+    Template, Value, check_reaction, owner_of, render_arguments,
 };
 use hostler_state::RunRecord;
 use serde_json::json;
@@ -33,6 +33,8 @@ const MARGIN: Duration = Duration::from_millis(100);
 pub struct Monitor {
     client: ShimClient,
     template: Arc<Template>,
+    /// The names that this operation may have written into headers of images.
+    references: Vec<String>,
 }
 
 /// A command as the shim takes it.
@@ -233,7 +235,11 @@ impl Monitor {
         };
         let is_marked = |set: &&serde_json::Value| {
             let members = set.get("fds").and_then(serde_json::Value::as_array);
-            members.into_iter().flatten().any(|fd| fd.get("opaque").is_some_and(|opaque| opaque == mark))
+            let is_own = |label: &str| owner_of(label) == mark;
+            let label = |fd: &serde_json::Value| {
+                fd.get("opaque").and_then(serde_json::Value::as_str).is_some_and(is_own)
+            };
+            members.into_iter().flatten().any(label)
         };
         let marked = sets.as_array().into_iter().flatten().filter(is_marked);
         let closing: Vec<Closing> = marked
@@ -261,21 +267,17 @@ impl Monitor {
         }
     }
 
-    /// A number for a set of descriptors that the hypervisor does not have yet. It is asked, because the sets may
-    /// be those of the launch, or of another process that was the owner before.
-    fn next_set(&self, timeout: Duration) -> Result<u64, Error> {
-        let sets =
-            self.client.execute("query-fdsets", None, &[], timeout).map_err(|error| refused(&error))?;
-        let numbers = sets.as_array().into_iter().flatten().filter_map(|set| set.get("fdset-id")?.as_u64());
-        Ok(numbers.max().map_or(0, |highest| highest.saturating_add(1)))
-    }
-
     /// Holds a command against the policy, and gives the hypervisor the descriptors that it names.
     fn prepare(&self, request: &Request, handles: &[Handle], timeout: Duration) -> Result<Prepared, Error> {
         let takes_sets = !handles.is_empty() && self.template.has_sets();
-        let mut set = if takes_sets { self.next_set(timeout)? } else { 0 };
+        // It is asked, because the sets may be those of the launch, or of another process that was the owner before.
+        let mut sets = match takes_sets {
+            true => Sets::of(&self.client, timeout).map_err(|error| refused(&error))?,
+            false => Sets::default(),
+        };
+        let (name, arguments) = (&request.name, request.arguments.as_ref());
         let rendered =
-            render_arguments(&self.template, &request.name, request.arguments.as_ref(), handles, &mut set);
+            render_arguments(&self.template, name, arguments, handles, &self.references, &mut sets);
         let RenderedArguments { before, arguments, after, after_failure, released } =
             rendered.map_err(|error| launch_failed(&error))?;
         for (command, arguments, fd) in before {
@@ -341,7 +343,8 @@ impl CallState {
                         Error::Denied(answer::problem(error.kind.code(), error.to_string()))
                     })?;
                     let template = Arc::clone(process::template(&subject, name)?);
-                    Ok(Monitor { client, template })
+                    let references = subject.context.references.clone();
+                    Ok(Monitor { client, template, references })
                 }
                 Some(_) => Err(Error::Conflict(
                     answer::problem("shim.orphaned", "the hypervisor runs but its shim is gone")

@@ -1,6 +1,9 @@
 //! The contract's types on the wire: each record's fields in order, each case by its number.
 
 use super::wire::{Malformed, Reader, Wire};
+use crate::bindings::block_jobs::exports::hostler::driver::block_jobs::{
+    BlockJob, JobKind, JobReport, JobState,
+};
 use crate::bindings::driver::exports::hostler::driver::about::Description;
 use crate::bindings::hotplug::exports::hostler::driver::hotplug::Presence;
 use crate::bindings::wit::domain::BootFile;
@@ -11,7 +14,7 @@ use crate::bindings::wit::qmp::{Command, Event};
 use crate::bindings::wit::storage::{Below, Layer};
 use crate::bindings::wit::types::{Error, Fact, Problem, RunState};
 use crate::bindings::wit::value::{Handle, Node, Tree};
-use crate::request::{Change, Keys, Reply, Request};
+use crate::request::{AskedReport, Change, Keys, NewSize, Reply, Request};
 
 macro_rules! records {
     ($($type:ident { $($field:ident),* })*) => {
@@ -65,6 +68,10 @@ records! {
     Description { title, facts }
     Keys { keys, hold_ms }
     Change { device, options }
+    BlockJob { kind, target, top, base, reference, options }
+    JobReport { state, done, total, error }
+    AskedReport { job, timeout_ms }
+    NewSize { target, bytes }
 }
 
 variants! {
@@ -90,10 +97,15 @@ variants! {
         0 Describe, 1 Check, 2 Start(options), 3 Shutdown, 4 Destroy, 5 Suspend, 6 Resume, 7 Reset, 8 Query,
         9 Reattach, 10 OnEvent(event), 11 RecoveryComplete, 12 Show, 13 Save(options), 14 Restore(options),
         15 AbandonSave, 16 TakePicture(display), 17 PressKeys(keys), 18 Attach(device), 19 Detach(device),
-        20 UpdateDevice(change), 21 SettleDevice(device), 40 Reboot, 41 Dump(format), 42 ReadStatistics
+        20 UpdateDevice(change), 21 SettleDevice(device), 22 BeginBlockJob(job), 23 ReportBlockJob(asked),
+        24 CompleteBlockJob(job), 25 CancelBlockJob(job), 26 SettleBlockJob(job), 27 ResizeDisk(size), 40 Reboot,
+        41 Dump(format), 42 ReadStatistics, 60 Overlay(targets), 61 SettleOverlay(targets)
     }
+    JobKind { 0 Commit, 1 Pull }
+    JobState { 0 None, 1 Running, 2 Ready, 3 Pending, 4 Done, 5 Failed }
     Reply {
-        0 Described(description), 1 Document(answer), 2 State(answer), 3 Done(answer), 4 Presence(answer), 8 Facts(answer)
+        0 Described(description), 1 Document(answer), 2 State(answer), 3 Done(answer), 4 Presence(answer),
+        5 Reported(answer), 8 Facts(answer), 9 Whether(answer)
     }
     Presence { 0 Present, 1 Absent }
 }

@@ -151,6 +151,7 @@ impl Setting {
             cage: hostler_launch::CageSetting::Require,
             firmware: hostler_firmware::SearchPath::system(),
             transfer: None,
+            references: Vec::new(),
             next: None,
         }
     }

@@ -13,6 +13,7 @@
 )]
 
 mod author;
+mod block_jobs;
 mod cage;
 mod conformance;
 mod driver_registry;
@@ -34,6 +35,10 @@ mod native;
 mod observe;
 mod save;
 mod screen;
+mod snapshot_kill;
+mod snapshot_scene;
+mod snapshot_store;
+mod snapshots;
 mod storage;
 mod storage_daemon;
 mod tenants;

@@ -9,10 +9,14 @@ mod machine;
 mod media;
 mod names;
 mod nodes;
+mod overlays;
 mod steps;
 mod subject;
 mod update;
 
 pub(crate) use attach::attach;
 pub(crate) use detach::{detach, settle};
+pub(super) use names::aliases;
+pub(super) use nodes::{key, of};
+pub(crate) use overlays::{overlay, settle_overlays};
 pub(crate) use update::update;

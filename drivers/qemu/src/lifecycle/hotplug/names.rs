@@ -22,7 +22,7 @@ fn key(interface: &Interface) -> String {
 ///
 /// # Errors
 /// What the host says when the notes cannot be read.
-pub(super) fn aliases(domain: &Domain, document: &Document) -> Result<Aliases, Error> {
+pub(in crate::lifecycle) fn aliases(domain: &Domain, document: &Document) -> Result<Aliases, Error> {
     let mut aliases = alias::assign(document);
     let noted = notes::values(domain, PREFIX)?;
     if noted.is_empty() {

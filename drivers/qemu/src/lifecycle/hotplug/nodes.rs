@@ -7,7 +7,7 @@ use super::super::notes;
 use super::machine;
 
 /// What the nodes of a disk are noted under.
-pub(super) fn key(disk: &Disk) -> String {
+pub(in crate::lifecycle) fn key(disk: &Disk) -> String {
     format!("nodes:{}", disk.target)
 }
 
@@ -31,7 +31,12 @@ pub(super) fn noted(domain: &Domain, key: &str) -> Result<Option<Vec<String>>, E
 ///
 /// # Errors
 /// What host and monitor answer; `unsupported` for nodes that a start did not number.
-pub(super) fn of(domain: &Domain, monitor: &Monitor, disk: &Disk, id: &str) -> Result<Vec<String>, Error> {
+pub(in crate::lifecycle) fn of(
+    domain: &Domain,
+    monitor: &Monitor,
+    disk: &Disk,
+    id: &str,
+) -> Result<Vec<String>, Error> {
     if let Some(nodes) = noted(domain, &key(disk))? {
         return Ok(nodes);
     }

@@ -94,6 +94,7 @@ impl Scene {
             cage: hostler_launch::CageSetting::Require,
             firmware: hostler_firmware::SearchPath::system(),
             transfer: None,
+            references: Vec::new(),
             next: None,
         };
         let subject = Arc::new(Subject::new(adapt(context)));

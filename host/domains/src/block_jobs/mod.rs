@@ -1,0 +1,200 @@
+//! Long work on the disks of running guests: what other verbs and the command line ask for.
+
+mod begin;
+mod document;
+mod lend;
+mod record;
+mod resize;
+mod settle;
+mod summary;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hostler_runtime::BlockJobState;
+use hostler_state::Definition;
+
+use crate::error::{Error, Kind};
+use crate::host::Host;
+use crate::reference::DomainRef;
+
+pub(crate) use begin::Wanted;
+pub use begin::{CommitOptions, PullOptions};
+pub use record::JobOwner;
+use record::Pending;
+pub use resize::{DiskResizeOptions, DiskResized};
+pub(crate) use settle::settle_or_tell;
+use settle::{Standing, gone};
+pub use summary::{BlockJobEnded, BlockJobSummary, JobOutcome, LeftOutImage};
+use summary::{described, silent};
+
+/// How long one look at a job that works waits for news.
+const NEWS: Duration = Duration::from_secs(5);
+
+/// How a job that is ready ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The guest goes on with the new chain.
+    Pivot,
+    /// The guest goes on as before.
+    Keep,
+}
+
+impl Host {
+    /// The job for a disk of a domain.
+    fn job_of(&self, wanted: &DomainRef, target: &str) -> Result<(Definition, Pending), Error> {
+        let definition = self.find(wanted)?;
+        let found =
+            self.pending_jobs(Some(&definition))?.into_iter().find(|job| job.record.job.target == target);
+        found.map(|pending| (definition, pending)).ok_or_else(|| gone(target))
+    }
+
+    /// The jobs of a domain, or of all domains, oldest first. Takes no lock and waits for nobody.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] for a domain that there is not; what reading says.
+    pub async fn block_jobs(&self, of: Option<&DomainRef>) -> Result<Vec<BlockJobSummary>, Error> {
+        let of = of.map(|wanted| self.find(wanted)).transpose()?;
+        let mut jobs = Vec::new();
+        for pending in self.pending_jobs(of.as_ref())? {
+            let Some(definition) = self.state().definition_by_uuid(pending.intent.domain)? else { continue };
+            jobs.push(self.summarise_job(&definition, &pending, Duration::ZERO).await);
+        }
+        Ok(jobs)
+    }
+
+    /// The jobs of a domain as they are recorded. Asks no hypervisor.
+    pub(crate) fn known_jobs(&self, definition: &Definition) -> Result<Vec<BlockJobSummary>, Error> {
+        let jobs = self.pending_jobs(Some(definition))?;
+        Ok(jobs.iter().map(|pending| described(definition, pending, silent(None))).collect())
+    }
+
+    /// Waits for news of a job, at most a few seconds, for as long as it works. Takes no lock. A job that another owner has
+    /// settled meanwhile is over: its state is [`BlockJobState::None`].
+    ///
+    /// # Errors
+    /// What reading says.
+    pub async fn block_job_news(&self, job: &BlockJobSummary) -> Result<BlockJobSummary, Error> {
+        let definition = self.state().definition_by_uuid(job.uuid)?;
+        let found =
+            self.pending_jobs(definition.as_ref())?.into_iter().find(|other| other.intent.id == job.id);
+        match (definition, found) {
+            (Some(definition), Some(pending)) => Ok(self.summarise_job(&definition, &pending, NEWS).await),
+            _ => Ok(BlockJobSummary { state: BlockJobState::None, ..job.clone() }),
+        }
+    }
+
+    /// Ends the job for a disk that is ready or over, and settles it.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when there is no job for that disk; [`Kind::Conflict`] while it works; [`Kind::Hypervisor`] when it
+    /// failed: the chain is as it was then.
+    pub async fn block_complete(
+        &self,
+        wanted: &DomainRef,
+        target: &str,
+        ending: Ending,
+    ) -> Result<BlockJobEnded, Error> {
+        self.owner()?;
+        let (definition, pending) = self.job_of(wanted, target)?;
+        self.complete(&definition, pending, ending).await
+    }
+
+    /// Ends a job that this process let begin, or says how it ended if another owner has settled it.
+    ///
+    /// # Errors
+    /// As for [`Host::block_complete`].
+    pub async fn block_finish(&self, job: &BlockJobSummary, ending: Ending) -> Result<BlockJobEnded, Error> {
+        self.owner()?;
+        let definition = self.state().definition_by_uuid(job.uuid)?;
+        let found =
+            self.pending_jobs(definition.as_ref())?.into_iter().find(|other| other.intent.id == job.id);
+        match (definition, found) {
+            (Some(definition), Some(pending)) => self.complete(&definition, pending, ending).await,
+            _ => {
+                let standing = self.how_it_ended(job.uuid, job.id)?.ok_or_else(|| gone(&job.target))?;
+                self.ended(job, standing)
+            }
+        }
+    }
+
+    async fn complete(
+        &self,
+        definition: &Definition,
+        mut pending: Pending,
+        ending: Ending,
+    ) -> Result<BlockJobEnded, Error> {
+        let job = described(definition, &pending, silent(None));
+        let standing = self.advance(definition, &mut pending).await?;
+        let Standing::Goes(report) = standing else { return self.ended(&job, standing) };
+        if report.state != BlockJobState::Ready {
+            let message = format!("the {} of disk '{}' still works", job.kind.word(), job.target);
+            return Err(Error::new(Kind::Conflict, "block.job-works", message)
+                .hint_command("see how far it is", "hostler block jobs"));
+        }
+        let driver = self.drivers.by_name(&definition.driver)?;
+        let context = self.job_context(definition, &pending.record)?;
+        match ending {
+            Ending::Pivot => driver.complete_block_job(&context, &pending.record.job).await?,
+            Ending::Keep => driver.cancel_block_job(&context, &pending.record.job).await?,
+        }
+        match (self.advance(definition, &mut pending).await?, ending) {
+            (Standing::Undone(_), Ending::Keep) => self.summarise_ended(&job, JobOutcome::Kept),
+            (standing, _) => self.ended(&job, standing),
+        }
+    }
+
+    /// Gives a job up. The chain is as it was.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when there is no job for that disk.
+    pub async fn block_cancel(&self, wanted: &DomainRef, target: &str) -> Result<BlockJobEnded, Error> {
+        self.owner()?;
+        let (definition, mut pending) = self.job_of(wanted, target)?;
+        let job = described(&definition, &pending, silent(None));
+        if pending.intent.step != record::step::DECIDED && self.state().run_dir(definition.uuid).is_held()? {
+            let driver = self.drivers.by_name(&definition.driver)?;
+            let context = self.job_context(&definition, &pending.record)?;
+            driver.cancel_block_job(&context, &pending.record.job).await?;
+        }
+        match self.advance(&definition, &mut pending).await? {
+            Standing::Undone(_) => self.summarise_ended(&job, JobOutcome::Cancelled),
+            // It was over before it could be given up.
+            standing => self.ended(&job, standing),
+        }
+    }
+
+    /// Does a job from its beginning to its end, and waits for it: for verbs that need its outcome.
+    ///
+    /// # Errors
+    /// As for [`Host::block_commit`] and [`Host::block_complete`].
+    #[allow(dead_code, reason = "the verb that deletes snapshots is its caller")]
+    pub(crate) async fn work_on_disk(
+        &self,
+        definition: &Definition,
+        wanted: &Wanted,
+    ) -> Result<BlockJobEnded, Error> {
+        let mut job = self.begin_job(definition, wanted).await?;
+        while job.state == BlockJobState::Running {
+            job = self.block_job_news(&job).await?;
+        }
+        self.block_finish(&job, Ending::Pivot).await
+    }
+
+    /// Removes the files of layers that a job left out, as far as nobody uses them. Which are gone.
+    ///
+    /// # Errors
+    /// [`Kind::Host`] when one cannot be removed.
+    pub fn block_delete_left_out(&self, ended: &BlockJobEnded) -> Result<Vec<PathBuf>, Error> {
+        self.owner()?;
+        let mut gone = Vec::new();
+        for path in ended.left_out.iter().filter(|path| path.in_use.is_none()) {
+            std::fs::remove_file(&path.path).map_err(|error| {
+                let message = format!("cannot remove '{}'", path.path.display());
+                Error::new(Kind::Host, "block.unremoved", message).caused_by(error)
+            })?;
+            gone.push(path.path.clone());
+        }
+        Ok(gone)
+    }
+}
