@@ -167,7 +167,6 @@ pub(crate) enum Command {
     #[command(visible_alias = "attach-device")]
     Attach(attach::Attach),
     Detach(detach::Detach),
-    #[command(visible_alias = "change-media")]
     Media(media::Media),
     Screenshot(screenshot::Screenshot),
     SendKey(send_key::SendKey),
