@@ -33,6 +33,7 @@ mod native;
 mod save;
 mod screen;
 mod snapshot_kill;
+mod snapshot_live;
 mod snapshot_scene;
 mod snapshot_store;
 mod snapshots;
