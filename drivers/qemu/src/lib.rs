@@ -19,8 +19,8 @@ mod rules;
 mod storage_rules;
 
 use hostler_sdk::{
-    About, Description, Domain, Error, Event, Fact, Hotplug, Lifecycle, NativeConfig, Presence, RunState,
-    Save, Screen, Snapshots, fact,
+    About, Description, Domain, Dump, Error, Event, Fact, Hotplug, Lifecycle, NativeConfig, Presence, Reboot,
+    RunState, Save, Screen, Snapshots, Statistics, fact,
 };
 
 struct Qemu;
@@ -30,7 +30,7 @@ hostler_sdk::driver! {
     name: "qemu",
     types: ["kvm", "qemu"],
     grants: ["process:qemu-system-x86_64", "qmp", "storage", "firmware", "endpoint"],
-    abilities: [native_config, save, screen, hotplug, snapshots],
+    abilities: [dump, hotplug, native_config, reboot, save, screen, snapshots, statistics],
 }
 
 impl About for Qemu {
@@ -103,6 +103,24 @@ impl Save for Qemu {
 
     fn abandon(domain: &Domain) -> Result<(), Error> {
         lifecycle::abandon(domain)
+    }
+}
+
+impl Reboot for Qemu {
+    fn reboot(domain: &Domain) -> Result<(), Error> {
+        lifecycle::reboot(domain)
+    }
+}
+
+impl Dump for Qemu {
+    fn dump(domain: &Domain, format: String, _options: Vec<Fact>) -> Result<(), Error> {
+        lifecycle::dump(domain, &format)
+    }
+}
+
+impl Statistics for Qemu {
+    fn read(domain: &Domain) -> Result<Vec<Fact>, Error> {
+        lifecycle::read(domain)
     }
 }
 

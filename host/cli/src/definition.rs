@@ -8,9 +8,9 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use hostler_domains::{CageSetting, Workers};
 
 use crate::commands::{
-    attach, completions, console, define, destroy, detach, doctor, domain_xml, driver, events, firmware,
-    image, list, man, media, native, pool, reset, restore, resume, run, save, screenshot, send_key, show,
-    shutdown, snapshot, start, suspend, tenant, undefine, vol,
+    attach, completions, console, define, destroy, detach, doctor, domain_xml, driver, dump, events,
+    firmware, image, list, man, media, native, pool, reboot, reset, restore, resume, run, save, screenshot,
+    send_key, show, shutdown, snapshot, start, stats, suspend, tenant, undefine, vol,
 };
 use crate::exit::Exit;
 use crate::failure::Stop;
@@ -155,7 +155,11 @@ pub(crate) enum Command {
     Destroy(destroy::Destroy),
     Suspend(suspend::Suspend),
     Resume(resume::Resume),
+    Reboot(reboot::Reboot),
     Reset(reset::Reset),
+    #[command(visible_alias = "domstats")]
+    Stats(stats::Stats),
+    Dump(dump::Dump),
     #[command(visible_alias = "managedsave")]
     Save(save::Save),
     Restore(restore::Restore),
@@ -196,7 +200,10 @@ impl Command {
             Self::Destroy(command) => command.run(session),
             Self::Suspend(command) => command.run(session),
             Self::Resume(command) => command.run(session),
+            Self::Reboot(command) => command.run(session),
             Self::Reset(command) => command.run(session),
+            Self::Stats(command) => command.run(session),
+            Self::Dump(command) => command.run(session),
             Self::Save(command) => command.run(session),
             Self::Restore(command) => command.run(session),
             Self::Snapshot(command) => command.run(session),

@@ -133,7 +133,7 @@ impl From<PackageError> for Error {
         use hostler_package::Kind as Package;
         let kind = match error.kind {
             Package::NotFound => Kind::NotFound,
-            Package::Io => Kind::Host,
+            Package::Io | Package::Registry => Kind::Host,
             Package::Contract | Package::Import | Package::Digest | Package::Key | Package::Grant(_) => {
                 Kind::Denied
             }

@@ -14,7 +14,8 @@ const WORDS: [&str; 2] = ["types", "value"];
 /// What every driver exports.
 const REQUIRED: [&str; 2] = ["about", "lifecycle"];
 /// What a driver may export beside that, and this host makes use of.
-const OPTIONAL: [&str; 5] = ["hotplug", "native-config", "save", "screen", "snapshots"];
+const OPTIONAL: &[&str] =
+    &["dump", "hotplug", "native-config", "reboot", "save", "screen", "snapshots", "statistics"];
 
 /// An interface of a driver, and what it comes to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

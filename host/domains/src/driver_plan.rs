@@ -44,7 +44,7 @@ pub struct DriverPlan {
     pub size: u64,
     /// What it was read from.
     pub path: PathBuf,
-    /// How: `file`, `folder` or `oci-layout`.
+    /// How: `file`, `folder`, `oci-layout` or `registry`.
     pub form: String,
     /// How many signatures came along.
     pub signatures: usize,
@@ -95,8 +95,9 @@ impl Host {
         path: &std::path::Path,
         options: PlanOptions,
     ) -> Result<DriverPlan, Error> {
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let package = Package::open(&path, options.tag.as_deref())?;
+        let named = hostler_package::is_in_registry(path).then(|| path.to_owned());
+        let path = named.or_else(|| std::path::absolute(path).ok()).unwrap_or_else(|| path.to_owned());
+        let package = Package::open_or_fetch(&path, options.tag.as_deref()).await?;
         self.plan(package, options)
     }
 

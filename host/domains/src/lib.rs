@@ -24,6 +24,7 @@ mod host;
 mod image_summary;
 mod images;
 mod kept_stores;
+mod known;
 mod lost;
 mod next;
 mod pools;
@@ -94,9 +95,9 @@ pub use tenant_summary::{
 };
 pub use tenants::{Caller, TenantChoice};
 pub use verbs::{
-    Changed, CloneOptions, ConsoleStream, ConvertOptions, DriverTestOptions, DriverTested, FirmwareSource,
-    ImageResizeOptions, KeyUse, Medium, MediumChange, NativeSource, NewImage, NewTenant, NewVolume,
-    RebaseOptions, ResizeOptions, RevertOptions, SaveOptions, Scope, Screenshot, SnapshotDeleteOptions,
-    StartOptions, TenantRights, UndefineOptions, Which, conformance_cases, generate_signing_key, probe_image,
-    sign_driver, test_driver,
+    Changed, CloneOptions, ConsoleStream, ConvertOptions, DomainStats, DriverTestOptions, DriverTested,
+    FirmwareSource, ImageResizeOptions, KeyUse, Medium, MediumChange, MemoryDump, NativeSource, NewImage,
+    NewTenant, NewVolume, RebaseOptions, ResizeOptions, RevertOptions, SaveOptions, Scope, Screenshot,
+    SnapshotDeleteOptions, StartOptions, TenantRights, UndefineOptions, Which, conformance_cases,
+    generate_signing_key, probe_image, sign_driver, test_driver,
 };

@@ -11,6 +11,9 @@ use crate::error::{Error, Kind, command};
 use crate::host::{Host, stopped};
 use crate::summary::Confinement;
 
+/// How long a shim may take to say that it is there. It has nothing else to do, and holds up whoever lists domains.
+const STATUS_WAIT: Duration = Duration::from_secs(3);
+
 /// Whether the host holds the process of this driver's domains: the driver asked to start one.
 pub(crate) fn is_ours(driver: &Driver) -> bool {
     driver.manifest().grants.iter().any(|grant| grant.capability == Capability::Process)
@@ -22,7 +25,14 @@ pub(crate) fn is_ours(driver: &Driver) -> bool {
 /// [`Kind::Host`] when the shim is gone or silent: the domain is quarantined.
 pub(crate) async fn status(host: &Host, definition: &Definition) -> Result<ShimStatus, Error> {
     let run = host.state().run_dir(definition.uuid);
-    Ok(blocking(move || ShimClient::of(&run).status()).await??)
+    let asked = blocking(move || ShimClient::of(&run).status());
+    match tokio::time::timeout(STATUS_WAIT, asked).await {
+        Ok(answered) => Ok(answered??),
+        Err(_) => {
+            let message = format!("its shim has not answered within {} s", STATUS_WAIT.as_secs());
+            Err(Error::new(Kind::TimedOut, "shim.silent", message).about("domain", &definition.name))
+        }
+    }
 }
 
 /// What confines a domain's hypervisor; nothing when none runs.

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use hostler_launch::CageReport;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::driver_summary::DriverSummary;
 use crate::firmware_summary::{FirmwareChoice, StoreLeft, StoreReport};
 
 /// What a domain is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunState {
     /// Nothing of it runs.
@@ -80,6 +80,8 @@ pub struct DomainSummary {
     pub state: RunState,
     /// Why it is doing that, where it is not plain: `quarantined: the shim is gone`.
     pub reason: Option<String>,
+    /// When that was so, in milliseconds since 1970, if its hypervisor does not answer now.
+    pub as_of_unix_ms: Option<u64>,
     /// Whether it stays defined when it is off.
     pub persistent: bool,
     /// The driver that runs it.

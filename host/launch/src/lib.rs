@@ -36,6 +36,6 @@ pub use shim::inherited::close_all as close_inherited;
 pub use shim::orphan::end_orphan;
 pub use shim::record::{Ending, ExitRecord, ProcessRecord, StopReason};
 pub use shim::start::{LaunchContext, launch};
-pub use template::check::{Checked, check};
+pub use template::check::{Checked, check, check_reaction};
 pub use template::{Template, TemplateSet};
 pub use value::Value;

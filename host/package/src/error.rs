@@ -28,6 +28,10 @@ pub enum Kind {
     Layout,
     /// A blob is not the one that its digest names.
     Digest,
+    /// A driver in a registry is not named as it should be.
+    Reference,
+    /// A registry cannot be reached, refuses, or answers what is of no use.
+    Registry,
     /// A key file cannot be used.
     Key,
     /// A manifest, a key or a signature is refused; the code says why.
@@ -48,6 +52,8 @@ impl Kind {
             Self::Import => "package.import",
             Self::Layout => "package.layout",
             Self::Digest => "package.digest",
+            Self::Reference => "package.reference",
+            Self::Registry => "package.registry",
             Self::Key => "package.key",
             Self::Grant(kind) => kind.code(),
         }
@@ -84,6 +90,12 @@ impl PackageError {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
+    }
+
+    /// The same problem with the reason for it.
+    #[cfg(feature = "registry")]
+    pub(crate) fn because(self, source: io::Error) -> Self {
+        Self { source: Some(source), ..self }
     }
 
     /// The same problem, found in this file.

@@ -1,4 +1,4 @@
-//! A driver package: a component with its signatures, from a file, a folder or an OCI layout.
+//! A driver package: a component with its signatures, from a file, a folder, an OCI layout or a registry.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,8 @@ use crate::{folder, layout};
 
 /// Size of a component, in bytes. Real drivers have 50 KiB to 1 MiB.
 pub const COMPONENT_MAX_BYTES: u64 = 16 << 20;
+/// What the name of a driver in a registry begins with.
+pub const REGISTRY_SCHEME: &str = "oci://";
 /// What is added to the name of a component's file for its signatures.
 pub const SIGNATURES_ENDING: &str = ".sig";
 /// A component, as it is read.
@@ -29,6 +31,8 @@ pub enum Form {
     Folder,
     /// An OCI image layout.
     OciLayout,
+    /// A registry, over HTTP.
+    Registry,
 }
 
 impl Form {
@@ -39,6 +43,7 @@ impl Form {
             Self::File => "file",
             Self::Folder => "folder",
             Self::OciLayout => "oci-layout",
+            Self::Registry => "registry",
         }
     }
 }
@@ -74,6 +79,21 @@ impl Package {
             return layout::open(&directory, path, tag);
         }
         no_tag(tag).and_then(|()| folder::open(&directory, path))
+    }
+
+    /// The same for what may also be in a registry: `oci://HOST[:PORT]/NAME[:TAG][@DIGEST]`. Dropping the future ends it.
+    ///
+    /// # Errors
+    /// [`Kind::Reference`] and [`Kind::Registry`] for what is named there; otherwise as [`Package::open`].
+    pub async fn open_or_fetch(path: &Path, tag: Option<&str>) -> Result<Self, PackageError> {
+        if !is_in_registry(path) {
+            return Self::open(path, tag);
+        }
+        if tag.is_some() {
+            return Err(PackageError::new(Kind::Reference, "a driver in a registry has its tag in its name")
+                .hint(format!("write it as {REGISTRY_SCHEME}HOST/NAME:TAG")));
+        }
+        fetch(path).await
     }
 
     /// Reads a component's file, and the signatures beside it.
@@ -154,6 +174,24 @@ impl Package {
         let Some(text) = &self.signatures else { return Ok(Signatures::default()) };
         Signatures::parse(text).map_err(|error| PackageError::from(error).within(&beside(&self.path)))
     }
+}
+
+/// Whether what the user named is in a registry.
+#[must_use]
+pub fn is_in_registry(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().starts_with(REGISTRY_SCHEME.as_bytes())
+}
+
+#[cfg(feature = "registry")]
+use crate::registry::fetch;
+
+/// What is said by a hostler that was built without it.
+#[cfg(not(feature = "registry"))]
+#[expect(clippy::unused_async, reason = "the same signature as the feature's")]
+async fn fetch(path: &Path) -> Result<Package, PackageError> {
+    Err(PackageError::new(Kind::Registry, "this hostler was built without the feature 'registry'")
+        .within(path)
+        .hint("fetch an OCI layout with another program (oras, skopeo) and install from that"))
 }
 
 /// Where the signatures of a component's file are.

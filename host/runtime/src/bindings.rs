@@ -80,6 +80,21 @@ ability! {
 }
 
 ability! {
+    /// The optional interface `reboot`.
+    reboot: "hostler:driver/reboot-ability@0.1.1"
+}
+
+ability! {
+    /// The optional interface `dump`.
+    dump: "hostler:driver/dump-ability@0.1.1"
+}
+
+ability! {
+    /// The optional interface `statistics`.
+    statistics: "hostler:driver/statistics-ability@0.1.1"
+}
+
+ability! {
     /// The optional interface `hotplug`.
     hotplug: "hostler:driver/hotplug-ability@0.1.1"
 }

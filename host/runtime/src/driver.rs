@@ -142,15 +142,25 @@ impl Driver {
     /// The optional interfaces that it has and this host makes use of, by their names.
     #[must_use]
     pub fn abilities(&self) -> Vec<&'static str> {
-        let Abilities { native_config, save, screen, hotplug, snapshots } = self.0.abilities;
+        let Abilities { native_config, save, screen, reboot, dump, statistics, hotplug, snapshots } =
+            self.0.abilities;
         let known = [
             ("native-config", native_config),
             ("save", save),
             ("screen", screen),
+            ("reboot", reboot),
+            ("dump", dump),
+            ("statistics", statistics),
             ("hotplug", hotplug),
             ("snapshots", snapshots),
         ];
         known.into_iter().filter_map(|(name, has)| has.then_some(name)).collect()
+    }
+
+    /// Whether it has an optional interface, by its name.
+    #[must_use]
+    pub fn has(&self, ability: &str) -> bool {
+        self.abilities().contains(&ability)
     }
 
     /// Whether it can show a launch without launching.

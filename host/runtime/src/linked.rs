@@ -4,11 +4,14 @@ use wasmtime::component::{Component, Linker, Resource};
 use wasmtime::{Engine, Store};
 
 use crate::bindings::driver::DriverPre;
+use crate::bindings::dump::DumpAbilityPre;
 use crate::bindings::hotplug::HotplugAbilityPre;
 use crate::bindings::native_config::NativeConfigAbilityPre;
+use crate::bindings::reboot::RebootAbilityPre;
 use crate::bindings::save::SaveAbilityPre;
 use crate::bindings::screen::ScreenAbilityPre;
 use crate::bindings::snapshots::SnapshotsAbilityPre;
+use crate::bindings::statistics::StatisticsAbilityPre;
 use crate::call::{ContractViolation, MemoryLimit};
 use crate::contract;
 use crate::interfaces::domain::Domain;
@@ -21,6 +24,9 @@ pub(crate) struct Linked<T: 'static> {
     native_config: Option<NativeConfigAbilityPre<T>>,
     save: Option<SaveAbilityPre<T>>,
     screen: Option<ScreenAbilityPre<T>>,
+    reboot: Option<RebootAbilityPre<T>>,
+    dump: Option<DumpAbilityPre<T>>,
+    statistics: Option<StatisticsAbilityPre<T>>,
     hotplug: Option<HotplugAbilityPre<T>>,
     snapshots: Option<SnapshotsAbilityPre<T>>,
 }
@@ -31,6 +37,9 @@ pub(crate) struct Abilities {
     pub(crate) native_config: bool,
     pub(crate) save: bool,
     pub(crate) screen: bool,
+    pub(crate) reboot: bool,
+    pub(crate) dump: bool,
+    pub(crate) statistics: bool,
     pub(crate) hotplug: bool,
     pub(crate) snapshots: bool,
 }
@@ -68,9 +77,13 @@ impl<T: Send + 'static> Linked<T> {
             has("native-config").then(|| NativeConfigAbilityPre::new(linked.clone())).transpose()?;
         let save = has("save").then(|| SaveAbilityPre::new(linked.clone())).transpose()?;
         let screen = has("screen").then(|| ScreenAbilityPre::new(linked.clone())).transpose()?;
+        let reboot = has("reboot").then(|| RebootAbilityPre::new(linked.clone())).transpose()?;
+        let dump = has("dump").then(|| DumpAbilityPre::new(linked.clone())).transpose()?;
+        let statistics = has("statistics").then(|| StatisticsAbilityPre::new(linked.clone())).transpose()?;
         let hotplug = has("hotplug").then(|| HotplugAbilityPre::new(linked.clone())).transpose()?;
         let snapshots = has("snapshots").then(|| SnapshotsAbilityPre::new(linked.clone())).transpose()?;
-        Ok(Self { driver: DriverPre::new(linked)?, native_config, save, screen, hotplug, snapshots })
+        let driver = DriverPre::new(linked)?;
+        Ok(Self { driver, native_config, save, screen, reboot, dump, statistics, hotplug, snapshots })
     }
 
     /// The optional interfaces that it has.
@@ -79,6 +92,9 @@ impl<T: Send + 'static> Linked<T> {
             native_config: self.native_config.is_some(),
             save: self.save.is_some(),
             screen: self.screen.is_some(),
+            reboot: self.reboot.is_some(),
+            dump: self.dump.is_some(),
+            statistics: self.statistics.is_some(),
             hotplug: self.hotplug.is_some(),
             snapshots: self.snapshots.is_some(),
         }
@@ -102,6 +118,9 @@ impl<T: Send + 'static> Linked<T> {
             Request::TakePicture(_) | Request::PressKeys(_) => {
                 return self.screen(store, domain, request).await;
             }
+            Request::Reboot => return self.reboot(store, domain).await,
+            Request::Dump(format) => return self.dump(store, domain, format).await,
+            Request::ReadStatistics => return self.statistics(store, domain).await,
             Request::Attach(_) | Request::Detach(_) | Request::UpdateDevice(_) | Request::SettleDevice(_) => {
                 return self.hotplug(store, domain, request).await;
             }
@@ -161,6 +180,39 @@ impl<T: Send + 'static> Linked<T> {
             _ => save.call_abandon(store, domain).await,
         };
         done.map(Reply::Done)
+    }
+
+    async fn reboot(
+        &self,
+        store: &mut Store<T>,
+        domain: Option<Resource<Domain>>,
+    ) -> wasmtime::Result<Reply> {
+        let (Some(ability), Some(domain)) = (&self.reboot, domain) else { return Err(needs("reboot")) };
+        let instance = ability.instantiate_async(&mut *store).await?;
+        instance.hostler_driver_reboot().call_reboot(store, domain).await.map(Reply::Done)
+    }
+
+    async fn dump(
+        &self,
+        store: &mut Store<T>,
+        domain: Option<Resource<Domain>>,
+        format: &str,
+    ) -> wasmtime::Result<Reply> {
+        let (Some(ability), Some(domain)) = (&self.dump, domain) else { return Err(needs("dump")) };
+        let instance = ability.instantiate_async(&mut *store).await?;
+        instance.hostler_driver_dump().call_dump(store, domain, format, &[]).await.map(Reply::Done)
+    }
+
+    async fn statistics(
+        &self,
+        store: &mut Store<T>,
+        domain: Option<Resource<Domain>>,
+    ) -> wasmtime::Result<Reply> {
+        let (Some(ability), Some(domain)) = (&self.statistics, domain) else {
+            return Err(needs("statistics"));
+        };
+        let instance = ability.instantiate_async(&mut *store).await?;
+        instance.hostler_driver_statistics().call_read(store, domain).await.map(Reply::Facts)
     }
 
     async fn screen(

@@ -45,6 +45,12 @@ pub enum Operation {
     TakePicture,
     /// `screen.press`
     PressKeys,
+    /// `reboot.reboot`
+    Reboot,
+    /// `dump.dump`
+    Dump,
+    /// `statistics.read`
+    ReadStatistics,
     /// `hotplug.attach`
     Attach,
     /// `hotplug.detach`
@@ -82,6 +88,9 @@ impl Operation {
             Self::AbandonSave => "abandon-save",
             Self::TakePicture => "take-picture",
             Self::PressKeys => "press-keys",
+            Self::Reboot => "reboot",
+            Self::Dump => "dump",
+            Self::ReadStatistics => "read-statistics",
             Self::Attach => "attach",
             Self::Detach => "detach",
             Self::UpdateDevice => "update-device",
@@ -96,7 +105,7 @@ impl Operation {
         match self {
             Self::Describe | Self::Check | Self::Show => limits.plan,
             Self::Start => limits.start,
-            Self::Save | Self::Restore => limits.transfer,
+            Self::Save | Self::Restore | Self::Dump => limits.transfer,
             Self::Shutdown
             | Self::Suspend
             | Self::Resume
@@ -104,6 +113,8 @@ impl Operation {
             | Self::Query
             | Self::TakePicture
             | Self::PressKeys
+            | Self::Reboot
+            | Self::ReadStatistics
             | Self::Attach
             | Self::Detach
             | Self::UpdateDevice

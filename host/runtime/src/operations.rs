@@ -4,7 +4,7 @@ use hostler_launch::QmpEvent;
 
 use crate::answer;
 use crate::bindings::wit::qmp::Event;
-use crate::bindings::wit::types::Error;
+use crate::bindings::wit::types::{Error, Fact};
 use crate::context::{DomainContext, Purpose};
 use crate::description::{Description, RunState};
 use crate::driver::Driver;
@@ -14,6 +14,11 @@ use crate::operation::Operation;
 use crate::recorded::Recorded;
 use crate::request::{Keys, Reply, Request};
 use crate::text;
+
+/// Most counters of a domain: 200 disks with 12 each, and as many processors.
+const COUNTERS: usize = 4096;
+/// Most bytes of a counter's name, and of its value.
+const COUNTER_BYTES: usize = 256;
 
 impl Driver {
     /// Lets the driver describe itself.
@@ -195,6 +200,49 @@ impl Driver {
         self.done(context, Request::PressKeys(Keys { keys: keys.to_vec(), hold_ms })).await
     }
 
+    /// Asks the guest to reboot.
+    ///
+    /// # Errors
+    /// As every operation; [`RuntimeErrorKind::Driver`]; [`RuntimeErrorKind::Contract`] when the driver does not have
+    /// the interface ([`Driver::has`]).
+    pub async fn reboot(&self, context: &DomainContext) -> Result<(), RuntimeError> {
+        self.require("reboot")?;
+        self.done(context, Request::Reboot).await
+    }
+
+    /// Has the guest's memory written to the context's output, in a format by its name.
+    ///
+    /// # Errors
+    /// As for [`Driver::reboot`].
+    pub async fn dump(&self, context: &DomainContext, format: &str) -> Result<(), RuntimeError> {
+        self.require("dump")?;
+        self.done(context, Request::Dump(format.to_owned())).await
+    }
+
+    /// The counters of a running domain: untrusted text, escaped and limited.
+    ///
+    /// # Errors
+    /// As for [`Driver::reboot`].
+    pub async fn read_statistics(
+        &self,
+        context: &DomainContext,
+    ) -> Result<Vec<(String, String)>, RuntimeError> {
+        self.require("statistics")?;
+        match self.call(Some(context), Request::ReadStatistics).await?.0 {
+            Reply::Facts(Ok(facts)) => Ok(facts.into_iter().take(COUNTERS).map(counter).collect()),
+            Reply::Facts(Err(error)) => Err(self.answered(Operation::ReadStatistics, error)),
+            _ => Err(self.answered_another(Operation::ReadStatistics)),
+        }
+    }
+
+    fn require(&self, ability: &str) -> Result<(), RuntimeError> {
+        if self.has(ability) {
+            return Ok(());
+        }
+        let message = format!("the driver does not export hostler:driver/{ability}");
+        Err(RuntimeError::new(RuntimeErrorKind::Contract, message).of(self.identity()))
+    }
+
     fn require_screen(&self) -> Result<(), RuntimeError> {
         if self.has_screen() {
             return Ok(());
@@ -265,4 +313,9 @@ impl Driver {
         let message = format!("the driver broke the contract: {why}");
         RuntimeError::new(RuntimeErrorKind::Trap, message).of(self.identity()).during(operation)
     }
+}
+
+/// A counter of a driver's, with the text of both sides limited.
+fn counter(fact: Fact) -> (String, String) {
+    (text::escape(&fact.key, COUNTER_BYTES), text::escape(&fact.value, COUNTER_BYTES))
 }

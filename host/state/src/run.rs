@@ -30,6 +30,8 @@ pub enum RunRecord {
     Seen,
     /// `document.json`: the domain XML it was started with, which a later definition does not change.
     Document,
+    /// `state.json`: what it was doing when an owner asked last, for readers that get no answer.
+    State,
 }
 
 /// `<root>/run/<uuid>`. Written by the owner until the shim holds the lock, and by the shim from then on.
@@ -115,6 +117,7 @@ impl RunDir {
             RunRecord::Process => "process.json",
             RunRecord::Exit => "exit.json",
             RunRecord::Document => "document.json",
+            RunRecord::State => "state.json",
             RunRecord::Seen => "seen.json",
         })
     }
@@ -186,6 +189,7 @@ impl Owner {
                 RunRecord::Exit,
                 RunRecord::Launch,
                 RunRecord::Document,
+                RunRecord::State,
                 RunRecord::Seen,
             ];
             self.files.remove_all(&stale.map(|record| run.record_path(record)))?;

@@ -76,6 +76,21 @@ ability! {
 }
 
 ability! {
+    /// The optional interface `reboot`.
+    reboot: "hostler:driver/reboot-ability@0.1.1", "export_reboot", "hostler_sdk::bindings::reboot"
+}
+
+ability! {
+    /// The optional interface `dump`.
+    dump: "hostler:driver/dump-ability@0.1.1", "export_dump", "hostler_sdk::bindings::dump"
+}
+
+ability! {
+    /// The optional interface `statistics`.
+    statistics: "hostler:driver/statistics-ability@0.1.1", "export_statistics", "hostler_sdk::bindings::statistics"
+}
+
+ability! {
     /// The optional interface `hotplug`.
     hotplug: "hostler:driver/hotplug-ability@0.1.1", "export_hotplug", "hostler_sdk::bindings::hotplug"
 }

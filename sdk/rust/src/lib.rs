@@ -67,11 +67,14 @@ pub use bindings::driver::hostler::host::qmp::{Event, Monitor};
 pub use bindings::driver::hostler::host::storage::{Below, Chain, Image, Layer};
 pub use bindings::driver::hostler::host::types::{Error, Fact, Problem, RunState};
 pub use bindings::driver::hostler::host::{clock, log};
+pub use bindings::dump::exports::hostler::driver::dump::Guest as Dump;
 pub use bindings::hotplug::exports::hostler::driver::hotplug::{Guest as Hotplug, Presence};
 pub use bindings::native_config::exports::hostler::driver::native_config::Guest as NativeConfig;
+pub use bindings::reboot::exports::hostler::driver::reboot::Guest as Reboot;
 pub use bindings::save::exports::hostler::driver::save::Guest as Save;
 pub use bindings::screen::exports::hostler::driver::screen::Guest as Screen;
 pub use bindings::snapshots::exports::hostler::driver::snapshots::Guest as Snapshots;
+pub use bindings::statistics::exports::hostler::driver::statistics::Guest as Statistics;
 pub use error::{ProblemExt, problem};
 pub use hostler_domain as domain;
 pub use launch::Launch;
@@ -87,6 +90,8 @@ pub fn fact(key: &str, value: impl Into<String>) -> Fact {
 /// What the macros expand to; not for direct use.
 #[doc(hidden)]
 pub mod internal {
-    pub use crate::bindings::{driver, hotplug, native_config, save, screen, snapshots};
+    pub use crate::bindings::{
+        driver, dump, hotplug, native_config, reboot, save, screen, snapshots, statistics,
+    };
     pub use crate::manifest::{copy, names};
 }

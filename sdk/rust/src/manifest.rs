@@ -77,6 +77,18 @@ macro_rules! driver {
         use $crate::internal::save::export_save;
         export_save!($type with_types_in $crate::internal::save);
     };
+    (@ability dump $type:ident) => {
+        use $crate::internal::dump::export_dump;
+        export_dump!($type with_types_in $crate::internal::dump);
+    };
+    (@ability reboot $type:ident) => {
+        use $crate::internal::reboot::export_reboot;
+        export_reboot!($type with_types_in $crate::internal::reboot);
+    };
+    (@ability statistics $type:ident) => {
+        use $crate::internal::statistics::export_statistics;
+        export_statistics!($type with_types_in $crate::internal::statistics);
+    };
     (@ability screen $type:ident) => {
         use $crate::internal::screen::export_screen;
         export_screen!($type with_types_in $crate::internal::screen);

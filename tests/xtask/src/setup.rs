@@ -24,8 +24,9 @@ const PACKAGES: &[&str] = &[
 
 /// What tests need beside that: they build a driver in C.
 const TEST_PACKAGES: &[&str] = &[
-    "clang", // compiles it to WebAssembly
-    "lld",   // wasm-ld, which links it
+    "clang",           // compiles it to WebAssembly
+    "lld",             // wasm-ld, which links it
+    "docker-registry", // drivers are fetched from it
 ];
 
 /// The peer that benchmarks measure against.

@@ -13,6 +13,8 @@ pub(crate) fn shutdown(domain: &Domain) -> Result<(), Error> {
     let state = monitor_state::ask(domain, &monitor)?;
     let hint = "resume the domain first, or end it with 'destroy'";
     monitor_state::expect(domain, state, &[RunState::Running, RunState::Sleeping], hint)?;
+    // Whatever was asked for before: this time the end is meant.
+    monitor.answer_once("SHUTDOWN", &[], &[])?;
     monitor.run("system_powerdown")?;
     domain.emit("shutdown-requested", &[]);
     Ok(())

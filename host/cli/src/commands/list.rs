@@ -57,7 +57,7 @@ fn table(domains: &[DomainSummary]) -> Table {
             Cell::optional(view::uptime(domain.started_unix_ms)),
             Cell::new(&domain.driver),
             Cell::new(if domain.persistent { "persistent" } else { "transient" }),
-            Cell::optional(domain.reason.as_deref()),
+            Cell::optional(view::reason(domain)),
         ]);
     }
     table

@@ -47,7 +47,7 @@ fn facts(details: &DomainDetails) -> Facts {
     facts.add("uuid", summary.uuid.to_string());
     facts.add_known("title", details.title.as_deref());
     facts.add("state", view::state(summary.state));
-    facts.add_known("reason", summary.reason.as_deref());
+    facts.add_known("reason", view::reason(summary).as_deref());
     facts.add("kind", if summary.persistent { "persistent" } else { "transient" });
     facts.add("driver", &summary.driver);
     facts.add_known("machine", details.machine.as_deref());

@@ -32,6 +32,7 @@ pub(super) fn sentence(summary: &DomainSummary) -> String {
     }
     if let Some(reason) = &summary.reason {
         text.push_str(&format!(": {reason}"));
+        text.push_str(&as_of(summary).unwrap_or_default());
     }
     text
 }
@@ -51,6 +52,16 @@ pub(super) fn state(state: RunState) -> Cell {
 pub(super) fn uptime(started_unix_ms: Option<u64>) -> Option<String> {
     let started = UNIX_EPOCH.checked_add(Duration::from_millis(started_unix_ms?))?;
     SystemTime::now().duration_since(started).ok().map(quantity::span)
+}
+
+/// How old what is said of a domain is, where that is not from now.
+pub(super) fn as_of(summary: &DomainSummary) -> Option<String> {
+    uptime(summary.as_of_unix_ms).map(|age| format!("; it was so {age} ago"))
+}
+
+/// Why a domain does what it does, and how old that is.
+pub(super) fn reason(summary: &DomainSummary) -> Option<String> {
+    summary.reason.as_ref().map(|reason| format!("{reason}{}", as_of(summary).unwrap_or_default()))
 }
 
 /// What confines a hypervisor, in a few words.
@@ -140,6 +151,7 @@ pub(super) mod samples {
             uuid: "5d4e2ee3-5a0a-4a1c-9d0c-7f6a3e0b9a11".parse().unwrap(),
             state,
             reason: None,
+            as_of_unix_ms: None,
             persistent: true,
             driver: "qemu".into(),
             pid: state.is_active().then_some(4711),

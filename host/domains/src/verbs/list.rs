@@ -7,6 +7,7 @@ use hostler_state::{Definition, RunDir};
 use crate::context::Purpose;
 use crate::error::Error;
 use crate::host::Host;
+use crate::known::Answer;
 use crate::process;
 use crate::summary::{DomainSummary, RunState};
 
@@ -41,6 +42,7 @@ impl Host {
             state: RunState::Off,
             // Stored by another version, perhaps: it is listed all the same, and never dropped.
             reason: document.as_ref().err().map(|error| format!("its document cannot be read: {error}")),
+            as_of_unix_ms: None,
             persistent: definition.persistent,
             driver: definition.driver.clone(),
             pid: None,
@@ -99,8 +101,12 @@ impl Host {
                 Err(error) => return Ok(Err(error)),
             }
         }
-        Ok(self.query(definition).await.map(|state| {
+        Ok(self.ask(definition).await.map(|Answer { state, as_of_unix_ms }| {
             summary.state = if held && state == RunState::Off { RunState::Starting } else { state };
+            summary.as_of_unix_ms = as_of_unix_ms;
+            if as_of_unix_ms.is_some() {
+                summary.reason = Some("its hypervisor does not answer".to_owned());
+            }
         }))
     }
 

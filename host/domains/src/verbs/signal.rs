@@ -1,8 +1,9 @@
-//! `shutdown`, `destroy`, `suspend`, `resume`, `reset`: one call of the driver each.
+//! `shutdown`, `destroy`, `suspend`, `resume`, `reboot`, `reset`: one call of the driver each.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_runtime::RuntimeError;
+use hostler_runtime::{Driver, RuntimeError};
 use hostler_state::Definition;
 
 use crate::context::Purpose;
@@ -79,6 +80,28 @@ impl Host {
         let definition = self.active(wanted).await?;
         let driver = self.drivers.by_name(&definition.driver)?;
         self.done(&definition, driver.resume(&self.context(&definition, Purpose::Operate)?).await).await
+    }
+
+    /// Asks the guest to switch itself off and begin again, and returns when it has been asked.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when it does not run; [`Kind::Unsupported`] when its driver cannot; what the driver answers.
+    pub async fn reboot(&self, wanted: &DomainRef) -> Result<DomainSummary, Error> {
+        let definition = self.active(wanted).await?;
+        let driver = self.with_ability(&definition, "reboot")?;
+        self.done(&definition, driver.reboot(&self.context(&definition, Purpose::Operate)?).await).await
+    }
+
+    /// The driver of a domain, which has to have an optional interface.
+    pub(crate) fn with_ability(&self, definition: &Definition, ability: &str) -> Result<Arc<Driver>, Error> {
+        let driver = self.drivers.by_name(&definition.driver)?;
+        if driver.has(ability) {
+            return Ok(driver);
+        }
+        let message = format!("the driver '{}' cannot do that: it has no '{ability}'", definition.driver);
+        Err(Error::new(Kind::Unsupported, "driver.no-ability", message)
+            .about("domain", &definition.name)
+            .hint_command("see what it can do", format!("hostler driver show {}", definition.driver)))
     }
 
     /// Presses the reset button.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::monitor::Owner;
+use super::once::TooMany;
 use super::peer::{Waiter, Wanted, answer_line, value};
 use super::protocol::{Call, Failure, FailureCode, Request, StatusAnswer};
 use super::server::Server;
@@ -44,6 +45,13 @@ impl Server {
                 };
                 return self.wait_or_answer(waiter);
             }
+            Call::AnswerOnce { event, commands, unless } => match self.once.put(event, commands, unless) {
+                Ok(()) => value(&()),
+                Err(TooMany) => {
+                    let message = "too many events are answered once already".to_owned();
+                    Err(Failure { code: FailureCode::Protocol, message })
+                }
+            },
             Call::Wait { timeout_ms } => {
                 let waiter = Waiter { peer: key, id, wanted: Wanted::End, until: later(timeout_ms) };
                 return self.wait_or_answer(waiter);

@@ -154,6 +154,16 @@ impl ShimClient {
         self.ask(call, timeout.saturating_add(SHIM_TIMEOUT))
     }
 
+    /// Answers the next event of this name with these commands, unless one of `unless` comes first; without commands it is
+    /// answered as the launch says. They are not checked here: see [`crate::check_reaction`].
+    ///
+    /// # Errors
+    /// As [`ShimClient::connect`].
+    pub fn answer_once(&self, event: &str, commands: &[String], unless: &[String]) -> Result<(), ShimError> {
+        let (event, commands, unless) = (event.to_owned(), commands.to_vec(), unless.to_vec());
+        self.ask(Call::AnswerOnce { event, commands, unless }, SHIM_TIMEOUT)
+    }
+
     /// All remembered events after `after`.
     ///
     /// # Errors

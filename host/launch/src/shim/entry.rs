@@ -20,6 +20,7 @@ use super::client::SOCKET_NAME;
 use super::console::Console;
 use super::log::{RollingLog, Tail};
 use super::monitor::Monitor;
+use super::once::AnswersOnce;
 use super::program::{self, NotStarted, Program};
 use super::record::ProcessRecord;
 use super::request::{StartAnswer, StartFailure, StartRequest};
@@ -225,6 +226,7 @@ impl Prepared {
             peers: Vec::new(),
             next_peer: 0,
             waiters: Vec::new(),
+            once: AnswersOnce::default(),
             ring: Ring::default(),
             log: self.log,
             tail: Tail::new(OUTPUT_TAIL_BYTES),

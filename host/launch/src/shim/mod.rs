@@ -16,6 +16,7 @@ pub(crate) mod finish;
 pub(crate) mod inherited;
 pub(crate) mod log;
 pub(crate) mod monitor;
+pub(crate) mod once;
 pub(crate) mod outbox;
 pub(crate) mod peer;
 pub(crate) mod program;

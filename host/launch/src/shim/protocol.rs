@@ -34,6 +34,12 @@ pub(crate) enum Call {
     Events {
         after: u64,
     },
+    /// Answers the next such event with these commands, unless one of `unless` comes first.
+    AnswerOnce {
+        event: String,
+        commands: Vec<String>,
+        unless: Vec<String>,
+    },
     /// The ending; `null` after `timeout_ms`.
     Wait {
         timeout_ms: u64,

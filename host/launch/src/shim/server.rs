@@ -16,6 +16,7 @@ use super::calls::closed;
 use super::console::Console;
 use super::log::{RollingLog, Tail};
 use super::monitor::{Broken, Monitor, Owner};
+use super::once::AnswersOnce;
 use super::peer::{Peer, Waiter};
 use super::program::Program;
 use super::protocol::{Failure, FailureCode};
@@ -47,6 +48,8 @@ pub(crate) struct Server {
     pub(crate) ring: Ring,
     pub(crate) log: RollingLog,
     pub(crate) tail: Tail,
+    /// Events that are answered in another way the next time.
+    pub(crate) once: AnswersOnce,
     /// Until when the monitor must have answered; nothing once it has.
     pub(crate) ready_by: Option<Instant>,
     pub(crate) was_ready: bool,
@@ -277,13 +280,10 @@ impl Server {
     }
 
     fn event(&mut self, name: String, data: Option<&RawValue>) {
-        let commands: Vec<String> = self
-            .request
-            .reactions
-            .iter()
-            .filter(|reaction| reaction.event == name)
-            .flat_map(|reaction| reaction.commands.iter().cloned())
-            .collect();
+        let commands = self.once.take(&name).unwrap_or_else(|| {
+            let reactions = self.request.reactions.iter().filter(|reaction| reaction.event == name);
+            reactions.flat_map(|reaction| reaction.commands.iter().cloned()).collect()
+        });
         if name == "SHUTDOWN" {
             self.remember_shutdown(data);
         }

@@ -233,12 +233,36 @@ fn check_environment(plan: &Plan, handles: &[Handle], template: &Template) -> Re
 }
 
 fn check_reactions(plan: &Plan, rules: &CommandRules) -> Result<(), LaunchError> {
-    for command in plan.reactions.iter().flat_map(|reaction| &reaction.commands) {
-        if !rules.pass.iter().any(|name| name == command) {
-            return Err(command_refused(command, rules));
-        }
+    let commands = plan.reactions.iter().flat_map(|reaction| &reaction.commands);
+    commands.into_iter().try_for_each(|command| reaction_allowed(command, rules))
+}
+
+fn reaction_allowed(command: &str, rules: &CommandRules) -> Result<(), LaunchError> {
+    if rules.pass.iter().any(|name| name == command) {
+        return Ok(());
     }
-    Ok(())
+    Err(command_refused(command, rules))
+}
+
+/// Whether a running program may be told to answer an event with these commands, as a plan's reactions may.
+///
+/// # Errors
+/// `denied` for a command that is none of those without arguments that pass; invalid for too many or too long ones.
+pub fn check_reaction(
+    template: &Template,
+    event: &str,
+    commands: &[String],
+    unless: &[String],
+) -> Result<(), LaunchError> {
+    const WORDS_MAX: usize = 16;
+    let mut words = commands.iter().chain(unless).map(String::as_str).chain([event]);
+    if commands.len() > WORDS_MAX || unless.len() > WORDS_MAX || words.any(|word| word.len() > NAME_MAX_BYTES)
+    {
+        let message =
+            format!("an event is answered by {WORDS_MAX} commands at most, with {NAME_MAX_BYTES} bytes each");
+        return Err(LaunchError::new(LaunchErrorKind::PlanInvalid, message));
+    }
+    commands.iter().try_for_each(|command| reaction_allowed(command, &template.data.commands))
 }
 
 /// Every handle's own names, and that nothing is too many.

@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::artifact::{COMPONENT_TYPE, ENTRIES_MAX, SIGNATURES_ANNOTATION, SIGNATURES_TYPE};
 use crate::judgement::samples;
+use crate::package::digest;
 
 struct Place {
     root: tempfile::TempDir,

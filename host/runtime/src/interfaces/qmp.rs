@@ -7,7 +7,7 @@ use std::time::Duration;
 use hostler_grant::Capability;
 use hostler_launch::{
     COMMANDS_MAX, Handle, QmpError, QmpErrorKind, RenderedArguments, ShimClient, ShimErrorKind, Template,
-    Value, render_arguments,
+    Value, check_reaction, render_arguments,
 };
 use hostler_state::RunRecord;
 use serde_json::json;
@@ -98,6 +98,23 @@ impl HostMonitor for CallState {
             })
             .await?;
         Ok(answers.unwrap_or_else(|error| vec![Err(error); count]))
+    }
+
+    async fn answer_once(
+        &mut self,
+        me: Resource<Monitor>,
+        event: String,
+        commands: Vec<String>,
+        unless: Vec<String>,
+    ) -> wasmtime::Result<Result<(), Error>> {
+        self.enter("qmp.answer-once")?;
+        let monitor = self.table.get(&me)?.clone();
+        self.blocking("qmp.answer-once", limits::SHIM_DEADLINE, move |_| {
+            check_reaction(&monitor.template, &event, &commands, &unless)
+                .map_err(|error| launch_failed(&error))?;
+            monitor.client.answer_once(&event, &commands, &unless).map_err(|error| shim_failed(&error))
+        })
+        .await
     }
 
     async fn cursor(&mut self, me: Resource<Monitor>) -> wasmtime::Result<u64> {

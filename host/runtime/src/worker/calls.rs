@@ -165,6 +165,8 @@ calls! {
         20 asked cursor(me: Resource<Monitor>) -> u64;
         21 asked wait_event(me: Resource<Monitor>, names: Vec<String>, cursor: u64, timeout_ms: u64)
             -> Result<Option<Event>, Error>;
+        50 asked answer_once(me: Resource<Monitor>, event: String, commands: Vec<String>, unless: Vec<String>)
+            -> Result<(), Error>;
         drop 22 Monitor;
     }
     domain::HostDomain {

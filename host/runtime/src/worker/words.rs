@@ -90,9 +90,13 @@ variants! {
         0 Describe, 1 Check, 2 Start(options), 3 Shutdown, 4 Destroy, 5 Suspend, 6 Resume, 7 Reset, 8 Query,
         9 Reattach, 10 OnEvent(event), 11 RecoveryComplete, 12 Show, 13 Save(options), 14 Restore(options),
         15 AbandonSave, 16 TakePicture(display), 17 PressKeys(keys), 18 Attach(device), 19 Detach(device),
-        20 UpdateDevice(change), 21 SettleDevice(device), 22 Overlay(targets), 23 SettleOverlay(targets)
+        20 UpdateDevice(change), 21 SettleDevice(device), 40 Reboot, 41 Dump(format), 42 ReadStatistics,
+        50 Overlay(targets), 51 SettleOverlay(targets)
     }
-    Reply { 0 Described(description), 1 Document(answer), 2 State(answer), 3 Done(answer), 4 Presence(answer), 5 Whether(answer) }
+    Reply {
+        0 Described(description), 1 Document(answer), 2 State(answer), 3 Done(answer), 4 Presence(answer), 8 Facts(answer),
+        9 Whether(answer)
+    }
     Presence { 0 Present, 1 Absent }
 }
 

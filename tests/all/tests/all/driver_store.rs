@@ -21,7 +21,7 @@ fn build(bench: &Workbench, driver: &str, file: &str, changes: &[(&str, &str)]) 
 }
 
 /// The in-memory driver under the name `acme`, for domains of type `acme`.
-fn acme(bench: &Workbench, file: &str, version: &str) -> PathBuf {
+pub(crate) fn acme(bench: &Workbench, file: &str, version: &str) -> PathBuf {
     let (name, version) = (r#""name":"acme""#, format!(r#""version":"{version}""#));
     let changes = [
         (r#""name":"test""#, name),
@@ -31,11 +31,11 @@ fn acme(bench: &Workbench, file: &str, version: &str) -> PathBuf {
     build(bench, "test", file, &changes)
 }
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-fn digest(path: &Path) -> String {
+pub(crate) fn digest(path: &Path) -> String {
     Sha256::digest(std::fs::read(path).unwrap())
         .iter()
         .fold("sha256:".to_owned(), |text, byte| text + &format!("{byte:02x}"))

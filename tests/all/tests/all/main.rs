@@ -15,6 +15,7 @@
 mod author;
 mod cage;
 mod conformance;
+mod driver_registry;
 mod driver_store;
 mod faults;
 mod firmware;
@@ -30,6 +31,7 @@ mod kill;
 mod lifecycle;
 mod linux;
 mod native;
+mod observe;
 mod save;
 mod screen;
 mod snapshot_kill;

@@ -36,11 +36,11 @@ pub(super) fn change(
     domain: &Domain,
     monitor: &Monitor,
     next: &Document,
-    before: &Disk,
-    disk: &Disk,
-    id: &str,
+    (before, disk): (&Disk, &Disk),
     force: bool,
 ) -> Result<(), Error> {
+    let aliases = names::aliases(domain, next)?;
+    let id = aliases.get(disk.node).unwrap_or_default();
     finish_earlier(domain, monitor, before, id)?;
     let old = nodes::of(domain, monitor, before, id)?;
     let (new, top, mut resources) = medium(domain, monitor, next, disk)?;

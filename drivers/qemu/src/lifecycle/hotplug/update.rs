@@ -23,8 +23,7 @@ pub(crate) fn update(domain: &Domain, place: u32, options: &[Fact]) -> Result<()
     match (Subject::at(&now, place)?, Subject::at(&next, place)?) {
         (Subject::Disk(before), Subject::Disk(disk)) if is_drive(disk) => {
             require_same(&now, before.node, &next, disk.node, &MEDIUM)?;
-            let id = names::aliases(domain, &next)?.get(disk.node).unwrap_or_default().to_owned();
-            media::change(domain, &monitor, &next, before, disk, &id, force)
+            media::change(domain, &monitor, &next, (before, disk), force)
         }
         (Subject::Interface(before), Subject::Interface(interface)) => {
             require_same(&now, before.node, &next, interface.node, &["link"])?;

@@ -19,7 +19,7 @@ use crate::session::Session;
 /// and exports are found to be in order, and nothing of it is run.
 #[derive(Debug, Args)]
 pub(super) struct Check {
-    /// The driver: a component, a folder with one, or an OCI layout
+    /// The driver: a component, a folder with one, an OCI layout, or oci://HOST/NAME:TAG in a registry
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Choose one of several drivers in an OCI layout

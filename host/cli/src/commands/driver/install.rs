@@ -17,10 +17,11 @@ use crate::session::Session;
 ///
 /// The driver is kept under its digest, which is checked each time it is loaded. What it asks for and the
 /// policy does not give it needs your consent, which is kept as a grant of yours (see 'driver grant').
-/// A registry is not reached: fetch an OCI layout first.
+/// A registry is spoken to as whoever is logged in there (docker login, podman login), and unencrypted only when it
+/// is on this machine.
 #[derive(Debug, Args)]
 pub(super) struct Install {
-    /// The driver: a component, a folder with one, or an OCI layout
+    /// The driver: a component, a folder with one, an OCI layout, or oci://HOST/NAME:TAG in a registry
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]

@@ -25,7 +25,7 @@ use crate::session::Session;
 /// command succeeds when nothing failed. Where a driver starts a hypervisor, a real one is started.
 #[derive(Debug, Args)]
 pub(super) struct Test {
-    /// The driver: a component, a folder with one, or an OCI layout
+    /// The driver: a component, a folder with one, an OCI layout, or oci://HOST/NAME:TAG in a registry
     #[arg(value_name = "FILE", required_unless_present = "list")]
     file: Option<PathBuf>,
     /// Choose one of several drivers in an OCI layout

@@ -18,7 +18,7 @@ use crate::session::Session;
 pub(super) struct Upgrade {
     #[command(flatten)]
     target: DriverTarget,
-    /// The new version: a component, a folder with one, or an OCI layout
+    /// The new version: a component, a folder with one, an OCI layout, or oci://HOST/NAME:TAG in a registry
     #[arg(value_name = "FILE", required_unless_present = "to")]
     file: Option<PathBuf>,
     /// Use a version that is kept, by its version or digest, older or newer

@@ -1,0 +1,30 @@
+//! `hostler reboot`: asks the guest to begin again.
+
+use clap::Args;
+
+use super::{Target, view};
+use crate::failure::Stop;
+use crate::output::Reply;
+use crate::session::Session;
+
+/// Ask the guest of a domain to reboot
+///
+/// The power button is pressed, and the machine is reset when the guest has switched itself off. The command ends when
+/// the guest has been asked; one that does not listen is reset with 'hostler reset'. A domain whose document says that
+/// a reboot is its end (on_reboot) is off afterwards.
+#[derive(Debug, Args)]
+pub(crate) struct Reboot {
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Reboot {
+    /// Asks it.
+    pub(crate) fn run(self, session: &Session) -> Result<Reply, Stop> {
+        let summary = session.block_on(async {
+            let host = session.owner().await?;
+            Ok(host.reboot(&self.target.reference()).await?)
+        })?;
+        view::changed(&summary)
+    }
+}
