@@ -12,7 +12,11 @@ const KILL_AT: &[(&str, &[u32])] = &[
 
 #[test]
 fn guest_that_runs_goes_on_in_overlays_and_its_images_stay_as_they_were() {
-    let scene = Scene::new();
+    let plain = Scene::new();
+    plain.ok(&["start", "m"]);
+    assert_eq!(plain.refused(&["snapshot", "create", "m", "s1", "--disk-only"]).0, "snapshot.live-format");
+    assert_eq!((plain.snapshots().0.len(), plain.bench.state_of("m").as_deref()), (0, Some("running")));
+    let scene = Scene::qcow2_alone();
     scene.write("vda", 1);
     scene.ok(&["start", "m"]);
     assert_eq!(scene.refused(&["snapshot", "create", "m", "s1"]).0, "snapshot.running");
@@ -25,7 +29,7 @@ fn guest_that_runs_goes_on_in_overlays_and_its_images_stay_as_they_were() {
     scene.ok(&["snapshot", "create", "m", "s2", "--disk-only"]);
     assert_eq!(scene.bench.state_of("m").as_deref(), Some("running"));
     let live = scene.ok(&["xml", "m"]);
-    assert!(live.contains("a.s2'") && live.contains("b.s2'"), "{live}");
+    assert!(live.contains("a.s2'"), "{live}");
     let shown = scene.ok(&["show", "m"]);
     assert!(shown.contains("a.s2") && shown.contains("a.s1"), "{shown}");
     assert_eq!(scene.refused(&["snapshot", "delete", "m", "s2"]).0, "snapshot.running");
