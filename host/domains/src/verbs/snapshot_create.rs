@@ -103,6 +103,7 @@ impl Host {
         let (xml, volumes) = (self.current_xml(definition)?, self.current_volumes(definition)?);
         let (kind, disks) = chosen_disks(&Domain::parse(&xml)?, &asked, (&self.roots(), &volumes))?;
         disks.iter().try_for_each(|disk| self.require_no_other_writer(definition, disk))?;
+        disks.iter().try_for_each(require_live_format)?;
         let overlays = overlays(&asked.name, &disks)?;
         let mut snapshot = begun(&asked, kind, &tree);
         let next = above(&mut snapshot, &xml, &disks, &overlays)?;
@@ -209,6 +210,19 @@ impl Host {
         Ok(self.store_of_start(definition, false)?.note().get("existed").and_then(serde_json::Value::as_bool)
             == Some(true))
     }
+}
+
+/// Refuses a plain image: QEMU 7.2 does not let go of its own lock on one when an overlay is put above it.
+fn require_live_format(disk: &ChosenDisk) -> Result<(), Error> {
+    if disk.format == "qcow2" {
+        return Ok(());
+    }
+    let ChosenDisk { target, format, .. } = disk;
+    let message =
+        format!("the disk '{target}' is of format '{format}', which gets no overlay while its guest runs");
+    Err(Error::new(Kind::Unsupported, "snapshot.live-format", message)
+        .about("disk", target)
+        .hint("take the snapshot while the domain is off, or leave the disk out with --xml"))
 }
 
 fn disks_alone(definition: &Definition) -> Error {

@@ -36,6 +36,7 @@ mod observe;
 mod save;
 mod screen;
 mod snapshot_kill;
+mod snapshot_live;
 mod snapshot_scene;
 mod snapshot_store;
 mod snapshots;
