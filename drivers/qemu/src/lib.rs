@@ -20,7 +20,7 @@ mod storage_rules;
 
 use hostler_sdk::{
     About, BlockJob, BlockJobs, Description, Domain, Dump, Error, Event, Fact, Hotplug, JobReport, Lifecycle,
-    NativeConfig, Presence, Reboot, RunState, Save, Screen, Statistics, fact,
+    NativeConfig, Presence, Reboot, RunState, Save, Screen, Snapshots, Statistics, fact,
 };
 
 struct Qemu;
@@ -30,7 +30,7 @@ hostler_sdk::driver! {
     name: "qemu",
     types: ["kvm", "qemu"],
     grants: ["process:qemu-system-x86_64", "qmp", "storage", "firmware", "endpoint"],
-    abilities: [block_jobs, dump, hotplug, native_config, reboot, save, screen, statistics],
+    abilities: [block_jobs, dump, hotplug, native_config, reboot, save, screen, snapshots, statistics],
 }
 
 impl About for Qemu {
@@ -175,6 +175,16 @@ impl BlockJobs for Qemu {
 
     fn resize(domain: &Domain, target: String, size: u64) -> Result<(), Error> {
         lifecycle::block_jobs::resize(domain, &target, size)
+    }
+}
+
+impl Snapshots for Qemu {
+    fn overlay(domain: &Domain, targets: Vec<String>) -> Result<(), Error> {
+        lifecycle::overlay(domain, &targets)
+    }
+
+    fn settle(domain: &Domain, targets: Vec<String>) -> Result<bool, Error> {
+        lifecycle::settle_overlays(domain, &targets)
     }
 }
 

@@ -29,6 +29,7 @@ pub(crate) mod screenshot;
 pub(crate) mod send_key;
 pub(crate) mod show;
 pub(crate) mod shutdown;
+pub(crate) mod snapshot;
 pub(crate) mod start;
 pub(crate) mod stats;
 pub(crate) mod suspend;

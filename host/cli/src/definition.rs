@@ -10,7 +10,7 @@ use hostler_domains::{CageSetting, Workers};
 use crate::commands::{
     attach, block, completions, console, define, destroy, detach, doctor, domain_xml, driver, dump, events,
     firmware, image, list, man, media, native, pool, reboot, reset, restore, resume, run, save, screenshot,
-    send_key, show, shutdown, start, stats, suspend, tenant, undefine, vol,
+    send_key, show, shutdown, snapshot, start, stats, suspend, tenant, undefine, vol,
 };
 use crate::exit::Exit;
 use crate::failure::Stop;
@@ -163,10 +163,10 @@ pub(crate) enum Command {
     #[command(visible_alias = "managedsave")]
     Save(save::Save),
     Restore(restore::Restore),
+    Snapshot(snapshot::Snapshot),
     #[command(visible_alias = "attach-device")]
     Attach(attach::Attach),
     Detach(detach::Detach),
-    #[command(visible_alias = "change-media")]
     Media(media::Media),
     Screenshot(screenshot::Screenshot),
     SendKey(send_key::SendKey),
@@ -206,6 +206,7 @@ impl Command {
             Self::Dump(command) => command.run(session),
             Self::Save(command) => command.run(session),
             Self::Restore(command) => command.run(session),
+            Self::Snapshot(command) => command.run(session),
             Self::Attach(command) => command.run(session),
             Self::Detach(command) => command.run(session),
             Self::Media(command) => command.run(session),

@@ -14,8 +14,17 @@ const WORDS: [&str; 2] = ["types", "value"];
 /// What every driver exports.
 const REQUIRED: [&str; 2] = ["about", "lifecycle"];
 /// What a driver may export beside that, and this host makes use of.
-const OPTIONAL: &[&str] =
-    &["block-jobs", "dump", "hotplug", "native-config", "reboot", "save", "screen", "statistics"];
+const OPTIONAL: &[&str] = &[
+    "block-jobs",
+    "dump",
+    "hotplug",
+    "native-config",
+    "reboot",
+    "save",
+    "screen",
+    "snapshots",
+    "statistics",
+];
 
 /// An interface of a driver, and what it comes to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

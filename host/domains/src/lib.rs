@@ -34,6 +34,8 @@ mod quota;
 mod recovery;
 mod reference;
 mod saved;
+mod snapshot_summary;
+mod snapshots;
 mod storage_summary;
 mod summary;
 mod tenant_summary;
@@ -74,7 +76,7 @@ pub use hostler_launch::{CageReport, CageSetting, CommandLine};
 pub use hostler_runtime::{
     BlockJobKind, BlockJobState, COMPILE_ARGUMENT, WORK_ARGUMENT, compile_here, work_here,
 };
-pub use hostler_state::{Batch, Event, EventLog};
+pub use hostler_state::{Batch, Event, EventLog, SnapshotKind, SnapshotState};
 pub use hostler_storage::{BackingRequest, CreateRequest, Preallocation, Resize, Window};
 pub use image_summary::{
     ImageChain, ImageCheck, ImageLayer, ImageProbe, ImageReport, ImageResized, ImageWritten, NamedFileReport,
@@ -83,6 +85,10 @@ pub use image_summary::{
 pub use quota::{Quota, QuotaUnit};
 pub use reference::{DomainRef, PoolRef};
 pub use saved::{HeaderError, SavedHeader, read_saved_header};
+pub use snapshot_summary::{
+    Reverted, SnapshotDetails, SnapshotDiskSummary, SnapshotSummary, SnapshotTaken, SnapshotsDeleted,
+};
+pub use snapshots::{ImageFate, NewSnapshot, PlannedImage};
 pub use storage_summary::{
     PoolDefined, PoolDetails, PoolRefreshed, PoolSpace, PoolSummary, SkippedEntry, VolumeDetails,
     VolumeMoved, VolumeResized, VolumeSummary, VolumeUse,
@@ -98,7 +104,7 @@ pub use tenants::{Caller, TenantChoice};
 pub use verbs::{
     Changed, CloneOptions, ConsoleStream, ConvertOptions, DomainStats, DriverTestOptions, DriverTested,
     FirmwareSource, ImageResizeOptions, KeyUse, Medium, MediumChange, MemoryDump, NativeSource, NewImage,
-    NewTenant, NewVolume, RebaseOptions, ResizeOptions, SaveOptions, Scope, Screenshot, StartOptions,
-    TenantRights, UndefineOptions, Which, conformance_cases, generate_signing_key, probe_image, sign_driver,
-    test_driver,
+    NewTenant, NewVolume, RebaseOptions, ResizeOptions, RevertOptions, SaveOptions, Scope, Screenshot,
+    SnapshotDeleteOptions, StartOptions, TenantRights, UndefineOptions, Which, conformance_cases,
+    generate_signing_key, probe_image, sign_driver, test_driver,
 };

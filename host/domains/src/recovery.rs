@@ -25,6 +25,8 @@ pub(crate) mod verb {
     pub(crate) const SAVE: &str = "save";
     /// The hypervisor works on a disk, or is asked to.
     pub(crate) const BLOCK_JOB: &str = "block-job";
+    /// Snapshots are being taken, gone back to or deleted.
+    pub(crate) const SNAPSHOT: &str = "snapshot";
     /// A definition is being removed.
     pub(crate) const UNDEFINE: &str = "undefine";
     /// A device of a running guest is being plugged in.
@@ -55,6 +57,11 @@ pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
                 }
             }
             verb::SAVE => crate::verbs::save::settle(host, &intent).await?,
+            verb::SNAPSHOT => {
+                if !crate::snapshots::change::settle(host, &intent).await {
+                    continue;
+                }
+            }
             verb::ATTACH | verb::DETACH | verb::UPDATE => {
                 if !hotplug::settled(host, &intent).await {
                     continue;

@@ -104,4 +104,9 @@ ability! {
     block_jobs: "hostler:driver/block-jobs-ability@0.1.1"
 }
 
+ability! {
+    /// The optional interface `snapshots`.
+    snapshots: "hostler:driver/snapshots-ability@0.1.1"
+}
+
 pub(crate) use driver::hostler::host as wit;

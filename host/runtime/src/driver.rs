@@ -142,8 +142,17 @@ impl Driver {
     /// The optional interfaces that it has and this host makes use of, by their names.
     #[must_use]
     pub fn abilities(&self) -> Vec<&'static str> {
-        let Abilities { native_config, save, screen, reboot, dump, statistics, hotplug, block_jobs } =
-            self.0.abilities;
+        let Abilities {
+            native_config,
+            save,
+            screen,
+            reboot,
+            dump,
+            statistics,
+            hotplug,
+            block_jobs,
+            snapshots,
+        } = self.0.abilities;
         let known = [
             ("native-config", native_config),
             ("save", save),
@@ -153,6 +162,7 @@ impl Driver {
             ("statistics", statistics),
             ("hotplug", hotplug),
             ("block-jobs", block_jobs),
+            ("snapshots", snapshots),
         ];
         known.into_iter().filter_map(|(name, has)| has.then_some(name)).collect()
     }
@@ -173,6 +183,12 @@ impl Driver {
     #[must_use]
     pub fn has_screen(&self) -> bool {
         self.0.abilities.screen
+    }
+
+    /// Whether the disks of its guests can go on in overlays while they run.
+    #[must_use]
+    pub fn has_snapshots(&self) -> bool {
+        self.0.abilities.snapshots
     }
 
     /// Whether devices can come and go while its guests run.

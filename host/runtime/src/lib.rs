@@ -34,6 +34,7 @@ mod open_chain;
 mod opened;
 mod operation;
 mod operations;
+mod overlays;
 mod rates;
 mod recorded;
 mod request;

@@ -11,6 +11,7 @@ use crate::bindings::native_config::NativeConfigAbilityPre;
 use crate::bindings::reboot::RebootAbilityPre;
 use crate::bindings::save::SaveAbilityPre;
 use crate::bindings::screen::ScreenAbilityPre;
+use crate::bindings::snapshots::SnapshotsAbilityPre;
 use crate::bindings::statistics::StatisticsAbilityPre;
 use crate::call::{ContractViolation, MemoryLimit};
 use crate::contract;
@@ -29,6 +30,7 @@ pub(crate) struct Linked<T: 'static> {
     statistics: Option<StatisticsAbilityPre<T>>,
     hotplug: Option<HotplugAbilityPre<T>>,
     block_jobs: Option<BlockJobsAbilityPre<T>>,
+    snapshots: Option<SnapshotsAbilityPre<T>>,
 }
 
 /// The optional interfaces that a driver has.
@@ -42,6 +44,7 @@ pub(crate) struct Abilities {
     pub(crate) statistics: bool,
     pub(crate) hotplug: bool,
     pub(crate) block_jobs: bool,
+    pub(crate) snapshots: bool,
 }
 
 /// The data of a call, as far as the engine's limits look at it.
@@ -82,8 +85,20 @@ impl<T: Send + 'static> Linked<T> {
         let statistics = has("statistics").then(|| StatisticsAbilityPre::new(linked.clone())).transpose()?;
         let hotplug = has("hotplug").then(|| HotplugAbilityPre::new(linked.clone())).transpose()?;
         let block_jobs = has("block-jobs").then(|| BlockJobsAbilityPre::new(linked.clone())).transpose()?;
+        let snapshots = has("snapshots").then(|| SnapshotsAbilityPre::new(linked.clone())).transpose()?;
         let driver = DriverPre::new(linked)?;
-        Ok(Self { driver, native_config, save, screen, reboot, dump, statistics, hotplug, block_jobs })
+        Ok(Self {
+            driver,
+            native_config,
+            save,
+            screen,
+            reboot,
+            dump,
+            statistics,
+            hotplug,
+            block_jobs,
+            snapshots,
+        })
     }
 
     /// The optional interfaces that it has.
@@ -97,6 +112,7 @@ impl<T: Send + 'static> Linked<T> {
             statistics: self.statistics.is_some(),
             hotplug: self.hotplug.is_some(),
             block_jobs: self.block_jobs.is_some(),
+            snapshots: self.snapshots.is_some(),
         }
     }
 
@@ -130,6 +146,9 @@ impl<T: Send + 'static> Linked<T> {
             | Request::CancelBlockJob(_)
             | Request::SettleBlockJob(_)
             | Request::ResizeDisk(_) => return self.block_jobs(store, domain, request).await,
+            Request::Overlay(_) | Request::SettleOverlay(_) => {
+                return self.snapshots(store, domain, request).await;
+            }
             _ => {}
         }
         let instance = self.driver.instantiate_async(&mut *store).await?;
@@ -267,6 +286,26 @@ impl<T: Send + 'static> Linked<T> {
 }
 
 impl<T: Send + 'static> Linked<T> {
+    async fn snapshots(
+        &self,
+        store: &mut Store<T>,
+        domain: Option<Resource<Domain>>,
+        request: &Request,
+    ) -> wasmtime::Result<Reply> {
+        let (Some(ability), Some(domain)) = (&self.snapshots, domain) else { return Err(needs("snapshots")) };
+        let instance = ability.instantiate_async(&mut *store).await?;
+        let snapshots = instance.hostler_driver_snapshots();
+        match request {
+            Request::Overlay(targets) => {
+                snapshots.call_overlay(store, domain, targets).await.map(Reply::Done)
+            }
+            Request::SettleOverlay(targets) => {
+                snapshots.call_settle(store, domain, targets).await.map(Reply::Whether)
+            }
+            _ => Err(needs("this operation")),
+        }
+    }
+
     async fn hotplug(
         &self,
         store: &mut Store<T>,

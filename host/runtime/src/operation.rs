@@ -71,6 +71,10 @@ pub enum Operation {
     SettleBlockJob,
     /// `block-jobs.resize`
     ResizeDisk,
+    /// `snapshots.overlay`
+    Overlay,
+    /// `snapshots.settle`
+    SettleOverlay,
 }
 
 impl Operation {
@@ -109,6 +113,8 @@ impl Operation {
             Self::CancelBlockJob => "cancel-block-job",
             Self::SettleBlockJob => "settle-block-job",
             Self::ResizeDisk => "resize-disk",
+            Self::Overlay => "overlay",
+            Self::SettleOverlay => "settle-overlay",
         }
     }
 
@@ -135,13 +141,15 @@ impl Operation {
             | Self::CompleteBlockJob
             | Self::CancelBlockJob
             | Self::SettleBlockJob
-            | Self::ResizeDisk => limits.control,
+            | Self::ResizeDisk
+            | Self::Overlay => limits.control,
             Self::Destroy => limits.end,
             Self::Reattach
             | Self::OnEvent
             | Self::RecoveryComplete
             | Self::AbandonSave
-            | Self::SettleDevice => limits.recovery,
+            | Self::SettleDevice
+            | Self::SettleOverlay => limits.recovery,
         }
     }
 }

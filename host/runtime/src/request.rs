@@ -42,6 +42,8 @@ pub(crate) enum Request {
     Detach(u32),
     UpdateDevice(Change),
     SettleDevice(u32),
+    Overlay(Vec<String>),
+    SettleOverlay(Vec<String>),
 }
 
 /// A device that is to be what the next document says.
@@ -84,6 +86,7 @@ pub(crate) enum Reply {
     Facts(Result<Vec<Fact>, Error>),
     Presence(Result<Presence, Error>),
     Reported(Result<JobReport, Error>),
+    Whether(Result<bool, Error>),
 }
 
 impl Request {
@@ -121,6 +124,8 @@ impl Request {
             Self::CancelBlockJob(_) => Operation::CancelBlockJob,
             Self::SettleBlockJob(_) => Operation::SettleBlockJob,
             Self::ResizeDisk(_) => Operation::ResizeDisk,
+            Self::Overlay(_) => Operation::Overlay,
+            Self::SettleOverlay(_) => Operation::SettleOverlay,
         }
     }
 }

@@ -10,6 +10,8 @@
 //!       /domains/<uuid>/definition  record       (+ .prev)
 //!                      /driver-state record      (+ .prev)
 //!                      /nvram.fd    variable store, kept by hostler-firmware
+//!                      /snapshots   record       (+ .prev): all snapshots of the domain
+//!                      /snapshot-<operation>.nvram, .memory  what they kept of a guest
 //!       /pools/<uuid>/definition    record       (+ .prev)
 //!                    /activity      record, of one boot of the machine
 //!                    /volume-<hash> record, of a volume that was made here
@@ -41,6 +43,7 @@ mod owner;
 mod pool;
 mod record;
 mod run;
+mod snapshot;
 mod tenant;
 
 pub use charge::Charge;
@@ -60,5 +63,8 @@ pub use owner::Owner;
 pub use pool::{PoolActivity, PoolDefinition, VolumeRecord};
 pub use record::{PAYLOAD_MAX_BYTES, decode, encode};
 pub use run::{RunDir, RunRecord};
+pub use snapshot::{
+    LeftOverlay, Snapshot, SnapshotDisk, SnapshotKind, SnapshotState, SnapshotStore, SnapshotTree,
+};
 pub use tenant::{TENANT_NAME_MAX_BYTES, TenantPhase, TenantRecord, check_tenant_name, is_private};
 pub use uuid::Uuid;

@@ -5,9 +5,11 @@
 //! files by their descriptors, formats in so many words, and never a name out of an image.
 
 mod arguments;
+mod commit;
 mod convert;
 mod copy;
 mod draft;
+mod internal;
 mod make;
 mod qemu_img;
 mod rebase;
@@ -18,12 +20,15 @@ mod source;
 mod transfer;
 
 pub use arguments::{
-    convert_arguments, create_arguments, rebase_arguments, record_arguments, resize_arguments,
+    commit_arguments, convert_arguments, create_arguments, rebase_arguments, record_arguments,
+    resize_arguments,
 };
+pub use commit::commit_image;
 pub use convert::convert_file;
 pub use copy::{CloneRequest, Copied, clone_volume, copy_image};
 pub use draft::Draft;
 pub(crate) use draft::is_draft;
+pub use internal::{InternalStep, internal_snapshot, internal_snapshots};
 pub use make::create_volume;
 pub use rebase::{RebaseRequest, rebase_image};
 pub use remove::delete_volume;

@@ -20,10 +20,11 @@ mod translate;
 mod translations;
 
 pub use create::{
-    BackingRequest, CloneRequest, Copied, CreateRequest, Draft, Incoming, Preallocation, RebaseRequest,
-    Resize, ResizeRequest, Transfer, Window, clone_volume, convert_arguments, convert_file, copy_image,
-    create_arguments, create_volume, delete_volume, download, rebase_arguments, rebase_image,
-    record_arguments, resize_arguments, resize_volume, upload, upload_part,
+    BackingRequest, CloneRequest, Copied, CreateRequest, Draft, Incoming, InternalStep, Preallocation,
+    RebaseRequest, Resize, ResizeRequest, Transfer, Window, clone_volume, commit_arguments, commit_image,
+    convert_arguments, convert_file, copy_image, create_arguments, create_volume, delete_volume, download,
+    internal_snapshot, internal_snapshots, rebase_arguments, rebase_image, record_arguments,
+    resize_arguments, resize_volume, upload, upload_part,
 };
 pub use error::{ErrorKind, Hint, StorageError};
 pub use facts::{BackingName, VolumeFacts};

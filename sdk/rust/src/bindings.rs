@@ -99,3 +99,8 @@ ability! {
     /// The optional interface `block-jobs`.
     block_jobs: "hostler:driver/block-jobs-ability@0.1.1", "export_block_jobs", "hostler_sdk::bindings::block_jobs"
 }
+
+ability! {
+    /// The optional interface `snapshots`.
+    snapshots: "hostler:driver/snapshots-ability@0.1.1", "export_snapshots", "hostler_sdk::bindings::snapshots"
+}

@@ -65,6 +65,10 @@ macro_rules! driver {
         use $crate::internal::native_config::export_native_config;
         export_native_config!($type with_types_in $crate::internal::native_config);
     };
+    (@ability snapshots $type:ident) => {
+        use $crate::internal::snapshots::export_snapshots;
+        export_snapshots!($type with_types_in $crate::internal::snapshots);
+    };
     (@ability hotplug $type:ident) => {
         use $crate::internal::hotplug::export_hotplug;
         export_hotplug!($type with_types_in $crate::internal::hotplug);

@@ -31,7 +31,7 @@ mod suspend;
 pub(crate) use check::check;
 pub(crate) use destroy::destroy;
 pub(crate) use dump::dump;
-pub(crate) use hotplug::{attach, detach, settle, update};
+pub(crate) use hotplug::{attach, detach, overlay, settle, settle_overlays, update};
 pub(crate) use on_event::on_event;
 pub(crate) use query::query;
 pub(crate) use reattach::reattach;

@@ -26,6 +26,9 @@ pub(crate) struct Undefine {
     /// Forget the guest that was saved as well, if one was
     #[arg(long)]
     saved_guest: bool,
+    /// Forget its snapshots as well, if it has some; their images stay
+    #[arg(long)]
+    snapshots: bool,
 }
 
 /// What becomes of a variable store.
@@ -42,7 +45,8 @@ enum Nvram {
 impl Undefine {
     /// Removes it and says what became of the store.
     pub(crate) fn run(self, session: &Session) -> Result<Reply, Stop> {
-        let options = UndefineOptions { nvram: self.fate(), saved_guest: self.saved_guest };
+        let options =
+            UndefineOptions { nvram: self.fate(), saved_guest: self.saved_guest, snapshots: self.snapshots };
         let undefined = session.block_on(async {
             let host = session.owner().await?;
             Ok(host.undefine(&self.target.reference(), options).await?)

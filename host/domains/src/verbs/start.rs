@@ -147,6 +147,7 @@ impl Host {
     pub(crate) async fn require_off(&self, definition: &Definition) -> Result<(), Error> {
         let summary = self.summarise(definition).await?;
         if summary.state == RunState::Off {
+            self.require_no_unfinished_change(definition)?;
             return self.require_no_lost_run(definition).await;
         }
         let message = format!("the domain '{}' is {}", definition.name, summary.state.word());

@@ -13,6 +13,7 @@ use crate::host::Host;
 use crate::kept_stores;
 use crate::recovery::verb;
 use crate::reference::DomainRef;
+use crate::snapshots::require_no_snapshots;
 use crate::summary::{RunState, Undefined};
 use crate::verbs::restore;
 
@@ -23,6 +24,8 @@ pub struct UndefineOptions {
     pub nvram: StoreFate,
     /// Forget a guest that was saved with it.
     pub saved_guest: bool,
+    /// Forget its snapshots with it; their images stay.
+    pub snapshots: bool,
 }
 
 /// What is done with a variable store: so that a killed `undefine` can be finished.
@@ -49,6 +52,9 @@ impl Host {
         let definition = self.find(wanted)?;
         if !options.saved_guest {
             restore::require_no_saved_guest(self, &definition)?;
+        }
+        if !options.snapshots {
+            require_no_snapshots(self, &definition)?;
         }
         let runs = self.summarise(&definition).await?.state != RunState::Off;
         let (moved, left) = self.store_move(&definition, options.nvram, runs)?;

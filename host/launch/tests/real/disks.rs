@@ -124,6 +124,45 @@ fn disk_is_added_while_running_with_its_descriptor() {
     client.execute("blockdev-add", rendered.arguments.as_ref(), &[], PATIENCE).unwrap();
     let nodes = client.execute("query-named-block-nodes", None, &[], PATIENCE).unwrap();
     assert!(nodes.as_array().unwrap().iter().any(|node| node["node-name"] == "extra"));
+    let sets = client.execute("query-fdsets", None, &[], PATIENCE).unwrap();
+    let own = sets.as_array().unwrap().iter().find(|set| set["fdset-id"] == 100).unwrap();
+    let deletion = Value::mapping::<&str>([("node-name", "extra".into())]);
+    let rendered = render_arguments(&qemu(), "blockdev-del", Some(&deletion), &[], &mut next_set).unwrap();
+    assert_eq!(
+        rendered.released.as_deref(),
+        own["fds"][0]["opaque"].as_str(),
+        "the node's set is known by it"
+    );
+}
+
+#[test]
+fn descriptors_of_a_node_that_is_refused_are_given_back() {
+    let mut domain = Domain::new("q35");
+    let path = domain.path("extra.raw");
+    make_image(&["-f", "raw"], &path);
+    let client = domain.start();
+    // A stopped QEMU closes what it was told to forget only when it runs again.
+    client.execute("cont", None, &[], PATIENCE).unwrap();
+    let handles = vec![image(&path, true)];
+    let arguments = protocol("twice", Value::Handle(0));
+    let mut next_set = 100;
+    for expected in [true, false] {
+        let rendered =
+            render_arguments(&qemu(), "blockdev-add", Some(&arguments), &handles, &mut next_set).unwrap();
+        for (command, arguments, fd) in rendered.before {
+            client.execute(&command, Some(&arguments), &[std::os::fd::AsFd::as_fd(&fd)], PATIENCE).unwrap();
+        }
+        let added = client.execute("blockdev-add", rendered.arguments.as_ref(), &[], PATIENCE);
+        assert_eq!(added.is_ok(), expected);
+        if !expected {
+            for (command, arguments) in rendered.after_failure {
+                client.execute(&command, Some(&arguments), &[], PATIENCE).unwrap();
+            }
+        }
+    }
+    let sets = client.execute("query-fdsets", None, &[], PATIENCE).unwrap();
+    let mut numbers = sets.as_array().unwrap().iter().map(|set| set["fdset-id"].as_u64().unwrap());
+    assert!(numbers.any(|number| number == 100) && !sets.to_string().contains("101"), "{sets}");
 }
 
 #[test]

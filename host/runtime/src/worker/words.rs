@@ -99,13 +99,13 @@ variants! {
         15 AbandonSave, 16 TakePicture(display), 17 PressKeys(keys), 18 Attach(device), 19 Detach(device),
         20 UpdateDevice(change), 21 SettleDevice(device), 22 BeginBlockJob(job), 23 ReportBlockJob(asked),
         24 CompleteBlockJob(job), 25 CancelBlockJob(job), 26 SettleBlockJob(job), 27 ResizeDisk(size), 40 Reboot,
-        41 Dump(format), 42 ReadStatistics
+        41 Dump(format), 42 ReadStatistics, 60 Overlay(targets), 61 SettleOverlay(targets)
     }
     JobKind { 0 Commit, 1 Pull }
     JobState { 0 None, 1 Running, 2 Ready, 3 Pending, 4 Done, 5 Failed }
     Reply {
         0 Described(description), 1 Document(answer), 2 State(answer), 3 Done(answer), 4 Presence(answer),
-        5 Reported(answer), 8 Facts(answer)
+        5 Reported(answer), 8 Facts(answer), 9 Whether(answer)
     }
     Presence { 0 Present, 1 Absent }
 }

@@ -96,6 +96,22 @@ pub fn resize_arguments(image: &Value, capacity: u64, shrink: bool, allocate: bo
     words
 }
 
+/// What writes the image that `image` describes into the one below it, and leaves it as it is.
+#[must_use]
+pub fn commit_arguments(image: &Value) -> Vec<String> {
+    ["commit", "-p", "-d", "--"].map(str::to_owned).into_iter().chain([format!("json:{image}")]).collect()
+}
+
+/// What does something about the snapshot `tag` within the image that `image` describes; the switch says what.
+#[must_use]
+pub(crate) fn snapshot_arguments(switch: &str, tag: &str, image: &Value) -> Vec<String> {
+    ["snapshot", "-q", switch, tag, "--"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain([format!("json:{image}")])
+        .collect()
+}
+
 /// One layer of a source as QEMU's block layer has it: every node is named, and where something could lie below, what
 /// does is said.
 pub(crate) fn layer(format: Format, file: &Path, device: bool, below: Option<Value>) -> Value {

@@ -102,6 +102,11 @@ impl<'a> Draft<'a> {
         File::options().write(true).open(again).map_err(|error| StorageError::io("open", &self.name, error))
     }
 
+    /// Leaves it, finished as it is, for [`Draft::publish_left`] or [`Draft::sweep`].
+    pub fn keep(mut self) {
+        self.published = true;
+    }
+
     /// Gives the draft that a stopped operation has finished its name. Done already is done.
     ///
     /// # Errors

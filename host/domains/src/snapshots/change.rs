@@ -1,0 +1,338 @@
+//! A change of snapshots, carried out so that a kill at any moment leaves it done or not begun.
+//!
+//! Up to the step `decided` everything that was made can be removed again, and whatever was there before is true. From it
+//! on everything is repeated until it is done, by the next owner if need be. What a deletion writes into images before that
+//! changes nothing for those who read through the overlays above; the snapshot itself was marked as good for nothing else.
+//! Where a guest that runs goes on in overlays the hypervisor decides: from the step `asked` on it is found out from it, and
+//! never guessed, whether its guest writes to them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hostler_image::Format;
+use hostler_state::{Definition, Intent, SnapshotTree};
+use hostler_storage::{
+    BackingRequest, Draft, InternalStep, PoolRoot, RebaseRequest, commit_image, internal_snapshot,
+    internal_snapshots, rebase_image,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::live::LiveChange;
+use super::overlays::{self, Overlay};
+use super::store::{StoreChange, kept_name};
+use crate::error::{Error, Kind};
+use crate::host::Host;
+use crate::images::Place;
+use crate::pools::programs;
+use crate::process;
+use crate::recovery::verb;
+
+/// The hypervisor was asked to have its guest write to the overlays.
+const ASKED: &str = "asked";
+/// From here on it is done, whoever does it.
+const DECIDED: &str = "decided";
+/// How long a guest that a revert ends may take to end.
+const END_WAIT: Duration = Duration::from_secs(10);
+
+/// All that is to be done, and how things are afterwards.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Change {
+    /// The snapshot that it is about.
+    pub(crate) snapshot: String,
+    /// Whether it is the one that is made, and the document whose variable store it keeps.
+    pub(crate) keeps: Option<String>,
+    pub(crate) overlays: Vec<Overlay>,
+    pub(crate) internal: Option<InternalChange>,
+    pub(crate) merges: Vec<MergeNote>,
+    /// Images that are removed at the end.
+    pub(crate) removes: Vec<PathBuf>,
+    /// Files of the domain's directory that are removed at the end.
+    pub(crate) removes_own: Vec<String>,
+    pub(crate) store: Option<StoreChange>,
+    /// What a guest that runs goes on with.
+    pub(crate) live: Option<LiveChange>,
+    /// Whether a guest that runs is ended for it.
+    pub(crate) ends_guest: bool,
+    /// The definition afterwards, if it becomes another.
+    pub(crate) definition: Option<Definition>,
+    /// What is recorded afterwards.
+    pub(crate) tree: SnapshotTree,
+}
+
+/// What is done within images.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct InternalChange {
+    pub(crate) step: InternalWord,
+    pub(crate) tag: String,
+    pub(crate) images: Vec<PathBuf>,
+}
+
+/// [`InternalStep`], in a journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum InternalWord {
+    Take,
+    GoBack,
+    Remove,
+}
+
+/// An overlay that is written into what it stands on, and the images that stand on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MergeNote {
+    pub(crate) overlay: PathBuf,
+    pub(crate) into: PathBuf,
+    pub(crate) format: String,
+    pub(crate) above: Vec<PathBuf>,
+}
+
+impl Host {
+    /// Carries a change out, journalled.
+    ///
+    /// # Errors
+    /// Whatever fails of it; everything is as before then, unless it was decided already: then the next owner goes on.
+    pub(crate) async fn carry_out(
+        &self,
+        definition: &Definition,
+        mut change: Change,
+    ) -> Result<Change, Error> {
+        let owner = self.owner()?;
+        let mut intent = owner.journal().begin(verb::SNAPSHOT, definition.uuid, "begun", note(&change)?)?;
+        if let Err(error) = self.prepare_change(definition, &mut change, &mut intent).await {
+            return Err(self.given_up(&change, &intent, error));
+        }
+        intent.payload = note(&change)?;
+        if let Some(live) = &change.live {
+            owner.journal().advance(&mut intent, ASKED)?;
+            if let Some(error) = self.go_live(definition, live).await? {
+                return Err(self.given_up(&change, &intent, error));
+            }
+        }
+        owner.journal().advance(&mut intent, DECIDED)?;
+        self.finish_change(definition, &change).await.map_err(|error| {
+            error.hint(
+                "it was decided and is not finished: remove the cause, and the next command finishes it",
+            )
+        })?;
+        owner.journal().finish(&intent)?;
+        Ok(change)
+    }
+
+    /// Undoes what was prepared, for this reason.
+    fn given_up(&self, change: &Change, intent: &Intent, error: Error) -> Error {
+        let undone = self.undo_change(change, intent);
+        let finished = undone.and_then(|()| Ok(self.owner()?.journal().finish(intent)?));
+        match finished {
+            Ok(()) => error,
+            Err(left) => {
+                error.hint(format!("not all of it could be undone, the next command tries again: {left}"))
+            }
+        }
+    }
+
+    /// Everything that can be undone.
+    async fn prepare_change(
+        &self,
+        definition: &Definition,
+        change: &mut Change,
+        intent: &mut Intent,
+    ) -> Result<(), Error> {
+        if let Some(xml) = &change.keeps {
+            let runs = self.state().run_dir(definition.uuid).is_held()?;
+            let store = self.keep_store(definition, xml, (intent.id, runs))?;
+            if let Some(made) = change.tree.snapshots.last_mut() {
+                made.operation = intent.id;
+                made.store = store;
+            }
+        }
+        self.make_overlays(change, intent).await?;
+        if let Some(internal) = change.internal.clone().filter(|internal| internal.step == InternalWord::Take)
+        {
+            self.within_images(internal).await?;
+        }
+        for merge in change.merges.clone() {
+            self.merge(merge).await?;
+        }
+        match change.store.clone().filter(|_| !change.ends_guest) {
+            Some(store) => process::blocking(move || store.apply()).await?,
+            None => Ok(()),
+        }
+    }
+
+    async fn make_overlays(&self, change: &mut Change, intent: &mut Intent) -> Result<(), Error> {
+        let operation = intent.id;
+        for at in 0..change.overlays.len() {
+            let Some(overlay) = change.overlays.get(at).cloned() else { break };
+            let noted = |identity: String| {
+                if let Some(made) = change.overlays.get_mut(at) {
+                    made.identity = Some(identity);
+                }
+                intent.payload = note(change)?;
+                Ok(self.owner()?.journal().advance(intent, "begun")?)
+            };
+            overlay.make(self, operation, noted).await?;
+        }
+        Ok(())
+    }
+
+    async fn within_images(&self, change: InternalChange) -> Result<(), Error> {
+        for image in &change.images {
+            let place = Place::of(image, &self.area())?;
+            let (step, tag) = (change.step, change.tag.clone());
+            process::blocking(move || step.carry(&place, &tag)).await??;
+        }
+        Ok(())
+    }
+
+    async fn merge(&self, merge: MergeNote) -> Result<(), Error> {
+        let place = Place::of(&merge.overlay, &self.area())?;
+        process::blocking(move || {
+            Ok(commit_image(&place.root, &place.name, Format::Qcow2, &programs(), &mut |_| {})?)
+        })
+        .await?
+    }
+
+    /// Everything that is not undone. Done already is done.
+    async fn finish_change(&self, definition: &Definition, change: &Change) -> Result<(), Error> {
+        let owner = self.owner()?;
+        if change.ends_guest {
+            self.end_for_change(definition).await?;
+            if let Some(store) = change.store.clone() {
+                process::blocking(move || store.apply()).await??;
+            }
+        }
+        if let Some(internal) = change.internal.clone().filter(|internal| internal.step != InternalWord::Take)
+        {
+            self.within_images(internal).await?;
+        }
+        for merge in change.merges.clone() {
+            self.stand_on_merged(merge).await?;
+        }
+        if let Some(live) = &change.live {
+            self.finish_live(definition, live)?;
+        }
+        if let Some(after) = &change.definition {
+            owner.put_definition(after)?;
+        }
+        owner.put_snapshots(definition.uuid, &change.tree)?;
+        if let Some(store) = change.store.clone() {
+            process::blocking(move || store.settle()).await??;
+        }
+        for image in &change.removes {
+            overlays::remove(self, image)?;
+        }
+        let own = PoolRoot::open_at(&self.state().domain_dir(definition.uuid))?;
+        change.removes_own.iter().try_for_each(|name| Ok(own.remove_file(name)?))
+    }
+
+    async fn end_for_change(&self, definition: &Definition) -> Result<(), Error> {
+        if self.state().run_dir(definition.uuid).is_held()? {
+            process::end(self, definition, END_WAIT).await?;
+        }
+        Ok(())
+    }
+
+    /// Records for what stands on a merged overlay that it stands on the image below that.
+    async fn stand_on_merged(&self, merge: MergeNote) -> Result<(), Error> {
+        for image in merge.above {
+            let place = Place::of(&image, &self.area())?;
+            let onto = BackingRequest { path: merge.into.clone(), format: overlays::format(&merge.format)? };
+            let request = RebaseRequest { format: Format::Qcow2, onto: Some(onto), record_only: true };
+            process::blocking(move || {
+                rebase_image(&place.root, &place.name, &request, &programs(), &mut |_| {})
+            })
+            .await??;
+        }
+        Ok(())
+    }
+
+    /// Removes what was made. Done already is done.
+    fn undo_change(&self, change: &Change, intent: &Intent) -> Result<(), Error> {
+        if let Some(internal) =
+            change.internal.as_ref().filter(|internal| internal.step == InternalWord::Take)
+        {
+            for image in &internal.images {
+                InternalWord::Remove.carry(&Place::of(image, &self.area())?, &internal.tag)?;
+            }
+        }
+        let operation = intent.id;
+        change.overlays.iter().try_for_each(|overlay| overlay.unmake(self, operation))?;
+        if let Some(store) = change.store.as_ref().filter(|_| !change.ends_guest) {
+            store.undo()?;
+        }
+        if change.keeps.is_some() {
+            let own = PoolRoot::open_at(&self.state().domain_dir(intent.domain))?;
+            Draft::sweep(&own, operation)?;
+            own.remove_file(&kept_name(operation, "nvram"))?;
+        }
+        Ok(())
+    }
+
+    /// Refuses while a change of the domain's snapshots is not finished.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`].
+    pub(crate) fn require_no_unfinished_change(&self, definition: &Definition) -> Result<(), Error> {
+        let pending = self.state().pending()?;
+        let own = |intent: &&Intent| intent.verb == verb::SNAPSHOT && intent.domain == definition.uuid;
+        if !pending.iter().any(|intent| own(&intent)) {
+            return Ok(());
+        }
+        let message = format!("a change of the snapshots of '{}' is not finished", definition.name);
+        Err(Error::new(Kind::Conflict, "snapshot.unfinished", message)
+            .about("domain", &definition.name)
+            .hint_command("see why it cannot be finished", "hostler -v doctor"))
+    }
+}
+
+impl InternalWord {
+    /// Does it to one image. What was done already is not done again, except going back, which may be repeated.
+    fn carry(self, place: &Place, tag: &str) -> Result<(), Error> {
+        let step = match self {
+            Self::Take => InternalStep::Take,
+            Self::GoBack => InternalStep::GoBack,
+            Self::Remove => InternalStep::Remove,
+        };
+        if self == Self::Remove
+            && !internal_snapshots(&place.root, &place.name)?.iter().any(|there| there == tag)
+        {
+            return Ok(());
+        }
+        Ok(internal_snapshot(&place.root, &place.name, step, tag, &programs())?)
+    }
+}
+
+fn note(change: &Change) -> Result<Value, Error> {
+    serde_json::to_value(change).map_err(|error| {
+        Error::new(Kind::Host, "snapshot.note", "what is to be done cannot be noted").caused_by(error)
+    })
+}
+
+/// What a new owner does about a change that was not finished. Whether it is settled: one that cannot be is tried again by
+/// the next owner, and its domain is not started before.
+pub(crate) async fn settle(host: &Host, intent: &Intent) -> bool {
+    let settled = try_settle(host, intent).await;
+    if let Err(error) = &settled {
+        tracing::warn!(id = intent.id, %error, "a change of snapshots stays unfinished; the next owner tries again");
+    }
+    settled.is_ok()
+}
+
+async fn try_settle(host: &Host, intent: &Intent) -> Result<(), Error> {
+    let Some(definition) = host.state().definition_by_uuid(intent.domain)? else { return Ok(()) };
+    let change: Change = serde_json::from_value(intent.payload.clone()).map_err(|error| {
+        Error::new(Kind::Host, "snapshot.note", "what was to be done cannot be read").caused_by(error)
+    })?;
+    let decided = match (intent.step.as_str(), &change.live) {
+        (DECIDED, _) => true,
+        (ASKED, Some(live)) => host.is_live(&definition, live).await?,
+        _ => false,
+    };
+    if !decided {
+        return host.undo_change(&change, intent);
+    }
+    if intent.step != DECIDED {
+        host.owner()?.journal().advance(&mut intent.clone(), DECIDED)?;
+    }
+    host.finish_change(&definition, &change).await
+}

@@ -1,0 +1,247 @@
+//! `snapshot delete`: forgets snapshots, and gives back what only they needed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use hostler_domain::Domain;
+use hostler_runtime::inspect_disk;
+use hostler_state::{Definition, Snapshot, SnapshotKind, SnapshotTree};
+use hostler_storage::Translations;
+
+use super::snapshot_create::redefined;
+use crate::error::{Error, Kind, command};
+use crate::host::Host;
+use crate::reference::DomainRef;
+use crate::snapshot_summary::SnapshotsDeleted;
+use crate::snapshots::{
+    Change, DeletePlan, InternalChange, InternalWord, MergeNote, Scene, require_independent, without_layer,
+};
+use crate::summary::RunState;
+use crate::verbs::restore;
+use crate::volumes::require_unlocked;
+
+/// How snapshots are deleted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SnapshotDeleteOptions {
+    /// Only tell what would be done.
+    pub plan: bool,
+    /// Those that were taken from it, and from them, too.
+    pub children: bool,
+}
+
+impl Host {
+    /// Deletes a snapshot: what it keeps is gone, and everything else is as before. Each is deleted whole or not at all.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`]; [`Kind::Conflict`], naming who depends on an image that would change or go;
+    /// [`Kind::Unsupported`] for what cannot be done while the domain runs.
+    pub async fn snapshot_delete(
+        &self,
+        wanted: &DomainRef,
+        name: &str,
+        options: SnapshotDeleteOptions,
+    ) -> Result<SnapshotsDeleted, Error> {
+        if !options.plan {
+            self.owner()?;
+        }
+        let definition = self.find(wanted)?;
+        let (tree, _) = self.snapshot(&definition, name)?;
+        let names = if options.children { with_descendants(&tree, name) } else { vec![name.to_owned()] };
+        let mut scene = self.scene(&definition, tree)?;
+        let own = known(&scene);
+        let mut plan = DeletePlan::default();
+        for name in &names {
+            scene.delete(name, &mut plan)?;
+        }
+        for image in touched(&plan) {
+            require_independent(self, &definition, &image, &own)?;
+        }
+        let mut deleted = SnapshotsDeleted {
+            domain: definition.name.clone(),
+            snapshots: names,
+            images: plan.images,
+            done: false,
+        };
+        if options.plan {
+            return Ok(deleted);
+        }
+        self.require_no_unfinished_change(&definition)?;
+        for name in &deleted.snapshots {
+            self.delete_one(&self.find(wanted)?, name).await?;
+        }
+        self.tell(&definition, "snapshot-deleted");
+        deleted.done = true;
+        Ok(deleted)
+    }
+
+    async fn delete_one(&self, definition: &Definition, name: &str) -> Result<(), Error> {
+        let (mut tree, snapshot) = self.snapshot(definition, name)?;
+        let before = self.scene(definition, tree.clone())?;
+        let (mut scene, mut plan) = (before.clone(), DeletePlan::default());
+        scene.delete(name, &mut plan)?;
+        let change = self.deletion(definition, &snapshot, (&before, scene), plan).await?;
+        if !change.merges.is_empty() {
+            // What it keeps changes from here on, whatever comes of the deletion.
+            for marked in tree.snapshots.iter_mut().filter(|one| one.name == name) {
+                marked.being_deleted = true;
+            }
+            self.owner()?.put_snapshots(definition.uuid, &tree)?;
+        }
+        self.carry_out(definition, change).await.map(drop)
+    }
+
+    async fn deletion(
+        &self,
+        definition: &Definition,
+        snapshot: &Snapshot,
+        (before, after): (&Scene, Scene),
+        plan: DeletePlan,
+    ) -> Result<Change, Error> {
+        let changes_images = snapshot.kind == SnapshotKind::Internal || !plan.merges.is_empty();
+        if changes_images && self.summarise(definition).await?.state != RunState::Off {
+            return Err(not_while_it_runs(definition, &snapshot.name));
+        }
+        if !plan.merges.is_empty() {
+            restore::require_no_saved_guest(self, definition)?;
+        }
+        for image in touched(&plan) {
+            require_unlocked(&image, "it would change or go under who has it open")?;
+        }
+        let above = |overlay: &Path| {
+            let stands = before.below.iter().filter(|(_, below)| below.as_path() == overlay);
+            stands.map(|(image, _)| image.clone()).collect()
+        };
+        let merges: Vec<_> = plan
+            .merges
+            .iter()
+            .map(|merge| MergeNote {
+                above: above(&merge.overlay),
+                overlay: merge.overlay.clone(),
+                into: merge.into.clone(),
+                format: merge.format.clone(),
+            })
+            .collect();
+        let mut tree = after.tree;
+        for other in &mut tree.snapshots {
+            other.xml = merged(&other.xml, &merges)?;
+            other.stored_xml = other.stored_xml.as_deref().map(|xml| merged(xml, &merges)).transpose()?;
+        }
+        let xml = merged(&definition.xml, &merges)?;
+        Ok(Change {
+            snapshot: snapshot.name.clone(),
+            internal: within(snapshot),
+            merges,
+            removes: plan.removes,
+            removes_own: snapshot.store.iter().map(|store| store.file.clone()).collect(),
+            definition: (xml != definition.xml).then(|| redefined(definition, xml)),
+            tree,
+            ..Change::default()
+        })
+    }
+
+    /// What the images of a domain and of its snapshots stand on.
+    pub(super) fn scene(&self, definition: &Definition, tree: SnapshotTree) -> Result<Scene, Error> {
+        let mut scene = Scene { tree: tree.clone(), ..Scene::default() };
+        let all = tree.snapshots.iter().flat_map(targets).collect();
+        let stored = self.translations(&definition.xml)?;
+        scene.active.extend(self.add_chains(&mut scene.below, &definition.xml, (&stored, &all))?);
+        if self.state().run_dir(definition.uuid).is_held()? {
+            let (xml, volumes) = (self.current_xml(definition)?, self.current_volumes(definition)?);
+            scene.active.extend(self.add_chains(&mut scene.below, &xml, (&volumes, &all))?);
+        }
+        for snapshot in &tree.snapshots {
+            let volumes = self.translations(&snapshot.xml)?;
+            self.add_chains(&mut scene.below, &snapshot.xml, (&volumes, &targets(snapshot).collect()))?;
+        }
+        for left in scene.tree.left.clone() {
+            if std::fs::symlink_metadata(&left.image).is_ok() {
+                scene.below.insert(left.image, left.stands_on);
+            }
+        }
+        Ok(scene)
+    }
+
+    /// Adds the chains of a document's disks, and gives their active images. A chain that cannot be resolved fails: what
+    /// stands on what is not guessed.
+    fn add_chains(
+        &self,
+        below: &mut BTreeMap<PathBuf, PathBuf>,
+        xml: &str,
+        (volumes, targets): (&Translations, &BTreeSet<String>),
+    ) -> Result<Vec<PathBuf>, Error> {
+        let roots = self.roots();
+        let mut active = Vec::new();
+        for disk in
+            Domain::parse(xml)?.devices.disks.iter().filter(|disk| targets.contains(disk.target.as_str()))
+        {
+            let layers = inspect_disk(disk, &roots, volumes)?;
+            let paths: Vec<_> = layers.into_iter().map(|layer| layer.path).collect();
+            let pairs = paths.iter().zip(paths.iter().skip(1));
+            below.extend(pairs.map(|(above, below)| (above.clone(), below.clone())));
+            active.extend(paths.into_iter().next());
+        }
+        Ok(active)
+    }
+}
+
+fn targets(snapshot: &Snapshot) -> impl Iterator<Item = String> + '_ {
+    snapshot.disks.iter().map(|disk| disk.target.clone())
+}
+
+/// A snapshot behind all that were taken from it, and from them.
+fn with_descendants(tree: &SnapshotTree, name: &str) -> Vec<String> {
+    let mut names = vec![name.to_owned()];
+    let mut at = 0;
+    while let Some(parent) = names.get(at).cloned() {
+        let more: Vec<_> = tree.children(&parent).map(|child| child.name.clone()).collect();
+        names.extend(more.into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>());
+        at += 1;
+    }
+    names.reverse();
+    names
+}
+
+/// Every image that is known.
+fn known(scene: &Scene) -> BTreeSet<PathBuf> {
+    let chains = scene.below.iter().flat_map(|(above, below)| [above.clone(), below.clone()]);
+    let left = scene.tree.left.iter().map(|left| left.image.clone());
+    chains.chain(scene.active.iter().cloned()).chain(left).collect()
+}
+
+/// Images that a plan changes or removes.
+fn touched(plan: &DeletePlan) -> BTreeSet<PathBuf> {
+    let merged = plan.merges.iter().flat_map(|merge| [merge.overlay.clone(), merge.into.clone()]);
+    merged.chain(plan.removes.iter().cloned()).collect()
+}
+
+fn within(snapshot: &Snapshot) -> Option<InternalChange> {
+    (snapshot.kind == SnapshotKind::Internal).then(|| InternalChange {
+        step: InternalWord::Remove,
+        tag: snapshot.name.clone(),
+        images: snapshot.disks.iter().map(|disk| disk.image.clone()).collect(),
+    })
+}
+
+/// A document after the merges.
+fn merged(xml: &str, merges: &[MergeNote]) -> Result<String, Error> {
+    let mut xml = xml.to_owned();
+    if merges.is_empty() {
+        return Ok(xml);
+    }
+    for disk in Domain::parse(&xml.clone())?.devices.disks {
+        for merge in merges {
+            xml = without_layer(&xml, disk.target.as_str(), &merge.overlay, (&merge.into, &merge.format))?;
+        }
+    }
+    Ok(xml)
+}
+
+fn not_while_it_runs(definition: &Definition, name: &str) -> Error {
+    let message = format!(
+        "the snapshot '{name}' cannot be deleted while '{}' runs: its images are in use",
+        definition.name
+    );
+    Error::new(Kind::Unsupported, "snapshot.running", message)
+        .about("domain", &definition.name)
+        .hint_command("switch it off first", command("shutdown", &definition.name))
+}
