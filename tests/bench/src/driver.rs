@@ -126,6 +126,7 @@ fn context(state: &Path) -> Result<DomainContext> {
         firmware: hostler_firmware::SearchPath::system(),
         transfer: None,
         references: Vec::new(),
+        next: None,
     })
 }
 

@@ -18,7 +18,6 @@ use crate::error::{Error, Kind};
 use crate::host::Host;
 use crate::reference::DomainRef;
 
-pub(crate) use begin::Wanted;
 pub use begin::{CommitOptions, PullOptions};
 pub use record::JobOwner;
 use record::Pending;
@@ -162,23 +161,6 @@ impl Host {
             // It was over before it could be given up.
             standing => self.ended(&job, standing),
         }
-    }
-
-    /// Does a job from its beginning to its end, and waits for it: for verbs that need its outcome.
-    ///
-    /// # Errors
-    /// As for [`Host::block_commit`] and [`Host::block_complete`].
-    #[allow(dead_code, reason = "the verb that deletes snapshots is its caller")]
-    pub(crate) async fn work_on_disk(
-        &self,
-        definition: &Definition,
-        wanted: &Wanted,
-    ) -> Result<BlockJobEnded, Error> {
-        let mut job = self.begin_job(definition, wanted).await?;
-        while job.state == BlockJobState::Running {
-            job = self.block_job_news(&job).await?;
-        }
-        self.block_finish(&job, Ending::Pivot).await
     }
 
     /// Removes the files of layers that a job left out, as far as nobody uses them. Which are gone.

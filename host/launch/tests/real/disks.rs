@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use hostler_launch::{Handle, Sets, Value, check, describe, render_arguments};
+use hostler_launch::{Handle, Sets, Value, check, describe, owner_of, render_arguments};
 
 use crate::support::{Domain, PATIENCE, descriptors, image, qemu};
 
@@ -124,13 +124,13 @@ fn disk_is_added_while_running_with_its_descriptor() {
     client.execute("blockdev-add", rendered.arguments.as_ref(), &[], PATIENCE).unwrap();
     let nodes = client.execute("query-named-block-nodes", None, &[], PATIENCE).unwrap();
     assert!(nodes.as_array().unwrap().iter().any(|node| node["node-name"] == "extra"));
-    let sets = client.execute("query-fdsets", None, &[], PATIENCE).unwrap();
-    let own = sets.as_array().unwrap().iter().find(|set| set["fdset-id"] == 100).unwrap();
+    let listed = client.execute("query-fdsets", None, &[], PATIENCE).unwrap();
+    let own = listed.as_array().unwrap().iter().find(|set| set["fdset-id"] == 100).unwrap();
     let deletion = Value::mapping::<&str>([("node-name", "extra".into())]);
-    let rendered = render_arguments(&qemu(), "blockdev-del", Some(&deletion), &[], &mut next_set).unwrap();
+    let rendered = render_arguments(&qemu(), "blockdev-del", Some(&deletion), &[], &[], &mut sets).unwrap();
     assert_eq!(
         rendered.released.as_deref(),
-        own["fds"][0]["opaque"].as_str(),
+        own["fds"][0]["opaque"].as_str().map(owner_of),
         "the node's set is known by it"
     );
 }
@@ -145,10 +145,11 @@ fn descriptors_of_a_node_that_is_refused_are_given_back() {
     client.execute("cont", None, &[], PATIENCE).unwrap();
     let handles = vec![image(&path, true)];
     let arguments = protocol("twice", Value::Handle(0));
-    let mut next_set = 100;
+    let mut numbered = Sets::from(100);
     for expected in [true, false] {
         let rendered =
-            render_arguments(&qemu(), "blockdev-add", Some(&arguments), &handles, &mut next_set).unwrap();
+            render_arguments(&qemu(), "blockdev-add", Some(&arguments), &handles, &[], &mut numbered)
+                .unwrap();
         for (command, arguments, fd) in rendered.before {
             client.execute(&command, Some(&arguments), &[std::os::fd::AsFd::as_fd(&fd)], PATIENCE).unwrap();
         }
