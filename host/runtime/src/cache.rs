@@ -141,7 +141,12 @@ impl Cache {
         let (mut entries, mut records) = (Vec::new(), Vec::new());
         for entry in std::fs::read_dir(&self.directory)? {
             let entry = entry?;
-            let (path, metadata) = (entry.path(), entry.metadata()?);
+            let metadata = match entry.metadata() {
+                // Another process has renamed or removed it since it was listed.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                metadata => metadata?,
+            };
+            let path = entry.path();
             let used = metadata.modified()?;
             if path.extension().is_some_and(|ending| ending == ENTRY_ENDING) {
                 entries.push((used, metadata.len(), path));

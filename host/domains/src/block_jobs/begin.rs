@@ -118,6 +118,7 @@ impl Host {
         let mut record = self.planned(&chain, before, wanted)?;
         record.after = document_after(&record.before, &record)?;
         self.require_base_alone(definition, &record, wanted.force)?;
+        self.require_no_snapshot(definition, &record, wanted.force)?;
         let payload = json!(record);
         let intent = owner.journal().begin(verb::BLOCK_JOB, definition.uuid, step::BEGUN, payload)?;
         let mut pending = Pending { intent, record };
@@ -212,6 +213,43 @@ impl Host {
             .about("domain", &definition.name)
             .hint_command("see how far it is", command("block jobs", &definition.name))
             .hint_command("give it up", format!("{} {target}", command("block cancel", &definition.name))))
+    }
+
+    /// Refuses to change what a snapshot has kept: a commit writes into its base, and what was above it reads other data then.
+    fn require_no_snapshot(
+        &self,
+        definition: &Definition,
+        record: &Record,
+        force: bool,
+    ) -> Result<(), Error> {
+        if record.job.kind != BlockJobKind::Commit || force {
+            return Ok(());
+        }
+        let changed: Vec<_> =
+            record.base().into_iter().chain(record.left_out()).map(|place| &place.path).collect();
+        for owner in self.definitions()? {
+            let tree = self.state().snapshots(owner.uuid)?;
+            let kept = tree.snapshots.iter().find_map(|snapshot| {
+                let disk = snapshot.disks.iter().find(|disk| changed.contains(&&disk.image))?;
+                Some((snapshot, disk))
+            });
+            let Some((snapshot, disk)) = kept else { continue };
+            let message = format!(
+                "'{}' is what the snapshot '{}' of the domain '{}' has kept; a commit would change it",
+                disk.image.display(),
+                snapshot.name,
+                owner.name
+            );
+            return Err(Error::new(Kind::Conflict, "block.base-in-snapshot", message)
+                .about("domain", &definition.name)
+                .about("image", disk.image.display().to_string())
+                .hint_command(
+                    "delete the snapshot first, once the domain is off",
+                    format!("{} {}", command("snapshot delete", &owner.name), snapshot.name),
+                )
+                .hint("with --force it is changed all the same, and the snapshot with it"));
+        }
+        Ok(())
     }
 
     /// Refuses to change an image under another disk.

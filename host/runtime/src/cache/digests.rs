@@ -93,6 +93,23 @@ mod tests {
     }
 
     #[test]
+    fn many_that_write_and_sweep_at_once_do_not_disturb_each_other() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = place.path().join("cache");
+        let cache = Cache::open(&directory).unwrap();
+        std::thread::scope(|scope| {
+            for writer in 0..4_u8 {
+                let cache = &cache;
+                scope.spawn(move || {
+                    for number in 0..100_u8 {
+                        cache.record_digest(&cache.record_name(&[writer, number]), "sha256:known").unwrap();
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
     fn forged_moved_and_torn_records_are_not_believed() {
         let place = tempfile::tempdir().unwrap();
         let cache = Cache::open(&place.path().join("a")).unwrap();

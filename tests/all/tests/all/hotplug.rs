@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use hostler_launch::ShimClient;
 use serde_json::Value;
 
-use crate::kill::killed_at;
+use crate::kill::{killed_at, list_fits, points};
 use crate::workbench::{GUEST_SECONDS, Workbench, guest, rom_domain};
 
 /// System calls at which a command that changes devices is killed: those by which anything of it becomes durable, and
@@ -292,22 +292,21 @@ fn attach_killed_at_any_step_is_done_or_undone() {
     let bench = rom();
     let element = disk(&bench, "vdb", "virtio");
     let (mut interrupted, mut outcomes) = (0, [0, 0]);
-    for (calls, counts) in KILL_AT {
-        for count in *counts {
-            bench.ok(&["start", "rom"]);
-            interrupted +=
-                u32::from(!killed_at(&bench, &["attach", "rom", element.to_str().unwrap()], calls, *count));
-            // The next owner settles what was left.
-            bench.run(&["destroy", "nobody"]);
-            let plugged = agree(&bench, &format!("{calls} {count}"));
-            outcomes[usize::from(plugged)] += 1;
-            bench.ok(&["destroy", "rom"]);
-            if plugged {
-                bench.ok(&["detach", "rom", "vdb"]);
-            }
+    let points = points(KILL_AT);
+    for (calls, count) in points.iter().copied() {
+        bench.ok(&["start", "rom"]);
+        interrupted +=
+            u32::from(!killed_at(&bench, &["attach", "rom", element.to_str().unwrap()], calls, count));
+        // The next owner settles what was left.
+        bench.run(&["destroy", "nobody"]);
+        let plugged = agree(&bench, &format!("{calls} {count}"));
+        outcomes[usize::from(plugged)] += 1;
+        bench.ok(&["destroy", "rom"]);
+        if plugged {
+            bench.ok(&["detach", "rom", "vdb"]);
         }
     }
-    assert!(interrupted > 8, "only {interrupted} were interrupted: the list no longer fits the steps");
+    list_fits(interrupted, points.len());
     assert!(outcomes.iter().all(|count| *count > 0), "{outcomes:?}");
 }
 
@@ -316,30 +315,29 @@ fn detach_killed_at_any_step_leaves_document_and_hypervisor_agreed() {
     let bench = rom();
     let element = disk(&bench, "vdb", "virtio");
     let mut interrupted = 0;
-    for (calls, counts) in KILL_DETACH_AT {
-        for count in *counts {
-            bench.ok(&["start", "rom"]);
-            attach(&bench, "rom", &element);
-            // A guest without an operating system lets go when it is reset, before or after the command is killed.
-            interrupted += u32::from(!killed_at(&bench, &["detach", "rom", "vdb", "--live"], calls, *count));
-            let when = format!("{calls} {count}");
-            bench.run(&["destroy", "nobody"]);
-            assert!(bench.ok(&["xml", "rom"]).contains("'vdb'"), "{when}: the guest has it still");
-            assert!(!nodes(&bench, "rom").is_empty(), "{when}");
+    let points = points(KILL_DETACH_AT);
+    for (calls, count) in points.iter().copied() {
+        bench.ok(&["start", "rom"]);
+        attach(&bench, "rom", &element);
+        // A guest without an operating system lets go when it is reset, before or after the command is killed.
+        interrupted += u32::from(!killed_at(&bench, &["detach", "rom", "vdb", "--live"], calls, count));
+        let when = format!("{calls} {count}");
+        bench.run(&["destroy", "nobody"]);
+        assert!(bench.ok(&["xml", "rom"]).contains("'vdb'"), "{when}: the guest has it still");
+        assert!(!nodes(&bench, "rom").is_empty(), "{when}");
+        bench.ok(&["reset", "rom"]);
+        if !asked_for(&bench) {
+            bench.run(&["detach", "rom", "vdb", "--live"]);
             bench.ok(&["reset", "rom"]);
-            if !asked_for(&bench) {
-                bench.run(&["detach", "rom", "vdb", "--live"]);
-                bench.ok(&["reset", "rom"]);
-            }
-            wait_gone(&bench, "virtio-disk1");
-            bench.run(&["destroy", "nobody"]);
-            assert!(!bench.ok(&["xml", "rom"]).contains("'vdb'"), "{when}");
-            assert_eq!(nodes(&bench, "rom"), Vec::<String>::new(), "{when}");
-            bench.ok(&["destroy", "rom"]);
-            bench.ok(&["detach", "rom", "vdb"]);
         }
+        wait_gone(&bench, "virtio-disk1");
+        bench.run(&["destroy", "nobody"]);
+        assert!(!bench.ok(&["xml", "rom"]).contains("'vdb'"), "{when}");
+        assert_eq!(nodes(&bench, "rom"), Vec::<String>::new(), "{when}");
+        bench.ok(&["destroy", "rom"]);
+        bench.ok(&["detach", "rom", "vdb"]);
     }
-    assert!(interrupted > 3, "only {interrupted} were interrupted: the list no longer fits the steps");
+    list_fits(interrupted, points.len());
 }
 
 /// Whether the guest was asked to let go of the disk before it was reset: then it is going, or gone.

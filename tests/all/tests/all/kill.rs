@@ -73,6 +73,23 @@ fn run_killed_at_any_step_leaves_a_guest_that_is_listed_or_nothing() {
     assert!(interrupted > 10, "only {interrupted} runs were interrupted: the list no longer fits the steps");
 }
 
+/// The points of a list: calls, and which of them the command is killed at. Every third of them, for each takes seconds; all
+/// with `HOSTLER_KILL_AT=all`, as before a release.
+pub(crate) fn points(list: &[(&'static str, &[u32])]) -> Vec<(&'static str, u32)> {
+    let all = list.iter().flat_map(|(calls, counts)| counts.iter().map(|count| (*calls, *count)));
+    let step = if std::env::var_os("HOSTLER_KILL_AT").is_some_and(|at| at == "all") { 1 } else { 3 };
+    all.step_by(step).collect()
+}
+
+/// Holds a list against the steps that there are: at a quarter of its points at least a command has to have been interrupted.
+pub(crate) fn list_fits(interrupted: u32, points: usize) {
+    let points = u32::try_from(points).unwrap();
+    assert!(
+        interrupted * 4 >= points && interrupted > 0,
+        "only {interrupted} of {points} were interrupted: the list no longer fits the steps"
+    );
+}
+
 /// Runs the command under strace, which kills it at its `count`th call of these. Whether it ended well before.
 pub(crate) fn killed_at(bench: &Workbench, arguments: &[&str], calls: &str, count: u32) -> bool {
     let start = bench.command(arguments);

@@ -22,9 +22,11 @@ pub const BEHAVIOURS: &[(&str, fn())] = &[
     ("host-calls", storm_host),
 ];
 
+/// What such a start does.
+pub type Question = fn(&Domain) -> Result<(), Error>;
+
 /// Names of domains whose start asks for what only an operation that changes a running guest has.
-pub const QUESTIONS: &[(&str, fn(&Domain) -> Result<(), Error>)] =
-    &[("next-config", keep_next), ("next-disk", open_next)];
+pub const QUESTIONS: &[(&str, Question)] = &[("next-config", keep_next), ("next-disk", open_next)];
 
 impl About for Fault {
     fn describe() -> Description {

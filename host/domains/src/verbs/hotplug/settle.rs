@@ -1,7 +1,7 @@
 //! What a new owner does about changes of devices whose end nobody saw.
 
 use hostler_domain::Domain;
-use hostler_state::{Definition, Intent};
+use hostler_state::{Definition, Intent, RunDir};
 
 use super::change::{Change, noted};
 use crate::devices;
@@ -110,21 +110,30 @@ pub(super) async fn is_gone(host: &Host, definition: &Definition, identity: &str
     Ok(true)
 }
 
-/// Looks what became of devices that guests were asked to let go of.
+/// Looks what became of devices that guests were asked to let go of. A guest that cannot be asked, or whose record is
+/// damaged, keeps nobody from the others: it is looked at the next time.
 ///
 /// # Errors
-/// What reading and writing the state directory say. A guest that cannot be asked is asked the next time.
+/// When the state directory cannot be read.
 pub(crate) async fn settle_leaving(host: &Host) -> Result<(), Error> {
-    for definition in host.state().definitions()? {
-        for identity in host.leaving(&definition)? {
-            match is_gone(host, &definition, &identity).await {
-                Ok(true) => {
-                    host.note_leaving(&definition, |leaving| leaving.retain(|other| *other != identity))?;
-                }
-                Ok(false) => {}
-                Err(error) => {
-                    tracing::warn!(domain = definition.name, device = identity, %error, "what became of a device is not known");
-                }
+    for run in host.state().run_dirs()? {
+        if let Err(error) = settle_leaving_of(host, &run).await {
+            tracing::warn!(domain = %run.domain(), %error, "what became of its devices is not known");
+        }
+    }
+    Ok(())
+}
+
+async fn settle_leaving_of(host: &Host, run: &RunDir) -> Result<(), Error> {
+    let Some(definition) = host.state().definition_by_uuid(run.domain())? else { return Ok(()) };
+    for identity in host.leaving(&definition)? {
+        match is_gone(host, &definition, &identity).await {
+            Ok(true) => {
+                host.note_leaving(&definition, |leaving| leaving.retain(|other| *other != identity))?
+            }
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(domain = definition.name, device = identity, %error, "what became of a device is not known");
             }
         }
     }
