@@ -26,6 +26,8 @@ use crate::text;
 
 /// What a blocking call to a shim leaves of its time for the way back.
 const SHIM_MARGIN: Duration = Duration::from_millis(100);
+/// How long a shim that has closed its connections may take to let go of the run lock.
+const ENDING_WAIT: Duration = Duration::from_secs(3);
 
 /// A domain's hypervisor process.
 #[derive(Clone)]
@@ -228,6 +230,12 @@ pub(crate) fn find(subject: &Subject) -> Result<Option<Process>, Error> {
         Ok(client) => Ok(Some(Process::Shim { client, run })),
         Err(error) if error.kind == ShimErrorKind::NotRunning => Ok(None),
         Err(error) if error.kind == ShimErrorKind::Orphaned => Ok(Some(Process::Orphan(run))),
+        // A shim closes its connections, writes its last record and lets go of the lock: it is about to be gone.
+        Err(error)
+            if error.kind == ShimErrorKind::Closed && run.wait_released(ENDING_WAIT).unwrap_or(false) =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(shim_failed(&error)),
     }
 }

@@ -1,6 +1,7 @@
 //! The host interfaces as a driver meets them, called without a driver between.
 
 mod containers;
+mod ending;
 mod firmware;
 mod forged;
 mod hypervisor;
