@@ -38,7 +38,7 @@ impl Where {
 pub(crate) struct Attach {
     #[command(flatten)]
     target: Target,
-    /// File with the element: <disk> or <interface>; '-' reads standard input
+    /// File with the element, a disk or an interface; '-' reads standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]

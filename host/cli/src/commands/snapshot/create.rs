@@ -27,7 +27,7 @@ pub(super) struct Create {
     /// What is to be said about it
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
-    /// Take a <domainsnapshot> document from FILE; '-' reads standard input
+    /// Take a domainsnapshot document from FILE; '-' reads standard input
     #[arg(long, value_name = "FILE")]
     xml: Option<PathBuf>,
     /// Keep the data within the images
