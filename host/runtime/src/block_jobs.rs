@@ -8,7 +8,7 @@ use crate::answer;
 use crate::bindings::block_jobs::exports::hostler::driver::block_jobs as wit;
 use crate::context::DomainContext;
 use crate::driver::Driver;
-use crate::error::{RuntimeError, RuntimeErrorKind};
+use crate::error::RuntimeError;
 use crate::limits;
 use crate::operation::Operation;
 use crate::request::{AskedReport, NewSize, Reply, Request};
@@ -126,14 +126,17 @@ impl From<wit::JobReport> for BlockJobReport {
     }
 }
 
+/// What it comes to that a driver has no `block-jobs`.
+const NO_BLOCK_JOBS: &str = ", so its disks stay as they are";
+
 impl Driver {
     /// Lets a job begin. The context has the reference that the job names, if it names one.
     ///
     /// # Errors
-    /// As every operation; [`RuntimeErrorKind::Driver`]; [`RuntimeErrorKind::Contract`] when the driver does not have the
-    /// interface ([`Driver::has_block_jobs`]). The chain is as before after an error of the driver's own.
+    /// As every operation; [`crate::RuntimeErrorKind::Driver`]; [`crate::RuntimeErrorKind::Contract`] when the driver does not have the
+    /// interface ([`Driver::has`]). The chain is as before after an error of the driver's own.
     pub async fn begin_block_job(&self, context: &DomainContext, job: &BlockJob) -> Result<(), RuntimeError> {
-        self.require_block_jobs()?;
+        self.require("block-jobs", NO_BLOCK_JOBS)?;
         self.done(context, Request::BeginBlockJob(job.into())).await
     }
 
@@ -147,7 +150,7 @@ impl Driver {
         job: &BlockJob,
         wait: Duration,
     ) -> Result<BlockJobReport, RuntimeError> {
-        self.require_block_jobs()?;
+        self.require("block-jobs", NO_BLOCK_JOBS)?;
         let timeout_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         let request = Request::ReportBlockJob(AskedReport { job: job.into(), timeout_ms });
         match self.call(Some(context), request).await?.0 {
@@ -167,7 +170,7 @@ impl Driver {
         context: &DomainContext,
         job: &BlockJob,
     ) -> Result<(), RuntimeError> {
-        self.require_block_jobs()?;
+        self.require("block-jobs", NO_BLOCK_JOBS)?;
         self.done(context, Request::CompleteBlockJob(job.into())).await
     }
 
@@ -180,7 +183,7 @@ impl Driver {
         context: &DomainContext,
         job: &BlockJob,
     ) -> Result<(), RuntimeError> {
-        self.require_block_jobs()?;
+        self.require("block-jobs", NO_BLOCK_JOBS)?;
         self.done(context, Request::CancelBlockJob(job.into())).await
     }
 
@@ -193,7 +196,7 @@ impl Driver {
         context: &DomainContext,
         job: &BlockJob,
     ) -> Result<(), RuntimeError> {
-        self.require_block_jobs()?;
+        self.require("block-jobs", NO_BLOCK_JOBS)?;
         self.done(context, Request::SettleBlockJob(job.into())).await
     }
 
@@ -207,15 +210,7 @@ impl Driver {
         target: &str,
         bytes: u64,
     ) -> Result<(), RuntimeError> {
-        self.require_block_jobs()?;
+        self.require("block-jobs", NO_BLOCK_JOBS)?;
         self.done(context, Request::ResizeDisk(NewSize { target: target.to_owned(), bytes })).await
-    }
-
-    fn require_block_jobs(&self) -> Result<(), RuntimeError> {
-        if self.has_block_jobs() {
-            return Ok(());
-        }
-        let message = "the driver does not export hostler:driver/block-jobs, so its disks stay as they are";
-        Err(RuntimeError::new(RuntimeErrorKind::Contract, message).of(self.identity()))
     }
 }

@@ -185,24 +185,6 @@ impl Driver {
         self.0.abilities.screen
     }
 
-    /// Whether the disks of its guests can go on in overlays while they run.
-    #[must_use]
-    pub fn has_snapshots(&self) -> bool {
-        self.0.abilities.snapshots
-    }
-
-    /// Whether devices can come and go while its guests run.
-    #[must_use]
-    pub fn has_hotplug(&self) -> bool {
-        self.0.abilities.hotplug
-    }
-
-    /// Whether it can work on the disks of a running guest.
-    #[must_use]
-    pub fn has_block_jobs(&self) -> bool {
-        self.0.abilities.block_jobs
-    }
-
     /// Whether it can put a guest away and bring it back.
     #[must_use]
     pub fn has_save(&self) -> bool {

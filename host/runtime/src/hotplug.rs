@@ -4,17 +4,20 @@ use crate::answer;
 use crate::bindings::hotplug::exports::hostler::driver::hotplug::Presence;
 use crate::context::DomainContext;
 use crate::driver::Driver;
-use crate::error::{RuntimeError, RuntimeErrorKind};
+use crate::error::RuntimeError;
 use crate::request::{Change, Reply, Request};
+
+/// What it comes to that a driver has no `hotplug`.
+const NO_HOTPLUG: &str = ", so its guests keep their devices";
 
 impl Driver {
     /// Plugs in the device that the context's next document has at this place.
     ///
     /// # Errors
-    /// As every operation; [`RuntimeErrorKind::Driver`]; [`RuntimeErrorKind::Contract`] when the driver does not have
-    /// the interface ([`Driver::has_hotplug`]).
+    /// As every operation; [`crate::RuntimeErrorKind::Driver`]; [`crate::RuntimeErrorKind::Contract`] when the driver does not have
+    /// the interface ([`Driver::has`]).
     pub async fn attach(&self, context: &DomainContext, device: u32) -> Result<(), RuntimeError> {
-        self.require_hotplug()?;
+        self.require("hotplug", NO_HOTPLUG)?;
         self.done(context, Request::Attach(device)).await
     }
 
@@ -37,7 +40,7 @@ impl Driver {
         device: u32,
         options: &[(String, String)],
     ) -> Result<(), RuntimeError> {
-        self.require_hotplug()?;
+        self.require("hotplug", NO_HOTPLUG)?;
         let options = options.iter().map(|(key, value)| answer::fact(key, value)).collect();
         self.done(context, Request::UpdateDevice(Change { device, options })).await
     }
@@ -52,7 +55,7 @@ impl Driver {
     }
 
     async fn presence(&self, context: &DomainContext, request: Request) -> Result<bool, RuntimeError> {
-        self.require_hotplug()?;
+        self.require("hotplug", NO_HOTPLUG)?;
         let operation = request.operation();
         match self.call(Some(context), request).await?.0 {
             Reply::Presence(found) => found
@@ -60,13 +63,5 @@ impl Driver {
                 .map_err(|error| self.answered(operation, error)),
             _ => Err(self.answered_another(operation)),
         }
-    }
-
-    fn require_hotplug(&self) -> Result<(), RuntimeError> {
-        if self.has_hotplug() {
-            return Ok(());
-        }
-        let message = "the driver does not export hostler:driver/hotplug, so its guests keep their devices";
-        Err(RuntimeError::new(RuntimeErrorKind::Contract, message).of(self.identity()))
     }
 }

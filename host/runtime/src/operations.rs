@@ -20,6 +20,12 @@ const COUNTERS: usize = 4096;
 /// Most bytes of a counter's name, and of its value.
 const COUNTER_BYTES: usize = 256;
 
+/// What it comes to that a driver has no `screen`.
+const NO_SCREEN: &str = ", so its guests have none";
+
+/// What it comes to that a driver has no `save`.
+const NO_SAVE: &str = ", so it puts no guest away";
+
 impl Driver {
     /// Lets the driver describe itself.
     ///
@@ -144,7 +150,7 @@ impl Driver {
     /// As every operation; [`RuntimeErrorKind::Driver`]; [`RuntimeErrorKind::Contract`] when the driver does not have
     /// the interface ([`Driver::has_save`]). The guest goes on as before after an error of the driver's own.
     pub async fn save(&self, context: &DomainContext) -> Result<(), RuntimeError> {
-        self.require_save()?;
+        self.require("save", NO_SAVE)?;
         self.done(context, Request::Save(Vec::new())).await
     }
 
@@ -157,7 +163,7 @@ impl Driver {
         context: &DomainContext,
         options: &[(String, String)],
     ) -> Result<(), RuntimeError> {
-        self.require_save()?;
+        self.require("save", NO_SAVE)?;
         let options = options.iter().map(|(key, value)| answer::fact(key, value)).collect();
         self.done(context, Request::Restore(options)).await
     }
@@ -167,7 +173,7 @@ impl Driver {
     /// # Errors
     /// As for [`Driver::save`].
     pub async fn abandon_save(&self, context: &DomainContext) -> Result<(), RuntimeError> {
-        self.require_save()?;
+        self.require("save", NO_SAVE)?;
         self.done(context, Request::AbandonSave).await
     }
 
@@ -177,7 +183,7 @@ impl Driver {
     /// As every operation; [`RuntimeErrorKind::Driver`]; [`RuntimeErrorKind::Contract`] when the driver does not have
     /// the interface ([`Driver::has_screen`]).
     pub async fn take_picture(&self, context: &DomainContext, display: u32) -> Result<String, RuntimeError> {
-        self.require_screen()?;
+        self.require("screen", NO_SCREEN)?;
         match self.call(Some(context), Request::TakePicture(display)).await?.0 {
             Reply::Document(taken) => taken
                 .map(|media_type| text::escape(&media_type, limits::EVENT_KIND_BYTES))
@@ -196,7 +202,7 @@ impl Driver {
         keys: &[u32],
         hold_ms: u32,
     ) -> Result<(), RuntimeError> {
-        self.require_screen()?;
+        self.require("screen", NO_SCREEN)?;
         self.done(context, Request::PressKeys(Keys { keys: keys.to_vec(), hold_ms })).await
     }
 
@@ -206,7 +212,7 @@ impl Driver {
     /// As every operation; [`RuntimeErrorKind::Driver`]; [`RuntimeErrorKind::Contract`] when the driver does not have
     /// the interface ([`Driver::has`]).
     pub async fn reboot(&self, context: &DomainContext) -> Result<(), RuntimeError> {
-        self.require("reboot")?;
+        self.require("reboot", "")?;
         self.done(context, Request::Reboot).await
     }
 
@@ -215,7 +221,7 @@ impl Driver {
     /// # Errors
     /// As for [`Driver::reboot`].
     pub async fn dump(&self, context: &DomainContext, format: &str) -> Result<(), RuntimeError> {
-        self.require("dump")?;
+        self.require("dump", "")?;
         self.done(context, Request::Dump(format.to_owned())).await
     }
 
@@ -227,7 +233,7 @@ impl Driver {
         &self,
         context: &DomainContext,
     ) -> Result<Vec<(String, String)>, RuntimeError> {
-        self.require("statistics")?;
+        self.require("statistics", "")?;
         match self.call(Some(context), Request::ReadStatistics).await?.0 {
             Reply::Facts(Ok(facts)) => Ok(facts.into_iter().take(COUNTERS).map(counter).collect()),
             Reply::Facts(Err(error)) => Err(self.answered(Operation::ReadStatistics, error)),
@@ -235,27 +241,12 @@ impl Driver {
         }
     }
 
-    fn require(&self, ability: &str) -> Result<(), RuntimeError> {
+    /// Refuses to ask a driver for what it does not have; `therefore` is how the sentence ends, or nothing.
+    pub(crate) fn require(&self, ability: &str, therefore: &str) -> Result<(), RuntimeError> {
         if self.has(ability) {
             return Ok(());
         }
-        let message = format!("the driver does not export hostler:driver/{ability}");
-        Err(RuntimeError::new(RuntimeErrorKind::Contract, message).of(self.identity()))
-    }
-
-    fn require_screen(&self) -> Result<(), RuntimeError> {
-        if self.has_screen() {
-            return Ok(());
-        }
-        let message = "the driver does not export hostler:driver/screen, so its guests have none";
-        Err(RuntimeError::new(RuntimeErrorKind::Contract, message).of(self.identity()))
-    }
-
-    fn require_save(&self) -> Result<(), RuntimeError> {
-        if self.has_save() {
-            return Ok(());
-        }
-        let message = "the driver does not export hostler:driver/save, so it puts no guest away";
+        let message = format!("the driver does not export hostler:driver/{ability}{therefore}");
         Err(RuntimeError::new(RuntimeErrorKind::Contract, message).of(self.identity()))
     }
 
