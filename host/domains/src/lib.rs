@@ -46,6 +46,7 @@ mod variable_store;
 mod verbs;
 mod volumes;
 mod within;
+mod written_out;
 
 pub use block_jobs::{
     BlockJobEnded, BlockJobSummary, CommitOptions, DiskResizeOptions, DiskResized, Ending, JobOutcome,

@@ -100,7 +100,7 @@ impl Host {
     ) -> Result<BlockJobSummary, Error> {
         let owner = self.owner()?;
         let driver = self.drivers.by_name(&definition.driver)?;
-        if !driver.has_block_jobs() {
+        if !driver.has("block-jobs") {
             let message =
                 format!("the driver '{}' does not work on the disks of its guests", definition.driver);
             return Err(Error::new(Kind::Unsupported, "driver.no-block-jobs", message)

@@ -1,16 +1,13 @@
 //! `dump`: what is in a guest's memory, in a file.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use hostler_runtime::Transfer;
-use hostler_storage::Draft;
 use serde::Serialize;
 
-use crate::context::Purpose;
 use crate::error::{Error, Kind};
 use crate::host::Host;
 use crate::reference::DomainRef;
+use crate::written_out::{Words, WrittenOut};
 
 /// A dump that was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -43,23 +40,10 @@ impl Host {
             return Err(Error::new(Kind::Exists, "dump.exists", message)
                 .hint("choose another name, or remove it first"));
         }
-        let draft = Draft::nameless(&place.root)?;
-        let failed = |error| {
-            Error::new(Kind::Host, "dump.unwritten", format!("cannot write '{}'", path.display()))
-                .caused_by(error)
-        };
-        let output = draft.write_only()?;
-        let mut context = self.context(&definition, Purpose::Operate)?;
-        context.transfer = Some(Transfer::Output(Arc::new(output.into()), path.clone()));
-        driver.dump(&context, format).await?;
-        let bytes = draft.file().metadata().map_err(failed)?.len();
-        if bytes == 0 {
-            let message =
-                format!("the driver '{}' says that it wrote a dump, and wrote nothing", definition.driver);
-            return Err(Error::new(Kind::Driver, "driver.no-output", message));
-        }
-        draft.finish()?;
-        draft.publish(&place.name)?;
+        let words = Words { unwritten: "dump.unwritten", claim: "wrote a dump" };
+        let written =
+            self.write_out(&definition, &place, &words, async |context| driver.dump(context, format).await);
+        let WrittenOut { path, bytes, answer: () } = written.await?;
         Ok(MemoryDump { name: definition.name, path, format: format.to_owned(), bytes })
     }
 }

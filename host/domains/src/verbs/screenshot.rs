@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hostler_runtime::{Driver, Transfer};
+use hostler_runtime::Driver;
 use hostler_state::Definition;
-use hostler_storage::Draft;
 use serde::Serialize;
 
 use crate::context::Purpose;
 use crate::error::{Error, Kind};
 use crate::host::Host;
 use crate::reference::DomainRef;
+use crate::written_out::{Words, WrittenOut};
 
 /// A picture that was taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -36,24 +36,11 @@ impl Host {
         let definition = self.active(wanted).await?;
         let driver = self.with_screen(&definition)?;
         let place = self.named_place(to)?;
-        let path = place.path();
-        let draft = Draft::nameless(&place.root)?;
-        let failed = |error| {
-            Error::new(Kind::Host, "screenshot.unwritten", format!("cannot write '{}'", path.display()))
-                .caused_by(error)
-        };
-        let output = draft.write_only()?;
-        let mut context = self.context(&definition, Purpose::Operate)?;
-        context.transfer = Some(Transfer::Output(Arc::new(output.into()), path.clone()));
-        let media_type = driver.take_picture(&context, display).await?;
-        let bytes = draft.file().metadata().map_err(failed)?.len();
-        if bytes == 0 {
-            let message =
-                format!("the driver '{}' says that it took a picture, and wrote nothing", definition.driver);
-            return Err(Error::new(Kind::Driver, "driver.no-output", message));
-        }
-        draft.finish()?;
-        draft.publish(&place.name)?;
+        let words = Words { unwritten: "screenshot.unwritten", claim: "took a picture" };
+        let written = self.write_out(&definition, &place, &words, async |context| {
+            driver.take_picture(context, display).await
+        });
+        let WrittenOut { path, bytes, answer: media_type } = written.await?;
         Ok(Screenshot { name: definition.name, path, media_type, bytes })
     }
 

@@ -132,7 +132,7 @@ impl Host {
                 format!("'{}' is forgotten when it ends, and its snapshots with it", definition.name);
             return Err(Error::new(Kind::Conflict, "domain.transient", message).hint("define it first"));
         }
-        if self.drivers.by_name(&definition.driver)?.has_snapshots() {
+        if self.drivers.by_name(&definition.driver)?.has("snapshots") {
             return Ok(());
         }
         let message = format!("the driver '{}' takes no snapshot of a guest that runs", definition.driver);

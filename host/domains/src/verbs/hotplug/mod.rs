@@ -84,7 +84,7 @@ impl Host {
         definition: &Definition,
     ) -> Result<std::sync::Arc<hostler_runtime::Driver>, Error> {
         let driver = self.drivers.by_name(&definition.driver)?;
-        if driver.has_hotplug() {
+        if driver.has("hotplug") {
             return Ok(driver);
         }
         let message = format!("the driver '{}' changes no devices while a guest runs", definition.driver);
