@@ -116,7 +116,8 @@ async fn settle_start(host: &Host, intent: &Intent) -> Result<bool, Error> {
 
 /// Whether a half-started domain has a guest. What has none is ended.
 async fn has_begun(host: &Host, definition: &Definition) -> Result<bool, Error> {
-    if !host.state().run_dir(definition.uuid).is_held()? {
+    let run = host.state().run_dir(definition.uuid);
+    if !run.is_held()? {
         return Ok(false);
     }
     match state_by_driver(host, definition).await {
@@ -127,6 +128,10 @@ async fn has_begun(host: &Host, definition: &Definition) -> Result<bool, Error> 
         // It runs, or nobody can tell: a guest is never killed on a guess. It is listed either way.
         Ok(_) => Ok(true),
         Err(error) => {
+            // A shim whose start nobody waits for ends it, and then cannot be asked.
+            if process::blocking(move || run.wait_released(END_WAIT)).await?? {
+                return Ok(false);
+            }
             tracing::warn!(domain = definition.name, %error, "a half-finished start cannot be looked into");
             Ok(true)
         }

@@ -125,7 +125,13 @@ impl RunLock {
         Ok(taken)
     }
 
-    /// A duplicate of the descriptor to be inherited by the hypervisor; it shares the lock.
+    /// The lock behind a descriptor that its taker shared: it is held without a gap while it changes hands.
+    #[must_use]
+    pub fn shared_by_its_taker(descriptor: OwnedFd) -> Self {
+        Self { file: descriptor.into() }
+    }
+
+    /// A duplicate of the descriptor, for the shim and to be inherited by the hypervisor; it shares the lock.
     ///
     /// # Errors
     /// [`Kind::Io`] when the process has no descriptor left.

@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use hostler_state::{Kind, RunDir, RunLock, RunRecord, unix_ms};
+use hostler_state::{RunDir, RunLock, RunRecord, unix_ms};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
 use rustix::process::{Resource, Rlimit, getpid, getrlimit, set_child_subreaper, setrlimit, setsid, umask};
@@ -104,6 +104,10 @@ enum Failed {
 }
 
 impl Failed {
+    fn lost() -> Self {
+        Self::Start { kind: StartFailure::Shim, message: "descriptors were lost on their way".into() }
+    }
+
     fn shim(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |error| Self::Start { kind: StartFailure::Shim, message: format!("{what}: {error}") }
     }
@@ -121,23 +125,22 @@ struct Prepared {
     log: RollingLog,
 }
 
-/// Takes the lock before anything else, then makes the rest and starts the program.
+/// Takes over the lock that the launcher holds, then makes the rest and starts the program.
 fn prepare(request: &StartRequest, fds: Vec<OwnedFd>) -> Result<Prepared, Failed> {
     let state = |error: hostler_state::StateError| Failed::Start {
-        kind: if error.kind == Kind::Busy { StartFailure::Busy } else { StartFailure::Shim },
+        kind: StartFailure::Shim,
         message: error.to_string(),
     };
     let run = RunDir::open(&request.run).map_err(state)?;
-    let lock = run.acquire().map_err(state)?;
     let mut fds = fds.into_iter();
+    let Some(lock) = fds.next().map(RunLock::shared_by_its_taker) else {
+        return Err(Failed::lost());
+    };
     let granted: Vec<OwnedFd> = fds.by_ref().take(request.program_fds).collect();
     let monitor = if request.monitor { fds.next().map(Monitor::new) } else { None };
     let consoles = consoles(request, &run, fds)?;
     if granted.len() != request.program_fds || monitor.is_some() != request.monitor {
-        return Err(Failed::Start {
-            kind: StartFailure::Shim,
-            message: "descriptors were lost on their way".into(),
-        });
+        return Err(Failed::lost());
     }
     let log = RollingLog::open(run.log_path(), LOG_MAX_BYTES).map_err(Failed::shim("open the log"))?;
     let listener = listen_in(&run).map_err(Failed::shim("listen on the shim's socket"))?;

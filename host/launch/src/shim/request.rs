@@ -13,7 +13,7 @@ use crate::plan::Reaction;
 /// program starts, below the usual limit of 1,024 with [`crate::PROGRAM_FDS_MAX`] added.
 pub(crate) const FIRST_PROGRAM_FD: RawFd = 512;
 
-/// One start. Descriptors travel ahead of it: the program's, the monitor's, the consoles'.
+/// One start. Descriptors travel ahead of it: the run lock, the program's, the monitor's, the consoles'.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct StartRequest {
     /// The run directory.
@@ -53,8 +53,6 @@ pub(crate) enum StartAnswer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum StartFailure {
-    /// The run lock is held.
-    Busy,
     /// The program ended, or its monitor spoke something else.
     Hypervisor,
     /// The deadline passed.

@@ -67,6 +67,8 @@ pub(crate) struct Server {
 /// What has something to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source {
+    /// Whoever waits for the start: it says nothing more, so this is its end.
+    Launcher,
     Listener,
     Program,
     Output,
@@ -123,6 +125,7 @@ impl Server {
         if self.peers.len() < CLIENTS_MAX {
             sources.push((Source::Listener, self.listener.as_fd(), input));
         }
+        sources.extend(self.launcher.iter().map(|launcher| (Source::Launcher, launcher.as_fd(), input)));
         sources.extend(self.program.output.iter().map(|fd| (Source::Output, fd.as_fd(), input)));
         if let Some((fd, waiting)) = self.monitor.as_ref().map(Monitor::side) {
             sources.push((Source::Monitor, fd, flags(true, waiting)));
@@ -149,6 +152,7 @@ impl Server {
     fn handle(&mut self, source: Source) {
         match source {
             Source::Program => self.reap(),
+            Source::Launcher => self.lose_launcher(),
             Source::Listener => self.accept(),
             Source::Output => self.read_output(),
             Source::Monitor => {
@@ -328,6 +332,13 @@ impl Server {
             // A launcher that died meanwhile is no reason to end the guest: the next owner reattaches.
             launcher.send(&line, &[], Instant::now() + TELL).ok();
         }
+    }
+
+    /// A start that nobody waits for any more is no start: the next owner may have settled already that there is none.
+    fn lose_launcher(&mut self) {
+        self.launcher = None;
+        self.note("whoever started this is gone, before it was ready");
+        self.program.signal(Signal::KILL);
     }
 
     /// Lets the monitor go. Before it was ready, that is the end of the start.

@@ -2,13 +2,13 @@
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd as _, RawFd};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use hostler_state::{RunDir, RunRecord};
+use hostler_state::{Kind, RunDir, RunLock, RunRecord};
 use serde::Serialize;
 
 use super::client::ShimClient;
@@ -63,7 +63,9 @@ pub fn launch(
     deadline: Duration,
 ) -> Result<ShimClient, LaunchError> {
     let until = after(deadline);
-    refuse_running(run)?;
+    // Held from here on, by whoever is next in the start: no moment between this and the hypervisor's end looks as if the
+    // domain were off.
+    let lock = take_lock(run)?;
     let sockets = sockets_directory(run, &handles)?;
     let opened = grant::open_all(&handles, &checked.named(), until)?;
     let named = match context.cage {
@@ -93,7 +95,7 @@ pub fn launch(
         cage,
         deadline_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
     };
-    let answer = start_shim(run, &context.shim, &request, &opened, left)?;
+    let answer = start_shim(run, &context.shim, &request, &lock, &opened, left)?;
     drop(opened);
     match answer {
         StartAnswer::Ready => Ok(ShimClient::of(run)),
@@ -140,12 +142,11 @@ fn time_left(until: Instant) -> Result<Duration, LaunchError> {
     Ok(left)
 }
 
-fn refuse_running(run: &RunDir) -> Result<(), LaunchError> {
-    match run.is_held() {
-        Ok(false) => Ok(()),
-        Ok(true) => Err(LaunchError::new(LaunchErrorKind::Busy, "the domain runs already")),
-        Err(error) => Err(LaunchError::io("look at the run lock", error)),
-    }
+fn take_lock(run: &RunDir) -> Result<RunLock, LaunchError> {
+    run.acquire().map_err(|error| match error.kind {
+        Kind::Busy => LaunchError::new(LaunchErrorKind::Busy, "the domain runs already"),
+        _ => LaunchError::io("take the run lock", error),
+    })
 }
 
 /// Makes the directory for sockets, without those of an earlier run.
@@ -191,6 +192,7 @@ fn start_shim(
     run: &RunDir,
     shim: &Path,
     request: &StartRequest,
+    lock: &RunLock,
     opened: &Opened,
     deadline: Duration,
 ) -> Result<StartAnswer, LaunchError> {
@@ -222,6 +224,7 @@ fn start_shim(
     }
     let mut wire = Wire::over(ours);
     let line = serde_json::to_vec(request).map_err(|error| LaunchError::io("encode the start", error))?;
+    wire.send_fds(&[lock.as_fd()], until).map_err(failed)?;
     wire.send_fds(&grant::in_order(opened), until).map_err(failed)?;
     wire.send(&line, &[], until).map_err(failed)?;
     let answer = wire.receive(until).map_err(failed)?;
@@ -230,7 +233,6 @@ fn start_shim(
 
 fn start_error(kind: StartFailure, message: String, tail: &str) -> LaunchError {
     let kind = match kind {
-        StartFailure::Busy => LaunchErrorKind::Busy,
         StartFailure::Hypervisor => LaunchErrorKind::HypervisorFailed,
         StartFailure::TimedOut => LaunchErrorKind::TimedOut,
         StartFailure::Shim => LaunchErrorKind::ShimFailed,

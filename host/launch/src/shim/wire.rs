@@ -65,6 +65,12 @@ pub(crate) fn open_directory(path: &Path) -> io::Result<OwnedFd> {
     Ok(open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
+impl AsFd for Wire {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
 impl Wire {
     /// Connects to the socket `name` in `directory`.
     pub(crate) fn connect(directory: &Path, name: &str, timeout: Duration) -> io::Result<Self> {
