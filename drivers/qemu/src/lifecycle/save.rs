@@ -21,7 +21,8 @@ pub(crate) fn save(domain: &Domain) -> Result<(), Error> {
         .and_then(|()| migration::prepare(&monitor))
         .and_then(|()| migration::write_out(domain, &monitor));
     if let Err(error) = written {
-        abandon(domain)?;
+        // Why it failed is what is told; the host asks for the rest once more, and says why that fails.
+        abandon(domain).ok();
         return Err(error);
     }
     domain.emit("saved", &[]);

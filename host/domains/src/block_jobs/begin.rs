@@ -203,16 +203,15 @@ impl Host {
     /// Refuses a second job for a disk, and says whose the first is.
     pub(crate) fn require_no_job(&self, definition: &Definition, target: &str) -> Result<(), Error> {
         let jobs = self.pending_jobs(Some(definition))?;
-        let Some(found) = jobs.iter().find(|job| job.record.job.target == target) else { return Ok(()) };
-        let age_s = hostler_state::unix_ms().saturating_sub(found.intent.started_unix_ms) / 1000;
-        let JobOwner { pid, command: of, .. } = &found.record.owner;
-        let kind = found.record.job.kind.word();
-        let message =
-            format!("disk '{target}' has a job: a {kind} that process {pid} ('{of}') began {age_s} s ago");
-        Err(Error::new(Kind::Busy, "block.busy", message)
-            .about("domain", &definition.name)
-            .hint_command("see how far it is", command("block jobs", &definition.name))
-            .hint_command("give it up", format!("{} {target}", command("block cancel", &definition.name))))
+        jobs.iter()
+            .find(|job| job.record.job.target == target)
+            .map_or(Ok(()), |job| Err(busy_with(definition, job)))
+    }
+
+    /// Refuses what ends a guest and is to bring it back as it was: a job does not survive that, and QEMU lets go of images
+    /// under a job only to fail to take them back.
+    pub(crate) fn require_no_jobs(&self, definition: &Definition) -> Result<(), Error> {
+        self.pending_jobs(Some(definition))?.first().map_or(Ok(()), |job| Err(busy_with(definition, job)))
     }
 
     /// Refuses to change what a snapshot has kept: a commit writes into its base, and what was above it reads other data then.
@@ -353,4 +352,17 @@ fn found(layers: &[OpenLayer], target: &str, name: &str) -> Result<usize, Error>
     };
     find_layer(&named, LayerQuery { name: Some(name), disk: Some(target), below: None }, same)
         .map_err(|error| unknown(format!("disk '{target}': {error}")))
+}
+
+/// Says whose job a disk has.
+fn busy_with(definition: &Definition, found: &Pending) -> Error {
+    let age_s = hostler_state::unix_ms().saturating_sub(found.intent.started_unix_ms) / 1000;
+    let JobOwner { pid, command: of, .. } = &found.record.owner;
+    let (kind, target) = (found.record.job.kind.word(), &found.record.job.target);
+    let message =
+        format!("disk '{target}' has a job: a {kind} that process {pid} ('{of}') began {age_s} s ago");
+    Error::new(Kind::Busy, "block.busy", message)
+        .about("domain", &definition.name)
+        .hint_command("see how far it is", command("block jobs", &definition.name))
+        .hint_command("give it up", format!("{} {target}", command("block cancel", &definition.name)))
 }

@@ -50,6 +50,7 @@ impl Host {
                 Error::new(Kind::Unsupported, "driver.no-save", message).about("domain", &definition.name)
             );
         }
+        self.require_no_jobs(&definition)?;
         let place = match &options.to {
             Some(path) => self.named_place(path)?,
             None => self.own_place(definition.uuid)?,

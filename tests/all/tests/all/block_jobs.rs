@@ -256,6 +256,10 @@ fn job_that_is_ready_waits_and_is_completed_or_kept() {
     bench.ok(&["block", "commit", "rom", "vda", "--active", "--background"]);
     let ready = || bench.json(&["block", "jobs", "rom"])["jobs"][0]["state"] == "ready";
     while !ready() {}
+    // A guest that is put away lets go of its images, and a job does not.
+    let refused = bench.run(&["save", "rom"]);
+    assert!(refused.status == 5 && refused.stderr.contains("block.busy"), "{}", refused.stderr);
+    assert_eq!(bench.state_of("rom").as_deref(), Some("running"));
     bench.ok(&["block", "complete", "rom", "vda"]);
     chain_is(&bench, &["base.qcow2"]);
     holds(&bench, "base.qcow2");
