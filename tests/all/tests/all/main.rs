@@ -33,6 +33,7 @@ mod lifecycle;
 mod linux;
 mod native;
 mod observe;
+mod random_kill;
 mod save;
 mod screen;
 mod snapshot_kill;

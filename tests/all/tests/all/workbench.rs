@@ -103,18 +103,20 @@ impl Workbench {
         state.run_dir(definition.uuid)
     }
 
-    /// Processes whose command line names this workbench, or that were started by a shim of it.
+    /// Shims and hypervisors of this workbench, by their command lines: whatever holds a file of its state open and is no
+    /// command.
     pub(crate) fn processes(&self) -> Vec<String> {
-        let marker = self.state_root().display().to_string();
-        let mut found = Vec::new();
-        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-            let Ok(environment) = std::fs::read(entry.path().join("cmdline")) else { continue };
-            let line = String::from_utf8_lossy(&environment).replace('\0', " ");
-            if line.contains(&marker) && !line.contains("hostler --state-dir") {
-                found.push(line);
-            }
-        }
-        found
+        let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+        processes
+            .filter(|process| self.is_served_by(process))
+            .filter_map(|process| command_line(&process))
+            .collect()
+    }
+
+    fn is_served_by(&self, process: &Path) -> bool {
+        let Ok(open) = std::fs::read_dir(process.join("fd")) else { return false };
+        let root = self.state_root();
+        open.flatten().any(|file| std::fs::read_link(file.path()).is_ok_and(|file| file.starts_with(&root)))
     }
 
     /// Makes an image with qemu-img.
@@ -146,6 +148,13 @@ impl Answer {
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
     }
+}
+
+/// The command line of a process; `None` of one that has ended, and of the command under test and what watches it.
+fn command_line(process: &Path) -> Option<String> {
+    let words = std::fs::read(process.join("cmdline")).ok()?;
+    let line = String::from_utf8_lossy(&words).replace('\0', " ");
+    (!line.is_empty() && !line.contains("hostler --state-dir")).then_some(line)
 }
 
 /// A program of this build.
