@@ -29,7 +29,7 @@ hostler_sdk::driver! {
     Qemu,
     name: "qemu",
     types: ["kvm", "qemu"],
-    grants: ["process:qemu-system-x86_64", "qmp", "storage", "firmware", "endpoint"],
+    grants: ["process:qemu-system-x86_64", "process:swtpm", "qmp", "storage", "firmware", "endpoint"],
     abilities: [block_jobs, dump, hotplug, native_config, reboot, save, screen, snapshots, statistics],
 }
 

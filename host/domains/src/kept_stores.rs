@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use hostler_state::{Uuid, unix_ms};
+use hostler_state::{ARCHIVED_STATES, Uuid, unix_ms};
 
 use crate::error::{Error, Kind};
 use crate::firmware_summary::StoreFate;
@@ -29,6 +29,12 @@ pub(crate) fn destination(root: &Path, name: &str, uuid: Uuid, fate: StoreFate) 
         StoreFate::Archive => root.join(ARCHIVED).join(format!("{name}-{uuid}-{}.fd", unix_ms())),
         StoreFate::Keep | StoreFate::Delete => root.join(KEPT).join(format!("{name}-{uuid}.fd")),
     }
+}
+
+/// Where what helpers of a domain have kept is archived.
+pub(crate) fn archived_state(root: &Path, name: &str, uuid: Uuid) -> PathBuf {
+    let file = destination(root, name, uuid, StoreFate::Archive);
+    root.join(ARCHIVED_STATES).join(file.file_stem().unwrap_or_default())
 }
 
 /// The store that was kept of a domain with this identifier, if there is one.

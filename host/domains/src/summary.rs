@@ -236,6 +236,8 @@ pub struct Undefined {
     pub variable_store: Option<StoreLeft>,
     /// Where the variable store is now, if it is kept or archived.
     pub kept_variable_store: Option<PathBuf>,
+    /// Where that is which its helpers have kept, such as the state of its TPM; nothing when it is gone, or there was none.
+    pub kept_state: Option<PathBuf>,
 }
 
 /// How a finding stands.

@@ -89,6 +89,8 @@ pub struct TenantRemoved {
     pub domains: Vec<String>,
     /// Variable stores, with those that had been kept.
     pub variable_stores: usize,
+    /// Domains of which something is kept that their helpers had, such as the state of a TPM.
+    pub kept_states: usize,
     /// Pools that were defined. What is stored in them stays.
     pub pools: Vec<String>,
     /// Volumes and images that were made for it, which stay.

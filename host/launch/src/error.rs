@@ -110,6 +110,12 @@ impl LaunchError {
         self
     }
 
+    /// Says which of a launch's companions it is about.
+    pub(crate) fn of_companion(mut self, name: &str) -> Self {
+        self.message = format!("the companion '{name}': {}", self.message);
+        self
+    }
+
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self

@@ -1,6 +1,6 @@
 //! Handles as open descriptors for a start: what the program inherits, and what the shim keeps.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{TcpListener, TcpStream, ToSocketAddrs as _};
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
@@ -27,11 +27,28 @@ pub(crate) struct Opened {
     pub(crate) consoles: Vec<(String, OwnedFd)>,
 }
 
+/// The ends of links that one of their two programs has yet to be given, by the handle.
+#[derive(Debug, Default)]
+pub(crate) struct Links(HashMap<usize, OwnedFd>);
+
+impl Links {
+    /// One end of a link: of a new pair at first, the other end then.
+    fn end(&mut self, index: usize) -> io::Result<OwnedFd> {
+        if let Some(other) = self.0.remove(&index) {
+            return Ok(other);
+        }
+        let (one, other) = pair()?;
+        self.0.insert(index, other);
+        Ok(one)
+    }
+}
+
 /// Opens what the handles need that the plan names; the others are not for the program. What waits for somebody
 /// else waits until `until` at most.
 pub(crate) fn open_all(
     handles: &[Handle],
     named: &HashSet<usize>,
+    links: &mut Links,
     until: Instant,
 ) -> Result<Opened, LaunchError> {
     let mut opened = Opened::default();
@@ -45,6 +62,10 @@ pub(crate) fn open_all(
                     pair().map_err(|error| LaunchError::io("make the control connection", error))?;
                 opened.monitor = Some(ours);
                 vec![theirs]
+            }
+            Handle::Link(name) => {
+                let failed = |error| LaunchError::io("connect a companion", error).at(name.as_str());
+                vec![links.end(index).map_err(failed)?]
             }
             Handle::Socket(_) => Vec::new(),
         };
@@ -66,6 +87,8 @@ pub(crate) fn of_descriptor(handle: &Handle) -> Result<Vec<OwnedFd>, LaunchError
     let mode = fcntl_getfl(fd).map_err(|error| failed(error.into()))? & OFlags::ACCMODE;
     let wanted = match (role, writable) {
         (Role::Output, _) => OFlags::WRONLY,
+        // A directory is opened for reading whatever is done in it.
+        (Role::Directory, _) => OFlags::RDONLY,
         (_, true) => OFlags::RDWR,
         (_, false) => OFlags::RDONLY,
     };
@@ -173,8 +196,9 @@ pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 }
 
 /// All descriptors of a launch in the order in which they travel to the shim.
-pub(crate) fn in_order(opened: &Opened) -> Vec<BorrowedFd<'_>> {
+pub(crate) fn in_order<'a>(opened: &'a Opened, companions: &'a [Opened]) -> Vec<BorrowedFd<'a>> {
     use std::os::fd::AsFd as _;
     let kept = opened.monitor.iter().chain(opened.consoles.iter().map(|(_, fd)| fd));
-    opened.program.iter().flatten().chain(kept).map(OwnedFd::as_fd).collect()
+    let companions = companions.iter().flat_map(|companion| companion.program.iter().flatten());
+    opened.program.iter().flatten().chain(companions).chain(kept).map(OwnedFd::as_fd).collect()
 }

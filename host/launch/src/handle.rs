@@ -18,6 +18,8 @@ pub enum Role {
     Output,
     /// What an operation reads, opened for reading only, at the place where its bytes begin.
     Input,
+    /// A directory of the domain's own, in which its program keeps files.
+    Directory,
 }
 
 /// One entry of the list that travels with a plan; [`crate::Value::Handle`] is its index.
@@ -45,6 +47,8 @@ pub enum Handle {
     Monitor,
     /// A socket that the hypervisor makes in the run directory, by this name.
     Socket(String),
+    /// Two connected sockets: one of the program and one of the companion of this name.
+    Link(String),
 }
 
 impl Handle {
@@ -85,9 +89,11 @@ impl Handle {
             Self::Descriptor { role: Role::File, .. } => "file",
             Self::Descriptor { role: Role::Output, .. } => "output",
             Self::Descriptor { role: Role::Input, .. } => "input",
+            Self::Descriptor { role: Role::Directory, .. } => "directory",
             Self::Endpoint(_) => "endpoint",
             Self::Monitor => "monitor",
             Self::Socket(_) => "socket",
+            Self::Link(_) => "link",
         }
     }
 }

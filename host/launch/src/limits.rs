@@ -12,6 +12,8 @@ pub const PLAN_TEXT_MAX_BYTES: usize = 4 << 20;
 pub const HANDLES_MAX: usize = 1_024;
 /// Most descriptors that a program inherits.
 pub const PROGRAM_FDS_MAX: usize = 480;
+/// Companions of one launch: helpers of a handful of kinds, and some file systems.
+pub const COMPANIONS_MAX: usize = 32;
 /// Longest line from a hypervisor or between client and shim, in bytes.
 pub const LINE_MAX_BYTES: usize = 16 << 20;
 /// Most levels in a message from a hypervisor.

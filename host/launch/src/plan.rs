@@ -47,6 +47,15 @@ pub struct Reaction {
     pub commands: Vec<String>,
 }
 
+/// A second program of a launch: a helper that the hypervisor talks to, which begins before it and ends with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Companion {
+    /// Its name among the companions of the launch: `tpm0`. Links name it.
+    pub name: String,
+    /// What is started: a template and options, as for a hypervisor. There are no reactions without a monitor.
+    pub plan: Plan,
+}
+
 impl Plan {
     /// The bytes that are frozen: compact JSON, members in a fixed order.
     ///

@@ -103,6 +103,8 @@ pub const TREE_TEXT_BYTES: usize = 1 << 20;
 pub const COMMANDS: usize = 1_024;
 /// Options of one launch: a machine with 200 disks has about 1,000.
 pub const OPTIONS: usize = 4_096;
+/// Companions of one launch; the launcher takes as many.
+pub const COMPANIONS: usize = 32;
 /// Handles that travel with one plan or command; the launcher takes as many.
 pub const HANDLES: usize = 1_024;
 /// Name of a socket in the domain's directory, in bytes; the contract states it.

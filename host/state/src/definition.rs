@@ -134,6 +134,55 @@ impl Owner {
         })
     }
 
+    /// The directory of this name in which a helper of the domain keeps its files, made (mode 0700) where it is not
+    /// there; its name is durable when this returns. It goes with the definition.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when the domain has no definition; [`Kind::Full`], [`Kind::Io`] or [`Kind::ReadOnly`].
+    pub fn keep(&self, domain: Uuid, name: &str) -> Result<PathBuf, StateError> {
+        let path = self.keeps_path(domain).join(name);
+        if self.definition_by_uuid(domain)?.is_none() {
+            return Err(no_such_domain(&self.domain_dir(domain)));
+        }
+        self.take_up_kept(domain)?;
+        self.files.ensure_directory(&self.keeps_path(domain))?;
+        self.files.ensure_directory(&path)?;
+        Ok(path)
+    }
+
+    /// What was kept of an earlier definition is this one's, unless it has something of its own.
+    fn take_up_kept(&self, domain: Uuid) -> Result<(), StateError> {
+        let (kept, own) = (self.kept_path(domain), self.keeps_path(domain));
+        if own.exists() || !kept.exists() {
+            return Ok(());
+        }
+        self.files.rename(&kept, &own)?;
+        self.files.sync_parent(&own)?;
+        self.files.sync_parent(&kept)
+    }
+
+    /// Moves all that helpers of the domain have kept out of its directory; moved already is done. What lies there is
+    /// given another name, with `now` in it.
+    ///
+    /// # Errors
+    /// [`Kind::Full`], [`Kind::Io`] or [`Kind::ReadOnly`].
+    pub fn move_keeps(&self, domain: Uuid, to: &Path, now: u64) -> Result<(), StateError> {
+        let from = self.keeps_path(domain);
+        if !from.exists() {
+            return Ok(());
+        }
+        if let Some(directory) = to.parent() {
+            self.files.ensure_directory(directory)?;
+        }
+        if to.exists() {
+            let name = to.file_name().unwrap_or_default().to_string_lossy();
+            self.files.rename(to, &to.with_file_name(format!("{name}-{now}.older")))?;
+        }
+        self.files.rename(&from, to)?;
+        self.files.sync_parent(to)?;
+        self.files.sync_parent(&from)
+    }
+
     /// Replaces the document that the domain's driver keeps.
     ///
     /// # Errors

@@ -30,6 +30,11 @@ pub struct StateDir {
     pub(crate) files: Files,
 }
 
+/// Where what helpers have kept lies when its domain is undefined.
+pub const KEPT_STATES: &str = "kept-states";
+/// Where that lies which nobody takes up.
+pub const ARCHIVED_STATES: &str = "archived-states";
+
 impl StateDir {
     /// Opens the directory for reading; nothing is locked, made or moved.
     ///
@@ -73,6 +78,18 @@ impl StateDir {
     #[must_use]
     pub fn variable_store_path(&self, domain: Uuid) -> PathBuf {
         self.domain_dir(domain).join("nvram.fd")
+    }
+
+    /// Where the helpers of a domain keep what outlives a run: a directory for each, by a name that its driver gives it.
+    #[must_use]
+    pub fn keeps_path(&self, domain: Uuid) -> PathBuf {
+        self.domain_dir(domain).join("keeps")
+    }
+
+    /// Where that is when the domain was undefined and it was not to go: a domain with this identifier has it again.
+    #[must_use]
+    pub fn kept_path(&self, domain: Uuid) -> PathBuf {
+        self.root.join(KEPT_STATES).join(domain.to_string())
     }
 
     /// The directory of a running domain, whether it exists or not.

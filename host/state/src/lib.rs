@@ -57,7 +57,7 @@ pub use events::{
 };
 pub use files::Damage;
 pub use journal::{Intent, Journal};
-pub use layout::StateDir;
+pub use layout::{ARCHIVED_STATES, KEPT_STATES, StateDir};
 pub use lock::RunLock;
 pub use owner::Owner;
 pub use pool::{PoolActivity, PoolDefinition, VolumeRecord};

@@ -80,7 +80,7 @@ pub use bindings::snapshots::exports::hostler::driver::snapshots::Guest as Snaps
 pub use bindings::statistics::exports::hostler::driver::statistics::Guest as Statistics;
 pub use error::{ProblemExt, problem};
 pub use hostler_domain as domain;
-pub use launch::Launch;
+pub use launch::{Companion, Launch};
 pub use monitor::{Command, MonitorExt};
 pub use resources::Resources;
 pub use value::{Symbol, Value};

@@ -16,6 +16,8 @@ pub struct Resources {
     files: Vec<(crate::BootFile, File)>,
     output: Option<File>,
     input: Option<File>,
+    links: Vec<(String, Endpoint)>,
+    directories: Vec<(String, File)>,
 }
 
 impl Resources {
@@ -58,6 +60,12 @@ impl Resources {
             }
             Symbol::Output if self.output.is_none() => self.output = Some(domain.output()?),
             Symbol::Input if self.input.is_none() => self.input = Some(domain.input()?),
+            Symbol::Link(name) if !self.links.iter().any(|(known, _)| known == name) => {
+                self.links.push((name.clone(), domain.link(name)?));
+            }
+            Symbol::Directory(name) if !self.directories.iter().any(|(known, _)| known == name) => {
+                self.directories.push((name.clone(), domain.directory(name)?));
+            }
             _ => {}
         }
         Ok(())
@@ -88,8 +96,14 @@ impl Resources {
             Symbol::Input => Handle::File(self.input.as_ref()?),
             Symbol::Monitor => Handle::Monitor,
             Symbol::Socket(name) => Handle::Socket(name.clone()),
+            Symbol::Link(name) => Handle::Endpoint(found(&self.links, name)?),
+            Symbol::Directory(name) => Handle::File(found(&self.directories, name)?),
         })
     }
+}
+
+fn found<'a, T>(open: &'a [(String, T)], name: &str) -> Option<&'a T> {
+    open.iter().find(|(known, _)| known == name).map(|(_, resource)| resource)
 }
 
 fn missing(symbol: &Symbol) -> Error {

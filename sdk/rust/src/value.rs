@@ -32,6 +32,10 @@ pub enum Symbol {
     Monitor,
     /// A socket that the hypervisor makes, by its name in the domain's directory.
     Socket(String),
+    /// The link to the companion of this name.
+    Link(String),
+    /// The domain's directory of this name, for a companion to keep files in.
+    Directory(String),
 }
 
 /// A value as a driver writes it: a scalar, a list, a mapping, or a handle.

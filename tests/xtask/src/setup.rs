@@ -16,6 +16,7 @@ const PACKAGES: &[&str] = &[
     "qemu-system-common", // qemu-storage-daemon
     "ovmf",               // UEFI firmware
     "seabios",            // BIOS firmware
+    "swtpm",              // trusted platform modules
     "binutils",           // as and ld for the ROM guest, objcopy for the UEFI one
     "e2fsprogs",          // mke2fs for the guests' ext4 disk
     "strace",             // tests that kill a command at a chosen system call

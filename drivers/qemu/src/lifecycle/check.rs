@@ -118,7 +118,8 @@ mod tests {
         for devices in [
             "<hostdev mode='subsystem' type='pci'><source><address domain='0' bus='1' slot='0' function='0'/></source></hostdev>",
             "<interface type='bridge'><source bridge='br0'/></interface>",
-            "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>",
+            "<tpm model='tpm-crb'><backend type='emulator'><encryption secret='6dd3e4a5-1d76-44ce-961f-f119f5aad935'/></backend></tpm>",
+            "<tpm><backend type='passthrough'><device path='/dev/tpm0'/></backend></tpm>",
             "<serial type='dev'><source path='/dev/ttyS0'/></serial>",
             "<vsock model='virtio'><cid auto='yes'/></vsock>",
             "<graphics type='vnc' passwd='x'/>",
@@ -130,6 +131,9 @@ mod tests {
             assert_eq!(line.unwrap().value, "1", "{devices}: the author's line");
         }
         assert!(tried("<video><model type='vga'/></video>").unwrap().is_none());
+        assert!(
+            tried("<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>").unwrap().is_none()
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::session::Session;
 ///
 /// A domain that runs goes on, and is forgotten when it ends. Disk images are never touched. The UEFI
 /// variable store is kept, and the answer says where; a domain that is defined with the same UUID later has
-/// it again. With --nvram it goes with the definition, or is archived.
+/// it again. With --nvram it goes with the definition, or is archived. The state of a TPM shares its fate.
 #[derive(Debug, Args)]
 pub(crate) struct Undefine {
     #[command(flatten)]
@@ -53,6 +53,9 @@ impl Undefine {
         })?;
         let mut blocks = vec![Block::Line(format!("domain '{}' undefined", undefined.name))];
         blocks.extend(undefined.variable_store.as_ref().map(|left| Block::Line(sentence(left))));
+        let state = undefined.kept_state.as_ref();
+        blocks
+            .extend(state.map(|path| Block::Line(format!("the state of its TPM is in {}", path.display()))));
         Ok(Reply::confirmation(view::to_json(&undefined)?, blocks))
     }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use hostler_state::{Owner, StateDir};
+use hostler_state::{ARCHIVED_STATES, KEPT_STATES, Owner, StateDir};
 
 use crate::error::{Error, Kind};
 use crate::host::{Access, Host};
@@ -81,6 +81,8 @@ fn contents(name: &str, state: &Owner) -> Result<TenantRemoved, Error> {
         name: name.to_owned(),
         domains: definitions.into_iter().map(|definition| definition.name).collect(),
         variable_stores: stores + kept,
+        kept_states: entries(&state.root().join(KEPT_STATES))?
+            + entries(&state.root().join(ARCHIVED_STATES))?,
         pools: state.pools()?.into_iter().map(|pool| pool.name).collect(),
         images_left,
     })
@@ -103,6 +105,7 @@ fn require_empty(found: &TenantRemoved) -> Result<(), Error> {
     for (what, count) in [
         ("domain", found.domains.len()),
         ("variable store", found.variable_stores),
+        ("kept state", found.kept_states),
         ("pool", found.pools.len()),
     ] {
         match count {

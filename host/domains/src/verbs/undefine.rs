@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use hostler_domain::Domain;
 use hostler_firmware::{StorePlace, VariableStore, store_place};
-use hostler_state::{Definition, Intent, Uuid};
+use hostler_state::{Definition, Intent, Uuid, unix_ms};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, command};
@@ -41,6 +41,23 @@ enum Move {
     Remove { path: PathBuf },
 }
 
+/// All that is done before a definition goes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Moves {
+    store: Move,
+    /// Where what its helpers have kept goes; nothing when that goes with the definition, or there is none.
+    keeps: Option<PathBuf>,
+}
+
+impl Moves {
+    /// What an intent says. Earlier versions noted the store alone.
+    fn noted(intent: &Intent) -> Self {
+        let payload = &intent.payload;
+        Self::deserialize(payload)
+            .unwrap_or_else(|_| Self { store: Move::deserialize(payload).unwrap_or(Move::None), keeps: None })
+    }
+}
+
 impl Host {
     /// Removes a definition. A domain that runs goes on as a transient one, and is forgotten when it ends.
     /// Images are never touched.
@@ -58,13 +75,15 @@ impl Host {
         }
         let runs = self.summarise(&definition).await?.state != RunState::Off;
         let (moved, left) = self.store_move(&definition, options.nvram, runs)?;
-        let payload = serde_json::to_value(&moved).map_err(|error| {
+        let keeps = self.keeps_move(&definition, options.nvram);
+        let moves = Moves { store: moved, keeps: keeps.clone() };
+        let payload = serde_json::to_value(&moves).map_err(|error| {
             Error::new(Kind::Host, "undefine.plan", "what becomes of the variable store cannot be noted")
                 .caused_by(error)
         })?;
         let owner = self.owner()?;
         let intent = owner.journal().begin(verb::UNDEFINE, definition.uuid, "begun", payload)?;
-        let carried = carry(&moved);
+        let carried = carry_all(self, definition.uuid, &moves);
         if carried.is_ok() {
             self.forget(&definition, runs)?;
         }
@@ -77,6 +96,7 @@ impl Host {
             uuid: definition.uuid,
             variable_store: left,
             kept_variable_store: kept,
+            kept_state: keeps,
         })
     }
 
@@ -88,6 +108,19 @@ impl Host {
         transient.persistent = false;
         transient.generation += 1;
         Ok(self.owner()?.put_definition(&transient)?)
+    }
+
+    /// Where what helpers of a domain have kept is to go; nothing when it goes with the definition, or there is none.
+    fn keeps_move(&self, definition: &Definition, fate: StoreFate) -> Option<PathBuf> {
+        let (state, uuid) = (self.state(), definition.uuid);
+        if !state.keeps_path(uuid).exists() {
+            return None;
+        }
+        match fate {
+            StoreFate::Delete => None,
+            StoreFate::Keep => Some(state.kept_path(uuid)),
+            StoreFate::Archive => Some(kept_stores::archived_state(state.root(), &definition.name, uuid)),
+        }
     }
 
     /// What is to be done with the store of a domain, and what is told of it.
@@ -120,6 +153,15 @@ impl Host {
     }
 }
 
+/// Does all of it; done already is done.
+fn carry_all(host: &Host, uuid: Uuid, moves: &Moves) -> Result<(), Error> {
+    carry(&moves.store)?;
+    match &moves.keeps {
+        Some(to) => Ok(host.owner()?.move_keeps(uuid, to, unix_ms())?),
+        None => Ok(()),
+    }
+}
+
 /// Does it; done already is done.
 fn carry(moved: &Move) -> Result<(), Error> {
     match moved {
@@ -138,8 +180,7 @@ fn carry(moved: &Move) -> Result<(), Error> {
 
 /// Finishes what an owner before has begun. When that cannot be done the domain stays defined.
 pub(crate) async fn settle(host: &Host, intent: &Intent) -> Result<(), Error> {
-    let moved = serde_json::from_value(intent.payload.clone()).unwrap_or(Move::None);
-    if let Err(error) = carry(&moved) {
+    if let Err(error) = carry_all(host, intent.domain, &Moves::noted(intent)) {
         tracing::warn!(%error, "an undefine cannot be finished; the domain stays defined");
         return Ok(());
     }

@@ -18,6 +18,9 @@ use super::{Wall, WallFailure, namespaces};
 /// First of the users that domains of a root owner run as. Above what distributions give to people, services and
 /// containers (`/etc/subuid` begins at 100,000 and takes 65,536 for each user).
 pub(crate) const FIRST_UID: u32 = 900_001;
+/// The user to whom files belong on the host that helpers of a root owner's domains keep. Nothing runs as it: in a cage it is
+/// mapped to the helper's own user, which another start may have another number for.
+pub const KEEPER_UID: u32 = 900_000;
 /// How many there are: more than guests that a host can have.
 pub(crate) const UIDS: u32 = 65_536;
 /// Where it is written which are in use, by all state directories of the host together.

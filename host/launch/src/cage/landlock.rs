@@ -68,7 +68,13 @@ fn allow(mut rules: RulesetCreated, plan: &CagePlan) -> Result<RulesetCreated, W
         rules = add(rules, device, AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev)?;
     }
     for named in &plan.files {
-        let access = if named.writable { file | AccessFs::WriteFile | AccessFs::Truncate } else { file };
+        let write = AccessFs::WriteFile | AccessFs::Truncate;
+        let access = match (named.directory, named.writable) {
+            (false, false) => file,
+            (false, true) => file | write,
+            (true, false) => read,
+            (true, true) => read | write | AccessFs::MakeReg | AccessFs::RemoveFile,
+        };
         rules = add(rules, &named.path, access)?;
     }
     if plan.sockets.is_some() {

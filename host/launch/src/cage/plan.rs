@@ -29,18 +29,24 @@ pub(crate) struct CagePlan {
     /// The program stays in the host's network.
     pub(crate) host_network: bool,
     pub(crate) io_uring: bool,
+    /// Modes of files may be set, to what their owner alone may do.
+    #[serde(default)]
+    pub(crate) sets_modes: bool,
     /// Memory of any size may be locked.
     pub(crate) lock_memory: bool,
     pub(crate) landlock: bool,
 }
 
-/// An open file that is found at a path.
+/// An open file, or directory, that is found at a path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NamedFile {
     pub(crate) fd: RawFd,
     pub(crate) path: PathBuf,
     /// It may be written to under that path.
     pub(crate) writable: bool,
+    /// It is a directory, in which files are made and removed.
+    #[serde(default)]
+    pub(crate) directory: bool,
 }
 
 /// Makes the plan of the cage; nothing when the setting asks for none.
@@ -73,6 +79,7 @@ pub(crate) fn make(
         sockets: sockets.map(Path::to_owned),
         host_network,
         io_uring: rule::any(&rule.io_uring, plan),
+        sets_modes: rule.sets_modes,
         lock_memory: rule::any(&rule.lock_memory, plan),
         landlock: setting == CageSetting::Require,
     }))

@@ -33,5 +33,5 @@ pub fn enter_room(may: RoomLimits) -> Result<(), WallFailure> {
     ])?;
     set_no_new_privs(true).map_err(|error| Wall::Identity.failed("forbid new privileges", error))?;
     landlock::forbid_everything()?;
-    seccomp::apply(false)
+    seccomp::apply(false, false)
 }

@@ -206,7 +206,7 @@ fn sort_files(files: &[NamedFile], identity: Option<u32>, mappings: &Mappings) -
         let held = format!("/proc/self/fd/{}", file.fd);
         let failed = |error: io::Error| Wall::Root.failed(format!("look at descriptor {}", file.fd), error);
         let found = std::fs::metadata(&held).map_err(failed)?;
-        if !found.is_file() {
+        if found.is_dir() != file.directory || !(found.is_file() || file.directory) {
             let message = "only files can be opened by a path in a cage, and this is none";
             return Err(Wall::Root.failed(format!("take '{}' in", file.path.display()), message));
         }
@@ -220,9 +220,9 @@ fn sort_files(files: &[NamedFile], identity: Option<u32>, mappings: &Mappings) -
         match tree {
             Ok(tree) => {
                 let kind = if file.writable { Kind::Writable } else { Kind::ReadOnly };
-                bound.push(Part { tree, place: file.path.clone(), directory: false, kind });
+                bound.push(Part { tree, place: file.path.clone(), directory: file.directory, kind });
             }
-            Err(error) if file.writable || found.len() > COPY_MAX_BYTES => {
+            Err(error) if file.writable || file.directory || found.len() > COPY_MAX_BYTES => {
                 return Err(not_taken(file, found.len(), &error));
             }
             Err(_) => copied.push((file.clone(), found.len())),

@@ -30,6 +30,9 @@ pub(crate) struct CageRule {
     /// What asks for io_uring, which is refused otherwise.
     #[serde(default)]
     pub(crate) io_uring: Vec<Condition>,
+    /// The program sets the modes of files that it makes: its owner's rights to read and write them, and no others.
+    #[serde(default)]
+    pub(crate) sets_modes: bool,
     /// What asks for memory that is not swapped.
     #[serde(default)]
     pub(crate) lock_memory: Vec<Condition>,

@@ -139,6 +139,8 @@ const NAME_A_THREAD: u64 = libc::PR_SET_NAME as u64;
 /// Refused unless the launch asks for it: a large surface whose requests no filter sees.
 const RING: &[libc::c_long] =
     &[libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
+/// What a program may let files be that sets modes: read and written by their owner.
+const OWNERS_MODE: u64 = 0o600;
 /// Families of sockets that are not refused: local, IPv4, IPv6, and what reads addresses of interfaces.
 const FAMILIES: &[libc::c_int] = &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 /// Namespaces that a new process could be made in.
@@ -158,8 +160,8 @@ const TERMINAL_REQUESTS: &[libc::c_ulong] = &[libc::TIOCSTI, libc::TIOCLINUX];
 const SECOND_NUMBERS: i64 = 0x4000_0000;
 
 /// Puts the filters in place, for this process and all that it starts.
-pub(crate) fn apply(io_uring: bool) -> Result<(), WallFailure> {
-    install(programs(io_uring))
+pub(crate) fn apply(io_uring: bool, sets_modes: bool) -> Result<(), WallFailure> {
+    install(programs(io_uring, sets_modes))
 }
 
 /// Puts filters in place that let this process compute, talk over what it has open, make threads, and nothing else.
@@ -177,11 +179,18 @@ fn install(programs: Result<[BpfProgram; 2], seccompiler::Error>) -> Result<(), 
     Ok(())
 }
 
-fn programs(io_uring: bool) -> Result<[BpfProgram; 2], seccompiler::Error> {
+fn programs(io_uring: bool, sets_modes: bool) -> Result<[BpfProgram; 2], seccompiler::Error> {
     let mut denied: BTreeMap<i64, Vec<SeccompRule>> =
         DENIED.iter().map(|number| (*number, Vec::new())).collect();
     if !io_uring {
         denied.extend(RING.iter().map(|number| (*number, Vec::new())));
+    }
+    if sets_modes {
+        let mut others = Vec::new();
+        for bit in (0..12).map(|bit| 1 << bit).filter(|bit| bit & OWNERS_MODE == 0) {
+            others.push(SeccompRule::new(vec![condition(1, SeccompCmpOp::MaskedEq(bit), bit)?])?);
+        }
+        denied.insert(libc::SYS_fchmod, others);
     }
     let other_family: Result<Vec<_>, _> =
         FAMILIES.iter().map(|family| condition(0, SeccompCmpOp::Ne, family.unsigned_abs().into())).collect();
@@ -250,13 +259,13 @@ mod tests {
 
     #[test]
     fn filters_compile_and_fit_the_kernel() {
-        for io_uring in [false, true] {
-            for program in programs(io_uring).unwrap() {
+        for (io_uring, sets_modes) in [(false, false), (true, false), (false, true)] {
+            for program in programs(io_uring, sets_modes).unwrap() {
                 // BPF_MAXINSNS
                 assert!((1..=4096).contains(&program.len()), "{}", program.len());
             }
         }
-        assert!(programs(false).unwrap()[0].len() > programs(true).unwrap()[0].len());
+        assert!(programs(false, false).unwrap()[0].len() > programs(true, false).unwrap()[0].len());
         for program in computing().unwrap() {
             assert!((1..=4096).contains(&program.len()), "{}", program.len());
         }

@@ -61,7 +61,7 @@ impl<'a> Leaves<'a> {
             (Handle::Socket(name), Some(grants)) => {
                 Ok(format!("{prefix}{}", grants.sockets.join(name).display()))
             }
-            (handle @ (Handle::Endpoint(_) | Handle::Monitor), _) => Err(LaunchError::new(
+            (handle @ (Handle::Endpoint(_) | Handle::Monitor | Handle::Link(_)), _) => Err(LaunchError::new(
                 LaunchErrorKind::PlanInvalid,
                 format!("handle {index} ({}) can only be a member of a mapping", handle.kind()),
             )),
@@ -73,6 +73,7 @@ impl<'a> Leaves<'a> {
         let handles = self.handles;
         let (name, spec) = match self.handle(index)? {
             Handle::Monitor => ("monitor", None),
+            Handle::Link(_) => ("link", None),
             Handle::Endpoint(spec) => (kind_of(spec), Some(spec)),
             Handle::Descriptor { .. } | Handle::Socket(_) => return Ok(None),
         };
@@ -177,7 +178,11 @@ fn kind_of(spec: &EndpointSpec) -> &str {
 
 /// What a place-holder stands for; nothing when the document does not say.
 fn detail(handle: &Handle, placeholder: &str) -> Option<String> {
-    let Handle::Endpoint(spec) = handle else { return None };
+    let spec = match handle {
+        Handle::Endpoint(spec) => spec,
+        Handle::Link(name) if placeholder == "name" => return Some(name.clone()),
+        _ => return None,
+    };
     let switch = |on: bool| if on { "on".to_owned() } else { "off".to_owned() };
     match (&spec.kind, placeholder) {
         (EndpointKind::File { path, .. } | EndpointKind::Unix { path, .. }, "path") => {

@@ -58,6 +58,7 @@ pub(crate) fn command_line(
         None => template.data.programs.first().cloned().unwrap_or_default(),
     };
     let mut argv = vec![program.display().to_string()];
+    argv.extend(template.data.writing.first_arguments.iter().cloned());
     let mut leaves = Leaves::new(template, handles, grants);
     for option in &plan.options {
         let rule = template.data.options.get(&option.name);

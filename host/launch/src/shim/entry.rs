@@ -17,11 +17,12 @@ use rustix::stdio::dup2_stdin;
 use rustix::thread::set_no_new_privs;
 
 use super::client::SOCKET_NAME;
+use super::companion::{self, Companion};
 use super::console::Console;
 use super::log::{RollingLog, Tail};
 use super::monitor::Monitor;
 use super::once::AnswersOnce;
-use super::program::{self, NotStarted, Program};
+use super::program::{self, NotStarted, Program, Starting, end_strays};
 use super::record::ProcessRecord;
 use super::request::{StartAnswer, StartFailure, StartRequest};
 use super::ring::Ring;
@@ -98,7 +99,7 @@ fn serve() -> io::Result<()> {
 }
 
 /// Why nothing was started.
-enum Failed {
+pub(crate) enum Failed {
     Start { kind: StartFailure, message: String },
     NoCage(WallFailure),
 }
@@ -108,7 +109,7 @@ impl Failed {
         Self::Start { kind: StartFailure::Shim, message: "descriptors were lost on their way".into() }
     }
 
-    fn shim(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn shim(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |error| Self::Start { kind: StartFailure::Shim, message: format!("{what}: {error}") }
     }
 }
@@ -120,6 +121,7 @@ struct Prepared {
     listener: OwnedFd,
     identity: ProcessRecord,
     program: Program,
+    companions: Vec<Companion>,
     monitor: Option<Monitor>,
     consoles: Vec<Console>,
     log: RollingLog,
@@ -137,36 +139,58 @@ fn prepare(request: &StartRequest, fds: Vec<OwnedFd>) -> Result<Prepared, Failed
         return Err(Failed::lost());
     };
     let granted: Vec<OwnedFd> = fds.by_ref().take(request.program_fds).collect();
+    let beside: Vec<Vec<OwnedFd>> =
+        request.companions.iter().map(|companion| fds.by_ref().take(companion.fds).collect()).collect();
     let monitor = if request.monitor { fds.next().map(Monitor::new) } else { None };
     let consoles = consoles(request, &run, fds)?;
-    if granted.len() != request.program_fds || monitor.is_some() != request.monitor {
+    let complete = request.companions.iter().zip(&beside).all(|(companion, fds)| fds.len() == companion.fds);
+    if granted.len() != request.program_fds || !complete || monitor.is_some() != request.monitor {
         return Err(Failed::lost());
     }
     let log = RollingLog::open(run.log_path(), LOG_MAX_BYTES).map_err(Failed::shim("open the log"))?;
     let listener = listen_in(&run).map_err(Failed::shim("listen on the shim's socket"))?;
+    let started = start_all(request, &run, &lock, granted, beside).inspect_err(|_| {
+        // Programs that nobody could find again must not stay. They are our children: what fails here is our own /proc.
+        end_strays().ok();
+    });
+    let Started { program, companions, identity } = started?;
+    Ok(Prepared { run, lock, listener, identity, program, companions, monitor, consoles, log })
+}
+
+/// What runs, and its record.
+struct Started {
+    program: Program,
+    companions: Vec<Companion>,
+    identity: ProcessRecord,
+}
+
+/// Starts the companions, then the program, and writes down who they are.
+fn start_all(
+    request: &StartRequest,
+    run: &RunDir,
+    lock: &RunLock,
+    granted: Vec<OwnedFd>,
+    beside: Vec<Vec<OwnedFd>>,
+) -> Result<Started, Failed> {
+    let state = |error: hostler_state::StateError| Failed::Start {
+        kind: StartFailure::Shim,
+        message: error.to_string(),
+    };
+    let mut companions = Vec::with_capacity(beside.len());
+    for (wanted, fds) in request.companions.iter().zip(beside) {
+        let shared = lock.share().map_err(state)?;
+        let started = program::start(Starting::companion(request, wanted), fds, shared);
+        let program = started.map_err(|error| companion::not_started(&wanted.name, error))?;
+        companions.push(Companion::new(wanted, program));
+    }
     let shared = lock.share().map_err(state)?;
-    let program = program::start(request, granted, shared).map_err(|error| match error {
+    let program = program::start(Starting::main(request), granted, shared).map_err(|error| match error {
         NotStarted::Io(error) => Failed::shim("start the program")(error),
         NotStarted::NoCage(failure) => Failed::NoCage(failure),
     })?;
-    let identity = identity(request, &program).map_err(Failed::shim("identify the program"));
-    let recorded = identity.and_then(|identity| {
-        run.write(RunRecord::Process, &identity).map_err(state)?;
-        Ok(identity)
-    });
-    match recorded {
-        Ok(identity) => Ok(Prepared { run, lock, listener, identity, program, monitor, consoles, log }),
-        Err(failed) => {
-            // A program that nobody could find again must not stay.
-            end_unrecorded(program);
-            Err(failed)
-        }
-    }
-}
-
-fn end_unrecorded(program: Program) {
-    // Only a process that was reaped already cannot be waited for.
-    program.end_at_once().ok();
+    let identity = identity(request, &program, &companions).map_err(Failed::shim("identify the programs"))?;
+    run.write(RunRecord::Process, &identity).map_err(state)?;
+    Ok(Started { program, companions, identity })
 }
 
 fn consoles(
@@ -187,7 +211,11 @@ fn consoles(
     Ok(consoles)
 }
 
-fn identity(request: &StartRequest, program: &Program) -> io::Result<ProcessRecord> {
+fn identity(
+    request: &StartRequest,
+    program: &Program,
+    companions: &[Companion],
+) -> io::Result<ProcessRecord> {
     Ok(ProcessRecord {
         boot_id: process::boot_id()?,
         shim: process::identify(std::process::id())?,
@@ -195,6 +223,7 @@ fn identity(request: &StartRequest, program: &Program) -> io::Result<ProcessReco
         started_unix_ms: unix_ms(),
         plan_hash: request.plan_hash.clone(),
         cage: program.cage.clone(),
+        companions: companions.iter().map(Companion::record).collect::<io::Result<_>>()?,
     })
 }
 
@@ -224,6 +253,8 @@ impl Prepared {
             listener: self.listener,
             launcher: Some(launcher),
             program: self.program,
+            companions: self.companions,
+            companion_failed: None,
             monitor: self.monitor,
             consoles: self.consoles,
             peers: Vec::new(),

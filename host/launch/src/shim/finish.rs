@@ -34,6 +34,7 @@ impl Server {
 
     /// Everything in its order: whoever hears of the end finds the records written and the lock free.
     fn end(&mut self, ending: Ending) {
+        self.end_companions();
         if let Err(error) = end_strays() {
             self.note(&format!("processes that the program left behind: {error}"));
         }
@@ -48,7 +49,7 @@ impl Server {
         if let Err(error) = self.run.write(RunRecord::Exit, &record) {
             self.note(&format!("the record of the end: {error}"));
         }
-        if let Err(error) = self.append_event(&record) {
+        if let Err(error) = self.append_event(STOPPED, details(&record)) {
             self.note(&format!("the event of the end: {error}"));
         }
         if let Err(error) = std::fs::remove_file(self.run.socket_path())
@@ -67,6 +68,9 @@ impl Server {
         if self.timed_out {
             return self.tell(StartFailure::TimedOut, "the hypervisor's monitor did not answer in time");
         }
+        if let Some(message) = self.companion_failed.take() {
+            return self.tell(StartFailure::Hypervisor, &message);
+        }
         let message = format!("the hypervisor ended before its monitor answered ({})", words(ending));
         self.tell(StartFailure::Hypervisor, &message);
     }
@@ -83,6 +87,13 @@ impl Server {
             self.read_output();
             if self.program.output.is_none() || self.log.written() == before {
                 break;
+            }
+        }
+        for index in 0..self.companions.len() {
+            for _ in 0..LAST_READS {
+                if !self.read_companion(index) {
+                    break;
+                }
             }
         }
         let mut buffer = std::mem::take(&mut self.buffer);
@@ -104,17 +115,16 @@ impl Server {
         }
     }
 
-    fn append_event(&self, record: &ExitRecord) -> Result<(), hostler_state::StateError> {
+    /// Appends to the log of the state directory.
+    pub(crate) fn append_event(
+        &self,
+        kind: &str,
+        detail: BTreeMap<String, String>,
+    ) -> Result<(), hostler_state::StateError> {
         // The run directory is `<root>/run/<uuid>`.
         let Some(root) = self.run.path().parent().and_then(|run| run.parent()) else { return Ok(()) };
-        let mut detail = BTreeMap::from([("reason".to_owned(), record.reason.word().to_owned())]);
-        match record.ending {
-            Ending::Exited(status) => drop(detail.insert("exit-status".into(), status.to_string())),
-            Ending::Killed(signal) => drop(detail.insert("signal".into(), signal.to_string())),
-            Ending::Unknown => {}
-        }
         let (domain, name) = (self.run.domain(), self.request.domain_name.clone());
-        EventLog::at(root).append(NewEvent { domain, name, kind: STOPPED.to_owned(), detail }).map(drop)
+        EventLog::at(root).append(NewEvent { domain, name, kind: kind.to_owned(), detail }).map(drop)
     }
 
     /// Gives everybody who is still connected the news, and the rest of the consoles' bytes, within a second.
@@ -146,7 +156,18 @@ impl Server {
     }
 }
 
-fn words(ending: Ending) -> String {
+/// What the event of the end says.
+fn details(record: &ExitRecord) -> BTreeMap<String, String> {
+    let mut detail = BTreeMap::from([("reason".to_owned(), record.reason.word().to_owned())]);
+    match record.ending {
+        Ending::Exited(status) => drop(detail.insert("exit-status".into(), status.to_string())),
+        Ending::Killed(signal) => drop(detail.insert("signal".into(), signal.to_string())),
+        Ending::Unknown => {}
+    }
+    detail
+}
+
+pub(crate) fn words(ending: Ending) -> String {
     match ending {
         Ending::Exited(status) => format!("exit status {status}"),
         Ending::Killed(signal) => format!("killed by signal {signal}"),

@@ -5,6 +5,7 @@
 //! connection with its events, and the consoles. One thread, one `poll`, no asynchronous runtime.
 
 pub mod client;
+pub mod companion;
 pub mod entry;
 pub mod orphan;
 pub mod record;

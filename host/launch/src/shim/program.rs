@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use rustix::process::{
 };
 
 use super::record::Ending;
-use super::request::{FIRST_PROGRAM_FD, StartRequest};
+use super::request::{CompanionRequest, FIRST_PROGRAM_FD, StartRequest};
 use super::wire::after;
 use crate::cage::identity::{self, Reserved};
 use crate::cage::plan::CagePlan;
@@ -59,9 +60,36 @@ impl From<WallFailure> for NotStarted {
     }
 }
 
+/// What is started, and how.
+#[derive(Clone, Copy)]
+pub(crate) struct Starting<'a> {
+    argv: &'a [String],
+    env: &'a [(String, String)],
+    cage: Option<&'a CagePlan>,
+    run: &'a Path,
+    /// Which of the domain's programs it is: each has a user of its own.
+    part: &'a str,
+    deadline_ms: u64,
+}
+
+impl<'a> Starting<'a> {
+    /// The hypervisor.
+    pub(crate) fn main(request: &'a StartRequest) -> Self {
+        let StartRequest { argv, env, cage, run, deadline_ms, .. } = request;
+        Self { argv, env, cage: cage.as_ref(), run, part: "", deadline_ms: *deadline_ms }
+    }
+
+    /// One of its companions.
+    pub(crate) fn companion(request: &'a StartRequest, companion: &'a CompanionRequest) -> Self {
+        let CompanionRequest { argv, env, cage, name, .. } = companion;
+        let (run, deadline_ms) = (&request.run, request.deadline_ms);
+        Self { argv, env, cage: cage.as_ref(), run, part: name, deadline_ms }
+    }
+}
+
 /// Starts it. `granted` get the numbers that the arguments name; `lock` is inherited under any number.
 pub(crate) fn start(
-    request: &StartRequest,
+    starting: Starting<'_>,
     granted: Vec<OwnedFd>,
     lock: OwnedFd,
 ) -> Result<Program, NotStarted> {
@@ -72,31 +100,31 @@ pub(crate) fn start(
     for fd in placed.iter().chain(std::iter::once(&lock)) {
         fcntl_setfd(fd, FdFlags::empty())?;
     }
-    let (pid, cage, reserved) = match &request.cage {
-        None => (start_open(request, input)?, None, None),
-        Some(plan) => start_caged(request, plan, input)?,
+    let (pid, cage, reserved) = match starting.cage {
+        None => (start_open(starting, input)?, None, None),
+        Some(plan) => start_caged(starting, plan, input)?,
     };
     let pidfd = pidfd_open(pid_of(pid)?, PidfdFlags::empty())?;
     Ok(Program { pid, pidfd, output: Some(output), cage, _identity: reserved })
 }
 
 /// As this user, in the host's namespaces.
-fn start_open(request: &StartRequest, output: OwnedFd) -> io::Result<u32> {
-    let (program, arguments) = request.argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+fn start_open(starting: Starting<'_>, output: OwnedFd) -> io::Result<u32> {
+    let (program, arguments) = starting.argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let mut command = Command::new(program);
-    command.args(arguments).env_clear().envs(request.env.iter().map(|(name, value)| (name, value)));
+    command.args(arguments).env_clear().envs(starting.env.iter().map(|(name, value)| (name, value)));
     command.current_dir("/").stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).process_group(0);
     Ok(command.spawn()?.id())
 }
 
 /// Through a process of its own, which becomes the cage and ends; the program falls to us then.
 fn start_caged(
-    request: &StartRequest,
+    starting: Starting<'_>,
     plan: &CagePlan,
     output: OwnedFd,
 ) -> Result<(u32, Option<CageReport>, Option<Reserved>), NotStarted> {
     let reserved = if geteuid().is_root() {
-        let taken = identity::reserve(&request.run.display().to_string());
+        let taken = identity::reserve(&format!("{}{}", starting.run.display(), starting.part));
         Some(taken.map_err(|error| Wall::Identity.failed("find a free user", error))?)
     } else {
         None
@@ -108,14 +136,14 @@ fn start_caged(
     let stage = StageRequest {
         plan: plan.clone(),
         identity: uid,
-        over: request.run.clone(),
-        argv: request.argv.clone(),
-        env: request.env.clone(),
+        over: starting.run.to_owned(),
+        argv: starting.argv.to_vec(),
+        env: starting.env.to_vec(),
     };
     let mut command = Command::new("/proc/self/exe");
     command.arg0("hostler-shim").arg(stage::ARGUMENT).env_clear().current_dir("/");
     command.stdout(output.try_clone()?).stderr(output);
-    let until = after(Duration::from_millis(request.deadline_ms));
+    let until = after(Duration::from_millis(starting.deadline_ms));
     let (pid, report) = stage::start_stage(command, &stage, until)?;
     let pid = pid.ok_or_else(|| io::Error::other("the cage's own process started no program"))?;
     Ok((pid, Some(report), reserved))
@@ -148,12 +176,6 @@ impl Program {
     /// Its ending when it has ended, which is then no longer kept by the kernel.
     pub(crate) fn reap(&self) -> io::Result<Option<Ending>> {
         Ok(self.wait(WaitIdOptions::EXITED | WaitIdOptions::NOHANG)?)
-    }
-
-    /// Kills it and waits for its end.
-    pub(crate) fn end_at_once(&self) -> io::Result<()> {
-        self.signal(Signal::KILL);
-        self.wait(WaitIdOptions::EXITED).map(drop).map_err(io::Error::from)
     }
 
     fn wait(&self, options: WaitIdOptions) -> Result<Option<Ending>, Errno> {

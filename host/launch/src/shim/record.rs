@@ -33,6 +33,22 @@ pub struct ProcessRecord {
     /// What confines the hypervisor; nothing when it is not caged.
     #[serde(default)]
     pub cage: Option<CageReport>,
+    /// The hypervisor's helpers.
+    #[serde(default)]
+    pub companions: Vec<CompanionRecord>,
+}
+
+/// A helper of the hypervisor, as it was started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompanionRecord {
+    /// Its name in the launch: `tpm0`.
+    pub name: String,
+    /// The template that it was started by: `swtpm`.
+    pub template: String,
+    /// The process.
+    pub process: ProcessIdentity,
+    /// What confines it; nothing when it is not caged.
+    pub cage: Option<CageReport>,
 }
 
 /// A process number with the time the kernel gave it out: together they are never used again in one boot.

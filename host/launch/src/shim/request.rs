@@ -13,7 +13,7 @@ use crate::plan::Reaction;
 /// program starts, below the usual limit of 1,024 with [`crate::PROGRAM_FDS_MAX`] added.
 pub(crate) const FIRST_PROGRAM_FD: RawFd = 512;
 
-/// One start. Descriptors travel ahead of it: the run lock, the program's, the monitor's, the consoles'.
+/// One start. Descriptors travel ahead of it: the run lock, the program's, its companions', the monitor's, the consoles'.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct StartRequest {
     /// The run directory.
@@ -24,6 +24,9 @@ pub(crate) struct StartRequest {
     pub(crate) env: Vec<(String, String)>,
     /// How many descriptors the program inherits.
     pub(crate) program_fds: usize,
+    /// The program's helpers, in the order in which they are started, before it.
+    #[serde(default)]
+    pub(crate) companions: Vec<CompanionRequest>,
     pub(crate) monitor: bool,
     pub(crate) consoles: Vec<String>,
     pub(crate) reactions: Vec<Reaction>,
@@ -32,6 +35,19 @@ pub(crate) struct StartRequest {
     pub(crate) cage: Option<CagePlan>,
     /// Time until the monitor must have answered.
     pub(crate) deadline_ms: u64,
+}
+
+/// One companion of the program.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct CompanionRequest {
+    pub(crate) name: String,
+    /// The name of its template.
+    pub(crate) template: String,
+    pub(crate) argv: Vec<String>,
+    pub(crate) env: Vec<(String, String)>,
+    /// How many descriptors it inherits.
+    pub(crate) fds: usize,
+    pub(crate) cage: Option<CagePlan>,
 }
 
 /// How it went.

@@ -13,6 +13,7 @@ use rustix::process::{Signal, geteuid};
 use serde_json::value::RawValue;
 
 use super::calls::closed;
+use super::companion::Companion;
 use super::console::Console;
 use super::log::{RollingLog, Tail};
 use super::monitor::{Broken, Monitor, Owner};
@@ -40,6 +41,9 @@ pub(crate) struct Server {
     pub(crate) listener: OwnedFd,
     pub(crate) launcher: Option<Wire>,
     pub(crate) program: Program,
+    pub(crate) companions: Vec<Companion>,
+    /// The end of a companion, of which the start failed.
+    pub(crate) companion_failed: Option<String>,
     pub(crate) monitor: Option<Monitor>,
     pub(crate) consoles: Vec<Console>,
     pub(crate) peers: Vec<Peer>,
@@ -72,6 +76,8 @@ enum Source {
     Listener,
     Program,
     Output,
+    Companion(usize),
+    CompanionOutput(usize),
     Monitor,
     Console(usize),
     Peer(u64),
@@ -127,6 +133,11 @@ impl Server {
         }
         sources.extend(self.launcher.iter().map(|launcher| (Source::Launcher, launcher.as_fd(), input)));
         sources.extend(self.program.output.iter().map(|fd| (Source::Output, fd.as_fd(), input)));
+        for (index, companion) in self.companions.iter().enumerate() {
+            sources.extend(companion.alive().map(|fd| (Source::Companion(index), fd, input)));
+            let output = companion.program.output.iter();
+            sources.extend(output.map(|fd| (Source::CompanionOutput(index), fd.as_fd(), input)));
+        }
         if let Some((fd, waiting)) = self.monitor.as_ref().map(Monitor::side) {
             sources.push((Source::Monitor, fd, flags(true, waiting)));
         }
@@ -146,7 +157,8 @@ impl Server {
 
     fn next_moment(&self) -> Option<Instant> {
         let waiting = self.waiters.iter().filter_map(|waiter| waiter.until);
-        waiting.chain(self.ready_by).chain(self.kill_at).min()
+        let companions = self.companions.iter().filter_map(Companion::tell_at);
+        waiting.chain(companions).chain(self.ready_by).chain(self.kill_at).min()
     }
 
     fn handle(&mut self, source: Source) {
@@ -155,6 +167,10 @@ impl Server {
             Source::Launcher => self.lose_launcher(),
             Source::Listener => self.accept(),
             Source::Output => self.read_output(),
+            Source::Companion(index) => self.reap_companion(index),
+            Source::CompanionOutput(index) => {
+                self.read_companion(index);
+            }
             Source::Monitor => {
                 self.read_monitor();
             }
@@ -179,6 +195,7 @@ impl Server {
             self.kill_at = None;
             self.program.signal(Signal::KILL);
         }
+        self.tell_companions(now);
         self.wake(now);
         let gone: Vec<u64> =
             self.peers.iter_mut().filter_map(|peer| (!peer.flush()).then_some(peer.key)).collect();

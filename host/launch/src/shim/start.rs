@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
-use std::os::fd::{AsFd as _, RawFd};
+use std::os::fd::{AsFd as _, BorrowedFd, RawFd};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,18 +12,19 @@ use hostler_state::{Kind, RunDir, RunLock, RunRecord};
 use serde::Serialize;
 
 use super::client::ShimClient;
-use super::request::{FIRST_PROGRAM_FD, StartAnswer, StartFailure, StartRequest};
+use super::request::{CompanionRequest, FIRST_PROGRAM_FD, StartAnswer, StartFailure, StartRequest};
 use super::wire::{Wire, after};
 use crate::cage::plan::{self, NamedFile, SOCKETS as CAGED_SOCKETS};
 use crate::cage::{CageSetting, Wall, WallFailure};
 use crate::command::leaf::{Grants, path_of};
 use crate::command::{CommandLine, command_line};
 use crate::error::{LaunchError, LaunchErrorKind};
-use crate::grant::{self, Opened};
-use crate::handle::Handle;
+use crate::grant::{self, Links, Opened};
+use crate::handle::{Handle, Role};
 use crate::limits::{PROGRAM_FDS_MAX, SHIM_TIMEOUT};
 use crate::plan::Plan;
 use crate::template::check::Checked;
+use crate::template::companions::CheckedCompanion;
 
 /// The directory, below the run directory, for sockets that the program makes.
 const SOCKETS: &str = "sockets";
@@ -46,10 +47,21 @@ struct LaunchRecord<'a> {
     plan: &'a Plan,
     argv: &'a [String],
     env: &'a [(String, String)],
+    companions: Vec<CompanionLaunch<'a>>,
 }
 
-/// Writes the frozen plan down, starts it under a shim and waits until the monitor answers (or, in a plan
-/// without one, until the program runs).
+/// The same of a companion.
+#[derive(Serialize)]
+struct CompanionLaunch<'a> {
+    name: &'a str,
+    hash: &'a str,
+    plan: &'a Plan,
+    argv: &'a [String],
+    env: &'a [(String, String)],
+}
+
+/// Writes the frozen plans down, starts companions and program under a shim and waits until the monitor answers (or, in
+/// a plan without one, until the program runs).
 ///
 /// # Errors
 /// [`LaunchErrorKind::Busy`] when the domain runs; [`LaunchErrorKind::HypervisorFailed`] with the program's last
@@ -59,6 +71,7 @@ pub fn launch(
     run: &RunDir,
     context: &LaunchContext,
     checked: Checked,
+    companions: Vec<CheckedCompanion>,
     handles: Vec<Handle>,
     deadline: Duration,
 ) -> Result<ShimClient, LaunchError> {
@@ -67,7 +80,8 @@ pub fn launch(
     // domain were off.
     let lock = take_lock(run)?;
     let sockets = sockets_directory(run, &handles)?;
-    let opened = grant::open_all(&handles, &checked.named(), until)?;
+    let mut links = Links::default();
+    let opened = grant::open_all(&handles, &checked.named(), &mut links, until)?;
     let named = match context.cage {
         CageSetting::Off => sockets.clone(),
         _ => PathBuf::from(CAGED_SOCKETS),
@@ -78,7 +92,19 @@ pub fn launch(
     let sockets = makes_sockets.then_some(sockets.as_path());
     let cage = plan::make(context.cage, &checked.plan, &checked.template, files, sockets)?;
     let CommandLine { env, argv } = command_line(&checked.plan, &handles, &checked.template, Some(&grants))?;
-    let record = LaunchRecord { hash: checked.hash(), plan: &checked.plan, argv: &argv, env: &env };
+    let (beside, opened_beside): (Vec<_>, Vec<_>) = companions
+        .iter()
+        .map(|companion| beside(companion, &handles, context.cage, &mut links, until))
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .unzip();
+    let record = LaunchRecord {
+        hash: checked.hash(),
+        plan: &checked.plan,
+        argv: &argv,
+        env: &env,
+        companions: companions.iter().zip(&beside).map(frozen).collect(),
+    };
     run.write(RunRecord::Launch, &record)
         .map_err(|error| LaunchError::io("write the frozen launch down", error))?;
     let left = time_left(until)?;
@@ -88,6 +114,7 @@ pub fn launch(
         argv,
         env,
         program_fds: grants.numbers.iter().map(Vec::len).sum(),
+        companions: beside,
         monitor: opened.monitor.is_some(),
         consoles: opened.consoles.iter().map(|(alias, _)| alias.clone()).collect(),
         reactions: checked.plan.reactions.clone(),
@@ -95,8 +122,10 @@ pub fn launch(
         cage,
         deadline_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
     };
-    let answer = start_shim(run, &context.shim, &request, &lock, &opened, left)?;
-    drop(opened);
+    let mut fds = vec![lock.as_fd()];
+    fds.extend(grant::in_order(&opened, &opened_beside));
+    let answer = start_shim(run, &context.shim, &request, &fds, left)?;
+    drop((opened, opened_beside));
     match answer {
         StartAnswer::Ready => Ok(ShimClient::of(run)),
         StartAnswer::Failed { kind, message, tail } => Err(start_error(kind, message, &tail)),
@@ -104,17 +133,48 @@ pub fn launch(
     }
 }
 
+/// What the shim is told of a companion, and the descriptors that it is to have.
+fn beside(
+    companion: &CheckedCompanion,
+    handles: &[Handle],
+    cage: CageSetting,
+    links: &mut Links,
+    until: Instant,
+) -> Result<(CompanionRequest, Opened), LaunchError> {
+    let CheckedCompanion { name, checked } = companion;
+    let named = |error: LaunchError| error.of_companion(name);
+    let opened = grant::open_all(handles, &checked.named(), links, until).map_err(named)?;
+    let grants = number(&opened, PathBuf::new()).map_err(named)?;
+    let files = files_by_path(checked, handles, &grants);
+    let cage = plan::make(cage, &checked.plan, &checked.template, files, None).map_err(named)?;
+    let CommandLine { env, argv } =
+        command_line(&checked.plan, handles, &checked.template, Some(&grants)).map_err(named)?;
+    let fds = grants.numbers.iter().map(Vec::len).sum();
+    let template = checked.plan.template.clone();
+    Ok((CompanionRequest { name: name.clone(), template, argv, env, fds, cage }, opened))
+}
+
+fn frozen<'a>((companion, request): (&'a CheckedCompanion, &'a CompanionRequest)) -> CompanionLaunch<'a> {
+    CompanionLaunch {
+        name: &companion.name,
+        hash: companion.checked.hash(),
+        plan: &companion.checked.plan,
+        argv: &request.argv,
+        env: &request.env,
+    }
+}
+
 /// The descriptors that the program opens by a path, which its root must have then.
 fn files_by_path(checked: &Checked, handles: &[Handle], grants: &Grants) -> Vec<NamedFile> {
     let mut files: Vec<NamedFile> = Vec::new();
     for index in checked.named_by_path() {
-        let Some(Handle::Descriptor { writable, .. }) = handles.get(index) else { continue };
+        let Some(Handle::Descriptor { writable, role, .. }) = handles.get(index) else { continue };
         // The first is the one that is named.
         let Some(fd) = grants.numbers.get(index).and_then(|numbers| numbers.first()).copied() else {
             continue;
         };
-        let writable = *writable;
-        files.push(NamedFile { fd, path: path_of(&checked.template, fd).into(), writable });
+        let (writable, directory) = (*writable, *role == Role::Directory);
+        files.push(NamedFile { fd, path: path_of(&checked.template, fd).into(), writable, directory });
     }
     files
 }
@@ -192,8 +252,7 @@ fn start_shim(
     run: &RunDir,
     shim: &Path,
     request: &StartRequest,
-    lock: &RunLock,
-    opened: &Opened,
+    fds: &[BorrowedFd<'_>],
     deadline: Duration,
 ) -> Result<StartAnswer, LaunchError> {
     if !shim.is_absolute() {
@@ -224,8 +283,7 @@ fn start_shim(
     }
     let mut wire = Wire::over(ours);
     let line = serde_json::to_vec(request).map_err(|error| LaunchError::io("encode the start", error))?;
-    wire.send_fds(&[lock.as_fd()], until).map_err(failed)?;
-    wire.send_fds(&grant::in_order(opened), until).map_err(failed)?;
+    wire.send_fds(fds, until).map_err(failed)?;
     wire.send(&line, &[], until).map_err(failed)?;
     let answer = wire.receive(until).map_err(failed)?;
     serde_json::from_slice(&answer).map_err(|error| failed(error.into()))

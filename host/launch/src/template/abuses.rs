@@ -57,7 +57,7 @@ pub(super) fn value(json: &Json) -> Value {
     }
 }
 
-fn plan(extra: &[(&str, Json)]) -> Plan {
+pub(super) fn plan(extra: &[(&str, Json)]) -> Plan {
     let sandbox = json!({"enable": "on", "obsolete": "deny", "elevateprivileges": "deny", "spawn": "deny"});
     let mut options = vec![
         OptionEntry::flag("nodefaults"),

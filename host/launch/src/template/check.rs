@@ -287,6 +287,7 @@ fn check_handles(handles: &[Handle]) -> Result<(), LaunchError> {
     for handle in handles {
         match handle {
             Handle::Socket(name) => check_name("socket", name)?,
+            Handle::Link(name) => check_name("link", name)?,
             Handle::Endpoint(spec) => {
                 check_name("endpoint", &spec.alias)?;
                 if spec.alias.contains('.') {
@@ -305,7 +306,7 @@ fn check_handles(handles: &[Handle]) -> Result<(), LaunchError> {
     Ok(())
 }
 
-fn check_name(what: &str, name: &str) -> Result<(), LaunchError> {
+pub(super) fn check_name(what: &str, name: &str) -> Result<(), LaunchError> {
     let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let dots = name.starts_with('.');
     if !name.is_empty() && name.len() <= NAME_MAX_BYTES && name.bytes().all(fine) && !dots {
@@ -327,7 +328,8 @@ fn check_leaves(plan: &Plan, handles: &[Handle]) -> Result<bool, LaunchError> {
             return invalid(format!("the plan names handle {index}, and {} travel with it", handles.len()));
         };
         monitors += usize::from(matches!(handle, Handle::Monitor));
-        let connected = matches!(handle, Handle::Endpoint(_) | Handle::Monitor | Handle::Socket(_));
+        let connected =
+            matches!(handle, Handle::Endpoint(_) | Handle::Monitor | Handle::Socket(_) | Handle::Link(_));
         if connected && !once.insert(index) {
             return invalid(format!("the plan names handle {index} ({}) more than once", handle.kind()));
         }

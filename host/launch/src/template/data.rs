@@ -48,6 +48,9 @@ pub(crate) struct EnvironmentRule {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Writing {
     pub(crate) option_prefix: String,
+    /// What stands before all options: the program's word for what it is to do.
+    #[serde(default)]
+    pub(crate) first_arguments: Vec<String>,
     /// How a value names a descriptor itself: the path by which the program opens its file, in a cage too.
     pub(crate) fd_path: String,
     /// How descriptors are put together to sets. A program without them opens each by its number, and takes none while

@@ -5,6 +5,7 @@
 #[cfg(test)]
 mod abuses;
 pub mod check;
+pub mod companions;
 #[cfg(test)]
 mod corpus;
 pub(crate) mod data;
@@ -23,9 +24,10 @@ use data::{EndpointRule, TemplateData};
 use crate::error::{LaunchError, LaunchErrorKind};
 
 /// The templates that ship with hostler: file name and content.
-const BUILTIN: [(&str, &str); 2] = [
+const BUILTIN: [(&str, &str); 3] = [
     ("qemu-system-x86_64.json", include_str!("../../templates/qemu-system-x86_64.json")),
     ("qemu-storage-daemon.json", include_str!("../../templates/qemu-storage-daemon.json")),
+    ("swtpm.json", include_str!("../../templates/swtpm.json")),
 ];
 /// Largest template file, in bytes.
 const FILE_MAX_BYTES: u64 = 4 << 20;

@@ -92,7 +92,8 @@ fn uncaged_start_is_recorded_as_what_it_is() {
     let mut domain = Domain::new("none");
     let checked = check(&domain.plan, &domain.handles, &crate::support::qemu()).unwrap();
     let open = LaunchContext { cage: CageSetting::Off, ..context() };
-    let client = launch(&domain.run, &open, checked, std::mem::take(&mut domain.handles), PATIENCE).unwrap();
+    let client =
+        launch(&domain.run, &open, checked, vec![], std::mem::take(&mut domain.handles), PATIENCE).unwrap();
     let stands = standing(&client);
     assert_eq!(stands.private_namespaces, Vec::<&str>::new());
     assert_eq!(stands.uid, geteuid().as_raw());
@@ -273,7 +274,7 @@ fn shell(cage: &str, script: &str) -> (Domain, Result<ShimClient, hostler_launch
     let plan = Plan { template: "shell".into(), options, environment: vec![], reactions: vec![] };
     let template = Arc::new(Template::parse(&SHELL.replace("CAGE", cage), "test").unwrap());
     let checked = check(&plan, &[], &template).unwrap();
-    let started = launch(&domain.run, &context(), checked, vec![], PATIENCE);
+    let started = launch(&domain.run, &context(), checked, vec![], vec![], PATIENCE);
     (domain, started)
 }
 

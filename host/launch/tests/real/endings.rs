@@ -122,7 +122,8 @@ fn shim_is_never_searched_for_and_a_missing_one_is_named() {
             ..crate::support::context()
         };
         let handles = vec![hostler_launch::Handle::Monitor];
-        let error = hostler_launch::launch(&domain.run, &context, checked, handles, PATIENCE).unwrap_err();
+        let error =
+            hostler_launch::launch(&domain.run, &context, checked, vec![], handles, PATIENCE).unwrap_err();
         assert_eq!((error.kind, error.option.as_str()), (LaunchErrorKind::ShimFailed, shim));
         assert!(!domain.run.is_held().unwrap());
     }
@@ -174,7 +175,8 @@ fn silent_monitor_is_a_timeout_and_nothing_stays() {
     let handles = std::mem::take(&mut domain.handles);
     let soon = Duration::from_millis(600);
     let error =
-        hostler_launch::launch(&domain.run, &crate::support::context(), checked, handles, soon).unwrap_err();
+        hostler_launch::launch(&domain.run, &crate::support::context(), checked, vec![], handles, soon)
+            .unwrap_err();
     assert_eq!(error.kind, LaunchErrorKind::TimedOut, "{error}");
 }
 
@@ -210,7 +212,7 @@ fn launcher_process() {
     domain.option("msg", Value::mapping([("timestamp", Value::Boolean(true))]));
     let checked = hostler_launch::check(&domain.plan, &domain.handles, &crate::support::qemu()).unwrap();
     let handles = std::mem::take(&mut domain.handles);
-    hostler_launch::launch(&run, &crate::support::context(), checked, handles, PATIENCE).unwrap();
+    hostler_launch::launch(&run, &crate::support::context(), checked, vec![], handles, PATIENCE).unwrap();
     println!("launched");
     // Killed here.
     std::io::Read::read(&mut std::os::unix::net::UnixStream::pair().unwrap().0, &mut [0]).unwrap();

@@ -38,7 +38,7 @@ fn start(domain: &mut Domain, script: &str, monitor: bool) -> Result<ShimClient,
     let checked = check(&plan, &handles, &template).unwrap();
     // The shell's tools are all over the host, and what is tried here is the shim.
     let context = LaunchContext { cage: CageSetting::Off, ..context() };
-    launch(&domain.run, &context, checked, handles, PATIENCE)
+    launch(&domain.run, &context, checked, vec![], handles, PATIENCE)
 }
 
 /// The script's arguments end in `-- M=<number>`: the number is the last argument's.

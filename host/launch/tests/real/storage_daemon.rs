@@ -106,7 +106,8 @@ fn uncaged_daemon_opens_the_same_paths() {
     serve(&mut domain, &path, "d", true);
     let checked = check(&domain.plan, &domain.handles, &template(NAME)).unwrap();
     let open = LaunchContext { cage: CageSetting::Off, ..context() };
-    let client = launch(&domain.run, &open, checked, std::mem::take(&mut domain.handles), PATIENCE).unwrap();
+    let client =
+        launch(&domain.run, &open, checked, vec![], std::mem::take(&mut domain.handles), PATIENCE).unwrap();
     let output = qemu_io(&domain, "d", "read -P 120 0 1M");
     assert!(output.status.success(), "{output:?}");
     assert_eq!(client.end(true, PATIENCE).unwrap(), Ending::Exited(0));
@@ -156,7 +157,7 @@ fn owner_within_the_cage_cannot_open_its_image_to_others() {
     domain.handles = vec![image(&path, true)];
     let checked = check(&plan, &domain.handles, &chmod).unwrap();
     let handles = std::mem::take(&mut domain.handles);
-    let client = launch(&domain.run, &context(), checked, handles, PATIENCE).unwrap();
+    let client = launch(&domain.run, &context(), checked, vec![], handles, PATIENCE).unwrap();
     assert_eq!(client.wait(PATIENCE).unwrap(), Some(Ending::Exited(1)));
     let log = std::fs::read_to_string(domain.run.log_path()).unwrap();
     assert!(log.contains("Operation not permitted"), "{log}");

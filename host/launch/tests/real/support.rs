@@ -80,7 +80,7 @@ impl Domain {
 
     pub(crate) fn try_start_within(&mut self, deadline: Duration) -> Result<ShimClient, LaunchError> {
         let checked = check(&self.plan, &self.handles, &template(&self.plan.template))?;
-        launch(&self.run, &context(), checked, std::mem::take(&mut self.handles), deadline)
+        launch(&self.run, &context(), checked, vec![], std::mem::take(&mut self.handles), deadline)
     }
 }
 

@@ -14,7 +14,7 @@ use wasmtime::component::Resource;
 use super::transfer::Direction;
 use crate::answer;
 use crate::bindings::wit::domain::{
-    BootFile, Endpoint, Fact, File, Firmware, Handle, Host, HostDomain, LaunchPlan,
+    BootFile, Companion, Endpoint, Fact, File, Firmware, Handle, Host, HostDomain, LaunchPlan,
 };
 use crate::bindings::wit::process::Process;
 use crate::bindings::wit::qmp::Monitor;
@@ -252,7 +252,7 @@ impl HostDomain for CallState {
     ) -> wasmtime::Result<Result<Resource<Process>, Error>> {
         self.enter("domain.launch")?;
         let subject = self.subject(&me)?;
-        self.launch_plan(subject, plan, handles).await
+        self.launch_plan(subject, plan, Vec::new(), handles).await
     }
 
     async fn process(&mut self, me: Resource<Domain>) -> wasmtime::Result<Option<Resource<Process>>> {
@@ -292,6 +292,38 @@ impl HostDomain for CallState {
         self.enter("domain.next-disk")?;
         let subject = self.subject(&me)?;
         self.disk_chain(subject, Tense::Next, target).await
+    }
+
+    async fn launch_with(
+        &mut self,
+        me: Resource<Domain>,
+        plan: LaunchPlan,
+        companions: Vec<Companion>,
+        handles: Vec<Handle>,
+    ) -> wasmtime::Result<Result<Resource<Process>, Error>> {
+        self.enter("domain.launch-with")?;
+        let subject = self.subject(&me)?;
+        self.launch_plan(subject, plan, companions, handles).await
+    }
+
+    async fn link(
+        &mut self,
+        me: Resource<Domain>,
+        companion: String,
+    ) -> wasmtime::Result<Result<Resource<Endpoint>, Error>> {
+        self.enter("domain.link")?;
+        self.subject(&me)?;
+        self.make_link(companion)
+    }
+
+    async fn directory(
+        &mut self,
+        me: Resource<Domain>,
+        name: String,
+    ) -> wasmtime::Result<Result<Resource<File>, Error>> {
+        self.enter("domain.directory")?;
+        let subject = self.subject(&me)?;
+        self.open_directory(subject, name).await
     }
 
     async fn emit(&mut self, me: Resource<Domain>, kind: String, facts: Vec<Fact>) -> wasmtime::Result<()> {

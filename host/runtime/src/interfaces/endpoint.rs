@@ -21,11 +21,13 @@ use crate::limits;
 use crate::opened::Opened;
 use crate::roots::{Mark, Roots};
 
-/// A character device's far end, and the document's word for it.
+/// What the host holds the other end of, or hands to a companion.
 #[expect(unreachable_pub, reason = "the generated bindings export it again")]
-pub struct Endpoint {
-    spec: EndpointSpec,
-    word: &'static str,
+pub enum Endpoint {
+    /// A character device's far end, and the document's word for it.
+    Device { spec: EndpointSpec, word: &'static str },
+    /// A link to the companion of this name.
+    Link(String),
 }
 
 /// A file opened for reading.
@@ -38,8 +40,12 @@ impl Endpoint {
     /// # Errors
     /// When the process has no descriptor left.
     pub(crate) fn handle(&self) -> io::Result<Handle> {
-        let EndpointSpec { alias, kind } = &self.spec;
-        Ok(Handle::Endpoint(EndpointSpec { alias: alias.clone(), kind: chardev::duplicate(kind)? }))
+        Ok(match self {
+            Self::Device { spec: EndpointSpec { alias, kind }, .. } => {
+                Handle::Endpoint(EndpointSpec { alias: alias.clone(), kind: chardev::duplicate(kind)? })
+            }
+            Self::Link(companion) => Handle::Link(companion.clone()),
+        })
     }
 }
 
@@ -48,8 +54,11 @@ impl Host for CallState {}
 impl HostEndpoint for CallState {
     async fn facts(&mut self, me: Resource<Endpoint>) -> wasmtime::Result<Vec<Fact>> {
         self.enter("endpoint.facts")?;
-        let endpoint = self.table.get(&me)?;
-        Ok(vec![answer::fact("alias", endpoint.spec.alias.clone()), answer::fact("kind", endpoint.word)])
+        let (alias, kind) = match self.table.get(&me)? {
+            Endpoint::Device { spec, word } => (spec.alias.clone(), *word),
+            Endpoint::Link(companion) => (companion.clone(), "link"),
+        };
+        Ok(vec![answer::fact("alias", alias), answer::fact("kind", kind)])
     }
 
     async fn drop(&mut self, me: Resource<Endpoint>) -> wasmtime::Result<()> {
@@ -82,7 +91,7 @@ impl CallState {
                 let mut kind = chardev::far_end(device);
                 prepare(&subject, &alias, &mut kind)?;
                 let word = chardev::word(&device.source.backend);
-                Ok(Endpoint { spec: EndpointSpec { alias, kind }, word })
+                Ok(Endpoint::Device { spec: EndpointSpec { alias, kind }, word })
             })
             .await?;
         match opened {

@@ -4,6 +4,7 @@ use crate::bindings::wit::types::Error;
 use crate::call::HostFault;
 
 pub(crate) mod clock;
+pub(crate) mod companion;
 pub(crate) mod domain;
 pub(crate) mod endpoint;
 pub(crate) mod firmware;

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use hostler_grant::Capability;
 use hostler_launch::{
-    Ending, ExitRecord, Handle, LaunchContext, LaunchError, LaunchErrorKind, OptionEntry, Plan, Reaction,
-    ShimClient, ShimError, ShimErrorKind, Template, end_orphan,
+    Companion as Planned, Ending, ExitRecord, Handle, LaunchContext, LaunchError, LaunchErrorKind,
+    OptionEntry, Plan, Reaction, ShimClient, ShimError, ShimErrorKind, Template, end_orphan,
 };
 use hostler_state::{RunDir, RunRecord};
 use wasmtime::component::Resource;
 
+use super::companion::planned;
 use super::domain::{Subject, only_reads, state_failed};
 use super::value::tree;
 use crate::answer;
+use crate::bindings::wit::domain::Companion;
 use crate::bindings::wit::process::{Ending as WitEnding, Host, HostProcess, LaunchPlan};
 use crate::bindings::wit::types::Error;
 use crate::bindings::wit::value::Handle as WitHandle;
@@ -144,25 +146,29 @@ impl CallState {
         &mut self,
         subject: Arc<Subject>,
         plan: LaunchPlan,
+        companions: Vec<Companion>,
         handles: Vec<WitHandle>,
     ) -> wasmtime::Result<Result<Resource<Process>, Error>> {
         let handles = self.handles(&handles)?;
         let plan = converted(plan, handles.len())?;
-        if let Err(denied) = self.require(Capability::Process, &plan.template) {
-            return Ok(Err(denied));
+        let companions = planned(companions, handles.len())?;
+        for plan in std::iter::once(&plan).chain(companions.iter().map(|companion| &companion.plan)) {
+            if let Err(denied) = self.require(Capability::Process, &plan.template) {
+                return Ok(Err(denied));
+            }
         }
         if self.operation == Operation::Check {
             return Err(ContractViolation("check launches nothing".to_owned()).into());
         }
         if subject.describes() {
-            if self.recorded.replace(Recorded { plan, handles }).is_some() {
+            if self.recorded.replace(Recorded { plan, companions, handles }).is_some() {
                 return Err(ContractViolation("it asked for two launches".to_owned()).into());
             }
             return Ok(Ok(self.table.push(Process::Recorded)?));
         }
         let started = self
             .blocking("domain.launch", limits::LAUNCH_DEADLINE, move |allowed| {
-                start(&subject, &plan, handles, allowed)
+                start(&subject, &plan, companions, handles, allowed)
             })
             .await?;
         match started {
@@ -187,11 +193,24 @@ impl CallState {
     }
 }
 
-fn start(subject: &Subject, plan: &Plan, handles: Vec<Handle>, allowed: Duration) -> Result<Process, Error> {
+fn start(
+    subject: &Subject,
+    plan: &Plan,
+    companions: Vec<Planned>,
+    handles: Vec<Handle>,
+    allowed: Duration,
+) -> Result<Process, Error> {
     let context = &subject.context;
     let owner = context.state.owner().ok_or_else(only_reads)?;
     let template = template(subject, &plan.template)?;
     let checked = hostler_launch::check(plan, &handles, template).map_err(|error| launch_failed(&error))?;
+    let mut beside = Vec::with_capacity(companions.len());
+    for companion in companions {
+        let template = Arc::clone(self::template(subject, &companion.plan.template)?);
+        beside.push((companion, template));
+    }
+    let beside = hostler_launch::check_companions(&checked, &beside, &handles)
+        .map_err(|error| launch_failed(&error))?;
     tracing::info!(template = plan.template, hash = checked.hash(), "launching");
     let run = owner.create_run_dir(context.uuid).map_err(|error| match error.kind {
         hostler_state::Kind::Busy => {
@@ -209,7 +228,7 @@ fn start(subject: &Subject, plan: &Plan, handles: Vec<Handle>, allowed: Duration
     let launch =
         LaunchContext { shim: context.shim.clone(), domain_name: context.name.clone(), cage: context.cage };
     let deadline = allowed.saturating_sub(SHIM_MARGIN);
-    match hostler_launch::launch(&run, &launch, checked, handles, deadline) {
+    match hostler_launch::launch(&run, &launch, checked, beside, handles, deadline) {
         Ok(client) => Ok(Process::Shim { client, run: Arc::new(run) }),
         Err(error) => Err(launch_failed(&error)),
     }
@@ -309,7 +328,7 @@ pub(crate) fn launch_failed(error: &LaunchError) -> Error {
 }
 
 /// The launcher's plan; its trees are checked against the contract here, against policy later.
-fn converted(plan: LaunchPlan, handles: usize) -> Result<Plan, ContractViolation> {
+pub(super) fn converted(plan: LaunchPlan, handles: usize) -> Result<Plan, ContractViolation> {
     let (found, reactions) = (plan.options.len(), plan.reactions.len());
     if found > limits::OPTIONS || reactions > limits::COMMANDS {
         return Err(ContractViolation(format!("a plan of {found} options and {reactions} reactions")));

@@ -9,7 +9,7 @@ use super::wire::{Malformed, Wire};
 use crate::bindings::wit;
 use crate::bindings::wit::domain::{BootFile, Firmware};
 use crate::bindings::wit::log::Level;
-use crate::bindings::wit::process::{Ending, LaunchPlan};
+use crate::bindings::wit::process::{Companion, Ending, LaunchPlan};
 use crate::bindings::wit::qmp::{Command, Event};
 use crate::bindings::wit::storage::Layer;
 use crate::bindings::wit::types::{Error, Fact};
@@ -188,6 +188,10 @@ calls! {
         39 asked input(me: Resource<Domain>) -> Result<Resource<File>, Error>;
         40 asked next_config(me: Resource<Domain>) -> Result<String, Error>;
         41 asked next_disk(me: Resource<Domain>, target: String) -> Result<Resource<Chain>, Error>;
+        70 asked launch_with(me: Resource<Domain>, plan: LaunchPlan, companions: Vec<Companion>, handles: Vec<Handle>)
+            -> Result<Resource<Process>, Error>;
+        71 asked link(me: Resource<Domain>, companion: String) -> Result<Resource<Endpoint>, Error>;
+        72 asked directory(me: Resource<Domain>, name: String) -> Result<Resource<File>, Error>;
         36 told emit(me: Resource<Domain>, kind: String, facts: Vec<Fact>) -> ();
         drop 37 Domain;
     }

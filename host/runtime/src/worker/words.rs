@@ -9,7 +9,7 @@ use crate::bindings::hotplug::exports::hostler::driver::hotplug::Presence;
 use crate::bindings::wit::domain::BootFile;
 use crate::bindings::wit::firmware::{Attachment, Firmware};
 use crate::bindings::wit::log::Level;
-use crate::bindings::wit::process::{Ending, LaunchPlan, OptionEntry, Reaction};
+use crate::bindings::wit::process::{Companion, Ending, LaunchPlan, OptionEntry, Reaction};
 use crate::bindings::wit::qmp::{Command, Event};
 use crate::bindings::wit::storage::{Below, Layer};
 use crate::bindings::wit::types::{Error, Fact, Problem, RunState};
@@ -62,6 +62,7 @@ records! {
     OptionEntry { name, value }
     Reaction { event, commands }
     LaunchPlan { template, options, environment, reactions }
+    Companion { name, template, options, environment }
     Command { name, arguments }
     Event { cursor, name, data }
     Tree { nodes }

@@ -44,6 +44,7 @@ mod snapshots;
 mod storage;
 mod storage_daemon;
 mod tenants;
+mod tpm;
 mod volumes;
 mod workbench;
 mod workers;

@@ -59,6 +59,9 @@ fn lines(removed: &TenantRemoved, dry_run: bool) -> Vec<String> {
     if removed.variable_stores > 0 {
         lines.push(format!("variable stores that {went} with it: {}", removed.variable_stores));
     }
+    if removed.kept_states > 0 {
+        lines.push(format!("kept states of TPMs that {went} with it: {}", removed.kept_states));
+    }
     let images: Vec<_> = removed.images_left.iter().map(|path| path.to_string_lossy()).collect();
     if let Some(images) = listed(&images) {
         lines.push(format!("volumes and images that stay: {images}"));
@@ -76,6 +79,7 @@ mod tests {
             name: "blue".into(),
             domains: vec!["a".into(), "b".into()],
             variable_stores: 1,
+            kept_states: 0,
             pools: Vec::new(),
             images_left: vec!["/srv/blue/a.qcow2".into()],
         };

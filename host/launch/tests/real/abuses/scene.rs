@@ -99,7 +99,7 @@ impl Scene {
         let checked = check(&domain.plan, &domain.handles, &open_template()).unwrap();
         let context = LaunchContext { cage: self.cage, ..context() };
         let handles: Vec<Handle> = std::mem::take(&mut domain.handles);
-        let client = launch(&domain.run, &context, checked, handles, PATIENCE)?;
+        let client = launch(&domain.run, &context, checked, vec![], handles, PATIENCE)?;
         Ok((domain, client))
     }
 

@@ -1,0 +1,132 @@
+//! What a launch's companions are made of: their plans, links to them, and the directories that they keep files in.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hostler_grant::Capability;
+use hostler_launch::{Companion as Planned, KEEPER_UID, Role};
+use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Uid, chownat, fchown, fstat, open, statat};
+use rustix::process::geteuid;
+use wasmtime::component::Resource;
+
+use super::domain::{Subject, only_reads, state_failed};
+use super::endpoint::{Endpoint, File, unopened};
+use super::process::converted;
+use crate::answer;
+use crate::bindings::wit::domain::Companion;
+use crate::bindings::wit::process::LaunchPlan;
+use crate::bindings::wit::types::Error;
+use crate::call::{CallState, ContractViolation};
+use crate::limits;
+use crate::opened::Opened;
+
+/// Longest name of a directory, in bytes.
+const DIRECTORY_NAME_BYTES: usize = 32;
+
+impl CallState {
+    /// Two sockets that are connected when a launch names them.
+    pub(crate) fn make_link(
+        &mut self,
+        companion: String,
+    ) -> wasmtime::Result<Result<Resource<Endpoint>, Error>> {
+        if companion.len() > limits::SOCKET_NAME_BYTES {
+            return Err(ContractViolation(format!("a companion's name of {} bytes", companion.len())).into());
+        }
+        Ok(Ok(self.table.push(Endpoint::Link(companion))?))
+    }
+
+    /// The directory of this name, made where it is not there; where it would be when nothing may be opened.
+    pub(crate) async fn open_directory(
+        &mut self,
+        subject: Arc<Subject>,
+        name: String,
+    ) -> wasmtime::Result<Result<Resource<File>, Error>> {
+        if let Err(denied) = self.require(Capability::Endpoint, "") {
+            return Ok(Err(denied));
+        }
+        if !is_name(&name) {
+            let shown = crate::text::escape(&name, DIRECTORY_NAME_BYTES);
+            let message = format!("'{shown}' is no name for a directory");
+            return Ok(Err(Error::Invalid(answer::problem("directory.name", message))));
+        }
+        let opened = self
+            .blocking("domain.directory", limits::FILE_DEADLINE, move |_| directory(&subject, &name))
+            .await?;
+        match opened {
+            Ok(opened) => Ok(Ok(self.table.push(File(Arc::new(opened)))?)),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+}
+
+fn directory(subject: &Subject, name: &str) -> Result<Opened, Error> {
+    let context = &subject.context;
+    let (path, fd): (PathBuf, _) = if subject.describes() {
+        (context.state.directory().keeps_path(context.uuid).join(name), None)
+    } else {
+        let owner = context.state.owner().ok_or_else(only_reads)?;
+        let path = owner.keep(context.uuid, name).map_err(|error| state_failed(&error))?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = open(&path, flags, Mode::empty()).map_err(|error| unopened(&path, &error.into()))?;
+        belong_to_keeper(&fd).map_err(|error| unopened(&path, &error))?;
+        (path, Some(fd))
+    };
+    Ok(Opened { fd, writable: true, role: Role::Directory, format: "raw", data_apart: false, path })
+}
+
+/// On the host a root owner's helpers leave no files of root's: a mode that makes a program of one would make it root's.
+/// Files that a helper without a cage has left are taken over too: one with a cage could not open them.
+fn belong_to_keeper(directory: &OwnedFd) -> io::Result<()> {
+    if !geteuid().is_root() {
+        return Ok(());
+    }
+    let keeper = (Some(Uid::from_raw(KEEPER_UID)), Some(Gid::from_raw(KEEPER_UID)));
+    if fstat(directory)?.st_uid != KEEPER_UID {
+        fchown(directory, keeper.0, keeper.1)?;
+    }
+    for entry in Dir::read_from(directory)? {
+        let entry = entry?;
+        let found = statat(directory, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)?;
+        // A file with another name may be anybody's.
+        let plain = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile && found.st_nlink == 1;
+        if plain && Uid::from_raw(found.st_uid).is_root() {
+            chownat(directory, entry.file_name(), keeper.0, keeper.1, AtFlags::SYMLINK_NOFOLLOW)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_name(name: &str) -> bool {
+    let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+    !name.is_empty() && name.len() <= DIRECTORY_NAME_BYTES && !name.starts_with('.') && name.bytes().all(fine)
+}
+
+/// The launcher's companions; their trees are checked against the contract here, against policy later.
+pub(super) fn planned(companions: Vec<Companion>, handles: usize) -> Result<Vec<Planned>, ContractViolation> {
+    if companions.len() > limits::COMPANIONS {
+        return Err(ContractViolation(format!("a launch with {} companions", companions.len())));
+    }
+    let one = |companion: Companion| {
+        let Companion { name, template, options, environment } = companion;
+        let plan = LaunchPlan { template, options, environment, reactions: Vec::new() };
+        Ok(Planned { name, plan: converted(plan, handles)? })
+    };
+    companions.into_iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_directories_stay_in_theirs() {
+        for (name, good) in
+            [("tpm2", true), ("tpm1.2", true), ("..", false), ("a/b", false), ("", false), ("A", false)]
+        {
+            assert_eq!(is_name(name), good, "{name:?}");
+        }
+        assert!(!is_name(&"a".repeat(33)));
+    }
+}
