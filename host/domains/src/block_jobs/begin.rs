@@ -93,7 +93,7 @@ impl Host {
     }
 
     /// Lets a job begin, journalled.
-    pub(super) async fn begin_job(
+    pub(crate) async fn begin_job(
         &self,
         definition: &Definition,
         wanted: &Wanted,
@@ -136,7 +136,7 @@ impl Host {
 
     /// What a hypervisor is told to give back while its guest is stopped, it keeps until the guest runs: so nothing is lent
     /// to it then.
-    async fn require_running(&self, definition: &Definition) -> Result<(), Error> {
+    pub(crate) async fn require_running(&self, definition: &Definition) -> Result<(), Error> {
         let state = self.query(definition).await?;
         if state == RunState::Running {
             return Ok(());
@@ -244,7 +244,7 @@ impl Host {
                 .about("domain", &definition.name)
                 .about("image", disk.image.display().to_string())
                 .hint_command(
-                    "delete the snapshot first, once the domain is off",
+                    "delete the snapshot, which merges what it has kept",
                     format!("{} {}", command("snapshot delete", &owner.name), snapshot.name),
                 )
                 .hint("with --force it is changed all the same, and the snapshot with it"));

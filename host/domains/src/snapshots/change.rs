@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hostler_image::Format;
-use hostler_state::{Definition, Intent, SnapshotTree};
+use hostler_state::{Definition, Intent, SnapshotTree, unix_ms};
 use hostler_storage::{
     BackingRequest, Draft, InternalStep, PoolRoot, RebaseRequest, commit_image, internal_snapshot,
     internal_snapshots, rebase_image,
@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::live::LiveChange;
+use super::merge_live::{LiveMerge, MERGING, Merged};
 use super::overlays::{self, Overlay};
 use super::store::{StoreChange, kept_name};
 use crate::error::{Error, Kind};
@@ -52,6 +53,9 @@ pub(crate) struct Change {
     pub(crate) store: Option<StoreChange>,
     /// What a guest that runs goes on with.
     pub(crate) live: Option<LiveChange>,
+    /// What the hypervisor of a guest that runs merges.
+    #[serde(default)]
+    pub(crate) live_merge: Option<LiveMerge>,
     /// Whether a guest that runs is ended for it.
     pub(crate) ends_guest: bool,
     /// The definition afterwards, if it becomes another.
@@ -211,6 +215,9 @@ impl Host {
         if let Some(live) = &change.live {
             self.finish_live(definition, live)?;
         }
+        if let Some(live) = &change.live_merge {
+            self.finish_merge(definition, live)?;
+        }
         if let Some(after) = &change.definition {
             owner.put_definition(after)?;
         }
@@ -302,37 +309,58 @@ impl InternalWord {
     }
 }
 
-fn note(change: &Change) -> Result<Value, Error> {
+pub(super) fn note(change: &Change) -> Result<Value, Error> {
     serde_json::to_value(change).map_err(|error| {
         Error::new(Kind::Host, "snapshot.note", "what is to be done cannot be noted").caused_by(error)
     })
 }
 
+pub(super) fn read(intent: &Intent) -> Result<Change, Error> {
+    serde_json::from_value(intent.payload.clone()).map_err(|error| {
+        Error::new(Kind::Host, "snapshot.note", "what was to be done cannot be read").caused_by(error)
+    })
+}
+
+/// The definition with another document.
+pub(crate) fn redefined(definition: &Definition, xml: String) -> Definition {
+    Definition {
+        xml,
+        generation: definition.generation + 1,
+        changed_unix_ms: unix_ms(),
+        ..definition.clone()
+    }
+}
+
 /// What a new owner does about a change that was not finished. Whether it is settled: one that cannot be is tried again by
 /// the next owner, and its domain is not started before.
 pub(crate) async fn settle(host: &Host, intent: &Intent) -> bool {
-    let settled = try_settle(host, intent).await;
-    if let Err(error) = &settled {
+    try_settle(host, intent).await.unwrap_or_else(|error| {
         tracing::warn!(id = intent.id, %error, "a change of snapshots stays unfinished; the next owner tries again");
-    }
-    settled.is_ok()
+        false
+    })
 }
 
-async fn try_settle(host: &Host, intent: &Intent) -> Result<(), Error> {
-    let Some(definition) = host.state().definition_by_uuid(intent.domain)? else { return Ok(()) };
-    let change: Change = serde_json::from_value(intent.payload.clone()).map_err(|error| {
-        Error::new(Kind::Host, "snapshot.note", "what was to be done cannot be read").caused_by(error)
-    })?;
-    let decided = match (intent.step.as_str(), &change.live) {
-        (DECIDED, _) => true,
-        (ASKED, Some(live)) => host.is_live(&definition, live).await?,
+/// As [`settle`]. Not settled is also what the hypervisor works at.
+pub(super) async fn try_settle(host: &Host, intent: &Intent) -> Result<bool, Error> {
+    let Some(definition) = host.state().definition_by_uuid(intent.domain)? else { return Ok(true) };
+    let change = read(intent)?;
+    let decided = match (intent.step.as_str(), &change.live, &change.live_merge) {
+        (DECIDED, ..) => true,
+        (ASKED, Some(live), _) => host.is_live(&definition, live).await?,
+        (MERGING, _, Some(live)) => match host.merge_stands(&definition, live).await? {
+            Merged::Made => true,
+            Merged::Not => false,
+            Merged::Works => return Ok(false),
+        },
         _ => false,
     };
     if !decided {
-        return host.undo_change(&change, intent);
+        host.undo_change(&change, intent)?;
+        return Ok(true);
     }
     if intent.step != DECIDED {
         host.owner()?.journal().advance(&mut intent.clone(), DECIDED)?;
     }
-    host.finish_change(&definition, &change).await
+    host.finish_change(&definition, &change).await?;
+    Ok(true)
 }

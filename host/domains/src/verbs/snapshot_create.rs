@@ -15,7 +15,7 @@ use crate::reference::DomainRef;
 use crate::snapshot_summary::{SnapshotTaken, details};
 use crate::snapshots::{
     Change, ChosenDisk, InternalChange, InternalWord, LiveChange, NewSnapshot, Overlay, Requested,
-    chosen_disks, next_free, on_overlay, requested,
+    chosen_disks, next_free, on_overlay, redefined, requested,
 };
 use crate::summary::{RunState, Warning};
 use crate::verbs::restore;
@@ -338,16 +338,6 @@ fn above(
         snapshot.disks.push(kept(disk, Some(overlay.path.clone())));
     }
     Ok(xml)
-}
-
-/// The definition with another document.
-pub(super) fn redefined(definition: &Definition, xml: String) -> Definition {
-    Definition {
-        xml,
-        generation: definition.generation + 1,
-        changed_unix_ms: unix_ms(),
-        ..definition.clone()
-    }
 }
 
 fn with(mut tree: SnapshotTree, snapshot: Snapshot, overlays: &[Overlay]) -> SnapshotTree {

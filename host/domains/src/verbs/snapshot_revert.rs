@@ -7,14 +7,15 @@ use hostler_runtime::inspect_disk;
 use hostler_state::{Definition, LeftOverlay, Snapshot, SnapshotKind, SnapshotState, SnapshotTree};
 use hostler_storage::internal_snapshots;
 
-use super::snapshot_create::{overlays, redefined};
+use super::snapshot_create::overlays;
 use crate::error::{Error, Kind, command};
 use crate::host::Host;
 use crate::images::Place;
 use crate::reference::DomainRef;
 use crate::snapshot_summary::Reverted;
 use crate::snapshots::{
-    Change, ChosenDisk, InternalChange, InternalWord, Scene, beside_images, on_overlay, require_independent,
+    Change, ChosenDisk, InternalChange, InternalWord, Scene, beside_images, on_overlay, redefined,
+    require_independent,
 };
 use crate::summary::{RunState, Warning};
 use crate::verbs::{StartOptions, restore};
