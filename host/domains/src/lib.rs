@@ -33,6 +33,7 @@ mod process;
 mod quota;
 mod recovery;
 mod reference;
+mod reverted;
 mod saved;
 mod snapshot_summary;
 mod snapshots;

@@ -13,6 +13,7 @@ mod overlays;
 mod plan;
 mod request;
 mod store;
+mod within;
 mod written;
 
 use hostler_state::{Definition, Snapshot, SnapshotTree};

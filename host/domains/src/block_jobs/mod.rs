@@ -134,6 +134,7 @@ impl Host {
         }
         let driver = self.drivers.by_name(&definition.driver)?;
         let context = self.job_context(definition, &pending.record)?;
+        lend::freshen_base(self, definition, &pending.record).await?;
         driver.complete_block_job(&context, &pending.record.job).await?;
         self.advance(definition, &mut pending).await
     }
@@ -154,6 +155,7 @@ impl Host {
         }
         let driver = self.drivers.by_name(&definition.driver)?;
         let context = self.job_context(definition, &pending.record)?;
+        lend::freshen_base(self, definition, &pending.record).await?;
         match ending {
             Ending::Pivot => driver.complete_block_job(&context, &pending.record.job).await?,
             Ending::Keep => driver.cancel_block_job(&context, &pending.record.job).await?,
@@ -175,6 +177,7 @@ impl Host {
         if pending.intent.step != record::step::DECIDED && self.state().run_dir(definition.uuid).is_held()? {
             let driver = self.drivers.by_name(&definition.driver)?;
             let context = self.job_context(&definition, &pending.record)?;
+            lend::freshen_base(self, &definition, &pending.record).await?;
             driver.cancel_block_job(&context, &pending.record.job).await?;
         }
         match self.advance(&definition, &mut pending).await? {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use hostler_domain::Domain;
 use hostler_runtime::inspect_disk;
-use hostler_state::{Definition, Snapshot, SnapshotKind, SnapshotTree};
+use hostler_state::{Definition, Snapshot, SnapshotKind, SnapshotState, SnapshotTree};
 use hostler_storage::Translations;
 
 use crate::block_jobs::BlockJobSummary;
@@ -163,9 +163,10 @@ impl Host {
         (plan, runs): (DeletePlan, bool),
     ) -> Result<Change, Error> {
         if snapshot.kind == SnapshotKind::Internal && runs {
-            return Err(not_while_it_runs(definition, &snapshot.name));
+            self.require_open_to_change(definition, snapshot)?;
         }
-        if !plan.merges.is_empty() {
+        let has_memory = matches!(snapshot.state, SnapshotState::Running | SnapshotState::Paused);
+        if !plan.merges.is_empty() || has_memory {
             restore::require_no_saved_guest(self, definition)?;
         }
         for image in touched(&plan) {
@@ -180,11 +181,22 @@ impl Host {
             internal: within(snapshot),
             merges,
             removes: plan.removes,
-            removes_own: snapshot.store.iter().map(|store| store.file.clone()).collect(),
+            removes_own: own_files(snapshot),
             definition: (xml != definition.xml).then(|| redefined(definition, xml)),
             tree,
             ..Change::default()
         })
+    }
+
+    /// Refuses what is kept within an image that the guest only reads.
+    fn require_open_to_change(&self, definition: &Definition, snapshot: &Snapshot) -> Result<(), Error> {
+        for disk in &snapshot.disks {
+            let chain = self.chain_of(definition, &disk.target)?;
+            if chain.iter().skip(1).any(|image| *image == disk.image) {
+                return Err(not_while_it_runs(definition, (&snapshot.name, &disk.image)));
+            }
+        }
+        Ok(())
     }
 
     /// What the images of a domain and of its snapshots stand on.
@@ -291,15 +303,25 @@ fn within(snapshot: &Snapshot) -> Option<InternalChange> {
         step: InternalWord::Remove,
         tag: snapshot.name.clone(),
         images: snapshot.disks.iter().map(|disk| disk.image.clone()).collect(),
+        targets: targets(snapshot).collect(),
     })
 }
 
-fn not_while_it_runs(definition: &Definition, name: &str) -> Error {
+/// What a snapshot has in the domain's directory: its variable store, and its memory.
+fn own_files(snapshot: &Snapshot) -> Vec<String> {
+    let memory = snapshot.memory.iter().filter_map(|memory| memory.file_name()?.to_str());
+    let store = snapshot.store.iter().map(|store| store.file.as_str());
+    store.chain(memory).map(str::to_owned).collect()
+}
+
+fn not_while_it_runs(definition: &Definition, (name, image): (&str, &Path)) -> Error {
     let message = format!(
-        "the snapshot '{name}' cannot be deleted while '{}' runs: its images are in use",
+        "the snapshot '{name}' is kept within '{}', which '{}' only reads while it runs",
+        image.display(),
         definition.name
     );
     Error::new(Kind::Unsupported, "snapshot.running", message)
         .about("domain", &definition.name)
-        .hint_command("switch it off first", command("shutdown", &definition.name))
+        .hint("delete the external snapshots that were taken since first")
+        .hint_command("or switch it off", command("shutdown", &definition.name))
 }
