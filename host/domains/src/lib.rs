@@ -11,6 +11,7 @@ mod conformance;
 mod context;
 mod conversion;
 mod declared;
+mod declared_chain;
 mod devices;
 mod drafts;
 mod driver_interfaces;
