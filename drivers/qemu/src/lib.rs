@@ -19,8 +19,8 @@ mod rules;
 mod storage_rules;
 
 use hostler_sdk::{
-    About, BlockJob, BlockJobs, Description, Domain, Dump, Error, Event, Fact, Hotplug, JobReport, Lifecycle,
-    NativeConfig, Presence, Reboot, RunState, Save, Screen, Snapshots, Statistics, fact,
+    About, BlockJob, BlockJobs, Description, Domain, Dump, Error, Event, Fact, Hotplug, JobReport, Kept,
+    Lifecycle, NativeConfig, Presence, Reboot, RunState, Save, Screen, Snapshots, Statistics, fact,
 };
 
 struct Qemu;
@@ -185,6 +185,26 @@ impl Snapshots for Qemu {
 
     fn settle(domain: &Domain, targets: Vec<String>) -> Result<bool, Error> {
         lifecycle::settle_overlays(domain, &targets)
+    }
+
+    fn keep(domain: &Domain, kept: Kept) -> Result<(), Error> {
+        lifecycle::kept::keep(domain, &kept)
+    }
+
+    fn settle_keep(domain: &Domain, kept: Kept) -> Result<bool, Error> {
+        lifecycle::kept::settle(domain, &kept)
+    }
+
+    fn forget(domain: &Domain, kept: Kept) -> Result<(), Error> {
+        lifecycle::kept::forget(domain, &kept)
+    }
+
+    fn bring_back(domain: &Domain, kept: Kept, options: Vec<Fact>) -> Result<(), Error> {
+        lifecycle::kept::bring_back(domain, &kept, &options)
+    }
+
+    fn overlay_with_memory(domain: &Domain, targets: Vec<String>) -> Result<(), Error> {
+        lifecycle::overlay_with_memory(domain, &targets)
     }
 }
 

@@ -49,7 +49,10 @@ pub(crate) mod verb {
 /// # Errors
 /// What keeps the state directory from being settled; the intent stays for the next owner.
 pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
-    for intent in host.state().pending()? {
+    // A deletion of a snapshot is settled by what has become of its job: jobs come first.
+    let (jobs, others): (Vec<_>, Vec<_>) =
+        host.state().pending()?.into_iter().partition(|intent| intent.verb == verb::BLOCK_JOB);
+    for intent in jobs.into_iter().chain(others) {
         match intent.verb.as_str() {
             verb::START => {
                 if !settle_start(host, &intent).await? {

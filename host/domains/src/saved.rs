@@ -10,6 +10,7 @@ use hostler_storage::PoolRoot;
 
 use crate::error::{Error, Kind};
 use crate::host::Host;
+use crate::reverted::REVERTED;
 
 pub use header::{HeaderError, SavedHeader, read_saved_header};
 
@@ -36,6 +37,11 @@ impl Place {
     pub(crate) fn path(&self) -> PathBuf {
         self.root.path_of(&self.name)
     }
+
+    /// Whether there is something.
+    pub(crate) fn exists(&self) -> bool {
+        !self.root.lacks(&self.name)
+    }
 }
 
 impl Host {
@@ -56,9 +62,10 @@ impl Host {
         Ok(Place { root: PoolRoot::open_within(directory, &self.reach())?, name: name.to_owned() })
     }
 
-    /// Whether the domain's next start brings a guest back.
+    /// Whether the domain's next start brings a guest back: one that was saved, or that a snapshot has kept.
     pub(crate) fn has_saved_guest(&self, domain: Uuid) -> bool {
-        self.state().domain_dir(domain).join(OWN).exists()
+        let directory = self.state().domain_dir(domain);
+        [OWN, REVERTED].iter().any(|name| directory.join(name).exists())
     }
 }
 

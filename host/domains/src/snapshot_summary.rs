@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use hostler_state::{Snapshot, SnapshotKind, SnapshotState, SnapshotTree};
 use serde::Serialize;
 
+use crate::block_jobs::BlockJobSummary;
 use crate::snapshots::PlannedImage;
 use crate::summary::Warning;
 
@@ -100,6 +101,9 @@ pub struct SnapshotsDeleted {
     pub images: Vec<PlannedImage>,
     /// Whether it was done.
     pub done: bool,
+    /// What the hypervisor of a guest that runs is at: the deletion goes on when it is asked for again once this is over.
+    #[serde(skip)]
+    pub works: Option<BlockJobSummary>,
 }
 
 /// The line about one snapshot.

@@ -8,10 +8,12 @@ mod check;
 mod disks;
 mod documents;
 mod live;
+mod merge_live;
 mod overlays;
 mod plan;
 mod request;
 mod store;
+mod within;
 mod written;
 
 use hostler_state::{Definition, Snapshot, SnapshotTree};
@@ -22,13 +24,14 @@ use crate::host::Host;
 pub use plan::{ImageFate, PlannedImage};
 pub use request::NewSnapshot;
 
-pub(crate) use change::{Change, InternalChange, InternalWord, MergeNote};
+pub(crate) use change::{Change, InternalChange, InternalWord, MergeNote, redefined};
 pub(crate) use check::{require_independent, require_no_snapshots};
 pub(crate) use disks::{ChosenDisk, chosen_disks, next_free};
-pub(crate) use documents::{beside_images, on_overlay, without_layer};
+pub(crate) use documents::{beside_images, on_overlay};
 pub(crate) use live::LiveChange;
+pub(crate) use merge_live::{LiveMerge, merged};
 pub(crate) use overlays::Overlay;
-pub(crate) use plan::{DeletePlan, Scene};
+pub(crate) use plan::{DeletePlan, Merge, Scene};
 pub(crate) use request::{Requested, requested};
 pub(crate) use written::document;
 

@@ -63,6 +63,7 @@ pub use inspect::{
 pub use limits::Limits;
 pub use open_chain::{OpenChain, OpenLayer, open_chain};
 pub use operation::Operation;
+pub use overlays::KeptWithin;
 pub use recorded::Recorded;
 pub use roots::Roots;
 pub use runtime::{Runtime, RuntimeConfig};

@@ -17,7 +17,7 @@ use crate::call::{ContractViolation, MemoryLimit};
 use crate::contract;
 use crate::interfaces::domain::Domain;
 use crate::meter::Meter;
-use crate::request::{AskedReport, Change, Keys, NewSize, Reply, Request};
+use crate::request::{AskedReport, Change, Keys, NewSize, Reply, Request, Return};
 
 /// A driver linked to the host calls of `T`.
 pub(crate) struct Linked<T: 'static> {
@@ -146,9 +146,13 @@ impl<T: Send + 'static> Linked<T> {
             | Request::CancelBlockJob(_)
             | Request::SettleBlockJob(_)
             | Request::ResizeDisk(_) => return self.block_jobs(store, domain, request).await,
-            Request::Overlay(_) | Request::SettleOverlay(_) => {
-                return self.snapshots(store, domain, request).await;
-            }
+            Request::Overlay(_)
+            | Request::SettleOverlay(_)
+            | Request::Keep(_)
+            | Request::SettleKeep(_)
+            | Request::Forget(_)
+            | Request::BringBack(_)
+            | Request::OverlayWithMemory(_) => return self.snapshots(store, domain, request).await,
             _ => {}
         }
         let instance = self.driver.instantiate_async(&mut *store).await?;
@@ -295,15 +299,25 @@ impl<T: Send + 'static> Linked<T> {
         let (Some(ability), Some(domain)) = (&self.snapshots, domain) else { return Err(needs("snapshots")) };
         let instance = ability.instantiate_async(&mut *store).await?;
         let snapshots = instance.hostler_driver_snapshots();
-        match request {
-            Request::Overlay(targets) => {
-                snapshots.call_overlay(store, domain, targets).await.map(Reply::Done)
-            }
+        let done = match request {
             Request::SettleOverlay(targets) => {
-                snapshots.call_settle(store, domain, targets).await.map(Reply::Whether)
+                return snapshots.call_settle(store, domain, targets).await.map(Reply::Whether);
             }
-            _ => Err(needs("this operation")),
-        }
+            Request::SettleKeep(kept) => {
+                return snapshots.call_settle_keep(store, domain, kept).await.map(Reply::Whether);
+            }
+            Request::Overlay(targets) => snapshots.call_overlay(store, domain, targets).await,
+            Request::OverlayWithMemory(targets) => {
+                snapshots.call_overlay_with_memory(store, domain, targets).await
+            }
+            Request::Keep(kept) => snapshots.call_keep(store, domain, kept).await,
+            Request::Forget(kept) => snapshots.call_forget(store, domain, kept).await,
+            Request::BringBack(Return { kept, options }) => {
+                snapshots.call_bring_back(store, domain, kept, options).await
+            }
+            _ => return Err(needs("this operation")),
+        };
+        done.map(Reply::Done)
     }
 
     async fn hotplug(

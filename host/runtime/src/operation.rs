@@ -75,6 +75,16 @@ pub enum Operation {
     Overlay,
     /// `snapshots.settle`
     SettleOverlay,
+    /// `snapshots.keep`
+    Keep,
+    /// `snapshots.settle-keep`
+    SettleKeep,
+    /// `snapshots.forget`
+    Forget,
+    /// `snapshots.bring-back`
+    BringBack,
+    /// `snapshots.overlay-with-memory`
+    OverlayWithMemory,
 }
 
 impl Operation {
@@ -115,6 +125,11 @@ impl Operation {
             Self::ResizeDisk => "resize-disk",
             Self::Overlay => "overlay",
             Self::SettleOverlay => "settle-overlay",
+            Self::Keep => "keep",
+            Self::SettleKeep => "settle-keep",
+            Self::Forget => "forget",
+            Self::BringBack => "bring-back",
+            Self::OverlayWithMemory => "overlay-with-memory",
         }
     }
 
@@ -123,7 +138,13 @@ impl Operation {
         match self {
             Self::Describe | Self::Check | Self::Show => limits.plan,
             Self::Start => limits.start,
-            Self::Save | Self::Restore | Self::Dump => limits.transfer,
+            Self::Save
+            | Self::Restore
+            | Self::Dump
+            | Self::Keep
+            | Self::SettleKeep
+            | Self::BringBack
+            | Self::OverlayWithMemory => limits.transfer,
             Self::Shutdown
             | Self::Suspend
             | Self::Resume
@@ -142,7 +163,8 @@ impl Operation {
             | Self::CancelBlockJob
             | Self::SettleBlockJob
             | Self::ResizeDisk
-            | Self::Overlay => limits.control,
+            | Self::Overlay
+            | Self::Forget => limits.control,
             Self::Destroy => limits.end,
             Self::Reattach
             | Self::OnEvent

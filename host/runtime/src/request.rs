@@ -4,6 +4,7 @@
 use crate::bindings::block_jobs::exports::hostler::driver::block_jobs::{BlockJob, JobReport};
 use crate::bindings::driver::exports::hostler::driver::about::Description;
 use crate::bindings::hotplug::exports::hostler::driver::hotplug::Presence;
+use crate::bindings::snapshots::exports::hostler::driver::snapshots::Kept;
 use crate::bindings::wit::qmp::Event;
 use crate::bindings::wit::types::{Error, Fact, RunState};
 use crate::operation::Operation;
@@ -44,6 +45,18 @@ pub(crate) enum Request {
     SettleDevice(u32),
     Overlay(Vec<String>),
     SettleOverlay(Vec<String>),
+    Keep(Kept),
+    SettleKeep(Kept),
+    Forget(Kept),
+    BringBack(Return),
+    OverlayWithMemory(Vec<String>),
+}
+
+/// A guest that is brought back from what is kept of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Return {
+    pub(crate) kept: Kept,
+    pub(crate) options: Vec<Fact>,
 }
 
 /// A device that is to be what the next document says.
@@ -126,6 +139,11 @@ impl Request {
             Self::ResizeDisk(_) => Operation::ResizeDisk,
             Self::Overlay(_) => Operation::Overlay,
             Self::SettleOverlay(_) => Operation::SettleOverlay,
+            Self::Keep(_) => Operation::Keep,
+            Self::SettleKeep(_) => Operation::SettleKeep,
+            Self::Forget(_) => Operation::Forget,
+            Self::BringBack(_) => Operation::BringBack,
+            Self::OverlayWithMemory(_) => Operation::OverlayWithMemory,
         }
     }
 }

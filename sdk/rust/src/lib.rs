@@ -76,7 +76,7 @@ pub use bindings::native_config::exports::hostler::driver::native_config::Guest 
 pub use bindings::reboot::exports::hostler::driver::reboot::Guest as Reboot;
 pub use bindings::save::exports::hostler::driver::save::Guest as Save;
 pub use bindings::screen::exports::hostler::driver::screen::Guest as Screen;
-pub use bindings::snapshots::exports::hostler::driver::snapshots::Guest as Snapshots;
+pub use bindings::snapshots::exports::hostler::driver::snapshots::{Guest as Snapshots, Kept};
 pub use bindings::statistics::exports::hostler::driver::statistics::Guest as Statistics;
 pub use error::{ProblemExt, problem};
 pub use hostler_domain as domain;

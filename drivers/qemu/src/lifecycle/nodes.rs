@@ -191,6 +191,19 @@ pub(super) fn is_writable(monitor: &Monitor, name: &str) -> Result<bool, Error> 
     Ok(found.is_some_and(|node| node.get("ro") == Some(&Json::Bool(false))))
 }
 
+/// The nodes whose images keep something under this name within them: untrusted text.
+///
+/// # Errors
+/// What the monitor answers.
+pub(super) fn having(monitor: &Monitor, tag: &str) -> Result<Vec<String>, Error> {
+    let has = |node: &&Json| {
+        let kept = node.pointer("/image/snapshots").and_then(Json::as_array).into_iter().flatten();
+        kept.filter_map(|one| one.get("name")?.as_str()).any(|name| name == tag)
+    };
+    let name = |node: &Json| node.get("node-name")?.as_str().map(str::to_owned);
+    Ok(all(monitor)?.iter().filter(has).filter_map(name).collect())
+}
+
 fn all(monitor: &Monitor) -> Result<Vec<Json>, Error> {
     let command = Command::new("query-named-block-nodes").with("flat", true);
     let answer = monitor.run_all(&[command]).pop().unwrap_or_else(|| Ok("[]".to_owned()))?;

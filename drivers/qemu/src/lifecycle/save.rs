@@ -11,22 +11,29 @@ use super::{migration, monitor_state};
 /// `conflict` when there is no guest that could be put away; what the host, the monitor or QEMU answers. The guest goes
 /// on as before then.
 pub(crate) fn save(domain: &Domain) -> Result<(), Error> {
-    let monitor = domain.monitor()?;
-    let state = monitor_state::ask(domain, &monitor)?;
-    let hint = "a guest that sleeps has to be woken first; one that crashed or switched itself off cannot be put away";
-    monitor_state::expect(domain, state, &[RunState::Running, RunState::Paused], hint)?;
-    let running = state == RunState::Running;
-    notes::add(domain, if running { Note::SavingRunning } else { Note::SavingPaused })?;
-    let written = stop(&monitor, running)
-        .and_then(|()| migration::prepare(&monitor))
-        .and_then(|()| migration::write_out(domain, &monitor));
-    if let Err(error) = written {
+    if let Err(error) = write_out(domain) {
         // Why it failed is what is told; the host asks for the rest once more, and says why that fails.
         abandon(domain).ok();
         return Err(error);
     }
     domain.emit("saved", &[]);
     Ok(())
+}
+
+/// Stops the guest and writes all of it to the operation's output; [`abandon`] lets it go on.
+///
+/// # Errors
+/// As [`save`], but that it does not go on.
+pub(super) fn write_out(domain: &Domain) -> Result<(), Error> {
+    let monitor = domain.monitor()?;
+    let state = monitor_state::ask(domain, &monitor)?;
+    let hint = "a guest that sleeps has to be woken first; one that crashed or switched itself off cannot be put away";
+    monitor_state::expect(domain, state, &[RunState::Running, RunState::Paused], hint)?;
+    let running = state == RunState::Running;
+    notes::add(domain, if running { Note::SavingRunning } else { Note::SavingPaused })?;
+    stop(&monitor, running)?;
+    migration::prepare(&monitor)?;
+    migration::write_out(domain, &monitor)
 }
 
 fn stop(monitor: &Monitor, running: bool) -> Result<(), Error> {

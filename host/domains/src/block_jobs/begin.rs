@@ -2,7 +2,7 @@
 
 use hostler_image::{LayerQuery, NamedLayer, find_layer};
 use hostler_runtime::{BlockJob, BlockJobKind, OpenChain, OpenLayer, RunDocument};
-use hostler_state::{Definition, RunRecord};
+use hostler_state::Definition;
 use serde_json::json;
 
 use super::lend;
@@ -93,7 +93,7 @@ impl Host {
     }
 
     /// Lets a job begin, journalled.
-    pub(super) async fn begin_job(
+    pub(crate) async fn begin_job(
         &self,
         definition: &Definition,
         wanted: &Wanted,
@@ -108,12 +108,7 @@ impl Host {
         }
         self.require_no_job(definition, &wanted.target)?;
         self.require_running(definition).await?;
-        let run = self.state().run_dir(definition.uuid);
-        let before: RunDocument = run.read(RunRecord::Document)?.ok_or_else(|| {
-            Error::new(Kind::Conflict, "domain.no-document", "nothing tells what this guest was started with")
-                .about("domain", &definition.name)
-                .hint("start it anew")
-        })?;
+        let before = lend::started_with(self, definition)?;
         let chain = lend::opened(self, &before, &wanted.target)?;
         let mut record = self.planned(&chain, before, wanted)?;
         record.after = document_after(&record.before, &record)?;
@@ -136,7 +131,7 @@ impl Host {
 
     /// What a hypervisor is told to give back while its guest is stopped, it keeps until the guest runs: so nothing is lent
     /// to it then.
-    async fn require_running(&self, definition: &Definition) -> Result<(), Error> {
+    pub(crate) async fn require_running(&self, definition: &Definition) -> Result<(), Error> {
         let state = self.query(definition).await?;
         if state == RunState::Running {
             return Ok(());
@@ -160,7 +155,8 @@ impl Host {
         lend::lend(self, definition, chain, &pending.record).await?;
         let driver = self.drivers.by_name(&definition.driver)?;
         let context = self.job_context(definition, &pending.record)?;
-        Ok(driver.begin_block_job(&context, &pending.record.job).await?)
+        driver.begin_block_job(&context, &pending.record.job).await?;
+        lend::freshen_base(self, definition, &pending.record).await
     }
 
     /// The job as it is recorded; `after` is still `before`.
@@ -243,7 +239,7 @@ impl Host {
                 .about("domain", &definition.name)
                 .about("image", disk.image.display().to_string())
                 .hint_command(
-                    "delete the snapshot first, once the domain is off",
+                    "delete the snapshot, which merges what it has kept",
                     format!("{} {}", command("snapshot delete", &owner.name), snapshot.name),
                 )
                 .hint("with --force it is changed all the same, and the snapshot with it"));

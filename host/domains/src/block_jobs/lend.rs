@@ -1,18 +1,21 @@
 //! Write access of a running hypervisor to layers that it only reads: lent for the length of a job, and taken back.
 
-use std::os::fd::OwnedFd;
+use std::fs::File;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_domain::Domain;
-use hostler_domain::disk::Disk;
+use hostler_domain::disk::{Disk, DiskDevice};
+use hostler_domain::storage_source::Location;
 use hostler_launch::{FileId, Sets, ShimClient, Template};
-use hostler_runtime::{OpenChain, RunDocument, open_chain};
+use hostler_runtime::{BlockJobKind, OpenChain, RunDocument, open_chain};
 use hostler_state::{Definition, RunRecord};
 use hostler_storage::Translations;
 
 use super::record::Record;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, command};
 use crate::host::Host;
 use crate::process;
 
@@ -34,6 +37,12 @@ impl Receiver {
         let templates = host.templates()?;
         let template = Arc::clone(templates.get(name.unwrap_or_default())?);
         Ok(Self { client: ShimClient::of(&run), template })
+    }
+
+    /// Puts these in the place of all descriptors for a file, and says whether the others are gone. Blocks.
+    fn leave(&self, file: FileId, descriptors: &[OwnedFd]) -> Result<bool, Error> {
+        self.replace(file, descriptors)?;
+        Ok(Sets::of(&self.client, WAIT).map_err(refused)?.count(file) <= descriptors.len())
     }
 
     /// Blocks.
@@ -86,13 +95,115 @@ pub(super) async fn lend(
         let (file, descriptors) = (layer.file, chain.descriptors(*index, true)?);
         let receiver = receiver.clone();
         if !process::blocking(move || receiver.replace(file, &descriptors)).await?? {
-            let message =
-                format!("the hypervisor of '{}' cannot be lent '{}'", definition.name, layer.path.display());
-            return Err(Error::new(Kind::Conflict, "block.not-lendable", message)
-                .hint("the guest was started by an older version; start it anew"));
+            return Err(not_lendable(definition, &layer.path));
         }
     }
     Ok(())
+}
+
+impl Host {
+    /// Gives the hypervisor of a running guest other descriptors for what these disks write to. A descriptor keeps the locks
+    /// that were taken by it for as long as it is in a set, also where the hypervisor has let go of them: with fresh ones an
+    /// image can be closed for writing, and opened again.
+    ///
+    /// # Errors
+    /// A guest that was started by a version that does not know which file is which; what the hypervisor says.
+    pub(crate) async fn freshen(&self, definition: &Definition, targets: &[String]) -> Result<(), Error> {
+        let document = started_with(self, definition)?;
+        let receiver = Receiver::of(self, definition)?;
+        for target in targets {
+            let chain = opened(self, &document, target)?;
+            let Some(layer) = chain.layers().first() else { continue };
+            let (file, descriptors) = (layer.file, chain.descriptors(0, true)?);
+            let receiver = receiver.clone();
+            if !process::blocking(move || receiver.replace(file, &descriptors)).await?? {
+                return Err(not_lendable(definition, &layer.path));
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for everything that the guest writes to, its variable store too: for a hypervisor that is to write the guest
+    /// out, which closes all of that, and opens it again if the guest goes on.
+    ///
+    /// # Errors
+    /// As [`Self::freshen`].
+    pub(crate) async fn freshen_all(&self, definition: &Definition) -> Result<(), Error> {
+        let document = started_with(self, definition)?;
+        let writes = |disk: &&Disk| {
+            !disk.readonly && disk.device != DiskDevice::Cdrom && disk.source.location != Location::Empty
+        };
+        let disks = Domain::parse(&document.xml)?.devices.disks;
+        let targets: Vec<_> =
+            disks.iter().filter(writes).map(|disk| disk.target.as_str().to_owned()).collect();
+        self.freshen(definition, &targets).await?;
+        let Some(store) = self.store_file(definition, &document.xml)? else { return Ok(()) };
+        let unopened =
+            |error| Error::new(Kind::Host, "block.store", "cannot open the variable store").caused_by(error);
+        let again = format!("/proc/self/fd/{}", store.as_raw_fd());
+        let open = |writes| Ok(OwnedFd::from(File::options().read(true).write(writes).open(&again)?));
+        let descriptors = [open(true).map_err(unopened)?, open(false).map_err(unopened)?];
+        let file = FileId::of(&store).map_err(unopened)?;
+        let receiver = Receiver::of(self, definition)?;
+        process::blocking(move || receiver.replace(file, &descriptors)).await?.map(drop)
+    }
+
+    /// Takes the write access away to what these disks wrote to before they went on in overlays.
+    ///
+    /// # Errors
+    /// As [`Self::freshen`].
+    pub(crate) async fn close_below(&self, definition: &Definition, targets: &[String]) -> Result<(), Error> {
+        let document = started_with(self, definition)?;
+        let receiver = Receiver::of(self, definition)?;
+        for target in targets {
+            let chain = opened(self, &document, target)?;
+            let Some(layer) = chain.layers().get(1) else { continue };
+            let (file, descriptors) = (layer.file, chain.descriptors(1, false)?);
+            let receiver = receiver.clone();
+            process::blocking(move || receiver.replace(file, &descriptors)).await??;
+        }
+        Ok(())
+    }
+}
+
+/// What a running guest was started with, or has become since.
+pub(super) fn started_with(host: &Host, definition: &Definition) -> Result<RunDocument, Error> {
+    let run = host.state().run_dir(definition.uuid);
+    run.read(RunRecord::Document)?.ok_or_else(|| {
+        Error::new(Kind::Conflict, "domain.no-document", "nothing tells what this guest was started with")
+            .about("domain", &definition.name)
+            .hint("start it anew")
+    })
+}
+
+fn not_lendable(definition: &Definition, path: &Path) -> Error {
+    let message = format!("the hypervisor of '{}' cannot be lent '{}'", definition.name, path.display());
+    Error::new(Kind::Conflict, "block.not-lendable", message)
+        .hint("the guest was started by an older version; start it anew")
+}
+
+/// Gives the hypervisor other descriptors for a plain base, once it has it open for writing: only then does it give its locks
+/// back with what it has open, which it does when the job ends, before it may open the base again. QEMU 7.2 ends itself where
+/// locks are in its own way.
+///
+/// # Errors
+/// [`Kind::Conflict`] for a guest that is stopped: the job is not to end before it runs. What opening or the hypervisor says.
+pub(super) async fn freshen_base(host: &Host, definition: &Definition, record: &Record) -> Result<(), Error> {
+    let base = record.job.base.and_then(|base| usize::try_from(base).ok());
+    let base = base.filter(|base| record.job.kind == BlockJobKind::Commit && record.lent.contains(base));
+    let place = base.and_then(|base| record.chain.get(base)).filter(|place| place.format == "raw");
+    let (Some(base), Some(place)) = (base, place) else { return Ok(()) };
+    let chain = opened(host, &record.before, &record.job.target)?;
+    let descriptors = chain.descriptors(base, true)?;
+    let (receiver, file) = (Receiver::of(host, definition)?, place.file);
+    if process::blocking(move || receiver.leave(file, &descriptors)).await?? {
+        return Ok(());
+    }
+    let message =
+        format!("the hypervisor keeps '{}' locked while its guest is stopped", place.path.display());
+    Err(Error::new(Kind::Conflict, "block.stopped", message)
+        .about("domain", &definition.name)
+        .hint_command("let it go on: the job ends then", command("resume", &definition.name)))
 }
 
 /// Leaves the hypervisor what a document says: layers that are only read it can only read again, and what is not in the

@@ -18,12 +18,13 @@ use crate::error::{Error, Kind};
 use crate::host::Host;
 use crate::reference::DomainRef;
 
+pub(crate) use begin::Wanted;
 pub use begin::{CommitOptions, PullOptions};
 pub use record::JobOwner;
-use record::Pending;
+pub(crate) use record::Pending;
 pub use resize::{DiskResizeOptions, DiskResized};
-pub(crate) use settle::settle_or_tell;
-use settle::{Standing, gone};
+use settle::gone;
+pub(crate) use settle::{Standing, settle_or_tell};
 pub use summary::{BlockJobEnded, BlockJobSummary, JobOutcome, LeftOutImage};
 use summary::{described, silent};
 
@@ -117,6 +118,27 @@ impl Host {
         }
     }
 
+    /// Brings a job that something else waits for as far as it goes: the guest goes on with what is ready.
+    ///
+    /// # Errors
+    /// What the driver, the hypervisor or writing says. The job is found as it is by the next owner.
+    pub(crate) async fn drive_job(
+        &self,
+        definition: &Definition,
+        mut pending: Pending,
+    ) -> Result<Standing, Error> {
+        let standing = self.advance(definition, &mut pending).await?;
+        match &standing {
+            Standing::Goes(report) if report.state == BlockJobState::Ready => {}
+            _ => return Ok(standing),
+        }
+        let driver = self.drivers.by_name(&definition.driver)?;
+        let context = self.job_context(definition, &pending.record)?;
+        lend::freshen_base(self, definition, &pending.record).await?;
+        driver.complete_block_job(&context, &pending.record.job).await?;
+        self.advance(definition, &mut pending).await
+    }
+
     async fn complete(
         &self,
         definition: &Definition,
@@ -133,6 +155,7 @@ impl Host {
         }
         let driver = self.drivers.by_name(&definition.driver)?;
         let context = self.job_context(definition, &pending.record)?;
+        lend::freshen_base(self, definition, &pending.record).await?;
         match ending {
             Ending::Pivot => driver.complete_block_job(&context, &pending.record.job).await?,
             Ending::Keep => driver.cancel_block_job(&context, &pending.record.job).await?,
@@ -154,6 +177,7 @@ impl Host {
         if pending.intent.step != record::step::DECIDED && self.state().run_dir(definition.uuid).is_held()? {
             let driver = self.drivers.by_name(&definition.driver)?;
             let context = self.job_context(&definition, &pending.record)?;
+            lend::freshen_base(self, &definition, &pending.record).await?;
             driver.cancel_block_job(&context, &pending.record.job).await?;
         }
         match self.advance(&definition, &mut pending).await? {

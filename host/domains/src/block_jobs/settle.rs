@@ -65,6 +65,9 @@ impl Host {
         match report.state {
             BlockJobState::Running | BlockJobState::Ready => Ok(Standing::Goes(report)),
             BlockJobState::Pending | BlockJobState::Done => {
+                if report.state == BlockJobState::Pending {
+                    lend::freshen_base(self, definition, &pending.record).await?;
+                }
                 self.owner()?.journal().advance(&mut pending.intent, step::DECIDED)?;
                 self.make(definition, &driver, &context, pending).await
             }

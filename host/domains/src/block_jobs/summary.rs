@@ -86,7 +86,7 @@ pub struct LeftOutImage {
 
 impl Host {
     /// A job with what its hypervisor says; a hypervisor that does not answer leaves only what is known.
-    pub(super) async fn summarise_job(
+    pub(crate) async fn summarise_job(
         &self,
         definition: &Definition,
         pending: &Pending,

@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hostler_image::Format;
-use hostler_state::{Definition, Intent, SnapshotTree};
+use hostler_runtime::KeptWithin;
+use hostler_state::{Definition, Intent, SnapshotState, SnapshotTree, unix_ms};
 use hostler_storage::{
     BackingRequest, Draft, InternalStep, PoolRoot, RebaseRequest, commit_image, internal_snapshot,
     internal_snapshots, rebase_image,
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::live::LiveChange;
+use super::merge_live::{LiveMerge, MERGING, Merged};
 use super::overlays::{self, Overlay};
 use super::store::{StoreChange, kept_name};
 use crate::error::{Error, Kind};
@@ -27,6 +29,7 @@ use crate::images::Place;
 use crate::pools::programs;
 use crate::process;
 use crate::recovery::verb;
+use crate::reverted::RevertedGuest;
 
 /// The hypervisor was asked to have its guest write to the overlays.
 const ASKED: &str = "asked";
@@ -52,6 +55,12 @@ pub(crate) struct Change {
     pub(crate) store: Option<StoreChange>,
     /// What a guest that runs goes on with.
     pub(crate) live: Option<LiveChange>,
+    /// What the hypervisor of a guest that runs merges.
+    #[serde(default)]
+    pub(crate) live_merge: Option<LiveMerge>,
+    /// The guest that is brought back by the next start.
+    #[serde(default)]
+    pub(crate) reverted: Option<RevertedGuest>,
     /// Whether a guest that runs is ended for it.
     pub(crate) ends_guest: bool,
     /// The definition afterwards, if it becomes another.
@@ -66,6 +75,17 @@ pub(crate) struct InternalChange {
     pub(crate) step: InternalWord,
     pub(crate) tag: String,
     pub(crate) images: Vec<PathBuf>,
+    /// The disks with these images, in their order, by target name.
+    #[serde(default)]
+    pub(crate) targets: Vec<String>,
+}
+
+impl InternalChange {
+    /// What it is for a hypervisor, which has the memory in the image of the first disk.
+    pub(super) fn kept(&self) -> KeptWithin {
+        let memory = self.targets.first().cloned().unwrap_or_default();
+        KeptWithin { name: self.tag.clone(), targets: self.targets.clone(), memory }
+    }
 }
 
 /// [`InternalStep`], in a journal.
@@ -73,6 +93,8 @@ pub(crate) struct InternalChange {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum InternalWord {
     Take,
+    /// By the hypervisor of a guest that runs, with its memory.
+    Keep,
     GoBack,
     Remove,
 }
@@ -99,17 +121,17 @@ impl Host {
         let owner = self.owner()?;
         let mut intent = owner.journal().begin(verb::SNAPSHOT, definition.uuid, "begun", note(&change)?)?;
         if let Err(error) = self.prepare_change(definition, &mut change, &mut intent).await {
-            return Err(self.given_up(&change, &intent, error));
+            return Err(self.given_up(definition, (&change, &intent), error).await);
         }
         intent.payload = note(&change)?;
-        if let Some(live) = &change.live {
+        if change.asks_the_hypervisor() {
             owner.journal().advance(&mut intent, ASKED)?;
-            if let Some(error) = self.go_live(definition, live).await? {
-                return Err(self.given_up(&change, &intent, error));
+            if let Some(error) = self.ask_for(definition, (&change, intent.id)).await? {
+                return Err(self.given_up(definition, (&change, &intent), error).await);
             }
         }
         owner.journal().advance(&mut intent, DECIDED)?;
-        self.finish_change(definition, &change).await.map_err(|error| {
+        self.finish_change(definition, (&change, intent.id)).await.map_err(|error| {
             error.hint(
                 "it was decided and is not finished: remove the cause, and the next command finishes it",
             )
@@ -118,9 +140,27 @@ impl Host {
         Ok(change)
     }
 
+    /// Has the hypervisor do its part. `Some` is the reason why it is not done, and then nothing of it is.
+    async fn ask_for(
+        &self,
+        definition: &Definition,
+        (change, operation): (&Change, u64),
+    ) -> Result<Option<Error>, Error> {
+        match (&change.live, &change.internal) {
+            (Some(live), _) => self.go_live(definition, (live, operation)).await,
+            (None, Some(internal)) => self.go_kept(definition, &internal.kept()).await,
+            (None, None) => Ok(None),
+        }
+    }
+
     /// Undoes what was prepared, for this reason.
-    fn given_up(&self, change: &Change, intent: &Intent, error: Error) -> Error {
-        let undone = self.undo_change(change, intent);
+    async fn given_up(
+        &self,
+        definition: &Definition,
+        (change, intent): (&Change, &Intent),
+        error: Error,
+    ) -> Error {
+        let undone = self.undo_change(definition, (change, intent)).await;
         let finished = undone.and_then(|()| Ok(self.owner()?.journal().finish(intent)?));
         match finished {
             Ok(()) => error,
@@ -140,9 +180,12 @@ impl Host {
         if let Some(xml) = &change.keeps {
             let runs = self.state().run_dir(definition.uuid).is_held()?;
             let store = self.keep_store(definition, xml, (intent.id, runs))?;
+            let memory = self.state().domain_dir(definition.uuid).join(kept_name(intent.id, "memory"));
+            let has_memory = change.live.as_ref().is_some_and(|live| live.memory.is_some());
             if let Some(made) = change.tree.snapshots.last_mut() {
                 made.operation = intent.id;
                 made.store = store;
+                made.memory = has_memory.then_some(memory);
             }
         }
         self.make_overlays(change, intent).await?;
@@ -193,7 +236,11 @@ impl Host {
     }
 
     /// Everything that is not undone. Done already is done.
-    async fn finish_change(&self, definition: &Definition, change: &Change) -> Result<(), Error> {
+    async fn finish_change(
+        &self,
+        definition: &Definition,
+        (change, operation): (&Change, u64),
+    ) -> Result<(), Error> {
         let owner = self.owner()?;
         if change.ends_guest {
             self.end_for_change(definition).await?;
@@ -201,15 +248,23 @@ impl Host {
                 process::blocking(move || store.apply()).await??;
             }
         }
-        if let Some(internal) = change.internal.clone().filter(|internal| internal.step != InternalWord::Take)
-        {
-            self.within_images(internal).await?;
+        match &change.internal {
+            Some(internal) if internal.step == InternalWord::GoBack => {
+                self.within_images(internal.clone()).await?;
+            }
+            Some(internal) if internal.step == InternalWord::Remove => {
+                self.forget_within(definition, internal).await?;
+            }
+            _ => {}
         }
         for merge in change.merges.clone() {
             self.stand_on_merged(merge).await?;
         }
         if let Some(live) = &change.live {
-            self.finish_live(definition, live)?;
+            self.finish_live(definition, (live, operation)).await?;
+        }
+        if let Some(live) = &change.live_merge {
+            self.finish_merge(definition, live)?;
         }
         if let Some(after) = &change.definition {
             owner.put_definition(after)?;
@@ -217,6 +272,9 @@ impl Host {
         owner.put_snapshots(definition.uuid, &change.tree)?;
         if let Some(store) = change.store.clone() {
             process::blocking(move || store.settle()).await??;
+        }
+        if let Some(reverted) = &change.reverted {
+            self.put_reverted(definition.uuid, reverted)?;
         }
         for image in &change.removes {
             overlays::remove(self, image)?;
@@ -247,13 +305,15 @@ impl Host {
     }
 
     /// Removes what was made. Done already is done.
-    fn undo_change(&self, change: &Change, intent: &Intent) -> Result<(), Error> {
-        if let Some(internal) =
-            change.internal.as_ref().filter(|internal| internal.step == InternalWord::Take)
-        {
-            for image in &internal.images {
-                InternalWord::Remove.carry(&Place::of(image, &self.area())?, &internal.tag)?;
-            }
+    async fn undo_change(
+        &self,
+        definition: &Definition,
+        (change, intent): (&Change, &Intent),
+    ) -> Result<(), Error> {
+        let made =
+            |internal: &&InternalChange| matches!(internal.step, InternalWord::Take | InternalWord::Keep);
+        if let Some(internal) = change.internal.as_ref().filter(made) {
+            self.forget_within(definition, internal).await?;
         }
         let operation = intent.id;
         change.overlays.iter().try_for_each(|overlay| overlay.unmake(self, operation))?;
@@ -263,7 +323,9 @@ impl Host {
         if change.keeps.is_some() {
             let own = PoolRoot::open_at(&self.state().domain_dir(intent.domain))?;
             Draft::sweep(&own, operation)?;
-            own.remove_file(&kept_name(operation, "nvram"))?;
+            for what in ["nvram", "memory"] {
+                own.remove_file(&kept_name(operation, what))?;
+            }
         }
         Ok(())
     }
@@ -287,9 +349,9 @@ impl Host {
 
 impl InternalWord {
     /// Does it to one image. What was done already is not done again, except going back, which may be repeated.
-    fn carry(self, place: &Place, tag: &str) -> Result<(), Error> {
+    pub(super) fn carry(self, place: &Place, tag: &str) -> Result<(), Error> {
         let step = match self {
-            Self::Take => InternalStep::Take,
+            Self::Take | Self::Keep => InternalStep::Take,
             Self::GoBack => InternalStep::GoBack,
             Self::Remove => InternalStep::Remove,
         };
@@ -302,37 +364,84 @@ impl InternalWord {
     }
 }
 
-fn note(change: &Change) -> Result<Value, Error> {
+pub(super) fn note(change: &Change) -> Result<Value, Error> {
     serde_json::to_value(change).map_err(|error| {
         Error::new(Kind::Host, "snapshot.note", "what is to be done cannot be noted").caused_by(error)
     })
 }
 
+impl Change {
+    fn asks_the_hypervisor(&self) -> bool {
+        let keeps = |internal: &InternalChange| internal.step == InternalWord::Keep;
+        self.live.is_some() || self.internal.as_ref().is_some_and(keeps)
+    }
+
+    /// The guest is gone, and nobody has seen that all of its memory was written: its disks alone are kept.
+    fn without_memory(&mut self) {
+        let Some(live) = self.live.as_mut().filter(|live| live.memory.is_some()) else { return };
+        live.memory = None;
+        if let Some(made) = self.tree.snapshots.last_mut() {
+            made.memory = None;
+            made.state = SnapshotState::DiskOnly;
+        }
+    }
+}
+
+pub(super) fn read(intent: &Intent) -> Result<Change, Error> {
+    serde_json::from_value(intent.payload.clone()).map_err(|error| {
+        Error::new(Kind::Host, "snapshot.note", "what was to be done cannot be read").caused_by(error)
+    })
+}
+
+/// The definition with another document.
+pub(crate) fn redefined(definition: &Definition, xml: String) -> Definition {
+    Definition {
+        xml,
+        generation: definition.generation + 1,
+        changed_unix_ms: unix_ms(),
+        ..definition.clone()
+    }
+}
+
 /// What a new owner does about a change that was not finished. Whether it is settled: one that cannot be is tried again by
 /// the next owner, and its domain is not started before.
 pub(crate) async fn settle(host: &Host, intent: &Intent) -> bool {
-    let settled = try_settle(host, intent).await;
-    if let Err(error) = &settled {
+    try_settle(host, intent).await.unwrap_or_else(|error| {
         tracing::warn!(id = intent.id, %error, "a change of snapshots stays unfinished; the next owner tries again");
-    }
-    settled.is_ok()
+        false
+    })
 }
 
-async fn try_settle(host: &Host, intent: &Intent) -> Result<(), Error> {
-    let Some(definition) = host.state().definition_by_uuid(intent.domain)? else { return Ok(()) };
-    let change: Change = serde_json::from_value(intent.payload.clone()).map_err(|error| {
-        Error::new(Kind::Host, "snapshot.note", "what was to be done cannot be read").caused_by(error)
-    })?;
-    let decided = match (intent.step.as_str(), &change.live) {
-        (DECIDED, _) => true,
-        (ASKED, Some(live)) => host.is_live(&definition, live).await?,
+/// As [`settle`]. Not settled is also what the hypervisor works at.
+pub(super) async fn try_settle(host: &Host, intent: &Intent) -> Result<bool, Error> {
+    let Some(definition) = host.state().definition_by_uuid(intent.domain)? else { return Ok(true) };
+    let mut change = read(intent)?;
+    let decided = match (intent.step.as_str(), &change.live, &change.live_merge) {
+        (DECIDED, ..) => true,
+        (ASKED, Some(live), _) => host.is_live(&definition, live).await?,
+        (ASKED, ..) => match &change.internal {
+            Some(internal) => host.is_kept(&definition, internal).await?,
+            None => false,
+        },
+        (MERGING, _, Some(live)) => match host.merge_stands(&definition, live).await? {
+            Merged::Made => true,
+            Merged::Not => false,
+            Merged::Works => return Ok(false),
+        },
         _ => false,
     };
     if !decided {
-        return host.undo_change(&change, intent);
+        host.undo_change(&definition, (&change, intent)).await?;
+        return Ok(true);
     }
     if intent.step != DECIDED {
-        host.owner()?.journal().advance(&mut intent.clone(), DECIDED)?;
+        let mut intent = intent.clone();
+        if !host.state().run_dir(definition.uuid).is_held()? {
+            change.without_memory();
+            intent.payload = note(&change)?;
+        }
+        host.owner()?.journal().advance(&mut intent, DECIDED)?;
     }
-    host.finish_change(&definition, &change).await
+    host.finish_change(&definition, (&change, intent.id)).await?;
+    Ok(true)
 }

@@ -95,6 +95,33 @@ impl Scene {
         Ok(())
     }
 
+    /// Plans the deletion of a snapshot for one of its disks, and becomes the scene after it. The snapshot is still there.
+    ///
+    /// # Errors
+    /// As [`Self::delete`].
+    pub(crate) fn delete_disk(
+        &mut self,
+        name: &str,
+        target: &str,
+        plan: &mut DeletePlan,
+    ) -> Result<(), Error> {
+        let mut before = self.tree.clone();
+        let snapshot = self.tree.remove(name);
+        let disk = snapshot.as_ref().and_then(|one| one.disks.iter().find(|disk| disk.target == target));
+        if let (Some(snapshot), Some(disk)) = (&snapshot, disk) {
+            self.let_go(snapshot, &disk.image, &disk.format, plan)?;
+        }
+        for snapshot in &mut before.snapshots {
+            if let Some(after) = self.tree.get(&snapshot.name) {
+                snapshot.disks.clone_from(&after.disks);
+            }
+        }
+        before.made.clone_from(&self.tree.made);
+        before.left.clone_from(&self.tree.left);
+        self.tree = before;
+        Ok(())
+    }
+
     fn let_go(
         &mut self,
         snapshot: &Snapshot,
@@ -312,6 +339,23 @@ mod tests {
         let b = scene.tree.get("b").unwrap();
         assert_eq!((b.disks[0].image.as_path(), b.parent.as_deref()), (Path::new("base"), None));
         assert_eq!(scene.below[Path::new("o2")], Path::new("base"));
+    }
+
+    #[test]
+    fn one_disk_after_another_comes_to_the_same() {
+        let mut scene = row();
+        let mut plan = DeletePlan::default();
+        scene.delete_disk("a", "vda", &mut plan).unwrap();
+        assert_eq!((merges(&plan), scene.tree.snapshots.len()), (vec![pair("o1", "base")], 2));
+        assert_eq!(scene.tree.get("b").unwrap().parent.as_deref(), Some("a"));
+        let mut again = DeletePlan::default();
+        scene.delete_disk("a", "vda", &mut again).unwrap();
+        assert!(again.merges.is_empty() && again.removes.is_empty(), "{again:?}");
+        let rest = planned(&mut scene, &["a"]);
+        assert!(rest.merges.is_empty() && rest.removes.is_empty(), "{rest:?}");
+        let mut whole = row();
+        planned(&mut whole, &["a"]);
+        assert_eq!(scene.tree, whole.tree);
     }
 
     /// base ← o1 ← o2 (left), base ← o3 active: reverted to `a` after `b` was taken.

@@ -109,7 +109,14 @@ fn from_document(xml: &str) -> Result<Requested, Error> {
         let node = document.child(root, name)?;
         Some(document.text(node).trim().to_owned()).filter(|text| !text.is_empty())
     };
-    let memory = document.child(root, "memory").and_then(|memory| document.attribute(memory, "snapshot"));
+    let memory = document.child(root, "memory");
+    if memory.is_some_and(|memory| document.attribute(memory, "file").is_some()) {
+        let message = "memory/@file says where the memory goes, and this host keeps it beside its records";
+        return Err(
+            Error::new(Kind::Unsupported, "snapshot.memory-place", message).hint("leave the attribute out")
+        );
+    }
+    let memory = memory.and_then(|memory| document.attribute(memory, "snapshot"));
     let mut wanted = Requested {
         name: text("name").unwrap_or_default(),
         description: text("description"),
@@ -220,6 +227,10 @@ mod tests {
             (disk("name='a' snapshot='internal'/><disk name='b' snapshot='external'"), "snapshot.mixed"),
             ("<domainsnapshot><name>../x</name></domainsnapshot>".to_owned(), "snapshot.name"),
             ("<domainsnapshot><memory snapshot='maybe'/></domainsnapshot>".to_owned(), "snapshot.document"),
+            (
+                "<domainsnapshot><memory snapshot='external' file='/m'/></domainsnapshot>".to_owned(),
+                "snapshot.memory-place",
+            ),
         ] {
             assert_eq!(of(&xml).unwrap_err().code(), code, "{xml}");
         }

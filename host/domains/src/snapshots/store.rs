@@ -1,5 +1,6 @@
 //! The variable store in snapshots: a copy of it beside the record, and the copy in its place again.
 
+use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -95,6 +96,18 @@ impl Host {
         Ok(Some(StoreChange { path, qcow2: format == FlashFormat::Qcow2, from, from_qcow2, existed }))
     }
 
+    /// The file of a domain's variable store, open for reading; nothing when it has none that is a file.
+    ///
+    /// # Errors
+    /// Why it cannot be opened.
+    pub(crate) fn store_file(&self, definition: &Definition, xml: &str) -> Result<Option<File>, Error> {
+        let Some((place, ..)) = self.store_of(definition, xml)? else { return Ok(None) };
+        if matches!(place, StorePlace::Block(_)) {
+            return Ok(None);
+        }
+        open(place.path()).map(Some)
+    }
+
     fn store_of(
         &self,
         definition: &Definition,
@@ -163,14 +176,17 @@ fn settled(path: &Path) -> Result<Vec<u8>, Error> {
     Err(Error::new(Kind::Busy, "snapshot.store-busy", message).hint("suspend it first"))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    let mut content = Vec::new();
+fn open(path: &Path) -> Result<File, Error> {
     let (Some(directory), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str()))
     else {
         return Err(failed("read", path, std::io::ErrorKind::InvalidInput.into()));
     };
-    let file = PoolRoot::open_at(directory)?.open_file(name)?;
-    let count = file.take(STORE_MAX_BYTES + 1).read_to_end(&mut content);
+    Ok(PoolRoot::open_at(directory)?.open_file(name)?)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    let mut content = Vec::new();
+    let count = open(path)?.take(STORE_MAX_BYTES + 1).read_to_end(&mut content);
     count.map_err(|error| failed("read", path, error))?;
     if u64::try_from(content.len()).unwrap_or(u64::MAX) > STORE_MAX_BYTES {
         return Err(failed("copy", path, std::io::ErrorKind::FileTooLarge.into()));

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hostler_runtime::{DomainContext, Driver, Transfer};
+use hostler_runtime::{DomainContext, Driver, KeptWithin, Transfer};
 use hostler_state::{Definition, Intent};
 use serde_json::{Value, json};
 
@@ -12,6 +12,7 @@ use crate::context::Purpose;
 use crate::error::{Error, Kind, command};
 use crate::host::Host;
 use crate::recovery::verb;
+use crate::reverted::{Kept, REVERTED};
 use crate::saved::{self, Place, SavedGuest};
 use crate::summary::{Started, Warning};
 use crate::variable_store::StoreOfStart;
@@ -21,12 +22,27 @@ use crate::verbs::StartOptions;
 const RESTORED: &str = "restored";
 
 /// A guest, and how it is to be brought back.
-struct Return<'a> {
-    place: &'a Place,
-    guest: SavedGuest,
-    /// Whether it is the domain's own, which goes when it is back.
-    own: bool,
+struct Return {
+    from: From,
+    /// Whether its processors ran.
+    running: bool,
+    /// What goes once it is back: the domain's own saved guest, or the record of a reverted one.
+    own: Option<&'static str>,
     options: StartOptions,
+}
+
+/// Where a guest is.
+enum From {
+    /// In a file, opened where its stream begins.
+    File(File, PathBuf),
+    /// Within the images of its disks.
+    Within(KeptWithin),
+}
+
+impl From {
+    fn file(guest: SavedGuest) -> Self {
+        Self::File(guest.file, guest.path)
+    }
 }
 
 impl Host {
@@ -47,7 +63,8 @@ impl Host {
         if prepared.created {
             self.owner()?.put_definition(&definition)?;
         }
-        self.bring_back(&definition, Return { place: &place, guest, own: false, options }).await
+        let running = guest.header.running;
+        self.bring_back(&definition, Return { from: From::file(guest), running, own: None, options }).await
     }
 
     /// Starts a domain with its own saved guest, if it has one and it is wanted. The file is gone when the guest is back.
@@ -59,7 +76,8 @@ impl Host {
         if !self.has_saved_guest(definition.uuid) {
             return Ok(None);
         }
-        let place = self.own_place(definition.uuid)?;
+        let own = if self.own_place(definition.uuid)?.exists() { saved::OWN } else { REVERTED };
+        let place = Place { name: own.to_owned(), ..self.own_place(definition.uuid)? };
         let hint = |error: Error| {
             error.hint_command(
                 "boot it without that guest, which is lost then",
@@ -71,20 +89,44 @@ impl Host {
             place.root.remove_file(&place.name)?;
             return Ok(None);
         }
-        let Some(guest) = saved::open(&place).map_err(hint)? else { return Ok(None) };
+        let found = match own {
+            REVERTED => self.kept_guest(definition),
+            _ => saved::open(&place).map(|guest| {
+                guest.map(|guest| (guest.header.xml.clone(), guest.header.running, From::file(guest)))
+            }),
+        };
+        let Some((xml, running, from)) = found.map_err(hint)? else { return Ok(None) };
         // As it ran: a definition that was changed since is for the next start.
-        let definition = Definition { xml: guest.header.xml.clone(), ..definition.clone() };
-        let back = Return { place: &place, guest, own: true, options };
+        let definition = Definition { xml, ..definition.clone() };
+        let back = Return { from, running, own: Some(own), options };
         self.bring_back(&definition, back).await.map_err(hint).map(Some)
     }
 
-    async fn bring_back(&self, definition: &Definition, back: Return<'_>) -> Result<Started, Error> {
+    /// The guest of the snapshot that a domain was taken back to: its document, whether its processors are to run, and where
+    /// it is.
+    fn kept_guest(&self, definition: &Definition) -> Result<Option<(String, bool, From)>, Error> {
+        let Some(reverted) = self.reverted_guest(definition.uuid)? else { return Ok(None) };
+        let from = match reverted.kept {
+            Kept::Within(kept) => From::Within(kept),
+            Kept::File(name) => {
+                let place = Place { name, ..self.own_place(definition.uuid)? };
+                let guest = saved::open(&place)?.ok_or_else(|| {
+                    let message = format!("the memory '{}' is gone", place.path().display());
+                    Error::new(Kind::NotFound, "snapshot.memory-gone", message)
+                })?;
+                From::file(guest)
+            }
+        };
+        Ok(Some((reverted.xml, reverted.running, from)))
+    }
+
+    async fn bring_back(&self, definition: &Definition, back: Return) -> Result<Started, Error> {
         let owner = self.owner()?;
         self.require_off(definition).await?;
         self.require_allowed_to_start(definition).await?;
         let mut store = self.store_of_start(definition, back.options.reset_nvram)?;
         store.warn_of_saved_variables();
-        let note = json!({"saved": back.own, "store": store.note()});
+        let note = json!({"own": back.own, "store": store.note()});
         let mut intent = owner.journal().begin(verb::START, definition.uuid, "begun", note)?;
         match self.bring_back_journalled(definition, back, &mut intent, &mut store).await {
             // The guest is in no file any more, so nothing of it is undone. The next owner takes it as it is.
@@ -100,18 +142,21 @@ impl Host {
     async fn bring_back_journalled(
         &self,
         definition: &Definition,
-        back: Return<'_>,
+        back: Return,
         intent: &mut Intent,
         store: &mut StoreOfStart,
     ) -> Result<Started, Error> {
         let (driver, context) = self.prepare_start(definition, store).await?;
-        let Return { place, guest: SavedGuest { file, path, header }, own, options } = back;
-        self.read_in(&driver, &context, file, path).await?;
-        self.owner()?.journal().advance(intent, RESTORED)?;
-        if own {
-            place.root.remove_file(&place.name)?;
+        let Return { from, running, own, options } = back;
+        match from {
+            From::File(file, path) => self.read_in(&driver, &context, file, path).await?,
+            From::Within(kept) => driver.bring_back(&context, &kept).await?,
         }
-        let going = match header.running && !options.paused {
+        self.owner()?.journal().advance(intent, RESTORED)?;
+        if let Some(name) = own {
+            self.own_place(definition.uuid)?.root.remove_file(name)?;
+        }
+        let going = match running && !options.paused {
             true => self.let_guest_go_on(definition, &driver).await,
             false => Ok(()),
         };
@@ -143,10 +188,13 @@ impl Host {
 /// What a new owner does about the own file of a guest that was being brought back, once it is known whether the guest is
 /// there: with a guest that may have run the file is out of date.
 pub(crate) fn settle(host: &Host, intent: &Intent, guest_is_there: bool) -> Result<(), Error> {
-    let own = intent.payload.get("saved").and_then(Value::as_bool).unwrap_or_default();
-    if own && (guest_is_there || intent.step == RESTORED) && host.has_saved_guest(intent.domain) {
-        let place = host.own_place(intent.domain)?;
-        place.root.remove_file(&place.name)?;
+    let payload = &intent.payload;
+    // Versions before knew one kind only, and noted it so.
+    let saved = payload.get("saved").and_then(Value::as_bool).unwrap_or_default().then_some(saved::OWN);
+    let own = payload.get("own").and_then(Value::as_str).or(saved);
+    let own = own.and_then(|own| [saved::OWN, REVERTED].into_iter().find(|name| *name == own));
+    if let Some(name) = own.filter(|_| guest_is_there || intent.step == RESTORED) {
+        host.own_place(intent.domain)?.root.remove_file(name)?;
     }
     Ok(())
 }
@@ -157,7 +205,7 @@ pub(crate) fn require_no_saved_guest(host: &Host, definition: &Definition) -> Re
         return Ok(());
     }
     let name = &definition.name;
-    let message = format!("the guest of '{name}' was saved, and its next start brings it back");
+    let message = format!("a guest of '{name}' was put away, and its next start brings it back");
     Err(Error::new(Kind::Conflict, "domain.saved", message)
         .about("domain", name)
         .hint_command("bring it back and switch it off first", command("start", name))

@@ -88,6 +88,10 @@ impl Host {
             Some(running) => running,
             None => self.query(definition).await? == RunState::Running,
         };
+        if self.query(definition).await? == RunState::Running {
+            // So that the guest can go on if it is not saved.
+            self.freshen_all(definition).await?;
+        }
         let draft = Draft::begin(&place.root, intent.id)?;
         let written = self.write(definition, driver, &draft, running).await;
         let published = match written {
@@ -167,13 +171,13 @@ impl Host {
 }
 
 /// The draft for a hypervisor: it can write and do nothing else, from where its stream begins.
-fn write_only(draft: &Draft<'_>, begins: u64) -> Result<File, Error> {
+pub(crate) fn write_only(draft: &Draft<'_>, begins: u64) -> Result<File, Error> {
     let mut output = draft.write_only()?;
     output.seek(SeekFrom::Start(begins)).map_err(unwritten)?;
     Ok(output)
 }
 
-fn unwritten(error: std::io::Error) -> Error {
+pub(crate) fn unwritten(error: std::io::Error) -> Error {
     Error::new(Kind::Host, "saved.unwritten", "cannot write the saved guest").caused_by(error)
 }
 

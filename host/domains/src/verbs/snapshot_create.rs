@@ -15,7 +15,7 @@ use crate::reference::DomainRef;
 use crate::snapshot_summary::{SnapshotTaken, details};
 use crate::snapshots::{
     Change, ChosenDisk, InternalChange, InternalWord, LiveChange, NewSnapshot, Overlay, Requested,
-    chosen_disks, next_free, on_overlay, requested,
+    chosen_disks, next_free, on_overlay, redefined, requested,
 };
 use crate::summary::{RunState, Warning};
 use crate::verbs::restore;
@@ -46,7 +46,7 @@ impl Host {
         restore::require_no_saved_guest(self, &definition)?;
         let state = self.summarise(&definition).await?.state;
         if matches!(state, RunState::Running | RunState::Paused) {
-            return self.take_while_it_runs(&definition, tree, asked).await;
+            return self.take_while_it_runs(&definition, (tree, state), asked).await;
         }
         self.require_off(&definition).await?;
         if asked.memory {
@@ -75,7 +75,7 @@ impl Host {
         match kind {
             SnapshotKind::Internal => {
                 self.require_new_within(&asked.name, &disks)?;
-                within(&mut change, &mut snapshot, &disks)?;
+                within(&mut change, &mut snapshot, (&disks, InternalWord::Take))?;
             }
             SnapshotKind::External => {
                 change.overlays = overlays(&asked.name, &disks)?;
@@ -89,41 +89,76 @@ impl Host {
         self.taken(definition, &done)
     }
 
-    /// The disks of a guest that runs, as they are at one moment.
+    /// A guest that runs or is paused, as it is at one moment: with its memory, unless its disks alone are wanted.
     async fn take_while_it_runs(
         &self,
         definition: &Definition,
-        tree: SnapshotTree,
+        (tree, state): (SnapshotTree, RunState),
         asked: Requested,
     ) -> Result<SnapshotTaken, Error> {
-        if !asked.disk_only {
-            return Err(disks_alone(definition));
-        }
         self.require_live_snapshots(definition)?;
         let (xml, volumes) = (self.current_xml(definition)?, self.current_volumes(definition)?);
         let (kind, disks) = chosen_disks(&Domain::parse(&xml)?, &asked, (&self.roots(), &volumes))?;
         disks.iter().try_for_each(|disk| self.require_no_other_writer(definition, disk))?;
-        disks.iter().try_for_each(require_live_format)?;
-        let overlays = overlays(&asked.name, &disks)?;
         let mut snapshot = begun(&asked, kind, &tree);
-        let next = above(&mut snapshot, &xml, &disks, &overlays)?;
-        let stored = self.stored_above(definition, &disks, &overlays)?;
-        snapshot.state = SnapshotState::DiskOnly;
+        snapshot.state = match (asked.disk_only, state) {
+            (true, _) => SnapshotState::DiskOnly,
+            (false, RunState::Paused) => SnapshotState::Paused,
+            _ => SnapshotState::Running,
+        };
         snapshot.stored_xml = (definition.xml != xml).then(|| definition.xml.clone());
         snapshot.xml.clone_from(&xml);
-        let targets = disks.into_iter().map(|disk| disk.target).collect();
-        let change = Change {
-            snapshot: asked.name,
-            keeps: Some(xml),
-            live: Some(LiveChange { next, targets }),
-            definition: (stored != definition.xml).then(|| redefined(definition, stored)),
-            tree: with(tree, snapshot, &overlays),
-            overlays,
-            ..Change::default()
+        let change =
+            Change { snapshot: asked.name.clone(), keeps: Some(xml.clone()), tree, ..Change::default() };
+        // Without a disk there is no image that could have the memory within it.
+        let change = match kind {
+            SnapshotKind::Internal if !disks.is_empty() => self.kept_within(change, snapshot, &disks)?,
+            _ => {
+                snapshot.kind = SnapshotKind::External;
+                self.above_live(definition, (change, snapshot), (&disks, state))?
+            }
         };
         let done = self.carry_out(definition, change).await?;
         self.tell(definition, "snapshot-taken");
         self.taken(definition, &done)
+    }
+
+    /// Memory and disks within the images.
+    fn kept_within(
+        &self,
+        mut change: Change,
+        mut snapshot: Snapshot,
+        disks: &[ChosenDisk],
+    ) -> Result<Change, Error> {
+        self.require_new_within(&snapshot.name, disks)?;
+        within(&mut change, &mut snapshot, (disks, InternalWord::Keep))?;
+        change.tree = with(change.tree, snapshot, &[]);
+        Ok(change)
+    }
+
+    /// The disks go on in overlays; the memory, if it is wanted, is in a file of that moment.
+    fn above_live(
+        &self,
+        definition: &Definition,
+        (change, mut snapshot): (Change, Snapshot),
+        (disks, state): (&[ChosenDisk], RunState),
+    ) -> Result<Change, Error> {
+        let has_memory = snapshot.state != SnapshotState::DiskOnly;
+        if state == RunState::Paused {
+            require_live_when_paused(definition, disks, has_memory)?;
+        }
+        let xml = snapshot.xml.clone();
+        let overlays = overlays(&snapshot.name, disks)?;
+        let next = above(&mut snapshot, &xml, disks, &overlays)?;
+        let stored = self.stored_above(definition, disks, &overlays)?;
+        let targets = disks.iter().map(|disk| disk.target.clone()).collect();
+        Ok(Change {
+            live: Some(LiveChange { next, targets, memory: has_memory.then_some(xml) }),
+            definition: (stored != definition.xml).then(|| redefined(definition, stored)),
+            tree: with(change.tree, snapshot, &overlays),
+            overlays,
+            ..change
+        })
     }
 
     fn require_live_snapshots(&self, definition: &Definition) -> Result<(), Error> {
@@ -212,31 +247,27 @@ impl Host {
     }
 }
 
-/// Refuses a plain image: with QEMU 7.2 the transaction fails there ("Failed to get shared \"write\" lock"), and the cause is
-/// not found. Said before anything is made, it costs nothing.
-fn require_live_format(disk: &ChosenDisk) -> Result<(), Error> {
-    if disk.format == "qcow2" {
-        return Ok(());
-    }
-    let ChosenDisk { target, format, .. } = disk;
-    let message =
-        format!("the disk '{target}' is of format '{format}', which gets no overlay while its guest runs");
-    Err(Error::new(Kind::Unsupported, "snapshot.live-format", message)
-        .about("disk", target)
-        .hint("take the snapshot while the domain is off, or leave the disk out with --xml"))
-}
-
-fn disks_alone(definition: &Definition) -> Error {
-    let message = format!(
-        "the domain '{}' is not off, and this version keeps the disks alone of a guest that runs",
-        definition.name
-    );
-    Error::new(Kind::Unsupported, "snapshot.running", message)
+/// A hypervisor whose guest is stopped gives no descriptor back, and so its locks stay on what it is to close: all images when it
+/// writes its guest out, and plain ones when they get an overlay.
+fn require_live_when_paused(
+    definition: &Definition,
+    disks: &[ChosenDisk],
+    has_memory: bool,
+) -> Result<(), Error> {
+    let plain = disks.iter().find(|disk| disk.format != "qcow2");
+    let message = match (has_memory, plain) {
+        (true, _) => "the memory of a guest that is paused is kept within its images only".to_owned(),
+        (false, Some(disk)) => {
+            let ChosenDisk { target, format, .. } = disk;
+            format!(
+                "the disk '{target}' is of format '{format}', which gets no overlay while its guest is paused"
+            )
+        }
+        (false, None) => return Ok(()),
+    };
+    Err(Error::new(Kind::Conflict, "snapshot.paused", message)
         .about("domain", &definition.name)
-        .hint(
-            "--disk-only keeps them: the guest goes on in overlays, and the images are as after a power cut",
-        )
-        .hint_command("or switch it off first", command("shutdown", &definition.name))
+        .hint_command("let it go on first", command("resume", &definition.name)))
 }
 
 /// The record, before it is known what becomes of the disks.
@@ -268,7 +299,11 @@ fn kept(disk: &ChosenDisk, overlay: Option<PathBuf>) -> SnapshotDisk {
 }
 
 /// Everything is kept within the images.
-fn within(change: &mut Change, snapshot: &mut Snapshot, disks: &[ChosenDisk]) -> Result<(), Error> {
+fn within(
+    change: &mut Change,
+    snapshot: &mut Snapshot,
+    (disks, step): (&[ChosenDisk], InternalWord),
+) -> Result<(), Error> {
     if snapshot.name.bytes().all(|byte| byte.is_ascii_digit()) {
         let message =
             format!("'{}' looks like the number that images give to snapshots within them", snapshot.name);
@@ -283,9 +318,10 @@ fn within(change: &mut Change, snapshot: &mut Snapshot, disks: &[ChosenDisk]) ->
     }
     snapshot.disks = disks.iter().map(|disk| kept(disk, None)).collect();
     change.internal = Some(InternalChange {
-        step: InternalWord::Take,
+        step,
         tag: snapshot.name.clone(),
         images: disks.iter().map(|disk| disk.image.clone()).collect(),
+        targets: disks.iter().map(|disk| disk.target.clone()).collect(),
     });
     Ok(())
 }
@@ -338,16 +374,6 @@ fn above(
         snapshot.disks.push(kept(disk, Some(overlay.path.clone())));
     }
     Ok(xml)
-}
-
-/// The definition with another document.
-pub(super) fn redefined(definition: &Definition, xml: String) -> Definition {
-    Definition {
-        xml,
-        generation: definition.generation + 1,
-        changed_unix_ms: unix_ms(),
-        ..definition.clone()
-    }
 }
 
 fn with(mut tree: SnapshotTree, snapshot: Snapshot, overlays: &[Overlay]) -> SnapshotTree {

@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 
 use hostler_domain::Domain;
 use hostler_runtime::inspect_disk;
-use hostler_state::{Definition, Snapshot, SnapshotKind, SnapshotTree};
+use hostler_state::{Definition, Snapshot, SnapshotKind, SnapshotState, SnapshotTree};
 use hostler_storage::Translations;
 
-use super::snapshot_create::redefined;
+use crate::block_jobs::BlockJobSummary;
 use crate::error::{Error, Kind, command};
 use crate::host::Host;
 use crate::reference::DomainRef;
 use crate::snapshot_summary::SnapshotsDeleted;
 use crate::snapshots::{
-    Change, DeletePlan, InternalChange, InternalWord, MergeNote, Scene, require_independent, without_layer,
+    Change, DeletePlan, InternalChange, InternalWord, LiveMerge, Merge, MergeNote, Scene, merged, redefined,
+    require_independent,
 };
 use crate::summary::RunState;
 use crate::verbs::restore;
@@ -32,6 +33,9 @@ pub struct SnapshotDeleteOptions {
 impl Host {
     /// Deletes a snapshot: what it keeps is gone, and everything else is as before. Each is deleted whole or not at all.
     ///
+    /// The hypervisor of a guest that runs merges its overlays, one after another. This returns when it is at work on one
+    /// ([`SnapshotsDeleted::works`]): once that is over ([`Host::block_finish`]), the same call goes on from there.
+    ///
     /// # Errors
     /// [`Kind::NotFound`]; [`Kind::Conflict`], naming who depends on an image that would change or go;
     /// [`Kind::Unsupported`] for what cannot be done while the domain runs.
@@ -45,6 +49,10 @@ impl Host {
             self.owner()?;
         }
         let definition = self.find(wanted)?;
+        let works = match options.plan {
+            true => None,
+            false => self.settle_merges(&definition).await?,
+        };
         let (tree, _) = self.snapshot(&definition, name)?;
         let names = if options.children { with_descendants(&tree, name) } else { vec![name.to_owned()] };
         let mut scene = self.scene(&definition, tree)?;
@@ -61,82 +69,134 @@ impl Host {
             snapshots: names,
             images: plan.images,
             done: false,
+            works,
         };
+        if deleted.works.is_some() {
+            // The plan is not what it was while the chain is on its way.
+            deleted.images.clear();
+            return Ok(deleted);
+        }
         if options.plan {
             return Ok(deleted);
         }
         self.require_no_unfinished_change(&definition)?;
         for name in &deleted.snapshots {
-            self.delete_one(&self.find(wanted)?, name).await?;
+            deleted.works = self.delete_one(&self.find(wanted)?, name).await?;
+            if deleted.works.is_some() {
+                return Ok(deleted);
+            }
         }
         self.tell(&definition, "snapshot-deleted");
         deleted.done = true;
         Ok(deleted)
     }
 
-    async fn delete_one(&self, definition: &Definition, name: &str) -> Result<(), Error> {
-        let (mut tree, snapshot) = self.snapshot(definition, name)?;
+    /// Deletes one, or lets the hypervisor begin with what is to be done first.
+    async fn delete_one(
+        &self,
+        definition: &Definition,
+        name: &str,
+    ) -> Result<Option<BlockJobSummary>, Error> {
+        let (tree, snapshot) = self.snapshot(definition, name)?;
         let before = self.scene(definition, tree.clone())?;
+        let runs = self.summarise(definition).await?.state != RunState::Off;
+        if runs && let Some((live, change)) = self.next_merge(definition, &snapshot, &before)? {
+            self.require_running(definition).await?;
+            self.mark_changed(definition, tree, name)?;
+            return self.begin_merge(definition, live, change).await.map(Some);
+        }
         let (mut scene, mut plan) = (before.clone(), DeletePlan::default());
         scene.delete(name, &mut plan)?;
-        let change = self.deletion(definition, &snapshot, (&before, scene), plan).await?;
+        let change = self.deletion(definition, &snapshot, (&before, scene), (plan, runs))?;
         if !change.merges.is_empty() {
-            // What it keeps changes from here on, whatever comes of the deletion.
-            for marked in tree.snapshots.iter_mut().filter(|one| one.name == name) {
-                marked.being_deleted = true;
-            }
-            self.owner()?.put_snapshots(definition.uuid, &tree)?;
+            self.mark_changed(definition, tree, name)?;
         }
-        self.carry_out(definition, change).await.map(drop)
+        self.carry_out(definition, change).await?;
+        Ok(None)
     }
 
-    async fn deletion(
+    /// What a snapshot keeps changes from here on, whatever comes of its deletion.
+    fn mark_changed(&self, definition: &Definition, tree: SnapshotTree, name: &str) -> Result<(), Error> {
+        let mut tree = tree;
+        for marked in tree.snapshots.iter_mut().filter(|one| one.name == name) {
+            marked.being_deleted = true;
+        }
+        Ok(self.owner()?.put_snapshots(definition.uuid, &tree)?)
+    }
+
+    /// The first merge that only the hypervisor can do, and what there is afterwards: the snapshot still, without a need for
+    /// that merge.
+    fn next_merge(
+        &self,
+        definition: &Definition,
+        snapshot: &Snapshot,
+        before: &Scene,
+    ) -> Result<Option<(LiveMerge, Change)>, Error> {
+        if snapshot.kind == SnapshotKind::Internal {
+            return Ok(None);
+        }
+        for disk in &snapshot.disks {
+            let (mut scene, mut plan) = (before.clone(), DeletePlan::default());
+            scene.delete_disk(&snapshot.name, &disk.target, &mut plan)?;
+            let chain = self.chain_of(definition, &disk.target)?;
+            let Some(merge) = notes(before, &plan).into_iter().find(|merge| chain.contains(&merge.overlay))
+            else {
+                continue;
+            };
+            let mut tree = scene.tree;
+            for marked in tree.snapshots.iter_mut().filter(|one| one.name == snapshot.name) {
+                marked.being_deleted = true;
+            }
+            follow(&mut tree, std::slice::from_ref(&merge))?;
+            let change =
+                Change { snapshot: snapshot.name.clone(), removes: plan.removes, tree, ..Change::default() };
+            return Ok(Some((LiveMerge { target: disk.target.clone(), merge }, change)));
+        }
+        Ok(None)
+    }
+
+    fn deletion(
         &self,
         definition: &Definition,
         snapshot: &Snapshot,
         (before, after): (&Scene, Scene),
-        plan: DeletePlan,
+        (plan, runs): (DeletePlan, bool),
     ) -> Result<Change, Error> {
-        let changes_images = snapshot.kind == SnapshotKind::Internal || !plan.merges.is_empty();
-        if changes_images && self.summarise(definition).await?.state != RunState::Off {
-            return Err(not_while_it_runs(definition, &snapshot.name));
+        if snapshot.kind == SnapshotKind::Internal && runs {
+            self.require_open_to_change(definition, snapshot)?;
         }
-        if !plan.merges.is_empty() {
+        let has_memory = matches!(snapshot.state, SnapshotState::Running | SnapshotState::Paused);
+        if !plan.merges.is_empty() || has_memory {
             restore::require_no_saved_guest(self, definition)?;
         }
         for image in touched(&plan) {
             require_unlocked(&image, "it would change or go under who has it open")?;
         }
-        let above = |overlay: &Path| {
-            let stands = before.below.iter().filter(|(_, below)| below.as_path() == overlay);
-            stands.map(|(image, _)| image.clone()).collect()
-        };
-        let merges: Vec<_> = plan
-            .merges
-            .iter()
-            .map(|merge| MergeNote {
-                above: above(&merge.overlay),
-                overlay: merge.overlay.clone(),
-                into: merge.into.clone(),
-                format: merge.format.clone(),
-            })
-            .collect();
+        let merges = notes(before, &plan);
         let mut tree = after.tree;
-        for other in &mut tree.snapshots {
-            other.xml = merged(&other.xml, &merges)?;
-            other.stored_xml = other.stored_xml.as_deref().map(|xml| merged(xml, &merges)).transpose()?;
-        }
+        follow(&mut tree, &merges)?;
         let xml = merged(&definition.xml, &merges)?;
         Ok(Change {
             snapshot: snapshot.name.clone(),
             internal: within(snapshot),
             merges,
             removes: plan.removes,
-            removes_own: snapshot.store.iter().map(|store| store.file.clone()).collect(),
+            removes_own: own_files(snapshot),
             definition: (xml != definition.xml).then(|| redefined(definition, xml)),
             tree,
             ..Change::default()
         })
+    }
+
+    /// Refuses what is kept within an image that the guest only reads.
+    fn require_open_to_change(&self, definition: &Definition, snapshot: &Snapshot) -> Result<(), Error> {
+        for disk in &snapshot.disks {
+            let chain = self.chain_of(definition, &disk.target)?;
+            if chain.iter().skip(1).any(|image| *image == disk.image) {
+                return Err(not_while_it_runs(definition, (&snapshot.name, &disk.image)));
+            }
+        }
+        Ok(())
     }
 
     /// What the images of a domain and of its snapshots stand on.
@@ -214,34 +274,54 @@ fn touched(plan: &DeletePlan) -> BTreeSet<PathBuf> {
     merged.chain(plan.removes.iter().cloned()).collect()
 }
 
+/// The merges of a plan, each with what stands on its overlay.
+fn notes(before: &Scene, plan: &DeletePlan) -> Vec<MergeNote> {
+    let above = |overlay: &Path| {
+        let stands = before.below.iter().filter(|(_, below)| below.as_path() == overlay);
+        stands.map(|(image, _)| image.clone()).collect()
+    };
+    let note = |merge: &Merge| MergeNote {
+        above: above(&merge.overlay),
+        overlay: merge.overlay.clone(),
+        into: merge.into.clone(),
+        format: merge.format.clone(),
+    };
+    plan.merges.iter().map(note).collect()
+}
+
+/// The documents of snapshots after the merges.
+fn follow(tree: &mut SnapshotTree, merges: &[MergeNote]) -> Result<(), Error> {
+    for other in &mut tree.snapshots {
+        other.xml = merged(&other.xml, merges)?;
+        other.stored_xml = other.stored_xml.as_deref().map(|xml| merged(xml, merges)).transpose()?;
+    }
+    Ok(())
+}
+
 fn within(snapshot: &Snapshot) -> Option<InternalChange> {
     (snapshot.kind == SnapshotKind::Internal).then(|| InternalChange {
         step: InternalWord::Remove,
         tag: snapshot.name.clone(),
         images: snapshot.disks.iter().map(|disk| disk.image.clone()).collect(),
+        targets: targets(snapshot).collect(),
     })
 }
 
-/// A document after the merges.
-fn merged(xml: &str, merges: &[MergeNote]) -> Result<String, Error> {
-    let mut xml = xml.to_owned();
-    if merges.is_empty() {
-        return Ok(xml);
-    }
-    for disk in Domain::parse(&xml.clone())?.devices.disks {
-        for merge in merges {
-            xml = without_layer(&xml, disk.target.as_str(), &merge.overlay, (&merge.into, &merge.format))?;
-        }
-    }
-    Ok(xml)
+/// What a snapshot has in the domain's directory: its variable store, and its memory.
+fn own_files(snapshot: &Snapshot) -> Vec<String> {
+    let memory = snapshot.memory.iter().filter_map(|memory| memory.file_name()?.to_str());
+    let store = snapshot.store.iter().map(|store| store.file.as_str());
+    store.chain(memory).map(str::to_owned).collect()
 }
 
-fn not_while_it_runs(definition: &Definition, name: &str) -> Error {
+fn not_while_it_runs(definition: &Definition, (name, image): (&str, &Path)) -> Error {
     let message = format!(
-        "the snapshot '{name}' cannot be deleted while '{}' runs: its images are in use",
+        "the snapshot '{name}' is kept within '{}', which '{}' only reads while it runs",
+        image.display(),
         definition.name
     );
     Error::new(Kind::Unsupported, "snapshot.running", message)
         .about("domain", &definition.name)
-        .hint_command("switch it off first", command("shutdown", &definition.name))
+        .hint("delete the external snapshots that were taken since first")
+        .hint_command("or switch it off", command("shutdown", &definition.name))
 }

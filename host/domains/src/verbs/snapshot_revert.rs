@@ -3,18 +3,20 @@
 use std::path::PathBuf;
 
 use hostler_domain::Domain;
-use hostler_runtime::inspect_disk;
+use hostler_runtime::{KeptWithin, inspect_disk};
 use hostler_state::{Definition, LeftOverlay, Snapshot, SnapshotKind, SnapshotState, SnapshotTree};
 use hostler_storage::internal_snapshots;
 
-use super::snapshot_create::{overlays, redefined};
+use super::snapshot_create::overlays;
 use crate::error::{Error, Kind, command};
 use crate::host::Host;
 use crate::images::Place;
 use crate::reference::DomainRef;
+use crate::reverted::{Kept, RevertedGuest};
 use crate::snapshot_summary::Reverted;
 use crate::snapshots::{
-    Change, ChosenDisk, InternalChange, InternalWord, Scene, beside_images, on_overlay, require_independent,
+    Change, ChosenDisk, InternalChange, InternalWord, Scene, beside_images, on_overlay, redefined,
+    require_independent,
 };
 use crate::summary::{RunState, Warning};
 use crate::verbs::{StartOptions, restore};
@@ -34,7 +36,8 @@ pub struct RevertOptions {
 }
 
 impl Host {
-    /// Takes a domain back. A guest that runs is ended, and what it has not kept is lost. What was written to disks since an
+    /// Takes a domain back. A guest that runs is ended, and what it has not kept is lost; one that the snapshot has kept goes on
+    /// from there. What was written to disks since an
     /// external snapshot stays in images that the answer names.
     ///
     /// # Errors
@@ -60,6 +63,7 @@ impl Host {
             SnapshotKind::Internal => self.back_within(&definition, &snapshot, &scene, runs)?,
         };
         change.ends_guest = runs;
+        change.reverted = reverted(&snapshot, &change, options)?;
         let after = change.definition.as_ref().map_or(&definition.xml, |after| &after.xml).clone();
         change.store =
             self.store_change(&definition, &after, (snapshot.store.as_ref(), options.reset_nvram))?;
@@ -69,10 +73,16 @@ impl Host {
                 format!("'{}' has no variable store, so there is none to make anew", definition.name);
             warnings.push(Warning { message });
         }
+        if options.reset_nvram && change.store.is_some() && change.reverted.is_some() {
+            let message =
+                "the guest that is brought back brings the variables that were kept with its memory";
+            warnings.push(Warning { message: message.to_owned() });
+        }
         let left_behind = newly_left(&scene.tree, &change.tree);
         let done = self.carry_out(&definition, change).await?;
         self.tell(&definition, "reverted");
-        let state = self.start_reverted(wanted, options).await?;
+        let brings_back = done.reverted.is_some();
+        let state = self.start_reverted(wanted, options, brings_back).await?;
         Ok(Reverted {
             domain: definition.name,
             snapshot: snapshot.name,
@@ -109,13 +119,6 @@ impl Host {
             let message =
                 format!("'{}' is forgotten when it ends, and a revert would end it", definition.name);
             return Err(Error::new(Kind::Conflict, "domain.transient", message).hint("define it first"));
-        }
-        if !matches!(snapshot.state, SnapshotState::Off | SnapshotState::DiskOnly) {
-            let message = format!(
-                "the snapshot '{}' has a guest's memory, which this version does not bring back",
-                snapshot.name
-            );
-            return Err(Error::new(Kind::Unsupported, "snapshot.memory", message));
         }
         if options.force || beside_images(&definition.xml)? == beside_images(stored(snapshot))? {
             return Ok(());
@@ -220,7 +223,12 @@ impl Host {
         let xml = stored(snapshot).to_owned();
         Ok(Change {
             snapshot: snapshot.name.clone(),
-            internal: Some(InternalChange { step: InternalWord::GoBack, tag: snapshot.name.clone(), images }),
+            internal: Some(InternalChange {
+                step: InternalWord::GoBack,
+                tag: snapshot.name.clone(),
+                images,
+                targets: snapshot.disks.iter().map(|disk| disk.target.clone()).collect(),
+            }),
             definition: (xml != definition.xml).then(|| redefined(definition, xml)),
             tree,
             ..Change::default()
@@ -231,18 +239,51 @@ impl Host {
         &self,
         wanted: &DomainRef,
         options: RevertOptions,
+        brings_back: bool,
     ) -> Result<&'static str, Error> {
-        if !options.running && !options.paused {
+        if !brings_back && !options.running && !options.paused {
             return Ok(RunState::Off.word());
         }
         let definition = self.find(wanted)?;
         let start = StartOptions { paused: options.paused, ..StartOptions::default() };
-        let started = self
-            .start_definition(&definition, start)
-            .await
-            .map_err(|error| error.hint("the domain is reverted and off"))?;
+        let started = match self.start_saved(&definition, start).await {
+            Ok(None) => self.start_definition(&definition, start).await,
+            Ok(Some(started)) => Ok(started),
+            Err(error) => Err(error),
+        };
+        let started = started.map_err(|error| error.hint("the domain is reverted and off"))?;
         Ok(started.summary.state.word())
     }
+}
+
+/// The guest that a snapshot has kept, on the images that the change has for it.
+fn reverted(
+    snapshot: &Snapshot,
+    change: &Change,
+    options: RevertOptions,
+) -> Result<Option<RevertedGuest>, Error> {
+    let ran = match snapshot.state {
+        SnapshotState::Off | SnapshotState::DiskOnly => return Ok(None),
+        SnapshotState::Running => true,
+        SnapshotState::Paused => false,
+    };
+    let mut xml = snapshot.xml.clone();
+    for overlay in &change.overlays {
+        xml = on_overlay(&xml, &overlay.target, &overlay.path)?;
+    }
+    let targets = || snapshot.disks.iter().map(|disk| disk.target.clone());
+    let file = snapshot.memory.as_deref().and_then(|memory| memory.file_name()?.to_str());
+    let kept = match (file, targets().next()) {
+        (Some(file), _) => Kept::File(file.to_owned()),
+        (None, Some(memory)) => {
+            Kept::Within(KeptWithin { name: snapshot.name.clone(), targets: targets().collect(), memory })
+        }
+        (None, None) => {
+            let message = format!("nothing tells where the memory of '{}' is", snapshot.name);
+            return Err(Error::new(Kind::Host, "snapshot.memory-gone", message));
+        }
+    };
+    Ok(Some(RevertedGuest { xml, running: options.running || (ran && !options.paused), kept }))
 }
 
 /// The definition of that time.

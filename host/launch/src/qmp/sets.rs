@@ -130,6 +130,13 @@ impl Sets {
         self.having(file).next().map(|set| set.number)
     }
 
+    /// How many descriptors the program has for this file, in the set with the most: those too that it was told to give back
+    /// and has not.
+    #[must_use]
+    pub fn count(&self, file: FileId) -> usize {
+        self.having(file).map(|set| set.descriptors.len()).max().unwrap_or_default()
+    }
+
     fn having(&self, file: FileId) -> impl Iterator<Item = &Set> {
         self.sets.iter().filter(move |set| set.files.contains(&file))
     }

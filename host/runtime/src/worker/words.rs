@@ -6,6 +6,7 @@ use crate::bindings::block_jobs::exports::hostler::driver::block_jobs::{
 };
 use crate::bindings::driver::exports::hostler::driver::about::Description;
 use crate::bindings::hotplug::exports::hostler::driver::hotplug::Presence;
+use crate::bindings::snapshots::exports::hostler::driver::snapshots::Kept;
 use crate::bindings::wit::domain::BootFile;
 use crate::bindings::wit::firmware::{Attachment, Firmware};
 use crate::bindings::wit::log::Level;
@@ -14,7 +15,7 @@ use crate::bindings::wit::qmp::{Command, Event};
 use crate::bindings::wit::storage::{Below, Layer};
 use crate::bindings::wit::types::{Error, Fact, Problem, RunState};
 use crate::bindings::wit::value::{Handle, Node, Tree};
-use crate::request::{AskedReport, Change, Keys, NewSize, Reply, Request};
+use crate::request::{AskedReport, Change, Keys, NewSize, Reply, Request, Return};
 
 macro_rules! records {
     ($($type:ident { $($field:ident),* })*) => {
@@ -73,6 +74,8 @@ records! {
     JobReport { state, done, total, error }
     AskedReport { job, timeout_ms }
     NewSize { target, bytes }
+    Kept { name, targets, memory }
+    Return { kept, options }
 }
 
 variants! {
@@ -99,7 +102,8 @@ variants! {
         9 Reattach, 10 OnEvent(event), 11 RecoveryComplete, 12 Show, 13 Save(options), 14 Restore(options),
         15 AbandonSave, 16 TakePicture(display), 17 PressKeys(keys), 18 Attach(device), 19 Detach(device),
         20 UpdateDevice(change), 21 SettleDevice(device), 22 BeginBlockJob(job), 23 ReportBlockJob(asked),
-        24 CompleteBlockJob(job), 25 CancelBlockJob(job), 26 SettleBlockJob(job), 27 ResizeDisk(size), 40 Reboot,
+        24 CompleteBlockJob(job), 25 CancelBlockJob(job), 26 SettleBlockJob(job), 27 ResizeDisk(size), 28 Keep(kept),
+        29 SettleKeep(kept), 30 Forget(kept), 31 BringBack(back), 32 OverlayWithMemory(targets), 40 Reboot,
         41 Dump(format), 42 ReadStatistics, 60 Overlay(targets), 61 SettleOverlay(targets)
     }
     JobKind { 0 Commit, 1 Pull }

@@ -124,6 +124,18 @@ impl<'a> Draft<'a> {
         })
     }
 
+    /// The draft that an operation has left, open for reading and writing; nothing when it has its name, or never was.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn reopen(root: &PoolRoot, operation: u64) -> Result<Option<File>, StorageError> {
+        let name = Self::name_of(operation);
+        if root.lacks(&name) {
+            return Ok(None);
+        }
+        root.open_volume(&name, true).map(Some)
+    }
+
     /// Which file it is, and stays under the name that it gets.
     ///
     /// # Errors

@@ -62,7 +62,7 @@ fn reads_whole(bench: &Workbench, image: &str, layers: usize) {
 }
 
 fn scene() -> Workbench {
-    let bench = Workbench::new();
+    let bench = Workbench::of_drivers();
     make_chain(&bench, &LAYERS);
     bench.define(&with_disk("rom", &qcow2_disk(&bench, "top.qcow2")));
     bench.ok(&["start", "rom"]);
@@ -101,8 +101,8 @@ fn chain_is(bench: &Workbench, layers: &[&str]) {
 }
 
 /// How the hypervisor has a file open, or could open it: whether it may write.
-fn writable(bench: &Workbench, image: &str) -> bool {
-    let pid = bench.json(&["show", "rom"])["pid"].as_u64().unwrap();
+pub(crate) fn writable(bench: &Workbench, domain: &str, image: &str) -> bool {
+    let pid = bench.json(&["show", domain])["pid"].as_u64().unwrap();
     let wanted = std::fs::metadata(bench.path(image)).unwrap();
     let mut found = false;
     for entry in std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten() {
@@ -159,7 +159,7 @@ fn commit_between_layers_writes_the_right_name_and_gives_write_access_back() {
     bench.ok(&["block", "commit", "rom", "vda", "--top", "2", "--base", "3"]);
     chain_is(&bench, &["top.qcow2", "two.qcow2", "base.qcow2"]);
     for read in ["base.qcow2", "two.qcow2"] {
-        assert!(!writable(&bench, read), "{read} is only read");
+        assert!(!writable(&bench, "rom", read), "{read} is only read");
     }
     // And once more: what was lent leaves no locks behind.
     let two = bench.path("two.qcow2");
@@ -176,7 +176,7 @@ fn pull_copies_into_the_active_layer_and_writes_nowhere_else() {
     let bench = scene();
     bench.ok(&["block", "pull", "rom", "vda", "--base", "vda[3]"]);
     chain_is(&bench, &["top.qcow2", "base.qcow2"]);
-    assert!(!writable(&bench, "base.qcow2"));
+    assert!(!writable(&bench, "rom", "base.qcow2"));
     let answer = bench.ok(&["block", "pull", "rom", "vda"]);
     assert!(answer.contains("base.qcow2"), "{answer}");
     chain_is(&bench, &["top.qcow2"]);
@@ -233,11 +233,11 @@ fn job_in_the_background_is_listed_and_given_up_and_another_is_refused() {
     );
     assert!(bench.run(&["block", "resize", "rom", "vda", "+1MiB"]).stderr.contains("block.busy"));
     assert_eq!(bench.state_of("rom").as_deref(), Some("running"));
-    assert!(writable(&bench, "base.qcow2"), "it is written to for as long as the job");
+    assert!(writable(&bench, "rom", "base.qcow2"), "it is written to for as long as the job");
     bench.ok(&["block", "cancel", "rom", "vda"]);
     assert_eq!(bench.json(&["block", "jobs"])["jobs"].as_array().unwrap().len(), 0);
     for read in &LAYERS[..3] {
-        assert!(!writable(&bench, read), "{read} is only read");
+        assert!(!writable(&bench, "rom", read), "{read} is only read");
     }
     chain_is(&bench, &["top.qcow2", "two.qcow2", "one.qcow2", "base.qcow2"]);
     holds(&bench, "top.qcow2");
@@ -252,7 +252,7 @@ fn job_that_is_ready_waits_and_is_completed_or_kept() {
     let bench = scene();
     bench.ok(&["block", "commit", "rom", "vda", "--active", "--keep"]);
     chain_is(&bench, &["top.qcow2", "two.qcow2", "one.qcow2", "base.qcow2"]);
-    assert!(!writable(&bench, "base.qcow2"));
+    assert!(!writable(&bench, "rom", "base.qcow2"));
     bench.ok(&["block", "commit", "rom", "vda", "--active", "--background"]);
     let ready = || bench.json(&["block", "jobs", "rom"])["jobs"][0]["state"] == "ready";
     while !ready() {}
@@ -323,10 +323,43 @@ fn what_cannot_be_done_is_said_and_changes_nothing() {
     assert!(paused.stderr.contains("domain.state") && paused.stderr.contains("resume"), "{}", paused.stderr);
     bench.ok(&["resume", "rom"]);
     chain_is(&bench, &["top.qcow2", "two.qcow2", "one.qcow2", "base.qcow2"]);
-    assert!(!writable(&bench, "base.qcow2"));
+    assert!(!writable(&bench, "rom", "base.qcow2"));
     bench.ok(&["destroy", "rom"]);
     let off = bench.run(&["block", "commit", "rom", "vda", "--active"]);
     assert!(off.stderr.contains("domain.off"), "{}", off.stderr);
+}
+
+#[test]
+fn plain_base_is_committed_into_given_up_and_gone_on_with_and_the_guest_lives() {
+    let bench = Workbench::of_drivers();
+    bench.image(&["create", "-q", "-f", "raw", "base.raw", "4M"]);
+    bench.image(&["create", "-q", "-f", "qcow2", "-b", "base.raw", "-F", "raw", "one.qcow2"]);
+    tool(&bench, "qemu-io", &["-f", "qcow2", "-c", "write -q -P 7 0 3M", "one.qcow2"]);
+    bench.image(&["create", "-q", "-f", "qcow2", "-b", "one.qcow2", "-F", "qcow2", "top.qcow2"]);
+    tool(&bench, "qemu-io", &["-f", "qcow2", "-c", "write -q -P 8 1M 1M", "top.qcow2"]);
+    bench.define(&with_disk("rom", &qcow2_disk(&bench, "top.qcow2")));
+    bench.ok(&["start", "rom"]);
+    let inner = ["block", "commit", "rom", "vda"];
+    bench.ok(&[&inner[..], &["--background", "--bandwidth", SLOW]].concat());
+    bench.ok(&["block", "cancel", "rom", "vda"]);
+    assert_eq!((bench.state_of("rom").as_deref(), shown(&bench).len()), (Some("running"), 3));
+    assert!(!writable(&bench, "rom", "base.raw"));
+    bench.ok(&[&inner[..], &["--active", "--keep"]].concat());
+    assert_eq!((bench.state_of("rom").as_deref(), shown(&bench).len()), (Some("running"), 3));
+    bench.ok(&inner);
+    assert_eq!(shown(&bench), ["top.qcow2", "base.raw"]);
+    assert!(!writable(&bench, "rom", "base.raw"));
+    bench.ok(&[&inner[..], &["--active"]].concat());
+    assert_eq!(
+        (bench.state_of("rom").as_deref(), shown(&bench)),
+        (Some("running"), vec!["base.raw".to_owned()])
+    );
+    bench.ok(&["destroy", "rom"]);
+    for (byte, from) in [(7, 0), (8, 1), (7, 2)] {
+        let read = format!("read -q -P {byte} {from}M 1M");
+        let said = tool(&bench, "qemu-io", &["-f", "raw", "-c", &read, "base.raw"]);
+        assert!(!said.contains("failed"), "{from}: {said}");
+    }
 }
 
 fn end_hypervisor(bench: &Workbench) {
@@ -400,7 +433,7 @@ fn killed_everywhere(job: &[&str], before: &[&str], after: &[&str]) {
         interrupted += u32::from(!killed_at(&bench, job, calls, count));
         let done = settled(&bench, before, after);
         for read in shown(&bench).iter().skip(1) {
-            assert!(!writable(&bench, read), "{calls} {count}: {read} is only read");
+            assert!(!writable(&bench, "rom", read), "{calls} {count}: {read} is only read");
         }
         if done {
             made += 1;

@@ -38,6 +38,7 @@ mod save;
 mod screen;
 mod snapshot_kill;
 mod snapshot_live;
+mod snapshot_memory;
 mod snapshot_scene;
 mod snapshot_store;
 mod snapshots;

@@ -4,6 +4,7 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 
 use crate::kill::killed_at;
+use crate::storage::{qcow2_disk, with_disk};
 use crate::workbench::{Workbench, rom_domain};
 
 /// System calls at which a command that saves is killed: those by which anything of it becomes durable, and those by which
@@ -32,7 +33,7 @@ fn counting() -> Workbench {
     bench
 }
 
-fn counts_to(bench: &Workbench, tick: u32) {
+pub(crate) fn counts_to(bench: &Workbench, tick: u32) {
     bench.ok(&["console", "rom", "--until", &format!("hostler-rom: tick {tick:04x}"), "--timeout", "60"]);
 }
 
@@ -43,7 +44,7 @@ fn written(bench: &Workbench) -> String {
 }
 
 /// The guest runs: it counts further than it has.
-fn counts_on(bench: &Workbench) {
+pub(crate) fn counts_on(bench: &Workbench) {
     let last = loop {
         match last_tick(&written(bench)) {
             Some(tick) => break tick,
@@ -60,7 +61,7 @@ fn last_tick(written: &str) -> Option<u32> {
 }
 
 /// The guest runs, and did not begin anew: in all that it has written, over its runs, it begins once.
-fn went_on(bench: &Workbench) {
+pub(crate) fn went_on(bench: &Workbench) {
     counts_on(bench);
     let written = written(bench);
     assert!(written.matches("tick 0001").count() <= 1, "it began anew: {written}");
@@ -170,7 +171,13 @@ fn file_that_is_no_whole_saved_guest_is_refused_with_what_it_is() {
 
 #[test]
 fn save_that_fails_lets_the_guest_go_on() {
-    let bench = counting();
+    let bench = Workbench::new();
+    bench.image(&["create", "-q", "-f", "qcow2", "a.qcow2", "2M"]);
+    bench.image(&["create", "-q", "-f", "raw", "b.raw", "2M"]);
+    let raw = qcow2_disk(&bench, "b.raw").replace("type='qcow2'", "type='raw'").replace("vda", "vdb");
+    bench.define(&with_disk("rom", &(qcow2_disk(&bench, "a.qcow2") + &raw)));
+    bench.ok(&["start", "rom"]);
+    counts_to(&bench, 2);
     let missing = bench.run(&["save", "rom", "no/such/place"]);
     assert!(missing.status != 0 && missing.stderr.contains("no/such"), "{}", missing.stderr);
     // A device that is always full.

@@ -12,14 +12,9 @@ const KILL_AT: &[(&str, &[u32])] = &[
 
 #[test]
 fn guest_that_runs_goes_on_in_overlays_and_its_images_stay_as_they_were() {
-    let plain = Scene::new();
-    plain.ok(&["start", "m"]);
-    assert_eq!(plain.refused(&["snapshot", "create", "m", "s1", "--disk-only"]).0, "snapshot.live-format");
-    assert_eq!((plain.snapshots().0.len(), plain.bench.state_of("m").as_deref()), (0, Some("running")));
     let scene = Scene::qcow2_alone();
     scene.write("vda", 1);
     scene.ok(&["start", "m"]);
-    assert_eq!(scene.refused(&["snapshot", "create", "m", "s1"]).0, "snapshot.running");
     let taken = scene.json(&["snapshot", "create", "m", "s1", "--disk-only"]);
     assert_eq!(
         (taken["kind"].as_str(), taken["state"].as_str()),
@@ -33,7 +28,6 @@ fn guest_that_runs_goes_on_in_overlays_and_its_images_stay_as_they_were() {
     assert!(live.contains("a.s2'"), "{live}");
     let shown = scene.ok(&["show", "m"]);
     assert!(shown.contains("a.s2") && shown.contains("a.s1"), "{shown}");
-    assert_eq!(scene.refused(&["snapshot", "delete", "m", "s2"]).0, "snapshot.running");
     scene.ok(&["destroy", "m"]);
     assert_eq!(scene.read("vda"), 1);
     scene.write("vda", 2);
@@ -41,6 +35,29 @@ fn guest_that_runs_goes_on_in_overlays_and_its_images_stay_as_they_were() {
     assert_eq!(scene.bench.state_of("m").as_deref(), Some("running"));
     scene.ok(&["destroy", "m"]);
     assert_eq!(scene.read("vda"), 1);
+}
+
+#[test]
+fn plain_images_of_a_guest_that_runs_get_overlays_and_are_merged_again() {
+    let scene = Scene::new();
+    scene.write("vdb", 7);
+    scene.ok(&["start", "m", "--paused"]);
+    let (code, said) = scene.refused(&["snapshot", "create", "m", "s1", "--disk-only"]);
+    assert!(code == "snapshot.paused" && said.contains("resume"), "{said}");
+    scene.ok(&["resume", "m"]);
+    for name in ["s1", "s2"] {
+        scene.ok(&["snapshot", "create", "m", name, "--disk-only"]);
+        assert_eq!(scene.bench.state_of("m").as_deref(), Some("running"));
+    }
+    assert!(!scene.writes_to("b.raw") && scene.writes_to("b.s2"), "S1: what is below is only read");
+    scene.ok(&["snapshot", "delete", "m", "s1"]);
+    scene.ok(&["snapshot", "delete", "m", "s2"]);
+    assert!(scene.writes_to("b.raw"));
+    assert_eq!(scene.files("b."), ["b.raw"]);
+    scene.ok(&["destroy", "m"]);
+    assert_eq!(scene.image_of("vdb"), (scene.path("b.raw").display().to_string(), "raw".to_owned()));
+    assert_eq!(scene.read("vdb"), 7);
+    scene.starts();
 }
 
 #[test]
@@ -67,5 +84,92 @@ fn snapshot_of_a_guest_that_runs_is_whole_or_not_there_when_it_is_killed() {
     list_fits(interrupted, points.len());
     scene.ok(&["snapshot", "create", "m", "last", "--disk-only"]);
     scene.ok(&["destroy", "m"]);
+    scene.starts();
+}
+
+/// A guest that runs over three external snapshots in a row, with 1, 2 and 3 at the time and 4 since.
+fn running_row() -> Scene {
+    let scene = Scene::qcow2_alone();
+    for (byte, name) in [(1, "s1"), (2, "s2"), (3, "s3")] {
+        scene.write("vda", byte);
+        scene.ok(&["snapshot", "create", "m", name, "--external"]);
+    }
+    scene.write("vda", 4);
+    scene.ok(&["start", "m"]);
+    scene
+}
+
+#[test]
+fn snapshots_of_a_guest_that_runs_are_deleted_in_any_order_and_it_goes_on() {
+    for order in [["s2", "s3", "s1"], ["s1", "s2", "s3"]] {
+        let scene = running_row();
+        for (at, name) in order.iter().enumerate() {
+            let plan = scene.json(&["snapshot", "delete", "m", name, "--plan"]);
+            assert_eq!(
+                (&plan["done"], &plan["images"][0]["fate"]),
+                (&false.into(), &"merged".into()),
+                "{plan}"
+            );
+            let deleted = scene.json(&["snapshot", "delete", "m", name]);
+            assert_eq!((&deleted["images"], &deleted["done"]), (&plan["images"], &true.into()), "{name}");
+            assert_eq!(scene.bench.state_of("m").as_deref(), Some("running"));
+            assert_eq!(scene.snapshots().0.len(), order.len() - at - 1);
+        }
+        let (live, stored) = (scene.ok(&["xml", "m"]), scene.image_of("vda").0);
+        assert!(live.contains("a.qcow2'") && stored.ends_with("a.qcow2"), "{live} {stored}");
+        assert_eq!(scene.files("a."), ["a.qcow2"], "{order:?}");
+        scene.ok(&["destroy", "m"]);
+        assert_eq!(scene.read("vda"), 4);
+    }
+}
+
+#[test]
+fn snapshots_that_stay_are_what_they_were_after_others_are_merged_by_a_guest_that_runs() {
+    let scene = running_row();
+    scene.ok(&["suspend", "m"]);
+    let (code, said) = scene.refused(&["snapshot", "delete", "m", "s2"]);
+    assert!(code == "domain.state" && said.contains("resume"), "{said}");
+    assert_eq!(scene.snapshots().0.len(), 3);
+    scene.ok(&["resume", "m"]);
+    scene.ok(&["snapshot", "delete", "m", "s2"]);
+    scene.ok(&["destroy", "m"]);
+    for (name, byte) in [("s1", 1), ("s3", 3)] {
+        scene.ok(&["snapshot", "revert", "m", name]);
+        assert_eq!(scene.read("vda"), byte, "{name}");
+    }
+}
+
+/// System calls at which a deletion is killed: those by which it becomes durable, and those by which it speaks to the
+/// hypervisor.
+const KILL_DELETION_AT: &[(&str, &[u32])] = &[
+    ("renameat,renameat2,rename", &[1, 2, 3, 4, 5, 6, 8, 10]),
+    ("sendmsg,sendto", &[12, 16, 20, 24, 30, 36]),
+    ("unlink,unlinkat", &[1, 2, 3, 4]),
+];
+
+#[test]
+fn deletion_by_a_guest_that_runs_loses_nothing_and_is_finished_when_it_is_killed() {
+    let (mut interrupted, mut scene) = (0, running_row());
+    let points = points(KILL_DELETION_AT);
+    for (calls, count) in points.iter().copied() {
+        if scene.snapshots().0.is_empty() {
+            scene.ok(&["destroy", "m"]);
+            assert_eq!((scene.read("vda"), scene.files("a.")), (4, vec!["a.qcow2".to_owned()]));
+            scene = running_row();
+        }
+        let name = scene.snapshots().0.pop().unwrap();
+        let delete = ["snapshot", "delete", "m", &name];
+        interrupted += u32::from(!killed_at(&scene.bench, &delete, calls, count));
+        scene.bench.run(&["destroy", "nobody"]);
+        if scene.snapshots().0.contains(&name) {
+            scene.ok(&delete);
+        }
+        assert_eq!(scene.bench.state_of("m").as_deref(), Some("running"), "{calls} {count}");
+        let left = scene.snapshots().0.len();
+        assert_eq!(scene.files("a.").len(), left + 1, "{calls} {count}: {:?}", scene.files("a."));
+    }
+    list_fits(interrupted, points.len());
+    scene.ok(&["destroy", "m"]);
+    assert_eq!(scene.read("vda"), 4);
     scene.starts();
 }

@@ -14,7 +14,7 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn new() -> Self {
-        let scene = Self { bench: Workbench::new() };
+        let scene = Self { bench: Workbench::of_drivers() };
         scene.bench.image(&["create", "-q", "-f", "raw", "base", "1M"]);
         scene.bench.image(&["create", "-q", "-f", "qcow2", "-b", "base", "-F", "raw", "a.qcow2"]);
         scene.bench.image(&["create", "-q", "-f", "raw", "b.raw", "2M"]);
@@ -24,7 +24,7 @@ impl Scene {
 
     /// A machine with `vda` alone.
     pub(crate) fn qcow2_alone() -> Self {
-        let scene = Self { bench: Workbench::new() };
+        let scene = Self { bench: Workbench::of_drivers() };
         scene.bench.image(&["create", "-q", "-f", "qcow2", "a.qcow2", "1M"]);
         scene.bench.define(&scene.document(&[("vda", "qcow2", "a.qcow2")]));
         scene
@@ -107,6 +107,11 @@ impl Scene {
         let listed = listed["snapshots"].as_array().unwrap();
         let name = |one: &Value| one["name"].as_str().unwrap().to_owned();
         (listed.iter().map(name).collect(), listed.iter().find(|one| one["current"] == true).map(name))
+    }
+
+    /// Whether the hypervisor has a descriptor by which it can write to a file.
+    pub(crate) fn writes_to(&self, image: &str) -> bool {
+        crate::block_jobs::writable(&self.bench, "m", image)
     }
 
     /// The machine starts: its chains are in order.

@@ -55,3 +55,17 @@ fn store_of_format_qcow2_is_part_of_snapshots_too() {
     assert_eq!(content(), used);
     scene.start_and_end(&[]);
 }
+
+#[test]
+fn guest_with_firmware_goes_on_with_its_memory_and_a_reset_is_said_not_to_last() {
+    let scene = Scene::new();
+    scene.with_store();
+    scene.ok(&["start", "u"]);
+    let taken = scene.json(&["snapshot", "create", "u", "s1"]);
+    assert_eq!((taken["state"].as_str(), taken["variable_store"].as_bool()), (Some("running"), Some(true)));
+    assert_eq!(scene.bench.state_of("u").as_deref(), Some("running"));
+    let reverted = scene.json(&["snapshot", "revert", "u", "s1", "--reset-nvram"]);
+    assert_eq!(reverted["state"], "running", "{reverted}");
+    assert!(reverted["warnings"].to_string().contains("brings the variables"), "{reverted}");
+    scene.ok(&["destroy", "u"]);
+}

@@ -229,7 +229,7 @@ fn domain_with_snapshots_is_forgotten_only_with_them() {
 fn running_domain_is_ended_by_a_revert_and_goes_on_if_that_is_wanted() {
     let scene = row();
     scene.ok(&["start", "m", "--paused"]);
-    assert_eq!(scene.refused(&["snapshot", "delete", "m", "s3"]).0, "snapshot.running");
+    assert_eq!(scene.refused(&["snapshot", "delete", "m", "s3"]).0, "domain.state");
     let before = scene.bench.processes();
     let reverted = scene.json(&["snapshot", "revert", "m", "s1", "--paused"]);
     assert_eq!(reverted["state"], "paused", "{reverted}");

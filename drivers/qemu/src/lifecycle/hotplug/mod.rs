@@ -18,5 +18,5 @@ pub(crate) use attach::attach;
 pub(crate) use detach::{detach, settle};
 pub(super) use names::aliases;
 pub(super) use nodes::{key, of};
-pub(crate) use overlays::{overlay, settle_overlays};
+pub(crate) use overlays::{overlay, overlay_with_memory, settle_overlays};
 pub(crate) use update::update;

@@ -10,7 +10,7 @@ use hostler_sdk::{
     problem,
 };
 
-use super::super::{monitor_state, notes};
+use super::super::{monitor_state, notes, save};
 use super::{machine, names, nodes, steps};
 use crate::blockdev::{Chain, LayerNames, Names, Node};
 
@@ -84,6 +84,25 @@ impl Switch {
 /// `conflict` for a guest that is neither running nor paused; `unsupported` for a disk with a filter; what host and monitor
 /// answer. Nothing of the overlays is open then.
 pub(crate) fn overlay(domain: &Domain, targets: &[String]) -> Result<(), Error> {
+    go_on_above(domain, targets, || Ok(()))
+}
+
+/// The same, at the moment at which the guest's memory is written to the operation's output.
+///
+/// # Errors
+/// As [`overlay`]; what QEMU says of the memory.
+pub(crate) fn overlay_with_memory(domain: &Domain, targets: &[String]) -> Result<(), Error> {
+    let done = go_on_above(domain, targets, || save::write_out(domain));
+    // It goes on either way: with the overlays, or as before.
+    save::abandon(domain)?;
+    done
+}
+
+fn go_on_above(
+    domain: &Domain,
+    targets: &[String],
+    before: impl FnOnce() -> Result<(), Error>,
+) -> Result<(), Error> {
     let monitor = domain.monitor()?;
     let state = monitor_state::ask(domain, &monitor)?;
     let hint = "only the disks of a guest that runs or is paused can go on in overlays";
@@ -95,7 +114,7 @@ pub(crate) fn overlay(domain: &Domain, targets: &[String]) -> Result<(), Error> 
         switches.push(Switch::of(domain, &monitor, documents, target, number)?);
     }
     notes::put(domain, &switches.iter().flat_map(Switch::before).collect::<Vec<_>>())?;
-    if let Err(error) = switch(domain, &monitor, &switches) {
+    if let Err(error) = before().and_then(|()| switch(domain, &monitor, &switches)) {
         for switch in &switches {
             close(&monitor, &switch.name);
         }
@@ -149,6 +168,8 @@ pub(crate) fn settle_overlays(domain: &Domain, targets: &[String]) -> Result<boo
             all = false;
         }
     }
+    // A guest that was stopped for its memory is not left so.
+    save::abandon(domain)?;
     Ok(all)
 }
 

@@ -15,8 +15,8 @@ use crate::session::Session;
 /// Keep a domain as it is now
 ///
 /// Without --internal or --external the data is kept within the images if all of them are qcow2, and under
-/// overlays otherwise. It is whole when the command ends, or not there at all. The UEFI variable store is
-/// kept with it.
+/// overlays otherwise. Of a guest that runs the memory is kept too, within the images or in a file. It is
+/// whole when the command ends, or not there at all. The UEFI variable store is kept with it.
 #[derive(Debug, Args)]
 pub(super) struct Create {
     #[command(flatten)]
@@ -39,7 +39,7 @@ pub(super) struct Create {
     /// Keep the disks alone of a guest that runs, as after a power cut
     #[arg(long, conflicts_with_all = ["memory", "internal"])]
     disk_only: bool,
-    /// Keep the memory of a guest that runs in a file
+    /// Keep the memory of a guest that runs in a file, and its disks under overlays
     #[arg(long, conflicts_with = "internal")]
     memory: bool,
     /// Have the guest write everything to its disks first; refused, for no guest agent is spoken to yet

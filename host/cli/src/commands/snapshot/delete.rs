@@ -1,7 +1,9 @@
 //! `hostler snapshot delete`: forgets snapshots.
 
 use clap::Args;
-use hostler_domains::{ImageFate, PlannedImage, SnapshotDeleteOptions, SnapshotsDeleted};
+use hostler_domains::{
+    BlockJobState, Ending, ImageFate, PlannedImage, SnapshotDeleteOptions, SnapshotsDeleted,
+};
 
 use super::SnapshotTarget;
 use crate::commands::view;
@@ -13,7 +15,8 @@ use crate::session::Session;
 /// Delete a snapshot, and what only it needed
 ///
 /// The domain and its other snapshots are as before. An image that something else depends on is not touched:
-/// the command is refused then, and says who needs it.
+/// the command is refused then, and says who needs it. A guest that runs goes on: its hypervisor merges the
+/// overlays, and 'hostler block jobs' shows how far it is.
 #[derive(Debug, Args)]
 pub(super) struct Delete {
     #[command(flatten)]
@@ -31,10 +34,7 @@ impl Delete {
     pub(super) fn run(self, session: &Session) -> Result<Reply, Stop> {
         let options = SnapshotDeleteOptions { plan: self.plan, children: self.children };
         let progress = session.output().progress(if self.plan { "planning" } else { "deleting" });
-        let deleted = session.block_on(async {
-            let host = if self.plan { session.reader().await? } else { session.owner().await? };
-            Ok(host.snapshot_delete(&self.target.domain(), &self.target.snapshot, options).await?)
-        });
+        let deleted = session.block_on(self.deleted(session, options));
         drop(progress);
         let deleted = deleted?;
         let table = Block::Table(table(&deleted));
@@ -44,6 +44,37 @@ impl Delete {
         let names: Vec<_> = deleted.snapshots.iter().map(|name| format!("'{name}'")).collect();
         let line = format!("deleted of domain '{}': {}", deleted.domain, names.join(", "));
         Ok(Reply::confirmation(view::to_json(&deleted)?, vec![Block::Line(line), table]))
+    }
+
+    /// The state directory is given back while a hypervisor merges: others may change things meanwhile.
+    async fn deleted(
+        &self,
+        session: &Session,
+        options: SnapshotDeleteOptions,
+    ) -> Result<SnapshotsDeleted, Stop> {
+        let (domain, snapshot) = (self.target.domain(), &self.target.snapshot);
+        if options.plan {
+            return Ok(session.reader().await?.snapshot_delete(&domain, snapshot, options).await?);
+        }
+        let mut first: Option<SnapshotsDeleted> = None;
+        let mut host = session.owner().await?;
+        loop {
+            let deleted = host.snapshot_delete(&domain, snapshot, options).await?;
+            let (works, done) = (deleted.works.clone(), deleted.done);
+            // What it came to is what was planned at first: what is merged is in no later plan.
+            let shown = first.get_or_insert_with(|| deleted.clone());
+            if shown.images.is_empty() {
+                shown.images = deleted.images;
+            }
+            shown.done = done;
+            let Some(mut news) = works else { return Ok(shown.clone()) };
+            drop(host);
+            while news.state == BlockJobState::Running {
+                news = session.reader().await?.block_job_news(&news).await?;
+            }
+            host = session.owner().await?;
+            host.block_finish(&news, Ending::Pivot).await?;
+        }
     }
 }
 
@@ -80,8 +111,8 @@ mod tests {
             image(ImageFate::Merged { overlay: "/i/o".into() }),
             image(ImageFate::Removed { why: "nobody needs it".into() }),
         ];
-        let deleted =
-            SnapshotsDeleted { domain: "web".into(), snapshots: vec!["s".into()], images, done: false };
+        let (domain, snapshots) = ("web".into(), vec!["s".into()]);
+        let deleted = SnapshotsDeleted { domain, snapshots, images, done: false, works: None };
         let expected = "\
 SNAPSHOT  FATE     IMAGE  WHY
 s         kept     /i/a   it is needed

@@ -11,7 +11,8 @@ use crate::session::Session;
 
 /// Take a domain back to a snapshot
 ///
-/// A guest that runs is ended, and what it has not written is lost. What was written to the disks since an
+/// A guest that runs is ended, and what it has not written is lost. One that the snapshot has kept goes on
+/// from there, or is paused if it was. What was written to the disks since an
 /// internal snapshot is lost too; since an external one, it stays in images that the answer names, until the
 /// snapshot is deleted that they stand on.
 #[derive(Debug, Args)]
@@ -21,10 +22,10 @@ pub(super) struct Revert {
     /// Make the UEFI variable store anew from its template, whatever the snapshot has kept
     #[arg(long)]
     reset_nvram: bool,
-    /// Start the guest afterwards
+    /// Let a guest run afterwards
     #[arg(long, conflicts_with = "paused")]
     running: bool,
-    /// Start the guest afterwards, and leave its processors stopped
+    /// Have a guest afterwards whose processors are stopped
     #[arg(long)]
     paused: bool,
     /// Take the definition back as well if it was changed since, beyond its images
@@ -44,7 +45,7 @@ impl Revert {
         let progress = session.output().progress("reverting");
         let reverted = session.block_on(async {
             let host = session.owner().await?;
-            Ok(host.snapshot_revert(&self.target.domain(), &self.target.snapshot, options).await?)
+            Ok(Box::pin(host.snapshot_revert(&self.target.domain(), &self.target.snapshot, options)).await?)
         });
         drop(progress);
         let reverted = reverted?;
