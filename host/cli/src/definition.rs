@@ -9,8 +9,8 @@ use hostler_domains::{CageSetting, Workers};
 
 use crate::commands::{
     attach, block, completions, console, define, destroy, detach, doctor, domain_xml, driver, dump, events,
-    firmware, image, list, man, media, native, pool, reboot, reset, restore, resume, run, save, screenshot,
-    send_key, show, shutdown, snapshot, start, stats, suspend, tenant, undefine, vol,
+    firmware, image, list, man, media, migrate, native, pool, reboot, receive, reset, restore, resume, run,
+    save, screenshot, send_key, show, shutdown, snapshot, start, stats, suspend, tenant, undefine, vol,
 };
 use crate::exit::Exit;
 use crate::failure::Stop;
@@ -163,6 +163,8 @@ pub(crate) enum Command {
     #[command(visible_alias = "managedsave")]
     Save(save::Save),
     Restore(restore::Restore),
+    Migrate(migrate::Migrate),
+    Receive(receive::Receive),
     Snapshot(snapshot::Snapshot),
     #[command(visible_alias = "attach-device")]
     Attach(attach::Attach),
@@ -206,6 +208,8 @@ impl Command {
             Self::Dump(command) => command.run(session),
             Self::Save(command) => command.run(session),
             Self::Restore(command) => command.run(session),
+            Self::Migrate(command) => command.run(session),
+            Self::Receive(command) => command.run(session),
             Self::Snapshot(command) => command.run(session),
             Self::Attach(command) => command.run(session),
             Self::Detach(command) => command.run(session),

@@ -148,6 +148,8 @@ const CALLS: &[&[&str]] = &[
     &["dump", "nobody", "/nonexistent"],
     &["save", "nobody"],
     &["restore", "/nonexistent"],
+    &["migrate", "nobody", "--to", "unix:/nonexistent"],
+    &["receive", "unix:/nonexistent/socket"],
     &["snapshot", "list", "nobody"],
     &["attach", "nobody", "/dev/null"],
     &["detach", "nobody", "vdb"],

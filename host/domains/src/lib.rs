@@ -27,6 +27,7 @@ mod images;
 mod kept_stores;
 mod known;
 mod lost;
+mod migration;
 mod next;
 mod pools;
 mod process;
@@ -82,6 +83,9 @@ pub use hostler_storage::{BackingRequest, CreateRequest, Preallocation, Resize, 
 pub use image_summary::{
     ImageChain, ImageCheck, ImageLayer, ImageProbe, ImageReport, ImageResized, ImageWritten, NamedFileReport,
     ReferenceReport,
+};
+pub use migration::{
+    MigrateOptions, Migrated, MigrationAddress, MigrationListener, MigrationWatch, OfferedGuest,
 };
 pub use quota::{Quota, QuotaUnit};
 pub use reference::{DomainRef, PoolRef};

@@ -9,6 +9,7 @@ use crate::context::Purpose;
 use crate::drafts;
 use crate::error::Error;
 use crate::host::Host;
+use crate::migration;
 use crate::process;
 use crate::summary::RunState;
 use crate::variable_store;
@@ -23,6 +24,10 @@ pub(crate) mod verb {
     pub(crate) const START: &str = "start";
     /// A guest is being put away into a file.
     pub(crate) const SAVE: &str = "save";
+    /// A guest is being sent elsewhere.
+    pub(crate) const MIGRATE: &str = "migrate";
+    /// A guest is being taken from elsewhere.
+    pub(crate) const RECEIVE: &str = "receive";
     /// The hypervisor works on a disk, or is asked to.
     pub(crate) const BLOCK_JOB: &str = "block-job";
     /// Snapshots are being taken, gone back to or deleted.
@@ -49,7 +54,7 @@ pub(crate) mod verb {
 /// # Errors
 /// What keeps the state directory from being settled; the intent stays for the next owner.
 pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
-    for intent in host.state().pending()? {
+    for mut intent in host.state().pending()? {
         match intent.verb.as_str() {
             verb::START => {
                 if !settle_start(host, &intent).await? {
@@ -59,6 +64,16 @@ pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
             verb::SAVE => crate::verbs::save::settle(host, &intent).await?,
             verb::SNAPSHOT => {
                 if !crate::snapshots::change::settle(host, &intent).await {
+                    continue;
+                }
+            }
+            verb::MIGRATE => {
+                if !migration::settle_send(host, &mut intent).await {
+                    continue;
+                }
+            }
+            verb::RECEIVE => {
+                if !migration::settle_receive(host, &mut intent).await {
                     continue;
                 }
             }

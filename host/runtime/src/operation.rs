@@ -75,6 +75,16 @@ pub enum Operation {
     Overlay,
     /// `snapshots.settle`
     SettleOverlay,
+    /// `migration.begin`
+    BeginMigration,
+    /// `migration.report`
+    ReportMigration,
+    /// `migration.abandon`
+    AbandonMigration,
+    /// `migration.prepare`
+    PrepareGuest,
+    /// `migration.receive`
+    ReceiveGuest,
 }
 
 impl Operation {
@@ -115,6 +125,11 @@ impl Operation {
             Self::ResizeDisk => "resize-disk",
             Self::Overlay => "overlay",
             Self::SettleOverlay => "settle-overlay",
+            Self::BeginMigration => "begin-migration",
+            Self::ReportMigration => "report-migration",
+            Self::AbandonMigration => "abandon-migration",
+            Self::PrepareGuest => "prepare-guest",
+            Self::ReceiveGuest => "receive-guest",
         }
     }
 
@@ -122,8 +137,8 @@ impl Operation {
     pub(crate) fn wall(self, limits: &Limits) -> Duration {
         match self {
             Self::Describe | Self::Check | Self::Show => limits.plan,
-            Self::Start => limits.start,
-            Self::Save | Self::Restore | Self::Dump => limits.transfer,
+            Self::Start | Self::PrepareGuest => limits.start,
+            Self::Save | Self::Restore | Self::Dump | Self::ReceiveGuest => limits.transfer,
             Self::Shutdown
             | Self::Suspend
             | Self::Resume
@@ -142,14 +157,17 @@ impl Operation {
             | Self::CancelBlockJob
             | Self::SettleBlockJob
             | Self::ResizeDisk
-            | Self::Overlay => limits.control,
+            | Self::Overlay
+            | Self::BeginMigration
+            | Self::ReportMigration => limits.control,
             Self::Destroy => limits.end,
             Self::Reattach
             | Self::OnEvent
             | Self::RecoveryComplete
             | Self::AbandonSave
             | Self::SettleDevice
-            | Self::SettleOverlay => limits.recovery,
+            | Self::SettleOverlay
+            | Self::AbandonMigration => limits.recovery,
         }
     }
 }

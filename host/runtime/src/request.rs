@@ -4,6 +4,7 @@
 use crate::bindings::block_jobs::exports::hostler::driver::block_jobs::{BlockJob, JobReport};
 use crate::bindings::driver::exports::hostler::driver::about::Description;
 use crate::bindings::hotplug::exports::hostler::driver::hotplug::Presence;
+use crate::bindings::migration::exports::hostler::driver::migration::MigrationReport;
 use crate::bindings::wit::qmp::Event;
 use crate::bindings::wit::types::{Error, Fact, RunState};
 use crate::operation::Operation;
@@ -44,6 +45,12 @@ pub(crate) enum Request {
     SettleDevice(u32),
     Overlay(Vec<String>),
     SettleOverlay(Vec<String>),
+    BeginMigration(Vec<Fact>),
+    /// With how long to wait for news, in milliseconds.
+    ReportMigration(u64),
+    AbandonMigration,
+    PrepareGuest(Vec<Fact>),
+    ReceiveGuest,
 }
 
 /// A device that is to be what the next document says.
@@ -87,6 +94,7 @@ pub(crate) enum Reply {
     Presence(Result<Presence, Error>),
     Reported(Result<JobReport, Error>),
     Whether(Result<bool, Error>),
+    MigrationReported(Result<MigrationReport, Error>),
 }
 
 impl Request {
@@ -126,6 +134,11 @@ impl Request {
             Self::ResizeDisk(_) => Operation::ResizeDisk,
             Self::Overlay(_) => Operation::Overlay,
             Self::SettleOverlay(_) => Operation::SettleOverlay,
+            Self::BeginMigration(_) => Operation::BeginMigration,
+            Self::ReportMigration(_) => Operation::ReportMigration,
+            Self::AbandonMigration => Operation::AbandonMigration,
+            Self::PrepareGuest(_) => Operation::PrepareGuest,
+            Self::ReceiveGuest => Operation::ReceiveGuest,
         }
     }
 }

@@ -20,6 +20,7 @@
 //!                      /usage       record of the grants that were used
 //!       /run/<uuid>/                one directory per running domain, see RunDir
 //!       /journal/<id>               record: an operation under way
+//!       /migrations/<uuid>          record: what came of a guest that was sent here
 //!       /corrupt/                   damaged records, set aside
 //!       /events.log, events.log.1   JSON lines, and the file before
 //!       /cache/                     whatever can be made again
@@ -39,6 +40,7 @@ mod files;
 mod journal;
 mod layout;
 mod lock;
+mod migration;
 mod owner;
 mod pool;
 mod record;
@@ -59,6 +61,7 @@ pub use files::Damage;
 pub use journal::{Intent, Journal};
 pub use layout::StateDir;
 pub use lock::RunLock;
+pub use migration::{MigrationOutcome, MigrationRecord};
 pub use owner::Owner;
 pub use pool::{PoolActivity, PoolDefinition, VolumeRecord};
 pub use record::{PAYLOAD_MAX_BYTES, decode, encode};

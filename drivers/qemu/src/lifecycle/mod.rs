@@ -5,6 +5,7 @@ mod check;
 mod destroy;
 mod dump;
 mod hotplug;
+pub(crate) mod migrate;
 mod migration;
 mod monitor_state;
 mod nodes;

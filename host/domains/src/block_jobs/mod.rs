@@ -19,6 +19,7 @@ use crate::host::Host;
 use crate::reference::DomainRef;
 
 pub use begin::{CommitOptions, PullOptions};
+pub(crate) use lend::renew;
 pub use record::JobOwner;
 use record::Pending;
 pub use resize::{DiskResizeOptions, DiskResized};

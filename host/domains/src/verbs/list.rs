@@ -107,6 +107,9 @@ impl Host {
             if as_of_unix_ms.is_some() {
                 summary.reason = Some("its hypervisor does not answer".to_owned());
             }
+            if self.given_away(definition).is_ok_and(|given| given.is_some()) {
+                summary.reason = Some("given away, and not known to be there".to_owned());
+            }
         }))
     }
 

@@ -31,6 +31,7 @@ mod image;
 mod kill;
 mod lifecycle;
 mod linux;
+mod migrate;
 mod native;
 mod observe;
 mod save;
