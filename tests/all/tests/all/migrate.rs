@@ -375,6 +375,20 @@ fn end_receiver(pair: &Pair, mut receiver: Receiver) {
     receiver.end();
 }
 
+/// Sends the guest to a receiver that is killed. Whether that one ended well, and what the sender said.
+fn send_to_one_killed_at(pair: &Pair, calls: &str, count: u32) -> (bool, Answer) {
+    let socket = pair.there.path("s");
+    std::thread::scope(|scope| {
+        let receiver = scope
+            .spawn(|| killed_at(&pair.there, &["receive", &pair.socket(), "--timeout", "20"], calls, count));
+        while UnixStream::connect(&socket).is_err() && !receiver.is_finished() {
+            std::thread::yield_now();
+        }
+        let sent = pair.here.run(&["migrate", "rom", "--to", &pair.socket()]);
+        (receiver.join().unwrap(), sent)
+    })
+}
+
 #[test]
 fn receiver_killed_at_any_step_leaves_the_guest_running_on_one_side() {
     let pair = Pair::counting();
@@ -382,17 +396,7 @@ fn receiver_killed_at_any_step_leaves_the_guest_running_on_one_side() {
     let points = points(KILL_RECEIVER_AT);
     for (calls, count) in &points {
         let at = format!("{calls} {count}");
-        let socket = pair.there.path("s");
-        let (received, sent) = std::thread::scope(|scope| {
-            let receiver = scope.spawn(|| {
-                killed_at(&pair.there, &["receive", &pair.socket(), "--timeout", "20"], calls, *count)
-            });
-            while UnixStream::connect(&socket).is_err() && !receiver.is_finished() {
-                std::thread::yield_now();
-            }
-            let sent = pair.here.run(&["migrate", "rom", "--to", &pair.socket()]);
-            (receiver.join().unwrap(), sent)
-        });
+        let (received, sent) = send_to_one_killed_at(&pair, calls, *count);
         interrupted += u32::from(!received);
         assert!(received || sent.status == 0 || !sent.stderr.is_empty(), "{at}");
         settle(&pair);
@@ -400,6 +404,45 @@ fn receiver_killed_at_any_step_leaves_the_guest_running_on_one_side() {
         back_home(&pair);
     }
     list_fits(interrupted, points.len());
+}
+
+#[test]
+fn guest_in_doubt_stays_stopped_until_it_is_known_where_it_is_or_said() {
+    let pair = Pair::counting();
+    let in_doubt = || {
+        // The receiver writes down that the guest goes on with one of its last records.
+        (4..16).any(|count| {
+            let (_, sent) = send_to_one_killed_at(&pair, "renameat,renameat2,rename", count);
+            let found = sent.stderr.contains("migration.in-doubt");
+            if !found {
+                settle(&pair);
+                back_home(&pair);
+            }
+            found
+        })
+    };
+    assert!(in_doubt(), "no step of the receiver leaves the sender in doubt");
+    assert_eq!(pair.here.state_of("rom").as_deref(), Some("paused"));
+    let listed = pair.here.ok(&["list"]);
+    assert!(listed.contains("given away"), "{listed}");
+    for verb in ["resume", "reset", "save"] {
+        code(&pair.here.run(&[verb, "rom"]), "migration.in-doubt");
+    }
+    // Known: the other side settles, and this one sees it.
+    settle(&pair);
+    runs_once(&pair, "settled");
+    back_home(&pair);
+    // Said: it does not run there, and from then on it never will.
+    assert!(in_doubt(), "no step of the receiver leaves the sender in doubt");
+    let back = pair.here.run(&["migrate", "rom", "--take-back"]);
+    if back.status == 0 {
+        assert_eq!(pair.here.state_of("rom").as_deref(), Some("running"));
+    } else {
+        // It went on there before its owner could write that down, and has its images.
+        code(&back, "qemu.images-locked");
+    }
+    settle(&pair);
+    runs_once(&pair, "said");
 }
 
 #[test]
