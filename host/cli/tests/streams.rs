@@ -134,6 +134,7 @@ const CALLS: &[&[&str]] = &[
     &["undefine", "nobody"],
     &["start", "nobody"],
     &["run", "/nonexistent"],
+    &["autostart", "nobody"],
     &["list", "--all"],
     &["show", "nobody"],
     &["xml", "nobody"],

@@ -104,7 +104,8 @@ pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
     host.keep_lost()?;
     forget_ended_transients(host)?;
     hotplug::settle_leaving(host).await?;
-    catch_up::with_events(host).await
+    catch_up::with_events(host).await?;
+    host.settle_autostart().await
 }
 
 /// A start that was not acknowledged: kept if its guest has begun, undone if it has not. Whether that is settled.

@@ -9,6 +9,7 @@
 //!       /owner.lock                 flock of the owner; its pid and command
 //!       /domains/<uuid>/definition  record       (+ .prev)
 //!                      /driver-state record      (+ .prev)
+//!                      /autostart   record, where the domain is started after a boot
 //!                      /nvram.fd    variable store, kept by hostler-firmware
 //!                      /snapshots   record       (+ .prev): all snapshots of the domain
 //!                      /snapshot-<operation>.nvram, .memory  what they kept of a guest
@@ -19,8 +20,10 @@
 //!                      /<digest>.wasm, .wasm.sig  components under their digests, and their signatures
 //!                      /usage       record of the grants that were used
 //!       /run/<uuid>/                one directory per running domain, see RunDir
+//!       /autostarted                record: for which boot that was done
 //!       /journal/<id>               record: an operation under way
 //!       /migrations/<uuid>          record: what came of a guest that was sent here
+//!       /dumps/<uuid>-<time>.core   memory of guests that crashed, where their domain wants it
 //!       /corrupt/                   damaged records, set aside
 //!       /events.log, events.log.1   JSON lines, and the file before
 //!       /cache/                     whatever can be made again
@@ -29,6 +32,7 @@
 //!       /tenants/<name>/            a state directory like this one, the tenant's own
 //! ```
 
+mod autostart;
 mod charge;
 mod clock;
 mod definition;

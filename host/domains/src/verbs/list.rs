@@ -44,6 +44,8 @@ impl Host {
             reason: document.as_ref().err().map(|error| format!("its document cannot be read: {error}")),
             as_of_unix_ms: None,
             persistent: definition.persistent,
+            // A transient one ends with the boot, whatever was wanted of it before.
+            autostart: definition.persistent && self.state().autostart(definition.uuid)?,
             driver: definition.driver.clone(),
             pid: None,
             started_unix_ms: None,

@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+mod autostart;
 mod console;
 pub(crate) mod define;
 mod doctor;
@@ -73,6 +74,7 @@ mod vol_upload;
 mod vol_xml;
 mod xml;
 
+pub use autostart::Autostarted;
 pub use console::ConsoleStream;
 pub use driver_sign::{KeyUse, generate_signing_key, sign_driver};
 pub use driver_test::{DriverTestOptions, DriverTested, conformance_cases, test_driver};

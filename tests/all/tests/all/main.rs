@@ -13,6 +13,7 @@
 )]
 
 mod author;
+mod autostart;
 mod block_jobs;
 mod cage;
 mod conformance;
@@ -34,6 +35,7 @@ mod linux;
 mod migrate;
 mod native;
 mod observe;
+mod on_crash;
 mod save;
 mod screen;
 mod snapshot_kill;
