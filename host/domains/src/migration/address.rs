@@ -278,7 +278,8 @@ mod tests {
     #[test]
     fn port_that_others_reach_takes_consent() {
         let open = |text: &str, insecure| {
-            block_on(MigrationListener::open(&text.parse().unwrap(), insecure)).map(|found| found.address)
+            block_on(MigrationListener::open(&text.parse().unwrap(), insecure))
+                .map(|found| found.address.clone())
         };
         assert_eq!(open("tcp:0.0.0.0:0", false).unwrap_err().code(), "migration.network");
         assert!(open("tcp:0.0.0.0:0", true).is_ok());
