@@ -20,7 +20,8 @@ mod storage_rules;
 
 use hostler_sdk::{
     About, BlockJob, BlockJobs, Description, Domain, Dump, Error, Event, Fact, Hotplug, JobReport, Kept,
-    Lifecycle, NativeConfig, Presence, Reboot, RunState, Save, Screen, Snapshots, Statistics, fact,
+    Lifecycle, Migration, MigrationReport, NativeConfig, Presence, Reboot, RunState, Save, Screen, Snapshots,
+    Statistics, fact,
 };
 
 struct Qemu;
@@ -30,7 +31,7 @@ hostler_sdk::driver! {
     name: "qemu",
     types: ["kvm", "qemu"],
     grants: ["process:qemu-system-x86_64", "process:swtpm", "qmp", "storage", "firmware", "endpoint"],
-    abilities: [block_jobs, dump, hotplug, native_config, reboot, save, screen, snapshots, statistics],
+    abilities: [block_jobs, dump, hotplug, migration, native_config, reboot, save, screen, snapshots, statistics],
 }
 
 impl About for Qemu {
@@ -175,6 +176,28 @@ impl BlockJobs for Qemu {
 
     fn resize(domain: &Domain, target: String, size: u64) -> Result<(), Error> {
         lifecycle::block_jobs::resize(domain, &target, size)
+    }
+}
+
+impl Migration for Qemu {
+    fn begin(domain: &Domain, options: Vec<Fact>) -> Result<(), Error> {
+        lifecycle::migrate::begin(domain, &options)
+    }
+
+    fn report(domain: &Domain, timeout_ms: u64) -> Result<MigrationReport, Error> {
+        lifecycle::migrate::report(domain, timeout_ms)
+    }
+
+    fn abandon(domain: &Domain) -> Result<(), Error> {
+        lifecycle::migrate::abandon(domain)
+    }
+
+    fn prepare(domain: &Domain, _options: Vec<Fact>) -> Result<(), Error> {
+        lifecycle::migrate::prepare(domain)
+    }
+
+    fn receive(domain: &Domain) -> Result<(), Error> {
+        lifecycle::migrate::receive(domain)
     }
 }
 

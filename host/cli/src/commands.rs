@@ -1,6 +1,7 @@
 //! The commands, one file each: their options, and what they make of the answer of the host.
 
 pub(crate) mod attach;
+pub(crate) mod autostart;
 pub(crate) mod block;
 pub(crate) mod completions;
 pub(crate) mod console;
@@ -17,9 +18,11 @@ pub(crate) mod image;
 pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod media;
+pub(crate) mod migrate;
 pub(crate) mod native;
 pub(crate) mod pool;
 pub(crate) mod reboot;
+pub(crate) mod receive;
 pub(crate) mod reset;
 pub(crate) mod restore;
 pub(crate) mod resume;

@@ -8,9 +8,10 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use hostler_domains::{CageSetting, Workers};
 
 use crate::commands::{
-    attach, block, completions, console, define, destroy, detach, doctor, domain_xml, driver, dump, events,
-    firmware, image, list, man, media, native, pool, reboot, reset, restore, resume, run, save, screenshot,
-    send_key, show, shutdown, snapshot, start, stats, suspend, tenant, undefine, vol,
+    attach, autostart, block, completions, console, define, destroy, detach, doctor, domain_xml, driver,
+    dump, events, firmware, image, list, man, media, migrate, native, pool, reboot, receive, reset, restore,
+    resume, run, save, screenshot, send_key, show, shutdown, snapshot, start, stats, suspend, tenant,
+    undefine, vol,
 };
 use crate::exit::Exit;
 use crate::failure::Stop;
@@ -145,6 +146,7 @@ pub(crate) enum Command {
     Start(start::Start),
     #[command(visible_alias = "create")]
     Run(run::Run),
+    Autostart(autostart::Autostart),
     List(list::List),
     #[command(visible_alias = "dominfo")]
     Show(show::Show),
@@ -163,6 +165,8 @@ pub(crate) enum Command {
     #[command(visible_alias = "managedsave")]
     Save(save::Save),
     Restore(restore::Restore),
+    Migrate(migrate::Migrate),
+    Receive(receive::Receive),
     Snapshot(snapshot::Snapshot),
     #[command(visible_alias = "attach-device")]
     Attach(attach::Attach),
@@ -192,6 +196,7 @@ impl Command {
             Self::Undefine(command) => command.run(session),
             Self::Start(command) => command.run(session),
             Self::Run(command) => command.run(session),
+            Self::Autostart(command) => command.run(session),
             Self::List(command) => command.run(session),
             Self::Show(command) => command.run(session),
             Self::Xml(command) => command.run(session),
@@ -206,6 +211,8 @@ impl Command {
             Self::Dump(command) => command.run(session),
             Self::Save(command) => command.run(session),
             Self::Restore(command) => command.run(session),
+            Self::Migrate(command) => command.run(session),
+            Self::Receive(command) => command.run(session),
             Self::Snapshot(command) => command.run(session),
             Self::Attach(command) => command.run(session),
             Self::Detach(command) => command.run(session),

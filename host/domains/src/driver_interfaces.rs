@@ -23,6 +23,7 @@ const OPTIONAL: &[&str] = &[
     "save",
     "screen",
     "snapshots",
+    "migration",
     "statistics",
 ];
 

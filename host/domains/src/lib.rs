@@ -28,6 +28,7 @@ mod images;
 mod kept_stores;
 mod known;
 mod lost;
+mod migration;
 mod next;
 mod pools;
 mod process;
@@ -85,6 +86,9 @@ pub use image_summary::{
     ImageChain, ImageCheck, ImageLayer, ImageProbe, ImageReport, ImageResized, ImageWritten, NamedFileReport,
     ReferenceReport,
 };
+pub use migration::{
+    MigrateOptions, Migrated, MigrationAddress, MigrationListener, MigrationWatch, OfferedGuest,
+};
 pub use quota::{Quota, QuotaUnit};
 pub use reference::{DomainRef, PoolRef};
 pub use saved::{HeaderError, SavedHeader, read_saved_header};
@@ -105,9 +109,9 @@ pub use tenant_summary::{
 };
 pub use tenants::{Caller, TenantChoice};
 pub use verbs::{
-    Changed, CloneOptions, ConsoleStream, ConvertOptions, DomainStats, DriverTestOptions, DriverTested,
-    FirmwareSource, ImageResizeOptions, KeyUse, Medium, MediumChange, MemoryDump, NativeSource, NewImage,
-    NewTenant, NewVolume, RebaseOptions, ResizeOptions, RevertOptions, SaveOptions, Scope, Screenshot,
-    SnapshotDeleteOptions, StartOptions, TenantRights, UndefineOptions, Which, conformance_cases,
+    Autostarted, Changed, CloneOptions, ConsoleStream, ConvertOptions, DomainStats, DriverTestOptions,
+    DriverTested, FirmwareSource, ImageResizeOptions, KeyUse, Medium, MediumChange, MemoryDump, NativeSource,
+    NewImage, NewTenant, NewVolume, RebaseOptions, ResizeOptions, RevertOptions, SaveOptions, Scope,
+    Screenshot, SnapshotDeleteOptions, StartOptions, TenantRights, UndefineOptions, Which, conformance_cases,
     generate_signing_key, probe_image, sign_driver, test_driver,
 };

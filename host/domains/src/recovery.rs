@@ -9,6 +9,7 @@ use crate::context::Purpose;
 use crate::drafts;
 use crate::error::Error;
 use crate::host::Host;
+use crate::migration;
 use crate::process;
 use crate::summary::RunState;
 use crate::variable_store;
@@ -23,6 +24,10 @@ pub(crate) mod verb {
     pub(crate) const START: &str = "start";
     /// A guest is being put away into a file.
     pub(crate) const SAVE: &str = "save";
+    /// A guest is being sent elsewhere.
+    pub(crate) const MIGRATE: &str = "migrate";
+    /// A guest is being taken from elsewhere.
+    pub(crate) const RECEIVE: &str = "receive";
     /// The hypervisor works on a disk, or is asked to.
     pub(crate) const BLOCK_JOB: &str = "block-job";
     /// Snapshots are being taken, gone back to or deleted.
@@ -52,7 +57,7 @@ pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
     // A deletion of a snapshot is settled by what has become of its job: jobs come first.
     let (jobs, others): (Vec<_>, Vec<_>) =
         host.state().pending()?.into_iter().partition(|intent| intent.verb == verb::BLOCK_JOB);
-    for intent in jobs.into_iter().chain(others) {
+    for mut intent in jobs.into_iter().chain(others) {
         match intent.verb.as_str() {
             verb::START => {
                 if !settle_start(host, &intent).await? {
@@ -62,6 +67,16 @@ pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
             verb::SAVE => crate::verbs::save::settle(host, &intent).await?,
             verb::SNAPSHOT => {
                 if !crate::snapshots::change::settle(host, &intent).await {
+                    continue;
+                }
+            }
+            verb::MIGRATE => {
+                if !migration::settle_send(host, &mut intent).await {
+                    continue;
+                }
+            }
+            verb::RECEIVE => {
+                if !migration::settle_receive(host, &mut intent).await {
                     continue;
                 }
             }
@@ -92,7 +107,8 @@ pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
     host.keep_lost()?;
     forget_ended_transients(host)?;
     hotplug::settle_leaving(host).await?;
-    catch_up::with_events(host).await
+    catch_up::with_events(host).await?;
+    host.settle_autostart().await
 }
 
 /// A start that was not acknowledged: kept if its guest has begun, undone if it has not. Whether that is settled.

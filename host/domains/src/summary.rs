@@ -85,6 +85,8 @@ pub struct DomainSummary {
     pub as_of_unix_ms: Option<u64>,
     /// Whether it stays defined when it is off.
     pub persistent: bool,
+    /// Whether it is started after a boot of the machine.
+    pub autostart: bool,
     /// The driver that runs it.
     pub driver: String,
     /// The hypervisor's process.
@@ -145,6 +147,8 @@ pub struct DomainDetails {
     pub consoles: Vec<String>,
     /// The variable store, where there is one.
     pub variable_store: Option<PathBuf>,
+    /// What was in the memory of its guests when they crashed, where the domain wants that kept; oldest first.
+    pub crash_dumps: Vec<PathBuf>,
     /// Elements of the document that this version keeps and does not act on.
     pub unmodelled: Vec<String>,
 }

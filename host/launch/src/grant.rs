@@ -9,7 +9,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{Mode, OFlags, fcntl_getfl, open};
+use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, open};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socketpair};
 
 use crate::error::{LaunchError, LaunchErrorKind};
@@ -92,7 +92,9 @@ pub(crate) fn of_descriptor(handle: &Handle) -> Result<Vec<OwnedFd>, LaunchError
         (_, true) => OFlags::RDWR,
         (_, false) => OFlags::RDONLY,
     };
-    if mode != wanted {
+    // A socket has no access mode: the host has closed the direction that is not wanted.
+    let one_way = matches!(role, Role::Output | Role::Input) && is_socket(fd).map_err(failed)?;
+    if mode != wanted && !one_way {
         let message = "the open file's access mode is not the one its handle states";
         return Err(LaunchError::new(LaunchErrorKind::PlanInvalid, message).at(place));
     }
@@ -103,6 +105,10 @@ pub(crate) fn of_descriptor(handle: &Handle) -> Result<Vec<OwnedFd>, LaunchError
         fds.push(twin.map_err(|error| failed(error.into()))?);
     }
     Ok(fds)
+}
+
+fn is_socket(fd: &OwnedFd) -> io::Result<bool> {
+    Ok(FileType::from_raw_mode(fstat(fd)?.st_mode) == FileType::Socket)
 }
 
 fn of_endpoint(

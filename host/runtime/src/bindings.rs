@@ -109,4 +109,9 @@ ability! {
     snapshots: "hostler:driver/snapshots-ability@0.1.1"
 }
 
+ability! {
+    /// The optional interface `migration`.
+    migration: "hostler:driver/migration-ability@0.1.1"
+}
+
 pub(crate) use driver::hostler::host as wit;

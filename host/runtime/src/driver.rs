@@ -152,6 +152,7 @@ impl Driver {
             hotplug,
             block_jobs,
             snapshots,
+            migration,
         } = self.0.abilities;
         let known = [
             ("native-config", native_config),
@@ -163,6 +164,7 @@ impl Driver {
             ("hotplug", hotplug),
             ("block-jobs", block_jobs),
             ("snapshots", snapshots),
+            ("migration", migration),
         ];
         known.into_iter().filter_map(|(name, has)| has.then_some(name)).collect()
     }

@@ -30,6 +30,7 @@ mod interfaces;
 pub mod limits;
 mod linked;
 mod meter;
+mod migration;
 mod open_chain;
 mod opened;
 mod operation;
@@ -61,6 +62,7 @@ pub use inspect::{
     barrier, inspect_disk, inspect_header, inspect_image, probe_image, screen_image,
 };
 pub use limits::Limits;
+pub use migration::{MigrationReport, MigrationState};
 pub use open_chain::{OpenChain, OpenLayer, open_chain};
 pub use operation::Operation;
 pub use overlays::KeptWithin;

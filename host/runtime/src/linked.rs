@@ -7,6 +7,7 @@ use crate::bindings::block_jobs::BlockJobsAbilityPre;
 use crate::bindings::driver::DriverPre;
 use crate::bindings::dump::DumpAbilityPre;
 use crate::bindings::hotplug::HotplugAbilityPre;
+use crate::bindings::migration::MigrationAbilityPre;
 use crate::bindings::native_config::NativeConfigAbilityPre;
 use crate::bindings::reboot::RebootAbilityPre;
 use crate::bindings::save::SaveAbilityPre;
@@ -31,6 +32,7 @@ pub(crate) struct Linked<T: 'static> {
     hotplug: Option<HotplugAbilityPre<T>>,
     block_jobs: Option<BlockJobsAbilityPre<T>>,
     snapshots: Option<SnapshotsAbilityPre<T>>,
+    migration: Option<MigrationAbilityPre<T>>,
 }
 
 /// The optional interfaces that a driver has.
@@ -45,6 +47,7 @@ pub(crate) struct Abilities {
     pub(crate) hotplug: bool,
     pub(crate) block_jobs: bool,
     pub(crate) snapshots: bool,
+    pub(crate) migration: bool,
 }
 
 /// The data of a call, as far as the engine's limits look at it.
@@ -86,6 +89,7 @@ impl<T: Send + 'static> Linked<T> {
         let hotplug = has("hotplug").then(|| HotplugAbilityPre::new(linked.clone())).transpose()?;
         let block_jobs = has("block-jobs").then(|| BlockJobsAbilityPre::new(linked.clone())).transpose()?;
         let snapshots = has("snapshots").then(|| SnapshotsAbilityPre::new(linked.clone())).transpose()?;
+        let migration = has("migration").then(|| MigrationAbilityPre::new(linked.clone())).transpose()?;
         let driver = DriverPre::new(linked)?;
         Ok(Self {
             driver,
@@ -98,6 +102,7 @@ impl<T: Send + 'static> Linked<T> {
             hotplug,
             block_jobs,
             snapshots,
+            migration,
         })
     }
 
@@ -113,6 +118,7 @@ impl<T: Send + 'static> Linked<T> {
             hotplug: self.hotplug.is_some(),
             block_jobs: self.block_jobs.is_some(),
             snapshots: self.snapshots.is_some(),
+            migration: self.migration.is_some(),
         }
     }
 
@@ -153,6 +159,11 @@ impl<T: Send + 'static> Linked<T> {
             | Request::Forget(_)
             | Request::BringBack(_)
             | Request::OverlayWithMemory(_) => return self.snapshots(store, domain, request).await,
+            Request::BeginMigration(_)
+            | Request::ReportMigration(_)
+            | Request::AbandonMigration
+            | Request::PrepareGuest(_)
+            | Request::ReceiveGuest => return self.migration(store, domain, request).await,
             _ => {}
         }
         let instance = self.driver.instantiate_async(&mut *store).await?;
@@ -340,6 +351,30 @@ impl<T: Send + 'static> Linked<T> {
             }
             _ => Err(needs("this operation")),
         }
+    }
+}
+
+impl<T: Send + 'static> Linked<T> {
+    async fn migration(
+        &self,
+        store: &mut Store<T>,
+        domain: Option<Resource<Domain>>,
+        request: &Request,
+    ) -> wasmtime::Result<Reply> {
+        let (Some(ability), Some(domain)) = (&self.migration, domain) else { return Err(needs("migration")) };
+        let instance = ability.instantiate_async(&mut *store).await?;
+        let migration = instance.hostler_driver_migration();
+        let done = match request {
+            Request::ReportMigration(timeout_ms) => {
+                return migration.call_report(store, domain, *timeout_ms).await.map(Reply::MigrationReported);
+            }
+            Request::BeginMigration(options) => migration.call_begin(store, domain, options).await,
+            Request::AbandonMigration => migration.call_abandon(store, domain).await,
+            Request::PrepareGuest(options) => migration.call_prepare(store, domain, options).await,
+            Request::ReceiveGuest => migration.call_receive(store, domain).await,
+            _ => return Err(needs("this operation")),
+        };
+        done.map(Reply::Done)
     }
 }
 

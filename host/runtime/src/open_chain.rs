@@ -88,14 +88,24 @@ impl OpenChain {
     /// What the operating system says; a layer that there is not.
     pub fn descriptors(&self, index: usize, writable: bool) -> Result<Vec<OwnedFd>, RuntimeError> {
         let layer = self.chain.layers.get(index).ok_or_else(|| no_layer(index))?;
-        let modes = [OFlags::RDWR, OFlags::RDONLY];
-        let name = format!("/proc/self/fd/{}", layer.file.file().as_raw_fd());
-        modes
+        fresh(&layer.file, writable).map_err(|error| unopened(layer.path.as_path(), error))
+    }
+
+    /// The files that the guest writes to, each with fresh descriptors as [`Self::descriptors`] gives them.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn written(&self) -> Result<Vec<(FileId, Vec<OwnedFd>)>, RuntimeError> {
+        let Some(active) = self.chain.layers.first().filter(|layer| !layer.read_only) else {
+            return Ok(Vec::new());
+        };
+        let apart = active.data_file.as_ref().map(|apart| &apart.file);
+        [Some(&active.file), apart]
             .into_iter()
-            .filter(|mode| writable || *mode == OFlags::RDONLY)
-            .map(|mode| open(name.as_str(), mode | OFlags::CLOEXEC, Mode::empty()))
-            .collect::<Result<_, _>>()
-            .map_err(|error| unopened(layer.path.as_path(), error.into()))
+            .flatten()
+            .map(|file| Ok((FileId::of(file.file())?, fresh(file, true)?)))
+            .collect::<io::Result<_>>()
+            .map_err(|error| unopened(active.path.as_path(), error))
     }
 
     /// What the header of the layer `above` is to record for the layer `base` further down: relative where every name on
@@ -121,6 +131,15 @@ impl OpenChain {
         }
         Ok(named.unwrap_or_else(|| target.to_string()))
     }
+}
+
+fn fresh(file: &ImageFile, writable: bool) -> io::Result<Vec<OwnedFd>> {
+    let name = format!("/proc/self/fd/{}", file.file().as_raw_fd());
+    [OFlags::RDWR, OFlags::RDONLY]
+        .into_iter()
+        .filter(|mode| writable || *mode == OFlags::RDONLY)
+        .map(|mode| Ok(open(name.as_str(), mode | OFlags::CLOEXEC, Mode::empty())?))
+        .collect()
 }
 
 /// Whether a recorded name is that of a file, seen from the directory of who records it.

@@ -85,6 +85,16 @@ pub enum Operation {
     BringBack,
     /// `snapshots.overlay-with-memory`
     OverlayWithMemory,
+    /// `migration.begin`
+    BeginMigration,
+    /// `migration.report`
+    ReportMigration,
+    /// `migration.abandon`
+    AbandonMigration,
+    /// `migration.prepare`
+    PrepareGuest,
+    /// `migration.receive`
+    ReceiveGuest,
 }
 
 impl Operation {
@@ -130,6 +140,11 @@ impl Operation {
             Self::Forget => "forget",
             Self::BringBack => "bring-back",
             Self::OverlayWithMemory => "overlay-with-memory",
+            Self::BeginMigration => "begin-migration",
+            Self::ReportMigration => "report-migration",
+            Self::AbandonMigration => "abandon-migration",
+            Self::PrepareGuest => "prepare-guest",
+            Self::ReceiveGuest => "receive-guest",
         }
     }
 
@@ -137,14 +152,15 @@ impl Operation {
     pub(crate) fn wall(self, limits: &Limits) -> Duration {
         match self {
             Self::Describe | Self::Check | Self::Show => limits.plan,
-            Self::Start => limits.start,
+            Self::Start | Self::PrepareGuest => limits.start,
             Self::Save
             | Self::Restore
             | Self::Dump
             | Self::Keep
             | Self::SettleKeep
             | Self::BringBack
-            | Self::OverlayWithMemory => limits.transfer,
+            | Self::OverlayWithMemory
+            | Self::ReceiveGuest => limits.transfer,
             Self::Shutdown
             | Self::Suspend
             | Self::Resume
@@ -164,14 +180,17 @@ impl Operation {
             | Self::SettleBlockJob
             | Self::ResizeDisk
             | Self::Overlay
-            | Self::Forget => limits.control,
+            | Self::Forget
+            | Self::BeginMigration
+            | Self::ReportMigration => limits.control,
             Self::Destroy => limits.end,
             Self::Reattach
             | Self::OnEvent
             | Self::RecoveryComplete
             | Self::AbandonSave
             | Self::SettleDevice
-            | Self::SettleOverlay => limits.recovery,
+            | Self::SettleOverlay
+            | Self::AbandonMigration => limits.recovery,
         }
     }
 }

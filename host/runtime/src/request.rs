@@ -4,6 +4,7 @@
 use crate::bindings::block_jobs::exports::hostler::driver::block_jobs::{BlockJob, JobReport};
 use crate::bindings::driver::exports::hostler::driver::about::Description;
 use crate::bindings::hotplug::exports::hostler::driver::hotplug::Presence;
+use crate::bindings::migration::exports::hostler::driver::migration::MigrationReport;
 use crate::bindings::snapshots::exports::hostler::driver::snapshots::Kept;
 use crate::bindings::wit::qmp::Event;
 use crate::bindings::wit::types::{Error, Fact, RunState};
@@ -50,6 +51,12 @@ pub(crate) enum Request {
     Forget(Kept),
     BringBack(Return),
     OverlayWithMemory(Vec<String>),
+    BeginMigration(Vec<Fact>),
+    /// With how long to wait for news, in milliseconds.
+    ReportMigration(u64),
+    AbandonMigration,
+    PrepareGuest(Vec<Fact>),
+    ReceiveGuest,
 }
 
 /// A guest that is brought back from what is kept of it.
@@ -100,6 +107,7 @@ pub(crate) enum Reply {
     Presence(Result<Presence, Error>),
     Reported(Result<JobReport, Error>),
     Whether(Result<bool, Error>),
+    MigrationReported(Result<MigrationReport, Error>),
 }
 
 impl Request {
@@ -144,6 +152,11 @@ impl Request {
             Self::Forget(_) => Operation::Forget,
             Self::BringBack(_) => Operation::BringBack,
             Self::OverlayWithMemory(_) => Operation::OverlayWithMemory,
+            Self::BeginMigration(_) => Operation::BeginMigration,
+            Self::ReportMigration(_) => Operation::ReportMigration,
+            Self::AbandonMigration => Operation::AbandonMigration,
+            Self::PrepareGuest(_) => Operation::PrepareGuest,
+            Self::ReceiveGuest => Operation::ReceiveGuest,
         }
     }
 }

@@ -9,6 +9,7 @@
 //!       /owner.lock                 flock of the owner; its pid and command
 //!       /domains/<uuid>/definition  record       (+ .prev)
 //!                      /driver-state record      (+ .prev)
+//!                      /autostart   record, where the domain is started after a boot
 //!                      /nvram.fd    variable store, kept by hostler-firmware
 //!                      /snapshots   record       (+ .prev): all snapshots of the domain
 //!                      /snapshot-<operation>.nvram, .memory  what they kept of a guest
@@ -19,7 +20,10 @@
 //!                      /<digest>.wasm, .wasm.sig  components under their digests, and their signatures
 //!                      /usage       record of the grants that were used
 //!       /run/<uuid>/                one directory per running domain, see RunDir
+//!       /autostarted                record: for which boot that was done
 //!       /journal/<id>               record: an operation under way
+//!       /migrations/<uuid>          record: what came of a guest that was sent here
+//!       /dumps/<uuid>-<time>.core   memory of guests that crashed, where their domain wants it
 //!       /corrupt/                   damaged records, set aside
 //!       /events.log, events.log.1   JSON lines, and the file before
 //!       /cache/                     whatever can be made again
@@ -28,6 +32,7 @@
 //!       /tenants/<name>/            a state directory like this one, the tenant's own
 //! ```
 
+mod autostart;
 mod charge;
 mod clock;
 mod definition;
@@ -39,6 +44,7 @@ mod files;
 mod journal;
 mod layout;
 mod lock;
+mod migration;
 mod owner;
 mod pool;
 mod record;
@@ -59,6 +65,7 @@ pub use files::Damage;
 pub use journal::{Intent, Journal};
 pub use layout::{ARCHIVED_STATES, KEPT_STATES, StateDir};
 pub use lock::RunLock;
+pub use migration::{MigrationOutcome, MigrationRecord};
 pub use owner::Owner;
 pub use pool::{PoolActivity, PoolDefinition, VolumeRecord};
 pub use record::{PAYLOAD_MAX_BYTES, decode, encode};

@@ -91,6 +91,7 @@ impl StateDir {
     fn sweep(&self) -> Result<(), StateError> {
         self.sweep_temporaries(self.root())?;
         self.sweep_temporaries(&self.root().join("journal"))?;
+        self.sweep_temporaries(&self.root().join(crate::migration::DIRECTORY))?;
         self.sweep_temporaries(&self.root().join(CHARGES))?;
         self.sweep_tenants()?;
         for parent in [self.domains_dir(), self.root().join("pools"), self.root().join("run")] {

@@ -87,6 +87,34 @@ impl RunDir {
         self.path.join("shim.sock")
     }
 
+    /// Where the memory of guests that crash is written to: beside the run directories, for it outlives the run.
+    #[must_use]
+    pub fn dumps_dir(&self) -> PathBuf {
+        self.path.ancestors().nth(2).unwrap_or(&self.path).join("dumps")
+    }
+
+    /// What was written of this domain, oldest first.
+    ///
+    /// # Errors
+    /// [`Kind::Io`].
+    pub fn dumps(&self) -> Result<Vec<PathBuf>, StateError> {
+        let directory = self.dumps_dir();
+        let failed = |error| StateError::io(&directory, "list the directory", error);
+        let entries = match std::fs::read_dir(&directory) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(failed)?,
+        };
+        let (domain, mut found) = (self.domain.to_string(), Vec::new());
+        for entry in entries {
+            let name = entry.map_err(failed)?.file_name();
+            if name.to_string_lossy().starts_with(&domain) && name.to_string_lossy().ends_with(".core") {
+                found.push(directory.join(name));
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
     /// What the shim and the hypervisor wrote to their standard error.
     #[must_use]
     pub fn log_path(&self) -> PathBuf {

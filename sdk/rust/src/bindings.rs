@@ -104,3 +104,8 @@ ability! {
     /// The optional interface `snapshots`.
     snapshots: "hostler:driver/snapshots-ability@0.1.1", "export_snapshots", "hostler_sdk::bindings::snapshots"
 }
+
+ability! {
+    /// The optional interface `migration`.
+    migration: "hostler:driver/migration-ability@0.1.1", "export_migration", "hostler_sdk::bindings::migration"
+}

@@ -72,6 +72,9 @@ pub use bindings::driver::hostler::host::types::{Error, Fact, Problem, RunState}
 pub use bindings::driver::hostler::host::{clock, log};
 pub use bindings::dump::exports::hostler::driver::dump::Guest as Dump;
 pub use bindings::hotplug::exports::hostler::driver::hotplug::{Guest as Hotplug, Presence};
+pub use bindings::migration::exports::hostler::driver::migration::{
+    Guest as Migration, MigrationReport, MigrationState,
+};
 pub use bindings::native_config::exports::hostler::driver::native_config::Guest as NativeConfig;
 pub use bindings::reboot::exports::hostler::driver::reboot::Guest as Reboot;
 pub use bindings::save::exports::hostler::driver::save::Guest as Save;
@@ -94,7 +97,8 @@ pub fn fact(key: &str, value: impl Into<String>) -> Fact {
 #[doc(hidden)]
 pub mod internal {
     pub use crate::bindings::{
-        block_jobs, driver, dump, hotplug, native_config, reboot, save, screen, snapshots, statistics,
+        block_jobs, driver, dump, hotplug, migration, native_config, reboot, save, screen, snapshots,
+        statistics,
     };
     pub use crate::manifest::{copy, names};
 }

@@ -93,6 +93,10 @@ macro_rules! driver {
         use $crate::internal::screen::export_screen;
         export_screen!($type with_types_in $crate::internal::screen);
     };
+    (@ability migration $type:ident) => {
+        use $crate::internal::migration::export_migration;
+        export_migration!($type with_types_in $crate::internal::migration);
+    };
     (@ability block_jobs $type:ident) => {
         use $crate::internal::block_jobs::export_block_jobs;
         export_block_jobs!($type with_types_in $crate::internal::block_jobs);

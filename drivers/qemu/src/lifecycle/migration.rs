@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 const NEWS_MS: u64 = 30_000;
 
 /// As fast as it goes, in bytes a second: the largest that QEMU takes with room for its own arithmetic.
-const BANDWIDTH: u64 = 1 << 62;
+pub(super) const BANDWIDTH: u64 = 1 << 62;
 
 /// How a migration stands (`query-migrate`, member `status`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +106,8 @@ fn progress(monitor: &Monitor) -> Result<(Progress, Option<String>), Error> {
     Ok((status(&answer), why))
 }
 
-fn status(answer: &Json) -> Progress {
+/// How it stands, in an answer to `query-migrate`: untrusted.
+pub(super) fn status(answer: &Json) -> Progress {
     match answer.get("status").and_then(Json::as_str) {
         None | Some("none") => Progress::None,
         Some("completed") => Progress::Completed,

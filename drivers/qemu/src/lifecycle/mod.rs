@@ -6,6 +6,7 @@ mod destroy;
 mod dump;
 mod hotplug;
 pub(crate) mod kept;
+pub(crate) mod migrate;
 mod migration;
 mod monitor_state;
 mod nodes;

@@ -11,6 +11,10 @@ pub(super) enum Note {
     SavingRunning,
     /// It is being put away, and its processors did not run before.
     SavingPaused,
+    /// It is to go on elsewhere, and its processors ran before.
+    MovingRunning,
+    /// It is to go on elsewhere, and its processors did not run before.
+    MovingPaused,
 }
 
 impl Note {
@@ -19,6 +23,8 @@ impl Note {
             Self::StartedPaused => "started-paused",
             Self::SavingRunning => "saving-running",
             Self::SavingPaused => "saving-paused",
+            Self::MovingRunning => "moving-running",
+            Self::MovingPaused => "moving-paused",
         }
     }
 }

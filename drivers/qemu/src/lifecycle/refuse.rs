@@ -57,7 +57,9 @@ fn refuse_actions(domain: &Domain) -> Result<(), Error> {
     for (element, action) in
         [("on_poweroff", domain.on_poweroff), ("on_reboot", domain.on_reboot), ("on_crash", domain.on_crash)]
     {
-        if matches!(action, RenameRestart | CoredumpDestroy | CoredumpRestart) {
+        // Only a guest that crashed has something in its memory to look at.
+        let keeps_memory = matches!(action, CoredumpDestroy | CoredumpRestart);
+        if action == RenameRestart || (keeps_memory && element != "on_crash") {
             return Err(refused(element, action, "use destroy, restart or preserve"));
         }
     }
@@ -110,7 +112,7 @@ mod tests {
     fn what_cannot_be_done_is_refused_with_a_remedy() {
         for (kind, more, code, last) in [
             ("xen", "", "qemu.domain-type", "domain"),
-            ("qemu", "<on_crash>coredump-destroy</on_crash>", "qemu.lifecycle-action", "on_crash"),
+            ("qemu", "<on_crash>rename-restart</on_crash>", "qemu.lifecycle-action", "on_crash"),
             (
                 "qemu",
                 "<on_poweroff>restart</on_poweroff><on_reboot>destroy</on_reboot>",
@@ -126,6 +128,8 @@ mod tests {
             let element = problem.details.iter().find(|fact| fact.key == "element").unwrap();
             assert!(element.value.ends_with(last), "{element:?}");
         }
-        assert!(refuse(&domain("kvm", "<on_poweroff>restart</on_poweroff>")).is_ok());
+        for taken in ["<on_poweroff>restart</on_poweroff>", "<on_crash>coredump-destroy</on_crash>"] {
+            assert!(refuse(&domain("kvm", taken)).is_ok(), "{taken}");
+        }
     }
 }

@@ -39,21 +39,25 @@ fn read(domain: &Domain, monitor: &Monitor) -> Result<(), Error> {
     migration::read_in(domain, monitor)
 }
 
-/// A QEMU that cannot read a guest ends, and says why on its error output alone.
 fn explained(process: &Process, error: Error) -> Error {
-    let told = |problem: &Problem| problem.code == "qmp.closed" || problem.code == "qemu.migration-failed";
-    match &error {
-        Error::Conflict(found) | Error::Hypervisor(found) if told(found) => {}
-        _ => return error,
-    }
-    // Best effort: without its last words, what the monitor said has to do.
-    let _ended = process.wait(ENDING_MS);
-    let tail = process.output_tail();
-    let Some(why) = tail.lines().map(str::trim).rfind(|line| !line.is_empty()) else { return error };
+    let Some(why) = last_words(process, &error) else { return error };
     problem("qemu.restore-failed", format!("QEMU cannot take the guest that was saved: {why}"))
         .hint(
             "the machine has to be as it was when the guest was saved: same devices, same kind of processor",
         )
         .hint("the saved guest is kept as it is")
         .hypervisor()
+}
+
+/// A QEMU that cannot read a guest ends, and says why on its error output alone. Nothing for any other error.
+pub(super) fn last_words(process: &Process, error: &Error) -> Option<String> {
+    let told = |problem: &Problem| problem.code == "qmp.closed" || problem.code == "qemu.migration-failed";
+    match error {
+        Error::Conflict(found) | Error::Hypervisor(found) if told(found) => {}
+        _ => return None,
+    }
+    // Best effort: without its last words, what the monitor said has to do.
+    let _ended = process.wait(ENDING_MS);
+    let tail = process.output_tail();
+    tail.lines().map(str::trim).rfind(|line| !line.is_empty()).map(str::to_owned)
 }

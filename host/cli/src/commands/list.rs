@@ -56,7 +56,7 @@ fn table(domains: &[DomainSummary]) -> Table {
             Cell::optional(domain.pid.map(|pid| pid.to_string())),
             Cell::optional(view::uptime(domain.started_unix_ms)),
             Cell::new(&domain.driver),
-            Cell::new(if domain.persistent { "persistent" } else { "transient" }),
+            Cell::new(view::kind(domain)),
             Cell::optional(view::reason(domain)),
         ]);
     }
@@ -75,11 +75,13 @@ mod tests {
         let mut broken = samples::summary("db", RunState::Quarantined);
         broken.reason = Some("the shim is gone".into());
         broken.persistent = false;
-        let domains = [samples::summary("web", RunState::Off), broken];
+        let mut wanted = samples::summary("web", RunState::Off);
+        wanted.autostart = true;
+        let domains = [wanted, broken];
         let expected = "\
-NAME  STATE        VCPUS   MEMORY   PID  UP  DRIVER  KIND        REASON
-web   off              2  512 MiB     -   -  qemu    persistent  -
-db    quarantined      2  512 MiB  4711   -  qemu    transient   the shim is gone
+NAME  STATE        VCPUS   MEMORY   PID  UP  DRIVER  KIND       REASON
+web   off              2  512 MiB     -   -  qemu    autostart  -
+db    quarantined      2  512 MiB  4711   -  qemu    transient  the shim is gone
 ";
         assert_eq!(table(&domains).render(None, false), expected);
     }

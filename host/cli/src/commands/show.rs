@@ -48,7 +48,7 @@ fn facts(details: &DomainDetails) -> Facts {
     facts.add_known("title", details.title.as_deref());
     facts.add("state", view::state(summary.state));
     facts.add_known("reason", view::reason(summary).as_deref());
-    facts.add("kind", if summary.persistent { "persistent" } else { "transient" });
+    facts.add("kind", view::kind(summary));
     facts.add("driver", &summary.driver);
     facts.add_known("machine", details.machine.as_deref());
     facts.add("vcpus", summary.vcpus.to_string());
@@ -60,6 +60,8 @@ fn facts(details: &DomainDetails) -> Facts {
     facts.add("defined", quantity::moment(details.created_unix_ms));
     facts.add("generation", details.generation.to_string());
     facts.add_known("variable store", details.variable_store.as_ref().map(|path| path.display().to_string()));
+    let dumps: Vec<_> = details.crash_dumps.iter().map(|path| path.display().to_string()).collect();
+    facts.add_known("crash dumps", Some(dumps.join(", ")).filter(|dumps| !dumps.is_empty()).map(Cell::new));
     let jobs: Vec<_> = details.jobs.iter().map(job).collect();
     facts.add_known("jobs", Some(jobs.join(", ")).filter(|jobs| !jobs.is_empty()).map(Cell::new));
     facts.add(
@@ -119,6 +121,7 @@ mod tests {
             jobs: Vec::new(),
             consoles: vec!["serial0".into()],
             variable_store: None,
+            crash_dumps: Vec::new(),
             unmodelled: Vec::new(),
         }
     }

@@ -64,6 +64,15 @@ pub(super) fn reason(summary: &DomainSummary) -> Option<String> {
     summary.reason.as_ref().map(|reason| format!("{reason}{}", as_of(summary).unwrap_or_default()))
 }
 
+/// Whether a domain stays when it is off, and comes back by itself.
+pub(super) fn kind(summary: &DomainSummary) -> &'static str {
+    match (summary.persistent, summary.autostart) {
+        (true, true) => "autostart",
+        (true, false) => "persistent",
+        (false, _) => "transient",
+    }
+}
+
 /// What confines a hypervisor, in a few words.
 pub(super) fn confinement(found: &Confinement) -> Cell {
     let report = match found {
@@ -152,6 +161,7 @@ pub(super) mod samples {
             state,
             reason: None,
             as_of_unix_ms: None,
+            autostart: false,
             persistent: true,
             driver: "qemu".into(),
             pid: state.is_active().then_some(4711),

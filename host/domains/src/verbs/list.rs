@@ -44,6 +44,8 @@ impl Host {
             reason: document.as_ref().err().map(|error| format!("its document cannot be read: {error}")),
             as_of_unix_ms: None,
             persistent: definition.persistent,
+            // A transient one ends with the boot, whatever was wanted of it before.
+            autostart: definition.persistent && self.state().autostart(definition.uuid)?,
             driver: definition.driver.clone(),
             pid: None,
             started_unix_ms: None,
@@ -106,6 +108,9 @@ impl Host {
             summary.as_of_unix_ms = as_of_unix_ms;
             if as_of_unix_ms.is_some() {
                 summary.reason = Some("its hypervisor does not answer".to_owned());
+            }
+            if self.given_away(definition).is_ok_and(|given| given.is_some()) {
+                summary.reason = Some("given away, and not known to be there".to_owned());
             }
         }))
     }

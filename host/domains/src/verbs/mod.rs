@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+mod autostart;
 mod console;
 pub(crate) mod define;
 mod doctor;
@@ -29,6 +30,7 @@ mod image_probe;
 mod image_rebase;
 mod image_resize;
 mod list;
+mod migrate;
 mod native;
 mod pool_autostart;
 mod pool_create;
@@ -40,6 +42,7 @@ mod pool_show;
 mod pool_start;
 mod pool_undefine;
 mod pool_xml;
+mod receive;
 pub(crate) mod restore;
 mod run;
 pub(crate) mod save;
@@ -71,6 +74,7 @@ mod vol_upload;
 mod vol_xml;
 mod xml;
 
+pub use autostart::Autostarted;
 pub use console::ConsoleStream;
 pub use driver_sign::{KeyUse, generate_signing_key, sign_driver};
 pub use driver_test::{DriverTestOptions, DriverTested, conformance_cases, test_driver};

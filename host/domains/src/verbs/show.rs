@@ -46,6 +46,7 @@ impl Host {
             jobs: self.known_jobs(&definition)?,
             consoles: console_aliases(&domain),
             variable_store: store.map(|place| place.path().to_owned()).filter(|path| path.exists()),
+            crash_dumps: self.state().run_dir(definition.uuid).dumps()?,
             unmodelled: domain.unmodelled().iter().map(ToString::to_string).collect(),
             summary,
         })

@@ -44,7 +44,7 @@ impl Host {
     /// # Errors
     /// [`Kind::Conflict`] when it does not run; [`Kind::Host`] when it will not end.
     pub async fn destroy(&self, wanted: &DomainRef) -> Result<DomainSummary, Error> {
-        let definition = self.active(wanted).await?;
+        let definition = self.alive(wanted).await?;
         let by_driver = self.destroy_by_driver(&definition).await;
         if self.state().run_dir(definition.uuid).is_held()? {
             if let Err(error) = by_driver {
@@ -123,8 +123,15 @@ impl Host {
         self.summarise(definition).await
     }
 
-    /// The definition of a domain of which something lives; only an owner gets it.
+    /// The definition of a domain whose guest is here; only an owner gets it.
     pub(crate) async fn active(&self, wanted: &DomainRef) -> Result<Definition, Error> {
+        let definition = self.alive(wanted).await?;
+        self.require_not_given_away(&definition)?;
+        Ok(definition)
+    }
+
+    /// The definition of a domain of which something lives; only an owner gets it.
+    async fn alive(&self, wanted: &DomainRef) -> Result<Definition, Error> {
         self.owner()?;
         let definition = self.find(wanted)?;
         if self.summarise(&definition).await?.state.is_active() {

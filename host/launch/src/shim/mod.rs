@@ -15,6 +15,7 @@ pub(crate) mod calls;
 pub(crate) mod console;
 pub(crate) mod finish;
 pub(crate) mod inherited;
+mod kept;
 pub(crate) mod log;
 pub(crate) mod monitor;
 pub(crate) mod once;

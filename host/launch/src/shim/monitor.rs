@@ -5,6 +5,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use serde_json::value::RawValue;
 
+use super::kept::Begun;
 use super::outbox::Outbox;
 use super::wire::receive_some;
 use crate::limits::REACTIONS_STOP_AT;
@@ -15,6 +16,7 @@ use crate::qmp::session::{Breach, Incoming, Session};
 pub(crate) enum Owner {
     Peer { key: u64, id: u64 },
     Reaction(String),
+    Kept(String, Begun),
 }
 
 /// The connection and its state.

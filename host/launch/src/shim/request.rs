@@ -1,5 +1,6 @@
 //! What the launcher tells a new shim, and what it hears back.
 
+use std::collections::BTreeMap;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::cage::WallFailure;
 use crate::cage::plan::CagePlan;
 use crate::plan::Reaction;
+use crate::shim::kept::KeptFile;
 
 /// Number of the first descriptor that a program inherits. Above what the shim itself ever opens before the
 /// program starts, below the usual limit of 1,024 with [`crate::PROGRAM_FDS_MAX`] added.
@@ -30,6 +32,8 @@ pub(crate) struct StartRequest {
     pub(crate) monitor: bool,
     pub(crate) consoles: Vec<String>,
     pub(crate) reactions: Vec<Reaction>,
+    /// The commands among them that write a file.
+    pub(crate) kept: BTreeMap<String, KeptFile>,
     pub(crate) plan_hash: String,
     /// The cage around the program; nothing when it runs as the shim does.
     pub(crate) cage: Option<CagePlan>,

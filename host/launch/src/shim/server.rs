@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use super::calls::closed;
 use super::companion::Companion;
 use super::console::Console;
+use super::kept::{KeptFile, raw};
 use super::log::{RollingLog, Tail};
 use super::monitor::{Broken, Monitor, Owner};
 use super::once::AnswersOnce;
@@ -294,6 +295,16 @@ impl Server {
                     self.note(&format!("reaction '{command}' was refused: {text}"));
                 }
             }
+            Incoming::Answer { tag: Owner::Kept(command, begun), result } => {
+                let ended = match result {
+                    Ok(_) => begun.finish().map(|path| format!("'{command}' wrote {}", path.display())),
+                    Err(Refusal { text, .. }) => {
+                        begun.give_up().map(|()| format!("reaction '{command}' was refused: {text}"))
+                    }
+                };
+                let told = ended.unwrap_or_else(|error| format!("the file of '{command}' stays: {error}"));
+                self.note(&told);
+            }
             Incoming::Event { name, data } => self.event(name, data.as_deref()),
             // The monitor negotiates by itself.
             Incoming::Negotiate(_) => {}
@@ -314,12 +325,32 @@ impl Server {
                 // A storm of events, or reactions that feed each other: memory must not grow with it.
                 return self.note("the hypervisor answers too slowly, so a reaction was left out");
             }
-            let owner = Owner::Reaction(command.clone());
-            let sent = self.monitor.as_mut().map(|monitor| monitor.send(&command, None, Vec::new(), owner));
-            if let Some(Err(broken)) = sent {
-                self.lose_monitor(&broken);
+            if let Some(kept) = self.request.kept.get(&command).cloned() {
+                self.write_kept(command, &kept);
+            } else {
+                let owner = Owner::Reaction(command.clone());
+                self.send(&command, None, Vec::new(), owner);
             }
         }
+    }
+
+    fn send(&mut self, command: &str, arguments: Option<&RawValue>, fds: Vec<OwnedFd>, owner: Owner) {
+        let sent = self.monitor.as_mut().map(|monitor| monitor.send(command, arguments, fds, owner));
+        if let Some(Err(broken)) = sent {
+            self.lose_monitor(&broken);
+        }
+    }
+
+    /// Has the program write a file. Without one, what follows the event follows all the same.
+    fn write_kept(&mut self, command: String, kept: &KeptFile) {
+        let (file, begun) = match kept.begin() {
+            Ok(begun) => begun,
+            Err(error) => return self.note(&format!("there is no file for '{command}': {error}")),
+        };
+        let owner = Owner::Reaction(kept.give.clone());
+        self.send(&kept.give, raw(&kept.given).as_deref(), vec![file], owner);
+        let owner = Owner::Kept(command.clone(), begun);
+        self.send(&command, raw(&kept.arguments).as_deref(), Vec::new(), owner);
     }
 
     /// The guest's own wish is not overwritten by the host's `quit` that follows it.

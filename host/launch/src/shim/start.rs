@@ -1,5 +1,6 @@
 //! Starting a hypervisor under a shim.
 
+use std::collections::BTreeMap;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, RawFd};
@@ -12,6 +13,7 @@ use hostler_state::{Kind, RunDir, RunLock, RunRecord};
 use serde::Serialize;
 
 use super::client::ShimClient;
+use super::kept::KeptFile;
 use super::request::{CompanionRequest, FIRST_PROGRAM_FD, StartAnswer, StartFailure, StartRequest};
 use super::wire::{Wire, after};
 use crate::cage::plan::{self, NamedFile, SOCKETS as CAGED_SOCKETS};
@@ -118,6 +120,7 @@ pub fn launch(
         monitor: opened.monitor.is_some(),
         consoles: opened.consoles.iter().map(|(alias, _)| alias.clone()).collect(),
         reactions: checked.plan.reactions.clone(),
+        kept: kept(&checked, run),
         plan_hash: checked.hash().to_owned(),
         cage,
         deadline_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
@@ -162,6 +165,18 @@ fn frozen<'a>((companion, request): (&'a CheckedCompanion, &'a CompanionRequest)
         argv: &request.argv,
         env: &request.env,
     }
+}
+
+/// The commands of the reactions that write a file.
+fn kept(checked: &Checked, run: &RunDir) -> BTreeMap<String, KeptFile> {
+    let commands = checked.plan.reactions.iter().flat_map(|reaction| &reaction.commands);
+    commands
+        .filter_map(|command| {
+            let domain = run.domain().to_string();
+            let file = KeptFile::of(&checked.template, command, run.dumps_dir(), domain)?;
+            Some((command.clone(), file))
+        })
+        .collect()
 }
 
 /// The descriptors that the program opens by a path, which its root must have then.

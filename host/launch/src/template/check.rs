@@ -251,7 +251,7 @@ fn check_reactions(plan: &Plan, rules: &CommandRules) -> Result<(), LaunchError>
 }
 
 fn reaction_allowed(command: &str, rules: &CommandRules) -> Result<(), LaunchError> {
-    if rules.pass.iter().any(|name| name == command) {
+    if rules.pass.iter().any(|name| name == command) || rules.kept.contains_key(command) {
         return Ok(());
     }
     Err(command_refused(command, rules))

@@ -157,6 +157,17 @@ pub(crate) struct OptionRule {
     pub(crate) socket_prefix: String,
 }
 
+/// How a command of the monitor writes a file of the host.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeptRule {
+    /// The argument that names the file, as descriptors for one use are named.
+    pub(crate) argument: String,
+    /// What else it is told.
+    #[serde(default)]
+    pub(crate) arguments: serde_json::Map<String, serde_json::Value>,
+}
+
 /// The monitor's commands; one that is not named is refused.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -167,6 +178,9 @@ pub(crate) struct CommandRules {
     /// Arguments of this shape.
     #[serde(default)]
     pub(crate) typed: BTreeMap<String, Shape>,
+    /// Those that a reaction may have beside those that pass: each writes a file that the shim opens.
+    #[serde(default)]
+    pub(crate) kept: BTreeMap<String, KeptRule>,
     /// Only the host sends these; why.
     #[serde(default)]
     pub(crate) host: BTreeMap<String, String>,

@@ -13,6 +13,7 @@
 )]
 
 mod author;
+mod autostart;
 mod block_jobs;
 mod cage;
 mod conformance;
@@ -31,8 +32,10 @@ mod image;
 mod kill;
 mod lifecycle;
 mod linux;
+mod migrate;
 mod native;
 mod observe;
+mod on_crash;
 mod random_kill;
 mod save;
 mod screen;
