@@ -9,7 +9,6 @@ use std::time::Duration;
 use hostler_domain::Domain;
 use hostler_domain::disk::{Disk, DiskDevice};
 use hostler_domain::storage_source::Location;
-use hostler_firmware::store_place;
 use hostler_launch::{FileId, Sets, ShimClient, Template};
 use hostler_runtime::{BlockJobKind, OpenChain, RunDocument, open_chain};
 use hostler_state::{Definition, RunRecord};
@@ -115,10 +114,11 @@ impl Host {
         for target in targets {
             let chain = opened(self, &document, target)?;
             let Some(layer) = chain.layers().first() else { continue };
-            let (file, descriptors) = (layer.file, chain.descriptors(0, true)?);
-            let receiver = receiver.clone();
-            if !process::blocking(move || receiver.replace(file, &descriptors)).await?? {
-                return Err(not_lendable(definition, &layer.path));
+            for (file, descriptors) in chain.written()? {
+                let receiver = receiver.clone();
+                if !process::blocking(move || receiver.replace(file, &descriptors)).await?? {
+                    return Err(not_lendable(definition, &layer.path));
+                }
             }
         }
         Ok(())
@@ -231,51 +231,4 @@ pub(super) async fn take_back(
         process::blocking(move || receiver.replace(file, &descriptors)).await??;
     }
     Ok(())
-}
-
-/// Gives the hypervisor fresh descriptors for everything that its guest writes to, in place of those that it has. Locks stay
-/// with a descriptor for as long as it is open anywhere: with fresh ones in its sets, a hypervisor that lets its images go
-/// lets its locks go too, and can take the images again.
-///
-/// The guest has to run: QEMU closes no descriptor while it is stopped.
-///
-/// # Errors
-/// What opening or the hypervisor says; a guest that was started by a version that does not know which file is which.
-pub(crate) async fn renew(host: &Host, definition: &Definition) -> Result<(), Error> {
-    let run = host.state().run_dir(definition.uuid);
-    let Some(document) = run.read::<RunDocument>(RunRecord::Document)? else { return Ok(()) };
-    let domain = Domain::parse(&document.xml)?;
-    let volumes = Translations::recorded(document.volumes.clone());
-    let mut written = Vec::new();
-    for disk in
-        domain.devices.disks.iter().filter(|disk| !disk.readonly && disk.source.location != Location::Empty)
-    {
-        written.extend(open_chain(disk, &host.roots(), &volumes)?.written()?);
-    }
-    let default = host.state().variable_store_path(definition.uuid);
-    if let Ok(place) = store_place(domain.os.nvram.as_ref(), default)
-        && place.path().exists()
-    {
-        written.push(of_store(place.path())?);
-    }
-    let receiver = Receiver::of(host, definition)?;
-    for (file, descriptors) in written {
-        let receiver = receiver.clone();
-        process::blocking(move || receiver.replace(file, &descriptors)).await??;
-    }
-    Ok(())
-}
-
-/// Fresh descriptors for a variable store. One that the hypervisor does not have is given to nobody: it is found by the file.
-fn of_store(path: &Path) -> Result<(FileId, Vec<OwnedFd>), Error> {
-    let opened = || {
-        let open = |write| std::fs::OpenOptions::new().read(true).write(write).open(path).map(OwnedFd::from);
-        let descriptors = vec![open(true)?, open(false)?];
-        let file = descriptors.first().map(FileId::of).transpose()?;
-        file.map(|file| (file, descriptors)).ok_or_else(|| std::io::ErrorKind::NotFound.into())
-    };
-    opened().map_err(|error: std::io::Error| {
-        let message = format!("cannot open the variable store '{}'", path.display());
-        Error::new(Kind::Host, "nvram.unread", message).caused_by(error)
-    })
 }

@@ -20,7 +20,6 @@ use crate::reference::DomainRef;
 
 pub(crate) use begin::Wanted;
 pub use begin::{CommitOptions, PullOptions};
-pub(crate) use lend::renew;
 pub use record::JobOwner;
 pub(crate) use record::Pending;
 pub use resize::{DiskResizeOptions, DiskResized};

@@ -54,8 +54,10 @@ impl Host {
 
     async fn ready_to_go_live(&self, definition: &Definition, live: &LiveChange) -> Result<(), Error> {
         if live.memory.is_some() {
+            self.require_no_jobs(definition)?;
             return self.freshen_all(definition).await;
         }
+        live.targets.iter().try_for_each(|target| self.require_no_job(definition, target))?;
         // A guest that is stopped keeps the descriptors that it has: those of qcow2 images do.
         if self.query(definition).await? == RunState::Running {
             self.freshen(definition, &live.targets).await?;
@@ -145,6 +147,9 @@ impl Host {
         definition: &Definition,
         kept: &KeptWithin,
     ) -> Result<Option<Error>, Error> {
+        if let Err(busy) = self.require_no_jobs(definition) {
+            return Ok(Some(busy));
+        }
         let driver = self.drivers.by_name(&definition.driver)?;
         let context = self.context(definition, Purpose::Operate)?;
         let Err(refused) = driver.keep_within(&context, kept).await else { return Ok(None) };

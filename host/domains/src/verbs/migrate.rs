@@ -4,12 +4,10 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hostler_domain::Domain;
 use hostler_runtime::{Driver, MigrationReport, MigrationState, Transfer};
 use hostler_state::{Definition, Intent, MigrationOutcome, Uuid};
 use rustix::net::{Shutdown, shutdown};
 
-use crate::block_jobs::renew;
 use crate::context::Purpose;
 use crate::error::{Error, Kind, command};
 use crate::host::Host;
@@ -121,9 +119,7 @@ impl Host {
         options: MigrateOptions,
     ) -> Result<(), Error> {
         self.require_no_unfinished_change(definition)?;
-        for disk in &Domain::parse(&self.current_xml(definition)?)?.devices.disks {
-            self.require_no_job(definition, disk.target.as_str())?;
-        }
+        self.require_no_jobs(definition)?;
         if options.undefine_source {
             require_no_snapshots(self, definition)?;
         }
@@ -215,7 +211,7 @@ impl Sending<'_> {
     }
 
     async fn begin(&self, to: &MigrationAddress, options: MigrateOptions) -> Result<(), Error> {
-        renew(self.host, self.definition).await?;
+        self.host.freshen_all(self.definition).await?;
         let mut context = self.host.context(self.definition, Purpose::Operate)?;
         context.transfer = Some(Transfer::Output(Arc::clone(&self.data), to.to_string().into()));
         let numbers = [("bandwidth", options.bandwidth), ("downtime", options.downtime_ms)];
