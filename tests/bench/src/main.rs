@@ -3,9 +3,11 @@
 //! Absolute figures move with the machine's load; what counts is the ratio of two that were taken in turn.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its figures")]
 
+mod bare;
 mod driver;
 mod figures;
 mod footprint;
+mod operations;
 mod peer;
 mod place;
 mod qmp;
@@ -23,6 +25,7 @@ const HELP: &str = "\
 usage: cargo xtask bench [NAME] [--rounds N]
 
   start       hostler start beside the same command line run bare, without its cage, and beside virsh start
+  operations  what is done to a domain day by day, beside the same steps of a script and beside virsh
   driver      loading a driver, cold and cached; one call in an instance of its own
   worker      one call of a driver in a process of its own, beside the same call in this process
   footprint   sizes of components and programs, peak memory of the command line
@@ -60,12 +63,14 @@ fn run(words: &[String]) -> Result<()> {
     let place = place::Place::find()?;
     match name {
         "start" => start::run(&place, rounds),
+        "operations" => operations::run(&place, rounds),
         "driver" => driver::run(&place, rounds),
         "worker" => driver::worker::run(&place, rounds),
         "footprint" => footprint::run(&place, rounds),
         "storage" => storage::run(&place, rounds),
         "all" => {
             start::run(&place, rounds)?;
+            operations::run(&place, rounds)?;
             driver::run(&place, rounds)?;
             driver::worker::run(&place, rounds)?;
             footprint::run(&place, rounds)?;

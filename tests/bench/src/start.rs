@@ -1,9 +1,9 @@
 //! How much `hostler start` adds to the limit: the same command line run bare; without the cage; and beside
 //! `virsh start`.
 
-mod bare;
 mod domain;
 
+use crate::bare;
 use crate::figures::{Series, table};
 use crate::peer::Peer;
 use crate::place::{Place, output};
@@ -17,7 +17,7 @@ pub(crate) fn run(place: &Place, rounds: usize) -> Result<()> {
     let file = place.work().join("bench.xml");
     fs::write(&file, &xml).context("cannot write the domain")?;
     output(place.hostler(&["define"]).arg(&file)).context("hostler define")?;
-    let argv = bare::command_line(place)?;
+    let argv = bare::command_line(place, domain::NAME)?;
     let mut peer = Peer::begin(place.work())?;
     if let Some(peer) = &mut peer {
         peer.ask(&format!("define {}", file.display()))?;

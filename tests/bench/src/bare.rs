@@ -1,6 +1,5 @@
 //! The limit: the hypervisor's command line run by a script that knows everything already.
 
-use super::domain;
 use crate::place::{Place, output};
 use crate::qmp::Monitor;
 use anyhow::{Context, Result, bail};
@@ -20,9 +19,8 @@ const RETRY: Duration = Duration::from_micros(200);
 const MONITOR_WORDS: &[&str] = &["monitor", "masterKey0"];
 
 /// The command line that `hostler start` would run, without its monitor and with the guest stopped.
-pub(super) fn command_line(place: &Place) -> Result<Vec<String>> {
-    let text =
-        output(&mut place.hostler(&["-o", "json", "native", domain::NAME])).context("hostler native")?;
+pub(crate) fn command_line(place: &Place, domain: &str) -> Result<Vec<String>> {
+    let text = output(&mut place.hostler(&["-o", "json", "native", domain])).context("hostler native")?;
     let value: Value = serde_json::from_str(&text).context("hostler native: not JSON")?;
     let words = value.get("argv").and_then(Value::as_array).context("hostler native: no argv")?;
     let words: Vec<String> = words.iter().filter_map(Value::as_str).map(str::to_owned).collect();
@@ -45,37 +43,65 @@ fn without_monitor(words: &[String]) -> Vec<String> {
     kept
 }
 
-/// Starts it once: from the spawn to the monitor's word that the guest runs.
-pub(super) fn start_once(argv: &[String], work: &Path) -> Result<Duration> {
-    let socket = work.join("bare.sock");
-    if socket.exists() {
-        fs::remove_file(&socket)?;
-    }
-    let (program, arguments) = argv.split_first().context("an empty command line")?;
-    let began = Instant::now();
-    let mut process = Command::new(program)
-        .args(arguments)
-        .args(["-chardev", &format!("socket,id=bare,path={},server=on,wait=off", socket.display())])
-        .args(["-mon", "chardev=bare,mode=control"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .with_context(|| format!("cannot run {program}"))?;
-    let running = run_to_running(&mut process, &socket);
-    let took = began.elapsed();
-    process.kill()?;
-    process.wait()?;
-    running.map(|()| took)
+/// A hypervisor that nobody manages.
+pub(crate) struct Guest {
+    process: Child,
+    pub(crate) monitor: Monitor,
 }
 
-fn run_to_running(process: &mut Child, socket: &Path) -> Result<()> {
-    let mut monitor = Monitor::greet(connect(process, socket)?)?;
-    monitor.execute("cont")?;
-    let status = monitor.execute("query-status")?;
-    if status.get("status").and_then(Value::as_str) != Some("running") {
-        bail!("the guest does not run: {status}");
+impl Guest {
+    /// Starts one, stopped, and makes itself known to its monitor.
+    pub(crate) fn start(argv: &[String], more: &[&str], work: &Path) -> Result<Self> {
+        let socket = work.join("bare.sock");
+        if socket.exists() {
+            fs::remove_file(&socket)?;
+        }
+        let (program, arguments) = argv.split_first().context("an empty command line")?;
+        let mut process = Command::new(program)
+            .args(arguments)
+            .args(more)
+            .args(["-chardev", &format!("socket,id=bare,path={},server=on,wait=off", socket.display())])
+            .args(["-mon", "chardev=bare,mode=control"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .with_context(|| format!("cannot run {program}"))?;
+        match connect(&mut process, &socket).and_then(Monitor::greet) {
+            Ok(monitor) => Ok(Self { process, monitor }),
+            Err(error) => {
+                process.kill()?;
+                process.wait()?;
+                Err(error)
+            }
+        }
     }
-    Ok(())
+
+    /// Lets it run.
+    pub(crate) fn go(&mut self) -> Result<()> {
+        self.monitor.execute("cont")?;
+        let status = self.monitor.execute("query-status")?;
+        if status.get("status").and_then(Value::as_str) != Some("running") {
+            bail!("the guest does not run: {status}");
+        }
+        Ok(())
+    }
+
+    /// Kills it and waits until it is gone.
+    pub(crate) fn end(mut self) -> Result<()> {
+        self.process.kill()?;
+        self.process.wait()?;
+        Ok(())
+    }
+}
+
+/// Starts it once: from the spawn to the monitor's word that the guest runs.
+pub(crate) fn start_once(argv: &[String], work: &Path) -> Result<Duration> {
+    let began = Instant::now();
+    let mut guest = Guest::start(argv, &[], work)?;
+    let running = guest.go();
+    let took = began.elapsed();
+    guest.end()?;
+    running.map(|()| took)
 }
 
 fn connect(process: &mut Child, socket: &Path) -> Result<UnixStream> {
