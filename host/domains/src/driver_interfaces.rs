@@ -123,7 +123,7 @@ mod tests {
             ("hostler:driver/about@0.1.0", "every driver has it"),
             ("hostler:driver/native-config@0.1.0", "optional"),
             ("hostler:driver/save@0.1.1", "optional"),
-            ("hostler:driver/migration@0.1.0", "not known"),
+            ("hostler:driver/teleport@0.1.0", "not known"),
         ] {
             assert!(exports(&[name.to_owned()]).remove(0).standing.starts_with(expected), "{name}");
         }

@@ -4,12 +4,11 @@
 //! it go on by itself.
 
 use hostler_sdk::{
-    Command, Domain, Error, Fact, Kept, Monitor, MonitorExt, ProblemExt, RunState, Value, fact, problem,
+    Command, Domain, Error, Fact, Kept, Monitor, MonitorExt, ProblemExt, RunState, Value, problem,
 };
 use serde_json::Value as Json;
 
 use super::nodes::{self, DiskNodes};
-use super::notes::{self, Note};
 use super::{monitor_state, plan, start};
 
 /// How long one wait for news is. The news are looked for anyway when none came.
@@ -68,23 +67,10 @@ pub(crate) fn forget(domain: &Domain, kept: &Kept) -> Result<(), Error> {
 /// What a start fails of; what QEMU says of what is kept. The host then undoes the launch.
 pub(crate) fn bring_back(domain: &Domain, kept: &Kept, options: &[Fact]) -> Result<(), Error> {
     let paused = start::is_paused(options);
-    let mut plan = plan::plan(domain)?;
-    notes::clear(domain)?;
-    if paused {
-        notes::add(domain, Note::StartedPaused)?;
-    }
-    plan.launch.submit(domain, &mut plan.resources)?;
-    let monitor = domain.monitor()?;
-    start::set_up(&plan.document, &monitor)?;
+    let (_, monitor) = start::launch(domain, plan::plan(domain)?, paused)?;
     let nodes = format_nodes(domain, &monitor, &kept.targets)?;
     work(&monitor, &with_memory("snapshot-load", domain, &monitor, kept, &nodes)?)?;
-    if paused {
-        domain.emit("restored", &[fact("paused", "yes")]);
-        return Ok(());
-    }
-    monitor_state::run_and_wait(&monitor, "cont", &["RESUME"])?;
-    domain.emit("restored", &[]);
-    Ok(())
+    start::go(domain, &monitor, paused, "restored")
 }
 
 /// The format nodes of the active layers of these disks.

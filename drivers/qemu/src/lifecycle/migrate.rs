@@ -161,11 +161,8 @@ fn locked(error: Error) -> Error {
 pub(crate) fn prepare(domain: &Domain) -> Result<(), Error> {
     let mut plan = plan::plan(domain)?;
     plan.launch.option("incoming", "defer");
-    notes::clear(domain)?;
-    plan.launch.submit(domain, &mut plan.resources)?;
-    let monitor = domain.monitor()?;
     // Links that are down and the like are so before the guest comes.
-    start::set_up(&plan.document, &monitor)?;
+    let (_, monitor) = start::launch(domain, plan, false)?;
     set_up(&monitor, &[("events", true), ("late-block-activate", true)], migration::BANDWIDTH, DOWNTIME_MS)
 }
 

@@ -1,9 +1,8 @@
 //! A guest brought back from a file.
 
-use hostler_sdk::{Domain, Error, Fact, Monitor, Problem, ProblemExt, Process, fact, problem};
+use hostler_sdk::{Domain, Error, Fact, Monitor, Problem, ProblemExt, Process, problem};
 
-use super::notes::{self, Note};
-use super::{migration, monitor_state, plan, start};
+use super::{migration, plan, start};
 
 /// How long a QEMU that cannot read a guest may take to end.
 const ENDING_MS: u64 = 5_000;
@@ -16,22 +15,10 @@ pub(crate) fn restore(domain: &Domain, options: &[Fact]) -> Result<(), Error> {
     let paused = start::is_paused(options);
     let mut plan = plan::plan(domain)?;
     plan.launch.option("incoming", "defer");
-    notes::clear(domain)?;
-    if paused {
-        notes::add(domain, Note::StartedPaused)?;
-    }
-    let process = plan.launch.submit(domain, &mut plan.resources)?;
-    let monitor = domain.monitor()?;
     // Links that are down and the like are so before the guest comes.
-    start::set_up(&plan.document, &monitor)?;
+    let (process, monitor) = start::launch(domain, plan, paused)?;
     read(domain, &monitor).map_err(|error| explained(&process, error))?;
-    if paused {
-        domain.emit("restored", &[fact("paused", "yes")]);
-        return Ok(());
-    }
-    monitor_state::run_and_wait(&monitor, "cont", &["RESUME"])?;
-    domain.emit("restored", &[]);
-    Ok(())
+    start::go(domain, &monitor, paused, "restored")
 }
 
 fn read(domain: &Domain, monitor: &Monitor) -> Result<(), Error> {

@@ -2,10 +2,11 @@
 
 use hostler_sdk::domain::Domain as Document;
 use hostler_sdk::domain::LifecycleAction;
-use hostler_sdk::{Command, Domain, Error, Fact, Monitor, MonitorExt, Value, fact};
+use hostler_sdk::{Command, Domain, Error, Fact, Monitor, MonitorExt, Process, Value, fact};
 
+use super::monitor_state;
 use super::notes::{self, Note};
-use super::{monitor_state, plan};
+use super::plan::{self, Plan};
 use crate::alias::{self, Aliases};
 
 /// Starts the hypervisor with its processors stopped, sets what only a monitor can set, and lets it go.
@@ -15,20 +16,36 @@ use crate::alias::{self, Aliases};
 /// undoes the launch.
 pub(crate) fn start(domain: &Domain, options: &[Fact]) -> Result<(), Error> {
     let paused = is_paused(options);
-    let mut plan = plan::plan(domain)?;
+    let (_, monitor) = launch(domain, plan::plan(domain)?, paused)?;
+    go(domain, &monitor, paused, "started")
+}
+
+/// Starts the hypervisor with its processors stopped, and sets what only a monitor can set.
+///
+/// # Errors
+/// As [`start`].
+pub(super) fn launch(domain: &Domain, mut plan: Plan, paused: bool) -> Result<(Process, Monitor), Error> {
     notes::clear(domain)?;
     if paused {
         notes::add(domain, Note::StartedPaused)?;
     }
-    plan.launch.submit(domain, &mut plan.resources)?;
+    let process = plan.launch.submit(domain, &mut plan.resources)?;
     let monitor = domain.monitor()?;
     set_up(&plan.document, &monitor)?;
+    Ok((process, monitor))
+}
+
+/// Lets the processors go, unless they are to stay stopped, and tells of it under this name.
+///
+/// # Errors
+/// What the monitor answers; `timed-out` when they do not go.
+pub(super) fn go(domain: &Domain, monitor: &Monitor, paused: bool, event: &str) -> Result<(), Error> {
     if paused {
-        domain.emit("started", &[fact("paused", "yes")]);
+        domain.emit(event, &[fact("paused", "yes")]);
         return Ok(());
     }
-    monitor_state::run_and_wait(&monitor, "cont", &["RESUME"])?;
-    domain.emit("started", &[]);
+    monitor_state::run_and_wait(monitor, "cont", &["RESUME"])?;
+    domain.emit(event, &[]);
     Ok(())
 }
 
@@ -41,7 +58,7 @@ pub(super) fn is_paused(options: &[Fact]) -> bool {
 ///
 /// # Errors
 /// What the monitor answers.
-pub(super) fn set_up(document: &Document, monitor: &Monitor) -> Result<(), Error> {
+fn set_up(document: &Document, monitor: &Monitor) -> Result<(), Error> {
     let commands = commands(document, &alias::assign(document));
     if commands.is_empty() {
         return Ok(());

@@ -67,6 +67,7 @@ fn of_interfaces() -> Vec<(&'static str, String)> {
         ("LAUNCH_DEADLINE", time(of::LAUNCH_DEADLINE)),
         ("WAIT_DEADLINE", time(of::WAIT_DEADLINE)),
         ("OPTIONS", amount(of::OPTIONS)),
+        ("COMPANIONS", amount(of::COMPANIONS)),
         ("HANDLES", amount(of::HANDLES)),
         ("TREE_NODES", amount(of::TREE_NODES)),
         ("TREE_DEPTH", amount(of::TREE_DEPTH)),

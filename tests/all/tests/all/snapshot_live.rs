@@ -89,12 +89,7 @@ fn snapshot_of_a_guest_that_runs_is_whole_or_not_there_when_it_is_killed() {
 
 /// A guest that runs over three external snapshots in a row, with 1, 2 and 3 at the time and 4 since.
 fn running_row() -> Scene {
-    let scene = Scene::qcow2_alone();
-    for (byte, name) in [(1, "s1"), (2, "s2"), (3, "s3")] {
-        scene.write("vda", byte);
-        scene.ok(&["snapshot", "create", "m", name, "--external"]);
-    }
-    scene.write("vda", 4);
+    let scene = Scene::row();
     scene.ok(&["start", "m"]);
     scene
 }

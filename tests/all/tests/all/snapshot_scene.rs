@@ -30,6 +30,17 @@ impl Scene {
         scene
     }
 
+    /// Three external snapshots in a row, with 1, 2 and 3 in `vda` at the time, and 4 written since.
+    pub(crate) fn row() -> Self {
+        let scene = Self::qcow2_alone();
+        for (byte, name) in [(1, "s1"), (2, "s2"), (3, "s3")] {
+            scene.write("vda", byte);
+            scene.ok(&["snapshot", "create", "m", name, "--external"]);
+        }
+        scene.write("vda", 4);
+        scene
+    }
+
     pub(crate) fn document(&self, disks: &[(&str, &str, &str)]) -> String {
         let disks: String = disks
             .iter()

@@ -4,17 +4,6 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use crate::snapshot_scene::Scene;
 
-/// Three external snapshots in a row, with 1, 2 and 3 in `vda` at the time, and 4 written since.
-fn row() -> Scene {
-    let scene = Scene::qcow2_alone();
-    for (byte, name) in [(1, "s1"), (2, "s2"), (3, "s3")] {
-        scene.write("vda", byte);
-        scene.ok(&["snapshot", "create", "m", name, "--external"]);
-    }
-    scene.write("vda", 4);
-    scene
-}
-
 #[test]
 fn external_snapshot_keeps_the_images_and_the_domain_goes_on_above_them() {
     let scene = Scene::new();
@@ -41,7 +30,7 @@ fn external_snapshot_keeps_the_images_and_the_domain_goes_on_above_them() {
 
 #[test]
 fn revert_keeps_what_was_written_since_and_says_where() {
-    let scene = row();
+    let scene = Scene::row();
     let reverted = scene.json(&["snapshot", "revert", "m", "s2"]);
     assert_eq!(scene.read("vda"), 2);
     let left = scene.path("a.s3").display().to_string();
@@ -62,7 +51,7 @@ fn revert_keeps_what_was_written_since_and_says_where() {
 #[test]
 fn every_order_of_deletion_keeps_the_rest_and_ends_in_the_first_image() {
     for order in [["s1", "s2", "s3"], ["s3", "s2", "s1"], ["s2", "s1", "s3"], ["s2", "s3", "s1"]] {
-        let scene = row();
+        let scene = Scene::row();
         for (at, name) in order.iter().enumerate() {
             let plan = scene.json(&["snapshot", "delete", "m", name, "--plan"]);
             assert_eq!(
@@ -86,7 +75,7 @@ fn snapshots_that_stay_read_the_same_after_others_are_deleted() {
     for (gone, kept) in
         [("s1", [("s2", 2), ("s3", 3)]), ("s2", [("s1", 1), ("s3", 3)]), ("s3", [("s1", 1), ("s2", 2)])]
     {
-        let scene = row();
+        let scene = Scene::row();
         scene.ok(&["snapshot", "delete", "m", gone]);
         for (name, byte) in kept {
             scene.ok(&["snapshot", "revert", "m", name]);
@@ -97,7 +86,7 @@ fn snapshots_that_stay_read_the_same_after_others_are_deleted() {
 
 #[test]
 fn branch_that_was_left_goes_with_its_snapshots_and_the_other_stays() {
-    let scene = row();
+    let scene = Scene::row();
     scene.ok(&["snapshot", "revert", "m", "s1"]);
     scene.write("vda", 9);
     let plan = scene.json(&["snapshot", "delete", "m", "s2", "--children", "--plan"]);
@@ -111,7 +100,7 @@ fn branch_that_was_left_goes_with_its_snapshots_and_the_other_stays() {
 
 #[test]
 fn image_that_several_need_stays_and_nothing_of_them_is_lost() {
-    let scene = row();
+    let scene = Scene::row();
     scene.ok(&["snapshot", "revert", "m", "s1"]);
     scene.write("vda", 9);
     let plan = scene.json(&["snapshot", "delete", "m", "s1"]);
@@ -165,7 +154,7 @@ fn internal_snapshot_below_an_external_one_waits_for_it() {
 
 #[test]
 fn what_others_need_is_neither_changed_nor_removed() {
-    let scene = row();
+    let scene = Scene::row();
     scene.bench.image(&["create", "-q", "-f", "qcow2", "-b", "a.s1", "-F", "qcow2", "clone"]);
     let (code, said) = scene.refused(&["snapshot", "delete", "m", "s2"]);
     assert!(code == "snapshot.needed" && said.contains("clone"), "{said}");
@@ -202,7 +191,7 @@ fn documents_of_libvirt_are_taken_and_files_that_are_there_are_not_written_over(
 
 #[test]
 fn definition_that_was_changed_since_is_not_lost_without_a_word() {
-    let scene = row();
+    let scene = Scene::row();
     let changed = scene.ok(&["xml", "m", "--stored"]).replace("<vcpu", "<title>new</title>\n  <vcpu");
     let changed = if changed.contains("<title>") {
         changed
@@ -218,7 +207,7 @@ fn definition_that_was_changed_since_is_not_lost_without_a_word() {
 
 #[test]
 fn domain_with_snapshots_is_forgotten_only_with_them() {
-    let scene = row();
+    let scene = Scene::row();
     let (code, said) = scene.refused(&["undefine", "m"]);
     assert!(code == "domain.has-snapshots" && said.contains("--snapshots"), "{said}");
     scene.ok(&["undefine", "m", "--snapshots"]);
@@ -227,7 +216,7 @@ fn domain_with_snapshots_is_forgotten_only_with_them() {
 
 #[test]
 fn running_domain_is_ended_by_a_revert_and_goes_on_if_that_is_wanted() {
-    let scene = row();
+    let scene = Scene::row();
     scene.ok(&["start", "m", "--paused"]);
     assert_eq!(scene.refused(&["snapshot", "delete", "m", "s3"]).0, "domain.state");
     let before = scene.bench.processes();

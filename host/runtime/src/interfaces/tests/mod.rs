@@ -120,9 +120,14 @@ impl Scene {
     }
 
     fn qemu_img(&self, arguments: &[&str]) {
-        let status =
+        self.run_qemu_img(arguments).unwrap();
+    }
+
+    /// Runs it; the error is what it says.
+    fn run_qemu_img(&self, arguments: &[&str]) -> Result<(), String> {
+        let done =
             Command::new("qemu-img").args(arguments).current_dir(self.directory.path()).output().unwrap();
-        assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
+        if done.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&done.stderr).into_owned()) }
     }
 }
 
