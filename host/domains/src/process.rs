@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use hostler_grant::Capability;
-use hostler_launch::{Ending, ExitRecord, ProcessRecord, ShimClient, ShimErrorKind, ShimStatus, end_orphan};
+use hostler_launch::{
+    Ending, ExitRecord, ProcessRecord, ShimClient, ShimErrorKind, ShimStatus, StopReason, end_orphan,
+};
 use hostler_runtime::Driver;
 use hostler_state::{Definition, RunDir, RunRecord};
 
@@ -85,6 +87,21 @@ pub(crate) async fn end(host: &Host, definition: &Definition, wait: Duration) ->
     })
     .await??;
     released(host, definition).await
+}
+
+/// Ends the hypervisor of a guest that is somewhere else by now, and notes why: the shim only sees that somebody ended it.
+pub(crate) async fn end_because(
+    host: &Host,
+    definition: &Definition,
+    wait: Duration,
+    reason: StopReason,
+) -> Result<(), Error> {
+    end(host, definition, wait).await?;
+    let run = host.state().run_dir(definition.uuid);
+    if let Some(record) = run.read::<ExitRecord>(RunRecord::Exit)? {
+        run.write(RunRecord::Exit, &ExitRecord { reason, ..record })?;
+    }
+    Ok(())
 }
 
 /// Waits until the run lock is free: the shim writes its last record before it lets go.

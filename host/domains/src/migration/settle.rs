@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hostler_launch::StopReason;
 use hostler_state::{Definition, Intent, MigrationOutcome};
 
 use super::record::{Given, Taking, step};
@@ -96,7 +97,7 @@ impl Host {
     /// Ends what is left here of a guest that went on elsewhere; done already is done.
     pub(crate) async fn end_moved(&self, definition: &Definition, given: &Given) -> Result<(), Error> {
         if self.state().run_dir(definition.uuid).is_held()? {
-            process::end(self, definition, END_WAIT).await?;
+            process::end_because(self, definition, END_WAIT, StopReason::Migrated).await?;
             self.tell(definition, "migrated");
         }
         if !definition.persistent {

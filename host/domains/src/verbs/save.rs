@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hostler_launch::StopReason;
 use hostler_runtime::{Driver, Transfer};
 use hostler_state::{Definition, Intent};
 use hostler_storage::{Draft, PoolRoot};
@@ -161,7 +162,7 @@ impl Host {
     /// Ends a domain whose guest is in a file.
     async fn end_saved(&self, definition: &Definition) -> Result<(), Error> {
         if self.state().run_dir(definition.uuid).is_held()? {
-            process::end(self, definition, END_WAIT).await?;
+            process::end_because(self, definition, END_WAIT, StopReason::Saved).await?;
         }
         if !definition.persistent {
             recovery::remove_transient(self, definition)?;

@@ -72,6 +72,10 @@ pub enum StopReason {
     Crashed,
     /// It never got as far as answering.
     Failed,
+    /// Its guest was put away into a file. Written by the owner.
+    Saved,
+    /// Its guest goes on in another state directory. Written by the owner.
+    Migrated,
 }
 
 impl StopReason {
@@ -83,6 +87,8 @@ impl StopReason {
             Self::Destroyed => "destroyed",
             Self::Crashed => "crashed",
             Self::Failed => "failed",
+            Self::Saved => "saved",
+            Self::Migrated => "migrated",
         }
     }
 }

@@ -142,6 +142,7 @@ fn guest_goes_on_in_the_other_directory_with_its_disk_and_comes_back() {
     assert_eq!(pair.running(), (false, true));
     counts_on(&pair.there);
     assert!(!is_anything_held(&pair.here));
+    assert!(pair.here.ok(&["list", "--all"]).contains("migrated"));
     let again = pair.here.run(&["start", "rom"]);
     code(&again, "lock");
     assert_eq!(pair.there.json(&["show", "rom"])["persistent"], false, "it was not to be defined there");
@@ -329,7 +330,9 @@ fn settle(pair: &Pair) {
 /// The guest goes on, on one side, and is nowhere else.
 fn runs_once(pair: &Pair, at: &str) {
     let (here, there) = pair.running();
-    assert!(here != there, "{at}: here {here}, there {there}");
+    let state =
+        |bench: &Workbench| bench.run(&["list", "--all"]).stdout + &bench.run(&["destroy", "nobody"]).stderr;
+    assert!(here != there, "{at}: here\n{}\nthere\n{}", state(&pair.here), state(&pair.there));
     let (bench, other) = if here { (&pair.here, &pair.there) } else { (&pair.there, &pair.here) };
     assert!(!is_anything_held(other), "{at}");
     let last = last_tick(bench);

@@ -129,6 +129,10 @@ fn guest_is_saved_to_a_file_and_restored_without_a_definition() {
     let exists = bench.run(&["save", "rom", "rom.save"]);
     assert!(exists.stderr.contains("saved.exists"), "{}", exists.stderr);
     assert_eq!(bench.state_of("rom").as_deref(), Some("running"), "nothing was lost by asking");
+    // One that is defined is still there, and says where its guest went.
+    bench.ok(&["define", document.to_str().unwrap()]);
+    bench.ok(&["save", "rom", "other.save"]);
+    assert_eq!(bench.json(&["list", "--all"])["domains"][0]["reason"], "saved");
 }
 
 #[test]
