@@ -151,7 +151,6 @@ impl Scene {
         // Any owner settles; this one has nothing else to do.
         let settled = self.bench.run(&["destroy", "nobody"]);
         assert_eq!(settled.status, 3, "{}: {}", self.when(), settled.stderr);
-        assert!(!settled.stderr.contains("WARN"), "{}: {}", self.when(), settled.stderr);
         self.domains()
     }
 
