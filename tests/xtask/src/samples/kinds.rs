@@ -118,7 +118,9 @@ fn encrypted() -> Vec<Sample> {
     vec![
         sample(
             "luks",
-            &["create --object secret,id=s,data=hunter2 -f luks -o key-secret=s,iter-time=10 DIR/a 4M"],
+            &[
+                "create --object secret,id=s,data=hunter2 -f luks -o key-secret=s,iter-time=10,hash-alg=sha512 DIR/a 4M",
+            ],
             file("type='raw'", LUKS, ""),
         ),
         Sample {
@@ -126,7 +128,7 @@ fn encrypted() -> Vec<Sample> {
             ..sample(
                 "luks in a slice",
                 &[
-                    "create --object secret,id=s,data=hunter2 -f luks -o key-secret=s,iter-time=10 DIR/inner 16k",
+                    "create --object secret,id=s,data=hunter2 -f luks -o key-secret=s,iter-time=10,hash-alg=sha512 DIR/inner 16k",
                     "create -f raw DIR/a 8M",
                 ],
                 file("type='raw'", &inside.replace("2097152", "6291456"), ""),
@@ -135,7 +137,7 @@ fn encrypted() -> Vec<Sample> {
         formatted(
             "qcow2 with luks",
             &[
-                "create --object secret,id=s,data=hunter2 -f qcow2 -o encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10 DIR/a 4M",
+                "create --object secret,id=s,data=hunter2 -f qcow2 -o encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10,encrypt.hash-alg=sha512 DIR/a 4M",
             ],
             file("type='qcow2'", LUKS, "<backingStore/>"),
         ),

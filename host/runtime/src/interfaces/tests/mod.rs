@@ -120,14 +120,9 @@ impl Scene {
     }
 
     fn qemu_img(&self, arguments: &[&str]) {
-        self.run_qemu_img(arguments).unwrap();
-    }
-
-    /// Runs it; the error is what it says.
-    fn run_qemu_img(&self, arguments: &[&str]) -> Result<(), String> {
-        let done =
+        let status =
             Command::new("qemu-img").args(arguments).current_dir(self.directory.path()).output().unwrap();
-        if done.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&done.stderr).into_owned()) }
+        assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
     }
 }
 
