@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use hostler_state::{RunDir, StateDir};
 use serde_json::Value;
@@ -10,6 +11,9 @@ use tempfile::TempDir;
 
 /// How long a guest may take under translation on a loaded machine, in seconds.
 pub(crate) const GUEST_SECONDS: &str = "180";
+
+/// How long what a killed command had begun may take to end.
+const ENDING: Duration = Duration::from_secs(20);
 
 /// A state directory with images beside it. Whatever still runs is ended when this is dropped.
 pub(crate) struct Workbench {
@@ -123,6 +127,16 @@ impl Workbench {
             .filter(|process| self.is_served_by(process))
             .filter_map(|process| command_line(&process))
             .collect()
+    }
+
+    /// Waits until nothing of this workbench runs any more: what a killed command had begun ends by itself, and is seen for a
+    /// moment.
+    pub(crate) fn nothing_runs(&self, when: &str) {
+        let deadline = Instant::now() + ENDING;
+        while !self.processes().is_empty() {
+            assert!(Instant::now() < deadline, "{when}: {:?}", self.processes());
+            std::thread::yield_now();
+        }
     }
 
     fn is_served_by(&self, process: &Path) -> bool {
