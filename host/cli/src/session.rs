@@ -4,12 +4,16 @@ use std::future::Future;
 
 use hostler_domains::{Access, Config, Host, Overrides};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
 
 use crate::definition::Globals;
 use crate::exit::Exit;
 use crate::failure::{Failure, Stop};
-use crate::output::Output;
+use crate::output::{Format, Output};
 
 /// One run of the program. Making it costs nothing: runtime, state and drivers come when asked for.
 pub(crate) struct Session {
@@ -20,7 +24,7 @@ pub(crate) struct Session {
 impl Session {
     /// Takes the global options; starts the log on standard error if they ask for one.
     pub(crate) fn new(globals: Globals, output: Output) -> Self {
-        start_log(globals.verbose);
+        start_log(globals.verbose, output.format());
         Self { globals, output }
     }
 
@@ -121,11 +125,13 @@ fn interrupted() -> Failure {
         .hint("see how things stand", Some("hostler list --all".to_owned()))
 }
 
-/// Starts the log of what goes on inside, on standard error. Only our own crates tell more when asked
-/// for more; the machinery below them is not what the user asks about.
-fn start_log(verbosity: u8) {
+/// Starts the log of what goes on inside, on standard error: what has to be looked at, and more when asked for more. Only our
+/// own crates tell; the machinery below them is not what the user asks about. Programs, which read one document there, are
+/// told when they ask.
+fn start_log(verbosity: u8, format: Format) {
     let level = match verbosity {
-        0 => return,
+        0 if format == Format::Json => return,
+        0 => "warn",
         1 => "info",
         2 => "debug",
         _ => "trace",
@@ -135,10 +141,35 @@ fn start_log(verbosity: u8) {
         "hostler" => format!("hostler={level}"),
         name => format!("hostler_{name}={level}"),
     });
-    let filter = EnvFilter::new(format!("warn,{}", directives.join(",")));
+    let others = if verbosity == 0 { "off" } else { "warn" };
+    let filter = EnvFilter::new(format!("{others},{}", directives.join(",")));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if log.with_target(verbosity > 1).try_init().is_err() {
+    let started = match verbosity {
+        0 => log.event_format(Warnings).try_init(),
+        _ => log.with_target(verbosity > 1).try_init(),
+    };
+    if started.is_err() {
         // Only a second subscriber in one process can cause this, and then the first one serves.
         tracing::debug!("a log is set up already");
+    }
+}
+
+/// Warnings as a command's own are written: the word, and what.
+struct Warnings;
+
+impl<S, N> FormatEvent<S, N> for Warnings
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> std::fmt::Result {
+        writer.write_str("warning: ")?;
+        context.format_fields(writer.by_ref(), event)?;
+        writer.write_char('\n')
     }
 }
