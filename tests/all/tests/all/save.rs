@@ -43,22 +43,14 @@ fn written(bench: &Workbench) -> String {
     String::from_utf8_lossy(&std::fs::read(log).unwrap()).into_owned()
 }
 
-/// The guest runs: it counts further than it has.
+/// The guest runs: it counts twice more, from now on.
+///
+/// What has been written says nothing of where it is: a guest that was brought back counts on from its own number, and the log
+/// still ends with that of the run before until it does.
 pub(crate) fn counts_on(bench: &Workbench) {
-    let last = loop {
-        match last_tick(&written(bench)) {
-            Some(tick) => break tick,
-            // A run that has only begun.
-            None => bench.ok(&["console", "rom", "--until", "tick 0", "--timeout", "60"]),
-        };
-    };
-    // A guest that was stopped within a line ends it in its next run, where it is not whole.
-    counts_to(bench, last + 2);
-}
-
-/// The last tick that stands there whole.
-fn last_tick(written: &str) -> Option<u32> {
-    written.rsplit("tick ").find_map(|rest| u32::from_str_radix(rest.get(..4)?, 16).ok())
+    for _ in 0..2 {
+        bench.ok(&["console", "rom", "--no-replay", "--until", "tick 0", "--timeout", "60"]);
+    }
 }
 
 /// The guest runs, and did not begin anew: in all that it has written, over its runs, it begins once.
