@@ -33,7 +33,8 @@ impl Spin {
         loop {
             match recv(socket, &mut *room, RecvFlags::DONTWAIT) {
                 Ok((_, length)) => return Some(Ok(length)),
-                Err(Errno::AGAIN) if Instant::now() < until => std::hint::spin_loop(),
+                // The other side may be waiting for this very processor.
+                Err(Errno::AGAIN) if Instant::now() < until => std::thread::yield_now(),
                 Err(Errno::AGAIN) => {
                     self.until = None;
                     return None;
