@@ -27,20 +27,16 @@ macro_rules! records {
 
 /// Calls: `PROGRAM NUMBER Arguments { … } => Answer { … }`, or `=> ()` for one without an answer.
 macro_rules! calls {
-    (@answer $number:literal $args:ident ()) => {
-        impl $crate::procedure::Call for $args {
-            type Answer = ();
-        }
-    };
-    (@answer $number:literal $args:ident $answer:ident { $($field:ident: $kind:ty),* $(,)? }) => {
+    (@answer $number:literal ()) => {};
+    (@answer $number:literal $answer:ident { $($field:ident: $kind:ty),* $(,)? }) => {
         records! {
             #[doc = concat!("The answer to call ", $number, ".")]
             $answer { $($field: $kind),* }
         }
-        impl $crate::procedure::Call for $args {
-            type Answer = $answer;
-        }
     };
+    (@flags $arguments:ident) => { 0 };
+    (@flags $arguments:ident flags $($field:ident)*) => { u64::from($arguments.flags) };
+    (@flags $arguments:ident $other:ident $($field:ident)*) => { calls! { @flags $arguments $($field)* } };
     ($($program:ident $number:literal $args:ident { $($field:ident: $kind:ty),* $(,)? }
        => $answer:tt $({ $($answers:tt)* })?;)*) => {$(
         records! {
@@ -53,7 +49,15 @@ macro_rules! calls {
             /// Its number within the program.
             pub const NUMBER: i32 = $number;
         }
-        calls! { @answer $number $args $answer $({ $($answers)* })? }
+        impl $crate::procedure::Call for $args {
+            type Answer = $answer;
+
+            fn flags(&self) -> u64 {
+                let _arguments = self;
+                calls! { @flags _arguments $($field)* }
+            }
+        }
+        calls! { @answer $number $answer $({ $($answers)* })? }
     )*};
 }
 

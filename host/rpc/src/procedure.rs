@@ -21,6 +21,9 @@ pub mod program {
 pub trait Call: Xdr {
     /// What answers it.
     type Answer: Xdr;
+
+    /// Its flags; none for a call without.
+    fn flags(&self) -> u64;
 }
 
 /// What an event tells.
