@@ -137,7 +137,8 @@ async fn reply(
     if let Some((Some(pieces), body)) = stream {
         let client = Arc::clone(client);
         let header = Header { kind: FrameKind::Stream, ..*call };
-        tokio::spawn(async move { body.run(&client, header, pieces).await });
+        let server = Arc::clone(&client.server);
+        server.work(async move { body.run(&client, header, pieces).await });
     }
 }
 

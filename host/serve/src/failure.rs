@@ -30,8 +30,8 @@ pub(crate) fn of_domain(error: &Error) -> RpcError {
 pub(crate) fn of_storage(error: &Error) -> RpcError {
     let code = match (error.kind, error.code()) {
         (Kind::NotFound, code) if code.starts_with("pool") => codes::ERR_NO_STORAGE_POOL,
-        (Kind::NotFound, code) if code.starts_with("vol") => codes::ERR_NO_STORAGE_VOL,
-        (Kind::Exists, code) if code.starts_with("vol") => codes::ERR_STORAGE_VOL_EXIST,
+        (Kind::NotFound, code) if code.starts_with("volume") => codes::ERR_NO_STORAGE_VOL,
+        (Kind::Exists, code) if code.starts_with("volume") => codes::ERR_STORAGE_VOL_EXIST,
         (Kind::Invalid, _) if is_about_a_document(error) => codes::ERR_XML_ERROR,
         (kind, _) => code_of(kind),
     };

@@ -4,14 +4,19 @@ mod autostart;
 mod capabilities;
 mod connect;
 mod define;
+mod devices;
 mod empty;
 mod events;
 mod info;
 mod lifecycle;
 mod lookup;
 mod node;
+mod saving;
 mod screen;
+mod snapshots;
 mod stats;
+mod storage;
+mod volumes;
 mod xml;
 
 use hostler_rpc::codes;
@@ -27,6 +32,9 @@ pub(crate) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
         lookup::route,
         define::route,
         lifecycle::route,
+        devices::route,
+        saving::route,
+        snapshots::route,
         info::route,
         xml::route,
         autostart::route,
@@ -35,6 +43,8 @@ pub(crate) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
         events::route,
         screen::route,
         stats::route,
+        storage::route,
+        volumes::route,
         empty::route,
     ];
     FAMILIES.iter().find_map(|family| family(incoming))

@@ -1,8 +1,12 @@
 //! Streams: bytes beside the calls, each by the serial of the call that opened it.
 
 use std::collections::HashMap;
+use std::future::Future;
+use std::io::{self, Read, Write};
+use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
 use hostler_rpc::frame::{Frame, Header, STREAM_PIECE_BYTES, Status};
 use hostler_rpc::xdr::encode;
@@ -22,9 +26,14 @@ const PIECES: usize = 4;
 pub(crate) enum Piece {
     /// Bytes.
     Data(Vec<u8>),
-    /// Its end, good or not.
-    End,
+    /// Its end: all is there.
+    Finish,
+    /// Its end: it is given up.
+    GiveUp,
 }
+
+/// What a stream comes to.
+type Outcome = Pin<Box<dyn Future<Output = Result<(), RpcError>> + Send>>;
 
 /// What is at our end of a stream.
 pub(crate) enum StreamBody {
@@ -32,6 +41,10 @@ pub(crate) enum StreamBody {
     Console(UnixStream),
     /// Bytes that are read from a file to its end.
     File(std::fs::File),
+    /// Whoever is given a place to write to.
+    Out(Box<dyn FnOnce(Box<dyn Write + Send>) -> Outcome + Send>),
+    /// Whoever is given a place to read from; what comes of it is told to the client at the end.
+    In(Box<dyn FnOnce(Box<dyn Read + Send>) -> Outcome + Send>),
 }
 
 /// The streams of a client.
@@ -64,7 +77,8 @@ impl Streams {
         };
         let piece = match frame.header.status {
             Status::More => Piece::Data(frame.payload),
-            _ => Piece::End,
+            Status::Good => Piece::Finish,
+            Status::Failed => Piece::GiveUp,
         };
         if let Some(sender) = sender {
             sender.send(piece).await.ok();
@@ -80,20 +94,18 @@ impl Streams {
 impl StreamBody {
     /// Carries bytes until either side ends it.
     pub(crate) async fn run(self, client: &Client, header: Header, mut pieces: mpsc::Receiver<Piece>) {
-        let copied = match self {
+        let ended = match self {
             Self::Console(console) => copy_both_ways(client, header, console, &mut pieces).await,
-            Self::File(file) => copy_out(client, header, file, &mut pieces).await,
+            Self::File(file) => write_out(client, header, copying(file), &mut pieces).await,
+            Self::Out(start) => write_out(client, header, start, &mut pieces).await,
+            Self::In(start) => start(Box::new(Incoming { pieces, rest: Vec::new(), at: 0, ended: false }))
+                .await
+                .map(|()| Ended::ByClient),
         };
-        match copied {
+        match ended {
             Ok(Ended::ByClient) => send(client, Header { status: Status::Good, ..header }, Vec::new()).await,
-            Ok(Ended::ByUs) => finish(client, header, &mut pieces).await,
             Ok(Ended::Gone) => {}
             Err(error) => {
-                let error = RpcError::new(
-                    hostler_rpc::codes::ERR_SYSTEM_ERROR,
-                    hostler_rpc::codes::FROM_STREAMS,
-                    format!("the stream broke: {error}"),
-                );
                 let payload = encode(&error).unwrap_or_default();
                 send(client, Header { status: Status::Failed, ..header }, payload).await;
             }
@@ -101,21 +113,38 @@ impl StreamBody {
     }
 }
 
+/// Copies a file to where it is to go.
+fn copying(mut file: std::fs::File) -> Box<dyn FnOnce(Box<dyn Write + Send>) -> Outcome + Send> {
+    Box::new(move |mut to| {
+        Box::pin(async move {
+            let copied = tokio::task::spawn_blocking(move || io::copy(&mut file, &mut to));
+            let copied = copied.await.map_err(io::Error::other).and_then(|copied| copied);
+            copied.map(drop).map_err(|error| broken(&error))
+        })
+    })
+}
+
+fn broken(error: &io::Error) -> RpcError {
+    RpcError::new(codes::ERR_SYSTEM_ERROR, codes::FROM_STREAMS, format!("the stream broke: {error}"))
+}
+
 /// Who ended a stream.
 enum Ended {
+    /// The client, or we, and the client has seen that.
     ByClient,
-    ByUs,
+    /// There is nobody any more.
     Gone,
 }
 
-/// Tells the client that there is no more, and answers when it says that it has seen that.
-async fn finish(client: &Client, header: Header, pieces: &mut mpsc::Receiver<Piece>) {
+/// Tells the client that there is no more, and waits until it says that it has seen that.
+async fn finish(client: &Client, header: Header, pieces: &mut mpsc::Receiver<Piece>) -> Ended {
     send(client, Header { status: Status::More, ..header }, Vec::new()).await;
     while let Some(piece) = pieces.recv().await {
-        if matches!(piece, Piece::End) {
-            return send(client, Header { status: Status::Good, ..header }, Vec::new()).await;
+        if !matches!(piece, Piece::Data(_)) {
+            return Ended::ByClient;
         }
     }
+    Ended::Gone
 }
 
 async fn copy_both_ways(
@@ -123,14 +152,14 @@ async fn copy_both_ways(
     header: Header,
     console: UnixStream,
     pieces: &mut mpsc::Receiver<Piece>,
-) -> std::io::Result<Ended> {
+) -> Result<Ended, RpcError> {
     let (mut from_guest, mut to_guest) = console.into_split();
     let mut buffer = vec![0; STREAM_PIECE_BYTES];
     loop {
         tokio::select! {
             read = from_guest.read(&mut buffer) => match read {
                 // A guest that has ended has let go of its console.
-                Ok(0) | Err(_) => return Ok(Ended::ByUs),
+                Ok(0) | Err(_) => return Ok(finish(client, header, pieces).await),
                 Ok(length) => {
                     let data = buffer.get(..length).unwrap_or_default().to_vec();
                     send(client, Header { status: Status::More, ..header }, data).await;
@@ -139,41 +168,114 @@ async fn copy_both_ways(
             piece = pieces.recv() => match piece {
                 Some(Piece::Data(data)) => {
                     if to_guest.write_all(&data).await.is_err() {
-                        return Ok(Ended::ByUs);
+                        return Ok(finish(client, header, pieces).await);
                     }
                 }
-                Some(Piece::End) => return Ok(Ended::ByClient),
+                Some(Piece::Finish | Piece::GiveUp) => return Ok(Ended::ByClient),
                 None => return Ok(Ended::Gone),
             },
         }
     }
 }
 
-async fn copy_out(
+/// Sends what is written, until all of it is, or the client wants no more.
+async fn write_out(
     client: &Client,
     header: Header,
-    file: std::fs::File,
+    start: Box<dyn FnOnce(Box<dyn Write + Send>) -> Outcome + Send>,
     pieces: &mut mpsc::Receiver<Piece>,
-) -> std::io::Result<Ended> {
-    let mut file = Some(file);
+) -> Result<Ended, RpcError> {
+    let (sender, mut written) = mpsc::channel(PIECES);
+    let outcome = tokio::spawn(start(Box::new(Outgoing { sender })));
     loop {
-        let Some(mut reading) = file.take() else { return Ok(Ended::Gone) };
-        let read = tokio::task::spawn_blocking(move || {
-            let mut data = vec![0; STREAM_PIECE_BYTES];
-            let length = std::io::Read::read(&mut reading, &mut data)?;
-            data.truncate(length);
-            Ok::<_, std::io::Error>((reading, data))
-        });
-        let (reading, data) = read.await.map_err(std::io::Error::other)??;
-        if data.is_empty() {
-            return Ok(Ended::ByUs);
+        tokio::select! {
+            data = written.recv() => match data {
+                Some(data) => send(client, Header { status: Status::More, ..header }, data).await,
+                // Nobody writes any more: how it went is known.
+                None => break,
+            },
+            piece = pieces.recv() => match piece {
+                Some(Piece::Data(_)) => {}
+                // Whoever writes is told by its next write.
+                Some(Piece::Finish | Piece::GiveUp) => return Ok(Ended::ByClient),
+                None => return Ok(Ended::Gone),
+            },
         }
-        file = Some(reading);
-        send(client, Header { status: Status::More, ..header }, data).await;
-        match pieces.try_recv() {
-            Ok(Piece::End) => return Ok(Ended::ByClient),
-            Err(mpsc::error::TryRecvError::Disconnected) => return Ok(Ended::Gone),
-            _ => {}
+    }
+    outcome.await.map_err(|error| broken(&io::Error::other(error)))??;
+    Ok(finish(client, header, pieces).await)
+}
+
+/// A place to write to, for whoever blocks: pieces go to the client.
+struct Outgoing {
+    sender: mpsc::Sender<Vec<u8>>,
+}
+
+impl Write for Outgoing {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let piece = data.get(..data.len().min(STREAM_PIECE_BYTES)).unwrap_or_default();
+        let sent = self.sender.blocking_send(piece.to_vec());
+        sent.map(|()| piece.len()).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A place to read from, for whoever blocks: pieces come from the client. One that is given up, or whose client has gone, is
+/// no end but an error: what has come is not all there was to come.
+struct Incoming {
+    pieces: mpsc::Receiver<Piece>,
+    rest: Vec<u8>,
+    at: usize,
+    ended: bool,
+}
+
+impl Read for Incoming {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.rest.len() && !self.ended {
+            match self.pieces.blocking_recv() {
+                Some(Piece::Data(data)) => (self.rest, self.at) = (data, 0),
+                Some(Piece::Finish) => self.ended = true,
+                Some(Piece::GiveUp) | None => {
+                    return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the client gave it up"));
+                }
+            }
         }
+        let mut left = self.rest.get(self.at..).unwrap_or_default();
+        let read = Read::read(&mut left, buffer)?;
+        self.at += read;
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_given_up_is_no_end() {
+        for (last, whole) in [(Some(Piece::Finish), true), (Some(Piece::GiveUp), false), (None, false)] {
+            let (sender, pieces) = mpsc::channel(PIECES);
+            sender.try_send(Piece::Data(b"ab".to_vec())).unwrap();
+            sender.try_send(Piece::Data(b"c".to_vec())).unwrap();
+            last.map(|last| sender.try_send(last).ok());
+            drop(sender);
+            let mut read = Vec::new();
+            let mut incoming = Incoming { pieces, rest: Vec::new(), at: 0, ended: false };
+            assert_eq!(incoming.read_to_end(&mut read).is_ok(), whole);
+            assert_eq!(read, b"abc");
+        }
+    }
+
+    #[test]
+    fn whoever_writes_for_nobody_is_told() {
+        let (sender, mut written) = mpsc::channel(PIECES);
+        let mut outgoing = Outgoing { sender };
+        outgoing.write_all(b"abc").unwrap();
+        assert_eq!(written.try_recv().unwrap(), b"abc");
+        drop(written);
+        assert_eq!(outgoing.write(b"d").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     }
 }
