@@ -25,6 +25,17 @@ pub(crate) fn seen(run: &RunDir) -> Result<u64, Error> {
     Ok(run.read::<Seen>(RunRecord::Seen)?.unwrap_or_default().cursor)
 }
 
+/// Passes on one event of a run to its driver, which has it already: the hypervisor may have ended by now.
+///
+/// # Errors
+/// As [`with_events_of`].
+pub(crate) async fn with_event(host: &Host, run: &RunDir, event: &QmpEvent) -> Result<(), Error> {
+    let Some(definition) = host.state().definition_by_uuid(run.domain())? else { return Ok(()) };
+    let driver = host.drivers.by_name(&definition.driver)?;
+    let told = News { definition, cursor: event.cursor, events: Some(vec![event.clone()]) };
+    pass_on(host, &driver, &told).await
+}
+
 /// Passes on the events of one run to its driver, which has it already.
 ///
 /// # Errors

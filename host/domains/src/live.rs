@@ -47,8 +47,8 @@ impl Host {
         let seen = catch_up::seen(&run)?;
         let shim = ShimClient::of(&run);
         match process::blocking(move || shim.wait_event(&[], seen, wait)).await? {
-            // What is lost is told like what was said.
-            Ok(Some(_)) => catch_up::with_events_of(self, &run).await?,
+            Ok(Some(event)) => catch_up::with_event(self, &run, &event).await?,
+            // What is lost is told too.
             Err(error) if error.kind == ShimErrorKind::EventsLost => {
                 catch_up::with_events_of(self, &run).await?;
             }

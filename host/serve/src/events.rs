@@ -4,6 +4,7 @@ mod callbacks;
 mod guests;
 pub(crate) mod meaning;
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use hostler_domains::{DomainRef, Event};
@@ -90,10 +91,11 @@ fn pass_on(follow: Follow, sender: &mpsc::Sender<Event>) {
 
 async fn tell(server: Arc<Server>, mut events: mpsc::Receiver<Event>) {
     let guests = Guests::default();
+    let mut switched_off = HashSet::new();
     guests.watch_all(&server);
     while let Some(event) = events.recv().await {
         let handle = handle_of(&server, &event).await;
-        let told = meaning::of(&event, &handle);
+        let told = meaning::of(&event, &handle, &mut switched_off);
         if !told.is_empty() {
             for client in server.hub.clients() {
                 client.callbacks.tell(&client, &event, &told);

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::io::{self, Read, Write};
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
@@ -98,9 +99,15 @@ impl StreamBody {
             Self::Console(console) => copy_both_ways(client, header, console, &mut pieces).await,
             Self::File(file) => write_out(client, header, copying(file), &mut pieces).await,
             Self::Out(start) => write_out(client, header, start, &mut pieces).await,
-            Self::In(start) => start(Box::new(Incoming { pieces, rest: Vec::new(), at: 0, ended: false }))
-                .await
-                .map(|()| Ended::ByClient),
+            Self::In(start) => {
+                let given_up = Arc::new(AtomicBool::new(false));
+                let outcome = start(Box::new(Incoming::new(pieces, Arc::clone(&given_up)))).await;
+                match outcome {
+                    // Whoever gives a stream up wants to hear that it was, and not what that led to.
+                    Err(_) if given_up.load(Ordering::Acquire) => Ok(Ended::ByClient),
+                    outcome => outcome.map(|()| Ended::ByClient),
+                }
+            }
         };
         match ended {
             Ok(Ended::ByClient) => send(client, Header { status: Status::Good, ..header }, Vec::new()).await,
@@ -230,6 +237,13 @@ struct Incoming {
     rest: Vec<u8>,
     at: usize,
     ended: bool,
+    given_up: Arc<AtomicBool>,
+}
+
+impl Incoming {
+    fn new(pieces: mpsc::Receiver<Piece>, given_up: Arc<AtomicBool>) -> Self {
+        Self { pieces, rest: Vec::new(), at: 0, ended: false, given_up }
+    }
 }
 
 impl Read for Incoming {
@@ -238,7 +252,8 @@ impl Read for Incoming {
             match self.pieces.blocking_recv() {
                 Some(Piece::Data(data)) => (self.rest, self.at) = (data, 0),
                 Some(Piece::Finish) => self.ended = true,
-                Some(Piece::GiveUp) | None => {
+                last => {
+                    self.given_up.store(last.is_some(), Ordering::Release);
                     return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the client gave it up"));
                 }
             }
@@ -256,16 +271,20 @@ mod tests {
 
     #[test]
     fn what_was_given_up_is_no_end() {
-        for (last, whole) in [(Some(Piece::Finish), true), (Some(Piece::GiveUp), false), (None, false)] {
+        let ends =
+            [(Some(Piece::Finish), true, false), (Some(Piece::GiveUp), false, true), (None, false, false)];
+        for (last, whole, last_gives_up) in ends {
             let (sender, pieces) = mpsc::channel(PIECES);
             sender.try_send(Piece::Data(b"ab".to_vec())).unwrap();
             sender.try_send(Piece::Data(b"c".to_vec())).unwrap();
             last.map(|last| sender.try_send(last).ok());
             drop(sender);
             let mut read = Vec::new();
-            let mut incoming = Incoming { pieces, rest: Vec::new(), at: 0, ended: false };
+            let given_up = Arc::new(AtomicBool::new(false));
+            let mut incoming = Incoming::new(pieces, Arc::clone(&given_up));
             assert_eq!(incoming.read_to_end(&mut read).is_ok(), whole);
             assert_eq!(read, b"abc");
+            assert_eq!(given_up.load(Ordering::Acquire), last_gives_up);
         }
     }
 

@@ -30,6 +30,7 @@ const TEST_PACKAGES: &[&str] = &[
     "docker-registry", // drivers are fetched from it
     "libvirt-clients", // virsh, against the daemon
     "python3-libvirt", // and the clients that are written in Python
+    "virtinst",        // of which virt-install is one
 ];
 
 /// The peer that benchmarks measure against.

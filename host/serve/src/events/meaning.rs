@@ -1,9 +1,12 @@
 //! What an event of ours is to a client of libvirt: a kind, two numbers, a message.
 
+use std::collections::HashSet;
+
 use hostler_domains::Event;
 use hostler_rpc::procedure::EventContent as _;
 use hostler_rpc::wire::{self, DomainHandle};
 use hostler_rpc::xdr::{Xdr, encode};
+use uuid::Uuid;
 
 /// What is told to whoever wants events of this kind.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,14 +33,17 @@ pub(crate) mod kind {
     pub(crate) const LAST: i32 = 26;
 }
 
-/// Everything that an event is to clients, in the order in which they are told.
-pub(super) fn of(event: &Event, dom: &DomainHandle) -> Vec<Told> {
-    let dom = || dom.clone();
+/// Everything that an event is to clients, in the order in which they are told. `switched_off` has the domains of which it was
+/// told that their guests have switched themselves off.
+pub(super) fn of(event: &Event, dom: &DomainHandle, switched_off: &mut HashSet<Uuid>) -> Vec<Told> {
+    let handle = dom;
+    let dom = || handle.clone();
     let detail = |name: &str| event.detail.get(name).map(String::as_str).unwrap_or_default();
-    let mut told: Vec<Told> = lifecycle(event)
-        .iter()
+    let mut told: Vec<Told> = switching_off(event, handle, switched_off)
+        .into_iter()
+        .chain(lifecycle(event).iter().copied())
         .filter_map(|(event, detail)| {
-            let msg = wire::DomainEventLifecycleMsg { dom: dom(), event: *event, detail: *detail };
+            let msg = wire::DomainEventLifecycleMsg { dom: dom(), event, detail };
             message(kind::LIFECYCLE, wire::DomainEventCallbackLifecycle::NUMBER, &msg)
         })
         .collect();
@@ -62,8 +68,7 @@ pub(super) fn of(event: &Event, dom: &DomainHandle) -> Vec<Told> {
             message(kind::DEVICE_REMOVED, wire::DomainEventCallbackDeviceRemoved::NUMBER, &msg)
         }
         "device-attached" => {
-            let handle = dom();
-            let content = encode(&handle).and_then(|mut content| {
+            let content = encode(handle).and_then(|mut content| {
                 content.extend(encode(&detail("device").to_owned())?);
                 Ok(content)
             });
@@ -92,6 +97,19 @@ fn message(kind: i32, procedure: i32, content: &impl Xdr) -> Option<Told> {
     Some(Told { kind, procedure, content: content.ok()? })
 }
 
+/// That a guest has switched itself off. It is told before its end, whichever of the two is heard of first: its hypervisor says
+/// so, and ends at once.
+fn switching_off(event: &Event, dom: &DomainHandle, told: &mut HashSet<Uuid>) -> Option<(i32, i32)> {
+    const BY_GUEST: (i32, i32) = (6, 1);
+    let is = |name: &str, value: &str| event.detail.get(name).is_some_and(|detail| detail == value);
+    let new = match event.kind.as_str() {
+        "guest-shut-down" => is("guest", "yes") && dom.id >= 0 && told.insert(event.domain),
+        "stopped" => !told.remove(&event.domain) && is("reason", "shutdown"),
+        _ => false,
+    };
+    new.then_some(BY_GUEST)
+}
+
 /// Steps of a life: what happened, and how.
 fn lifecycle(event: &Event) -> &'static [(i32, i32)] {
     let detail = |name: &str| event.detail.get(name).map(String::as_str);
@@ -109,8 +127,6 @@ fn lifecycle(event: &Event) -> &'static [(i32, i32)] {
         "reverted" => &[(2, 3)],
         "suspended" => &[(3, 0)],
         "resumed" => &[(4, 0)],
-        "guest-shut-down" if detail("guest") == Some("yes") => &[(6, 1)],
-        "guest-shut-down" => &[(6, 2)],
         "guest-slept" => &[(7, 0)],
         "guest-panicked" => &[(8, 0)],
         "stopped" => match detail("reason") {
@@ -141,7 +157,7 @@ mod tests {
         Event {
             seq: 1,
             time_ms: 0,
-            domain: uuid::Uuid::nil(),
+            domain: Uuid::nil(),
             name: "a".to_owned(),
             kind: kind.to_owned(),
             detail: BTreeMap::from_iter(detail),
@@ -158,15 +174,31 @@ mod tests {
     }
 
     #[test]
+    fn guest_that_switches_itself_off_is_told_once_before_its_end() {
+        let dom = |id| DomainHandle { name: "a".to_owned(), uuid: [0; 16], id };
+        let said = event("guest-shut-down", &[("guest", "yes")]);
+        let ended = event("stopped", &[("reason", "shutdown")]);
+        let mut off = HashSet::new();
+        assert_eq!(switching_off(&said, &dom(1), &mut off), Some((6, 1)));
+        assert_eq!(switching_off(&ended, &dom(-1), &mut off), None);
+        // Heard of in the other order.
+        assert_eq!(switching_off(&ended, &dom(-1), &mut off), Some((6, 1)));
+        assert_eq!(switching_off(&said, &dom(-1), &mut off), None);
+        let destroyed = event("stopped", &[("reason", "destroyed")]);
+        assert_eq!(switching_off(&destroyed, &dom(-1), &mut off), None);
+    }
+
+    #[test]
     fn message_is_what_the_tables_say_but_for_its_number() {
         let dom = DomainHandle { name: "a".to_owned(), uuid: [0; 16], id: 7 };
-        let told = of(&event("device-attached", &[("device", "net0")]), &dom);
+        let mut off = HashSet::new();
+        let told = of(&event("device-attached", &[("device", "net0")]), &dom, &mut off);
         let [told] = told.as_slice() else { panic!("{told:?}") };
         let mut whole = 9_i32.to_be_bytes().to_vec();
         whole.extend(&told.content);
         let read: wire::DomainEventCallbackDeviceAdded = hostler_rpc::xdr::decode(&whole).unwrap();
         assert_eq!((read.callback_id, read.dom, read.dev_alias.as_str()), (9, dom.clone(), "net0"));
-        let told = of(&event("guest-slept", &[]), &dom);
+        let told = of(&event("guest-slept", &[]), &dom, &mut off);
         assert_eq!(told.iter().map(|told| told.kind).collect::<Vec<_>>(), [kind::LIFECYCLE, kind::SLEEP]);
     }
 }

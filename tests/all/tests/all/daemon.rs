@@ -134,3 +134,14 @@ pub(crate) fn clients_are_here() -> bool {
     }
     here
 }
+
+/// Whether virt-install is there too.
+pub(crate) fn virt_install_is_here() -> bool {
+    let version =
+        Command::new("virt-install").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let here = version.is_ok_and(|status| status.success());
+    if !here {
+        eprintln!("skipped: virtinst is not installed; run: cargo xtask setup");
+    }
+    here
+}

@@ -1,7 +1,7 @@
 //! The daemon, by clients of libvirt that know nothing of it.
 
-use crate::daemon::{Daemon, clients_are_here, virsh};
-use crate::workbench::{Workbench, rom_domain};
+use crate::daemon::{Daemon, clients_are_here, virsh, virt_install_is_here};
+use crate::workbench::{Answer, Workbench, rom_domain};
 
 const QUIET: &str = "<domain type='test'>
   <name>quiet</name>
@@ -66,7 +66,7 @@ fn guest_that_switches_itself_off_and_one_that_was_only_created_are_told_and_for
 connection = libvirt.open(sys.argv[1])
 told = []
 def note(_, domain, event, detail, __):
-    told.append((event, detail, domain.ID() == -1))
+    told.append((event, detail, domain.ID() == -1 and event != libvirt.VIR_DOMAIN_EVENT_SHUTDOWN))
 connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, note, None)
 domain = connection.createXML(open('{}').read())
 assert domain.isActive() and not domain.isPersistent() and domain.ID() > 0
@@ -311,7 +311,8 @@ fn pools_and_volumes_are_made_filled_read_and_removed() {
     daemon.ok(&["vol-upload", "data.raw", file.to_str().unwrap(), "--pool", "images"]);
     let copy = bench.path("copy");
     daemon.ok(&["vol-download", "data.raw", copy.to_str().unwrap(), "--pool", "images"]);
-    assert!(std::fs::read(&copy).unwrap() == content.as_bytes()[..1 << 19]);
+    let read = std::fs::read(&copy).unwrap();
+    assert_eq!((read.len(), read[..1 << 19] == content.as_bytes()[..1 << 19]), (1 << 20, true));
     let listed = daemon.ok(&["vol-list", "images"]);
     assert_eq!(listed.lines().filter(|line| line.contains(target)).count(), 3, "{listed}");
     for (call, number) in [
@@ -378,7 +379,8 @@ fn devices_come_and_go_and_guests_are_put_away_and_brought_back() {
             path.display()
         )
     };
-    let document = rom_domain("rom", "qemu").replace("<serial", &format!("{}<serial", disk("a.qcow2", "vda")));
+    let document =
+        rom_domain("rom", "qemu").replace("<serial", &format!("{}<serial", disk("a.qcow2", "vda")));
     let file = bench.write("rom.xml", &document);
     let more = bench.write("disk.xml", &disk("b.qcow2", "vdb"));
     daemon.ok(&["define", file.to_str().unwrap()]);
@@ -413,4 +415,43 @@ fn devices_come_and_go_and_guests_are_put_away_and_brought_back() {
     daemon.ok(&["snapshot-delete", "rom", "first", "--children"]);
     assert_eq!(daemon.ok(&["snapshot-list", "rom", "--name"]), "");
     daemon.ok(&["undefine", "rom"]);
+}
+
+#[test]
+fn virt_install_imports_a_disk_and_finds_the_guest_running() {
+    if !clients_are_here() || !virt_install_is_here() {
+        return;
+    }
+    let bench = Workbench::of_drivers();
+    let daemon = Daemon::start(&bench);
+    let images = bench.path("images");
+    std::fs::create_dir(&images).unwrap();
+    bench.image(&["create", "-q", "-f", "qcow2", "images/disk.qcow2", "16M"]);
+    let mut command = std::process::Command::new("virt-install");
+    command.args([
+        "--connect",
+        &daemon.uri(),
+        "--name",
+        "imported",
+        "--memory",
+        "64",
+        "--vcpus",
+        "1",
+        "--import",
+    ]);
+    command.args(["--virt-type", "qemu", "--osinfo", "generic", "--graphics", "none", "--network", "none"]);
+    command.args([
+        "--disk",
+        &format!("path={}/disk.qcow2,format=qcow2", images.display()),
+        "--noautoconsole",
+    ]);
+    command.env("HOME", bench.path("home")).stdin(std::process::Stdio::null());
+    let answer = Answer::of(command.output().unwrap());
+    assert_eq!(answer.status, 0, "{}{}", answer.stdout, answer.stderr);
+    assert_eq!(daemon.ok(&["domstate", "imported"]), "running");
+    let info = daemon.ok(&["dominfo", "imported"]);
+    assert!(info.contains("Persistent:     yes"), "{info}");
+    assert_eq!(daemon.ok(&["pool-list", "--name"]), "images");
+    daemon.ok(&["destroy", "imported"]);
+    daemon.ok(&["undefine", "imported"]);
 }

@@ -4,7 +4,9 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use crate::daemon::{Daemon, clients_are_here};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::daemon::{Daemon, clients_are_here, virsh};
 use crate::workbench::{Workbench, rom_domain};
 
 const REMOTE: u32 = 0x2000_8086;
@@ -174,4 +176,39 @@ while not domain.isActive() or domain.state()[0] != libvirt.VIR_DOMAIN_RUNNING:
     pass",
     );
     daemon.ok(&["destroy", "rom"]);
+}
+
+#[test]
+fn hypervisor_that_hangs_holds_up_its_own_changes_only_and_is_ended_out_of_turn() {
+    if !clients_are_here() {
+        return;
+    }
+    let bench = Workbench::of_drivers();
+    bench.define(&rom_domain("hung", "qemu"));
+    bench.define(&rom_domain("other", "qemu"));
+    let daemon = Daemon::start(&bench);
+    daemon.ok(&["start", "hung"]);
+    daemon.ok(&["start", "other"]);
+    let pid = bench.json(&["show", "hung"])["pid"].as_i64().unwrap();
+    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::STOP).unwrap();
+    let uri = daemon.uri();
+    std::thread::scope(|scope| {
+        // Each waits for an answer that does not come, or for its turn behind that.
+        let stuck: Vec<_> =
+            (0..3).map(|_| scope.spawn(|| virsh(&uri, &["suspend", "hung"]).status)).collect();
+        for _ in 0..3 {
+            let asked = Instant::now();
+            assert_eq!(daemon.ok(&["list", "--name"]), "hung\nother");
+            assert_eq!(daemon.ok(&["domstate", "other"]), "running");
+            daemon.ok(&["suspend", "other"]);
+            daemon.ok(&["resume", "other"]);
+            assert!(asked.elapsed() < PROMPT, "{:?}", asked.elapsed());
+        }
+        daemon.ok(&["destroy", "hung"]);
+        assert_eq!(daemon.ok(&["domstate", "hung"]), "shut off");
+        for stuck in stuck {
+            assert_eq!(stuck.join().unwrap(), 1);
+        }
+    });
+    daemon.ok(&["destroy", "other"]);
 }
