@@ -114,7 +114,7 @@ pub use tenants::{Caller, TenantChoice};
 pub use verbs::{
     Autostarted, Changed, CloneOptions, ConsoleStream, ConvertOptions, DomainStats, DriverTestOptions,
     DriverTested, FirmwareSource, ImageResizeOptions, KeyUse, Medium, MediumChange, MemoryDump, NativeSource,
-    NewImage, NewTenant, NewVolume, RebaseOptions, ResizeOptions, RevertOptions, SaveOptions, Scope,
+    NewImage, NewTenant, NewVolume, Note, RebaseOptions, ResizeOptions, RevertOptions, SaveOptions, Scope,
     Screenshot, SnapshotDeleteOptions, StartOptions, TenantRights, UndefineOptions, Which, conformance_cases,
     generate_signing_key, probe_image, process_counters, sign_driver, test_driver,
 };

@@ -10,6 +10,7 @@ mod events;
 mod info;
 mod lifecycle;
 mod lookup;
+mod metadata;
 mod node;
 mod saving;
 mod screen;
@@ -38,6 +39,7 @@ pub(crate) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
         info::route,
         xml::route,
         autostart::route,
+        metadata::route,
         node::route,
         capabilities::route,
         events::route,

@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+mod annotate;
 mod autostart;
 mod console;
 pub(crate) mod define;
@@ -75,6 +76,7 @@ mod vol_upload;
 mod vol_xml;
 mod xml;
 
+pub use annotate::Note;
 pub use autostart::Autostarted;
 pub use console::ConsoleStream;
 pub use driver_sign::{KeyUse, generate_signing_key, sign_driver};

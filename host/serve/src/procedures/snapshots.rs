@@ -235,7 +235,8 @@ async fn revert(client: Arc<Client>, call: DomainRevertToSnapshot) -> Result<(),
     };
     let (domain, _job) = client.change(&call.snap.dom).await?;
     snapshot(&client, &call.snap).await?;
-    let reverted = client.host().snapshot_revert(&reference(&domain), &call.snap.name, options).await;
+    let domain = reference(&domain);
+    let reverted = Box::pin(client.host().snapshot_revert(&domain, &call.snap.name, options)).await;
     reverted.map(drop).map_err(|error| match error.code() {
         // Clients offer to force it then.
         "snapshot.definition-changed" => {

@@ -1,6 +1,5 @@
 //! A daemon of one test's own, and the clients that are unmodified.
 
-use std::io::{BufRead as _, BufReader};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -36,13 +35,13 @@ impl<'a> Daemon<'a> {
         let mut arguments = vec!["serve", "--socket", socket.to_str().unwrap()];
         arguments.extend(["--read-only-socket", read_only.to_str().unwrap()]);
         arguments.extend(options);
-        let child =
-            bench.command(&arguments).env("NOTIFY_SOCKET", &notices).stderr(Stdio::piped()).spawn().unwrap();
+        let log = std::fs::File::create(bench.path("daemon.log")).unwrap();
+        let child = bench.command(&arguments).env("NOTIFY_SOCKET", &notices).stderr(log).spawn().unwrap();
         let mut daemon = Self { bench, child, socket };
         let mut notice = [0; 64];
         let length = notified.recv(&mut notice).unwrap_or_else(|error| {
-            let ended = daemon.child.try_wait();
-            panic!("the daemon does not say that it is ready: {error}; {ended:?}")
+            let (ended, log) = (daemon.child.try_wait(), std::fs::read_to_string(bench.path("daemon.log")));
+            panic!("the daemon does not say that it is ready: {error}; {ended:?}; {log:?}")
         });
         assert_eq!(&notice[..length], b"READY=1");
         daemon
@@ -94,11 +93,6 @@ impl<'a> Daemon<'a> {
     pub(crate) fn stop(&mut self) -> ExitStatus {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
         self.child.wait().unwrap()
-    }
-
-    /// What it says on its standard error, line by line.
-    pub(crate) fn says(&mut self) -> impl Iterator<Item = String> {
-        BufReader::new(self.child.stderr.take().unwrap()).lines().map_while(Result::ok)
     }
 }
 

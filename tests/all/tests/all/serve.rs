@@ -43,6 +43,10 @@ fn virsh_takes_a_real_guest_through_its_life() {
         daemon.ok(&[verb, "rom"]);
         assert_eq!(daemon.ok(&["domstate", "rom", "--reason"]), state, "after {verb}");
     }
+    daemon.ok(&["desc", "rom", "--title", "--live", "--config", "a title"]);
+    assert_eq!(daemon.ok(&["desc", "rom", "--title"]), "a title");
+    daemon.ok(&["metadata", "rom", "urn:x", "--key", "x", "--set", "<app note='1'/>"]);
+    assert_eq!(daemon.ok(&["metadata", "rom", "urn:x"]), "<app note='1'/>");
     daemon.ok(&["autostart", "rom"]);
     assert!(daemon.ok(&["dominfo", "rom"]).contains("Autostart:      enable"));
     daemon.ok(&["destroy", "rom"]);

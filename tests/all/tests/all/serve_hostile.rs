@@ -48,7 +48,7 @@ impl Raw {
     }
 
     /// Whether the daemon ends the connection.
-    fn is_closed(mut self) -> bool {
+    fn ends(mut self) -> bool {
         let mut rest = Vec::new();
         match self.0.read_to_end(&mut rest) {
             Ok(_) => true,
@@ -77,7 +77,7 @@ fn bytes_that_are_no_frame_end_their_connection_and_no_other() {
     for bytes in [oversized, short, vec![0xff; 64], b"GET / HTTP/1.1\r\n\r\n".to_vec(), wrong_kind, reply] {
         let mut bad = Raw::connect(&daemon);
         bad.0.write_all(&bytes).unwrap();
-        assert!(bad.is_closed(), "{bytes:?}");
+        assert!(bad.ends(), "{bytes:?}");
     }
     good.send(HOSTNAME, 1, &[]);
     assert_eq!(good.answer().1, 0);
