@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
 use hostler_rpc::frame::{Assembler, Frame, FrameKind, Header, Status};
 use hostler_rpc::procedure::program;
@@ -118,12 +119,20 @@ async fn reply(
     turn: tokio::sync::OwnedSemaphorePermit,
 ) {
     let header = Header { kind: FrameKind::Reply, ..*call };
-    let (status, payload, after) = match answered {
-        Ok(Answered { payload, stream }) => (Status::Good, payload, stream),
+    // A client may write to its stream as soon as it has the answer.
+    let opened = answered.and_then(|Answered { payload, stream }| match stream {
+        None => Ok((payload, None)),
+        Some(body) => match client.streams.open(call) {
+            Some(pieces) => Ok((payload, Some((pieces, body)))),
+            None => {
+                Err(RpcError::new(codes::ERR_RESOURCE_BUSY, codes::FROM_STREAMS, "too many streams are open"))
+            }
+        },
+    });
+    let (status, payload, stream) = match opened {
+        Ok((payload, stream)) => (Status::Good, payload, stream),
         Err(error) => (Status::Failed, encode(&error).unwrap_or_default(), None),
     };
-    // The client may write as soon as it has the answer.
-    let stream = after.map(|body| (client.streams.open(call), body));
     match (Frame { header: Header { status, ..header }, payload }).to_bytes() {
         Ok(bytes) => client.outbox.send(bytes, Some(turn)).await,
         Err(error) => {
@@ -134,7 +143,7 @@ async fn reply(
     if (call.program, call.procedure) == (ConnectClose::PROGRAM, ConnectClose::NUMBER) {
         client.outbox.close();
     }
-    if let Some((Some(pieces), body)) = stream {
+    if let Some((pieces, body)) = stream {
         let client = Arc::clone(client);
         let header = Header { kind: FrameKind::Stream, ..*call };
         let server = Arc::clone(&client.server);

@@ -50,6 +50,9 @@ pub(crate) fn open(sockets: &Sockets) -> Result<Vec<Listener>, ServeError> {
         let socket =
             socket.map_err(|error| ServeError::socket("take over", Path::new("LISTEN_FDS"), error))?;
         if let Some(socket) = socket {
+            // Nothing that is started from here is to have it.
+            rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)
+                .map_err(|error| ServeError::socket("take over", Path::new("LISTEN_FDS"), error.into()))?;
             listeners.push(listener(socket, index > 0, None)?);
         }
     }

@@ -129,6 +129,28 @@ pub(crate) fn clients_are_here() -> bool {
     here
 }
 
+/// Starts a daemon as a service manager does that has opened its sockets: the first for everything, the second for reading.
+pub(crate) fn start_with_sockets(bench: &Workbench, full: &Path, read_only: &Path) -> Child {
+    const SCRIPT: &str = "import os, socket, sys
+sockets = []
+for number, path in enumerate(sys.argv[1:3], 3):
+    own = socket.socket(socket.AF_UNIX)
+    own.bind(path)
+    own.listen()
+    sockets.append(own)
+for number, own in enumerate(sockets, 3):
+    os.dup2(own.fileno(), number + 10)
+for number in range(len(sockets)):
+    os.dup2(number + 13, number + 3)
+os.environ.update(LISTEN_FDS='2', LISTEN_PID=str(os.getpid()))
+os.execv(sys.argv[3], sys.argv[3:])";
+    let serve = bench.command(&["serve"]);
+    let mut command = python();
+    command.arg("-c").arg(SCRIPT).args([full, read_only]).arg(serve.get_program()).args(serve.get_args());
+    command.envs(serve.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
 /// Whether virt-install is there too.
 pub(crate) fn virt_install_is_here() -> bool {
     let version =

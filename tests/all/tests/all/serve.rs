@@ -1,6 +1,8 @@
 //! The daemon, by clients of libvirt that know nothing of it.
 
-use crate::daemon::{Daemon, clients_are_here, virsh, virt_install_is_here};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::daemon::{Daemon, clients_are_here, start_with_sockets, virsh, virt_install_is_here};
 use crate::workbench::{Answer, Workbench, rom_domain};
 
 const QUIET: &str = "<domain type='test'>
@@ -458,4 +460,28 @@ fn virt_install_imports_a_disk_and_finds_the_guest_running() {
     assert_eq!(daemon.ok(&["pool-list", "--name"]), "images");
     daemon.ok(&["destroy", "imported"]);
     daemon.ok(&["undefine", "imported"]);
+}
+
+#[test]
+fn sockets_of_a_service_manager_are_served_and_left_where_they_are() {
+    if !clients_are_here() {
+        return;
+    }
+    let bench = Workbench::of_drivers();
+    bench.define(QUIET);
+    let (full, read_only) = (bench.path("full"), bench.path("read-only"));
+    let mut daemon = start_with_sockets(&bench, &full, &read_only);
+    let uri = |socket: &std::path::Path| format!("hostler:///system?socket={}", socket.display());
+    // It is connected to before anybody serves, as with a real one.
+    while !full.exists() || !read_only.exists() {
+        assert!(daemon.try_wait().unwrap().is_none());
+    }
+    let started = virsh(&uri(&full), &["start", "quiet"]);
+    assert_eq!(started.status, 0, "{}", started.stderr);
+    assert_eq!(virsh(&uri(&read_only), &["domstate", "quiet"]).stdout.trim(), "running");
+    assert_eq!(virsh(&uri(&read_only), &["destroy", "quiet"]).status, 1);
+    assert!(!bench.state_root().join("serve.sock").exists());
+    kill_process(Pid::from_child(&daemon), Signal::TERM).unwrap();
+    assert!(daemon.wait().unwrap().success());
+    assert!(full.exists() && read_only.exists());
 }
