@@ -23,10 +23,12 @@ mod error;
 mod firmware;
 mod firmware_summary;
 mod host;
+mod identity;
 mod image_summary;
 mod images;
 mod kept_stores;
 mod known;
+mod live;
 mod lost;
 mod migration;
 mod next;
@@ -82,6 +84,7 @@ pub use hostler_runtime::{
 };
 pub use hostler_state::{Batch, Event, EventLog, SnapshotKind, SnapshotState};
 pub use hostler_storage::{BackingRequest, CreateRequest, Preallocation, Resize, Window};
+pub use identity::DomainIdentity;
 pub use image_summary::{
     ImageChain, ImageCheck, ImageLayer, ImageProbe, ImageReport, ImageResized, ImageWritten, NamedFileReport,
     ReferenceReport,
@@ -111,7 +114,7 @@ pub use tenants::{Caller, TenantChoice};
 pub use verbs::{
     Autostarted, Changed, CloneOptions, ConsoleStream, ConvertOptions, DomainStats, DriverTestOptions,
     DriverTested, FirmwareSource, ImageResizeOptions, KeyUse, Medium, MediumChange, MemoryDump, NativeSource,
-    NewImage, NewTenant, NewVolume, RebaseOptions, ResizeOptions, RevertOptions, SaveOptions, Scope,
+    NewImage, NewTenant, NewVolume, Note, RebaseOptions, ResizeOptions, RevertOptions, SaveOptions, Scope,
     Screenshot, SnapshotDeleteOptions, StartOptions, TenantRights, UndefineOptions, Which, conformance_cases,
-    generate_signing_key, probe_image, sign_driver, test_driver,
+    generate_signing_key, probe_image, process_counters, sign_driver, test_driver,
 };

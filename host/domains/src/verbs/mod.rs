@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+mod annotate;
 mod autostart;
 mod console;
 pub(crate) mod define;
@@ -43,6 +44,7 @@ mod pool_start;
 mod pool_undefine;
 mod pool_xml;
 mod receive;
+mod rename;
 pub(crate) mod restore;
 mod run;
 pub(crate) mod save;
@@ -74,6 +76,7 @@ mod vol_upload;
 mod vol_xml;
 mod xml;
 
+pub use annotate::Note;
 pub use autostart::Autostarted;
 pub use console::ConsoleStream;
 pub use driver_sign::{KeyUse, generate_signing_key, sign_driver};
@@ -92,7 +95,7 @@ pub use screenshot::Screenshot;
 pub use snapshot_delete::SnapshotDeleteOptions;
 pub use snapshot_revert::RevertOptions;
 pub use start::StartOptions;
-pub use stats::DomainStats;
+pub use stats::{DomainStats, process_counters};
 pub use tenant_create::{NewTenant, TenantRights};
 pub use undefine::UndefineOptions;
 pub use vol_clone::CloneOptions;
