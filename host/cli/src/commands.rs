@@ -8,6 +8,7 @@ pub(crate) mod console;
 pub(crate) mod define;
 pub(crate) mod destroy;
 pub(crate) mod detach;
+pub(crate) mod display;
 pub(crate) mod doctor;
 pub(crate) mod domain_xml;
 pub(crate) mod driver;

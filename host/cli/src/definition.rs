@@ -8,10 +8,10 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use hostler_domains::{CageSetting, Workers};
 
 use crate::commands::{
-    attach, autostart, block, completions, console, define, destroy, detach, doctor, domain_xml, driver,
-    dump, events, firmware, image, list, man, media, migrate, native, pool, reboot, receive, reset, restore,
-    resume, run, save, screenshot, send_key, show, shutdown, snapshot, start, stats, suspend, tenant,
-    undefine, vol,
+    attach, autostart, block, completions, console, define, destroy, detach, display, doctor, domain_xml,
+    driver, dump, events, firmware, image, list, man, media, migrate, native, pool, reboot, receive, reset,
+    restore, resume, run, save, screenshot, send_key, show, shutdown, snapshot, start, stats, suspend,
+    tenant, undefine, vol,
 };
 use crate::exit::Exit;
 use crate::failure::Stop;
@@ -172,6 +172,8 @@ pub(crate) enum Command {
     Attach(attach::Attach),
     Detach(detach::Detach),
     Media(media::Media),
+    #[command(visible_alias = "domdisplay")]
+    Display(display::Display),
     Screenshot(screenshot::Screenshot),
     SendKey(send_key::SendKey),
     Events(events::Events),
@@ -217,6 +219,7 @@ impl Command {
             Self::Attach(command) => command.run(session),
             Self::Detach(command) => command.run(session),
             Self::Media(command) => command.run(session),
+            Self::Display(command) => command.run(session),
             Self::Screenshot(command) => command.run(session),
             Self::SendKey(command) => command.run(session),
             Self::Events(command) => command.run(session),

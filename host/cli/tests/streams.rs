@@ -155,6 +155,7 @@ const CALLS: &[&[&str]] = &[
     &["attach", "nobody", "/dev/null"],
     &["detach", "nobody", "vdb"],
     &["media", "nobody", "sda", "eject"],
+    &["display", "nobody"],
     &["screenshot", "nobody", "/nonexistent"],
     &["send-key", "nobody", "A"],
     &["events"],

@@ -109,9 +109,9 @@ pub use tenant_summary::{
 };
 pub use tenants::{Caller, TenantChoice};
 pub use verbs::{
-    Autostarted, Changed, CloneOptions, ConsoleStream, ConvertOptions, DomainStats, DriverTestOptions,
-    DriverTested, FirmwareSource, ImageResizeOptions, KeyUse, Medium, MediumChange, MemoryDump, NativeSource,
-    NewImage, NewTenant, NewVolume, RebaseOptions, ResizeOptions, RevertOptions, SaveOptions, Scope,
-    Screenshot, SnapshotDeleteOptions, StartOptions, TenantRights, UndefineOptions, Which, conformance_cases,
-    generate_signing_key, probe_image, sign_driver, test_driver,
+    Autostarted, Changed, CloneOptions, ConsoleStream, ConvertOptions, Display, Displays, DomainStats,
+    DriverTestOptions, DriverTested, FirmwareSource, ImageResizeOptions, KeyUse, Medium, MediumChange,
+    MemoryDump, NativeSource, NewImage, NewTenant, NewVolume, RebaseOptions, ResizeOptions, RevertOptions,
+    SaveOptions, Scope, Screenshot, SnapshotDeleteOptions, StartOptions, TenantRights, UndefineOptions,
+    Which, conformance_cases, generate_signing_key, probe_image, sign_driver, test_driver,
 };

@@ -3,6 +3,7 @@
 mod autostart;
 mod console;
 pub(crate) mod define;
+mod display;
 mod doctor;
 mod doctor_tenants;
 mod driver_back;
@@ -76,6 +77,7 @@ mod xml;
 
 pub use autostart::Autostarted;
 pub use console::ConsoleStream;
+pub use display::{Display, Displays};
 pub use driver_sign::{KeyUse, generate_signing_key, sign_driver};
 pub use driver_test::{DriverTestOptions, DriverTested, conformance_cases, test_driver};
 pub use dump::MemoryDump;

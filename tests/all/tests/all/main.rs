@@ -17,6 +17,7 @@ mod autostart;
 mod block_jobs;
 mod cage;
 mod conformance;
+mod display;
 mod driver_registry;
 mod driver_store;
 mod faults;
