@@ -42,6 +42,7 @@ pub(crate) mod undefine;
 pub(crate) mod vol;
 
 mod size;
+pub(crate) mod sizing;
 mod view;
 
 use clap::Args;

@@ -10,8 +10,8 @@ use hostler_domains::{CageSetting, Workers};
 use crate::commands::{
     attach, autostart, block, completions, console, define, destroy, detach, display, doctor, domain_xml,
     driver, dump, events, firmware, image, list, man, media, migrate, native, pool, reboot, receive, reset,
-    restore, resume, run, save, screenshot, send_key, show, shutdown, snapshot, start, stats, suspend,
-    tenant, undefine, vol,
+    restore, resume, run, save, screenshot, send_key, show, shutdown, sizing, snapshot, start, stats,
+    suspend, tenant, undefine, vol,
 };
 use crate::exit::Exit;
 use crate::failure::Stop;
@@ -172,6 +172,10 @@ pub(crate) enum Command {
     Attach(attach::Attach),
     Detach(detach::Detach),
     Media(media::Media),
+    #[command(visible_alias = "setmem")]
+    SetMemory(sizing::SetMemory),
+    #[command(visible_alias = "setvcpus")]
+    SetVcpus(sizing::SetVcpus),
     #[command(visible_alias = "domdisplay")]
     Display(display::Display),
     Screenshot(screenshot::Screenshot),
@@ -219,6 +223,8 @@ impl Command {
             Self::Attach(command) => command.run(session),
             Self::Detach(command) => command.run(session),
             Self::Media(command) => command.run(session),
+            Self::SetMemory(command) => command.run(session),
+            Self::SetVcpus(command) => command.run(session),
             Self::Display(command) => command.run(session),
             Self::Screenshot(command) => command.run(session),
             Self::SendKey(command) => command.run(session),

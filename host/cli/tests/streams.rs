@@ -155,6 +155,8 @@ const CALLS: &[&[&str]] = &[
     &["attach", "nobody", "/dev/null"],
     &["detach", "nobody", "vdb"],
     &["media", "nobody", "sda", "eject"],
+    &["set-memory", "nobody", "1MiB"],
+    &["set-vcpus", "nobody", "1"],
     &["display", "nobody"],
     &["screenshot", "nobody", "/nonexistent"],
     &["send-key", "nobody", "A"],

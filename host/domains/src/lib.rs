@@ -78,7 +78,7 @@ pub use hostler_domain::Bytes;
 pub use hostler_domain::nearest;
 pub use hostler_launch::{CageReport, CageSetting, CommandLine};
 pub use hostler_runtime::{
-    BlockJobKind, BlockJobState, COMPILE_ARGUMENT, WORK_ARGUMENT, compile_here, work_here,
+    Amounts, BlockJobKind, BlockJobState, COMPILE_ARGUMENT, WORK_ARGUMENT, compile_here, work_here,
 };
 pub use hostler_state::{Batch, Event, EventLog, SnapshotKind, SnapshotState};
 pub use hostler_storage::{BackingRequest, CreateRequest, Preallocation, Resize, Window};
@@ -112,6 +112,6 @@ pub use verbs::{
     Autostarted, Changed, CloneOptions, ConsoleStream, ConvertOptions, Display, Displays, DomainStats,
     DriverTestOptions, DriverTested, FirmwareSource, ImageResizeOptions, KeyUse, Medium, MediumChange,
     MemoryDump, NativeSource, NewImage, NewTenant, NewVolume, RebaseOptions, ResizeOptions, RevertOptions,
-    SaveOptions, Scope, Screenshot, SnapshotDeleteOptions, StartOptions, TenantRights, UndefineOptions,
-    Which, conformance_cases, generate_signing_key, probe_image, sign_driver, test_driver,
+    SaveOptions, Scope, Screenshot, Sized, SnapshotDeleteOptions, StartOptions, TenantRights,
+    UndefineOptions, Which, conformance_cases, generate_signing_key, probe_image, sign_driver, test_driver,
 };

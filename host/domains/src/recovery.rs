@@ -40,6 +40,8 @@ pub(crate) mod verb {
     pub(crate) const DETACH: &str = "detach";
     /// A device of a running guest is being changed.
     pub(crate) const UPDATE: &str = "update-device";
+    /// A running guest is being given more or less memory, or processors.
+    pub(crate) const RESIZE: &str = "resize";
     /// A volume is being made.
     pub(crate) const VOL_CREATE: &str = "vol-create";
     /// The content of a volume is being replaced.
@@ -82,6 +84,11 @@ pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
             }
             verb::ATTACH | verb::DETACH | verb::UPDATE => {
                 if !hotplug::settled(host, &intent).await {
+                    continue;
+                }
+            }
+            verb::RESIZE => {
+                if !hotplug::sized(host, &intent).await {
                     continue;
                 }
             }

@@ -40,6 +40,7 @@ mod on_crash;
 mod random_kill;
 mod save;
 mod screen;
+mod sizing;
 mod snapshot_kill;
 mod snapshot_live;
 mod snapshot_memory;

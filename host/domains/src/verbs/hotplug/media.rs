@@ -93,7 +93,7 @@ impl Host {
             return Err(self.unsuccessful(&intent, error)?);
         }
         self.replace_run_document(definition, &next)?;
-        self.store_noted(&intent, change)?;
+        self.store_wanted(&intent, change)?;
         Ok(owner.journal().finish(&intent)?)
     }
 }

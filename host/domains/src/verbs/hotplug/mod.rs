@@ -8,12 +8,15 @@ mod change;
 mod detach;
 mod media;
 mod settle;
+mod sizing;
 
 use hostler_state::Definition;
 use serde::Serialize;
 
 pub use media::{Medium, MediumChange};
 pub(crate) use settle::{settle_leaving, settled};
+pub use sizing::Sized;
+pub(crate) use sizing::sized;
 
 use crate::error::{Error, Kind, command};
 use crate::host::Host;
