@@ -1,5 +1,6 @@
 //! The commands, one file each: their options, and what they make of the answer of the host.
 
+pub(crate) mod agent;
 pub(crate) mod attach;
 pub(crate) mod autostart;
 pub(crate) mod block;

@@ -145,6 +145,7 @@ const CALLS: &[&[&str]] = &[
     &["resume", "nobody"],
     &["reboot", "nobody"],
     &["reset", "nobody"],
+    &["agent", "ping", "nobody"],
     &["stats"],
     &["dump", "nobody", "/nonexistent"],
     &["save", "nobody"],

@@ -3,6 +3,7 @@
 //! [`Host`] is the library under the command line, and will be the one under the daemon. It is opened
 //! as the one owner of a state directory, to change things, or as one of many readers.
 
+mod agent;
 mod block_jobs;
 mod catch_up;
 mod chain;
@@ -109,9 +110,10 @@ pub use tenant_summary::{
 };
 pub use tenants::{Caller, TenantChoice};
 pub use verbs::{
-    Autostarted, Changed, CloneOptions, ConsoleStream, ConvertOptions, Display, Displays, DomainStats,
-    DriverTestOptions, DriverTested, FirmwareSource, ImageResizeOptions, KeyUse, Medium, MediumChange,
-    MemoryDump, NativeSource, NewImage, NewTenant, NewVolume, RebaseOptions, ResizeOptions, RevertOptions,
-    SaveOptions, Scope, Screenshot, Sized, SnapshotDeleteOptions, StartOptions, TenantRights,
-    UndefineOptions, Which, conformance_cases, generate_signing_key, probe_image, sign_driver, test_driver,
+    AgentInfo, AgentThere, AskBy, Autostarted, Changed, CloneOptions, ConsoleStream, ConvertOptions, Display,
+    Displays, DomainStats, DriverTestOptions, DriverTested, FirmwareSource, FrozenGuest, GuestFileSystem,
+    GuestFileSystems, ImageResizeOptions, KeyUse, Medium, MediumChange, MemoryDump, NativeSource, NewImage,
+    NewTenant, NewVolume, RebaseOptions, ResizeOptions, RevertOptions, SaveOptions, Scope, Screenshot, Sized,
+    SnapshotDeleteOptions, StartOptions, TenantRights, UndefineOptions, Which, conformance_cases,
+    generate_signing_key, probe_image, sign_driver, test_driver,
 };

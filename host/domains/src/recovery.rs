@@ -42,6 +42,8 @@ pub(crate) mod verb {
     pub(crate) const UPDATE: &str = "update-device";
     /// A running guest is being given more or less memory, or processors.
     pub(crate) const RESIZE: &str = "resize";
+    /// A guest stands still while something is done, and is to go on afterwards.
+    pub(crate) const QUIESCE: &str = "quiesce";
     /// A volume is being made.
     pub(crate) const VOL_CREATE: &str = "vol-create";
     /// The content of a volume is being replaced.
@@ -89,6 +91,11 @@ pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
             }
             verb::RESIZE => {
                 if !hotplug::sized(host, &intent).await {
+                    continue;
+                }
+            }
+            verb::QUIESCE => {
+                if !crate::verbs::agent::thawed(host, &intent).await {
                     continue;
                 }
             }

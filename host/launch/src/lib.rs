@@ -28,7 +28,7 @@ pub use command::{CommandLine, describe, describe_unchecked};
 pub use error::{LaunchError, LaunchErrorKind, QmpError, QmpErrorKind, ShimError, ShimErrorKind};
 pub use handle::{EndpointKind, EndpointSpec, Handle, Role};
 pub use limits::*;
-pub use listen::{listen_tcp, listen_tcp_from, listen_unix, loopback};
+pub use listen::{connect_unix, listen_tcp, listen_tcp_from, listen_unix, loopback};
 pub use plan::{Companion, OptionEntry, Plan, Reaction};
 pub use process::holder_of_removed;
 pub use qmp::QmpEvent;

@@ -1,5 +1,6 @@
 //! Sockets that the host listens on for a program: bound here, so that the program needs no network and no directory.
 
+use std::ffi::OsStr;
 use std::fs::Permissions;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -7,8 +8,9 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::time::Duration;
 
-use crate::shim::wire::open_directory;
+use crate::shim::wire::{address_in, connect_within, open_directory};
 
 /// Listens at a path, which may be longer than a socket's address. A socket that an earlier run left makes room; anything
 /// else stays. Only the socket's owner can connect.
@@ -29,6 +31,18 @@ pub fn listen_unix(path: &Path) -> io::Result<UnixListener> {
     let listener = UnixListener::bind(&near)?;
     std::fs::set_permissions(&near, Permissions::from_mode(0o600))?;
     Ok(listener)
+}
+
+/// Connects to a socket at a path, which may be longer than a socket's address.
+///
+/// # Errors
+/// What the operating system says; `TimedOut` when too many wait there.
+pub fn connect_unix(path: &Path, wait: Duration) -> io::Result<UnixStream> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(OsStr::to_str)) else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it names no socket"));
+    };
+    let directory = open_directory(parent)?;
+    connect_within(&address_in(&directory, name)?, wait).map(UnixStream::from)
 }
 
 /// Listens on a port of this host.

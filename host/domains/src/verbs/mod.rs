@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+pub(crate) mod agent;
 mod autostart;
 mod console;
 pub(crate) mod define;
@@ -75,6 +76,7 @@ mod vol_upload;
 mod vol_xml;
 mod xml;
 
+pub use agent::{AgentInfo, AgentThere, AskBy, FrozenGuest, GuestFileSystem, GuestFileSystems};
 pub use autostart::Autostarted;
 pub use console::ConsoleStream;
 pub use display::{Display, Displays};

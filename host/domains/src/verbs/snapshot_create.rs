@@ -49,8 +49,9 @@ impl Host {
             return self.take_while_it_runs(&definition, (tree, state), asked).await;
         }
         self.require_off(&definition).await?;
-        if asked.memory {
-            let message = format!("'{}' is off, so there is no memory to keep", definition.name);
+        if asked.memory || asked.quiesce {
+            let what = if asked.memory { "there is no memory to keep" } else { "no agent answers" };
+            let message = format!("'{}' is off, so {what}", definition.name);
             return Err(Error::new(Kind::Conflict, "domain.off", message).about("domain", &definition.name));
         }
         self.take_while_off(&definition, tree, &asked).await
@@ -118,7 +119,11 @@ impl Host {
                 self.above_live(definition, (change, snapshot), (&disks, state))?
             }
         };
-        let done = self.carry_out(definition, change).await?;
+        let carried_out = self.carry_out(definition, change);
+        let done = match asked.quiesce {
+            true => self.quiesced(definition, carried_out).await?,
+            false => carried_out.await?,
+        };
         self.tell(definition, "snapshot-taken");
         self.taken(definition, &done)
     }

@@ -12,6 +12,7 @@
     reason = "everything here is a test: what does not hold fails it, and what is skipped is said"
 )]
 
+mod agent;
 mod author;
 mod autostart;
 mod block_jobs;
