@@ -110,10 +110,10 @@ pub use tenant_summary::{
 };
 pub use tenants::{Caller, TenantChoice};
 pub use verbs::{
-    AgentInfo, AgentThere, AskBy, Autostarted, Changed, CloneOptions, ConsoleStream, ConvertOptions, Display,
-    Displays, DomainStats, DriverTestOptions, DriverTested, FirmwareSource, FrozenGuest, GuestFileSystem,
-    GuestFileSystems, ImageResizeOptions, KeyUse, Medium, MediumChange, MemoryDump, NativeSource, NewImage,
-    NewTenant, NewVolume, RebaseOptions, ResizeOptions, RevertOptions, SaveOptions, Scope, Screenshot, Sized,
-    SnapshotDeleteOptions, StartOptions, TenantRights, UndefineOptions, Which, conformance_cases,
-    generate_signing_key, probe_image, sign_driver, test_driver,
+    AgentInfo, AgentThere, AskBy, Autostarted, Changed, CloneOptions, ConsoleStream, ConvertOptions,
+    DiskLimit, Display, Displays, DomainStats, DriverTestOptions, DriverTested, FirmwareSource, FrozenGuest,
+    GuestFileSystem, GuestFileSystems, ImageResizeOptions, KeyUse, Medium, MediumChange, MemoryDump,
+    NativeSource, NewImage, NewTenant, NewVolume, RebaseOptions, ResizeOptions, RevertOptions, SaveOptions,
+    Scope, Screenshot, Sized, SnapshotDeleteOptions, StartOptions, TenantRights, UndefineOptions, Which,
+    conformance_cases, generate_signing_key, probe_image, sign_driver, test_driver,
 };

@@ -46,7 +46,7 @@ impl Host {
         restore::require_no_saved_guest(self, &definition)?;
         let state = self.summarise(&definition).await?.state;
         if matches!(state, RunState::Running | RunState::Paused) {
-            return self.take_while_it_runs(&definition, (tree, state), asked).await;
+            return Box::pin(self.take_while_it_runs(&definition, (tree, state), asked)).await;
         }
         self.require_off(&definition).await?;
         if asked.memory || asked.quiesce {
@@ -119,9 +119,9 @@ impl Host {
                 self.above_live(definition, (change, snapshot), (&disks, state))?
             }
         };
-        let carried_out = self.carry_out(definition, change);
+        let carried_out = Box::pin(self.carry_out(definition, change));
         let done = match asked.quiesce {
-            true => self.quiesced(definition, carried_out).await?,
+            true => Box::pin(self.quiesced(definition, carried_out)).await?,
             false => carried_out.await?,
         };
         self.tell(definition, "snapshot-taken");

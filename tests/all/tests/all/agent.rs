@@ -134,5 +134,8 @@ fn guest_that_a_killed_command_had_stand_still_goes_on_with_the_next_owner() {
         bench.ok(&["agent", "ping", "linux"]);
     }
     list_fits(interrupted, points.len());
-    assert!(frozen > 0, "no command was killed while the guest stood still: the list no longer fits the steps");
+    assert!(
+        frozen > 0,
+        "no command was killed while the guest stood still: the list no longer fits the steps"
+    );
 }

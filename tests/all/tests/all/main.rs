@@ -33,6 +33,7 @@ mod hotplug;
 mod image;
 mod kill;
 mod lifecycle;
+mod limits;
 mod linux;
 mod migrate;
 mod native;

@@ -6,6 +6,7 @@
 mod attach;
 mod change;
 mod detach;
+mod limits;
 mod media;
 mod settle;
 mod sizing;
@@ -13,6 +14,7 @@ mod sizing;
 use hostler_state::Definition;
 use serde::Serialize;
 
+pub use limits::DiskLimit;
 pub use media::{Medium, MediumChange};
 pub(crate) use settle::{settle_leaving, settled};
 pub use sizing::Sized;
