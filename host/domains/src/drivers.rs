@@ -300,6 +300,10 @@ impl DriverSet {
             worker: self.worker.clone(),
             cache_dir: Some(self.cache_dir.clone()),
             tenant_limits: self.limits,
+            stack_bytes: self
+                .policy
+                .stack_kib
+                .and_then(|kib| usize::try_from(kib.saturating_mul(1 << 10)).ok()),
             ..RuntimeConfig::default()
         })?;
         Ok(self.runtime.get_or_init(|| made))

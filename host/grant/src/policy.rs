@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::allow::AllowList;
 use crate::capability::Grant;
 use crate::error::{GrantError, Kind, escaped, shown};
-use crate::settings::{CallSettings, RateSettings};
+use crate::settings::{self, CallSettings, RateSettings};
 use crate::signers::Signer;
 
 /// Largest policy file, in bytes.
@@ -26,6 +26,7 @@ const DIGEST_DIGITS: usize = 64;
 ///   "drivers": { "qemu": { "allow": ["storage", "process:qemu-system-*", "qmp"], "digest": "sha256:…",
 ///                          "limits": { "memory-mib": 32 } } },
 ///   "rates": { "cpu-ms-per-second": 200 },
+///   "stack-kib": 256,
 ///   "signers": { "acme": { "key": "ed25519:…", "drivers": ["acme-*"] } },
 ///   "revoked": ["sha256:…"] }
 /// ```
@@ -44,6 +45,9 @@ pub struct Policy {
     /// What all drivers of one tenant may use together.
     #[serde(default)]
     pub rates: RateSettings,
+    /// Stack of guest code, in KiB, 64 to 512: one size for all drivers.
+    #[serde(default, rename = "stack-kib")]
+    pub stack_kib: Option<u64>,
     /// Builds (`sha256:` and 64 hexadecimal digits) that are refused whoever signed them.
     #[serde(default)]
     pub revoked: BTreeSet<String>,
@@ -133,6 +137,7 @@ impl Policy {
 
     fn check_limits(&self) -> Result<(), GrantError> {
         self.rates.check()?;
+        settings::check_stack(self.stack_kib)?;
         self.default.limits.check("default")?;
         self.drivers
             .iter()

@@ -135,6 +135,11 @@ impl RateSettings {
     }
 }
 
+/// Refuses a stack that is out of range.
+pub(crate) fn check_stack(stack_kib: Option<u64>) -> Result<(), GrantError> {
+    check("drivers", &[("stack-kib", stack_kib, (64, 512))])
+}
+
 fn check(whose: &str, settings: &[Setting]) -> Result<(), GrantError> {
     for (name, value, (least, most)) in settings {
         let Some(value) = value else { continue };
@@ -175,6 +180,7 @@ mod tests {
                 "driver 'q': 'cpu-ms' is 1, outside 10",
             ),
             (r#"{"drivers":{"q":{"allow":[],"limits":{"cpu":1}}}}"#, "unknown field `cpu`"),
+            (r#"{"stack-kib":63}"#, "drivers: 'stack-kib' is 63"),
             (r#"{"rates":{"events-per-second":0}}"#, "rates: 'events-per-second' is 0"),
             (r#"{"drivers":{"q":{"allow":[],"limits":{"event-burst":9}}}}"#, "unknown field `event-burst`"),
         ] {

@@ -38,8 +38,8 @@ pub use compatible::{COMPATIBLE_WINDOW, CompatibleLayer, Looked, resolve_compati
 pub use error::{ErrorKind, Hint, ImageError};
 pub use format::Format;
 pub use formats::{
-    BackingRecord, Compression, DataFileRecord, Encryption, ExtentRecord, FeatureBits, Features, Header,
-    Luks, MAX_REFERENCE_BYTES, RecordedFormat, usable,
+    BackingRecord, Compression, DataFileRecord, EmptyQcow2, Encryption, ExtentRecord, FeatureBits, Features,
+    Header, Luks, MAX_REFERENCE_BYTES, NewImage, RecordedFormat, usable,
 };
 pub use inspection::{Inspection, Progress};
 pub use location::ImagePath;

@@ -339,7 +339,7 @@ mod tests {
     const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
 
     fn engine() -> Engine {
-        crate::engine::engine(crate::engine::Allocation::default()).unwrap()
+        crate::engine::engine(crate::engine::Allocation::default(), limits::STACK_BYTES).unwrap()
     }
 
     fn sum_of(entry: &Path) -> PathBuf {

@@ -33,7 +33,8 @@ pub fn compile_here() -> Result<(), String> {
     let mut component = Vec::new();
     let read = io::stdin().take(COMPONENT_MAX_BYTES + 1).read_to_end(&mut component);
     read.map_err(|error| format!("cannot read the component: {error}"))?;
-    let engine = engine::engine(engine::Allocation::OnDemand).map_err(|error| format!("{error:#}"))?;
+    let engine = engine::engine(engine::Allocation::OnDemand, limits::STACK_BYTES)
+        .map_err(|error| format!("{error:#}"))?;
     let artifact = engine.precompile_component(&component).map_err(|error| format!("{error:#}"))?;
     let mut output = io::stdout().lock();
     let written = output.write_all(&artifact).and_then(|()| output.flush());

@@ -19,7 +19,7 @@ const MEMORY_SPACE_BYTES: u64 = 4 << 30;
 const MEMORY_GUARD_BYTES: u64 = 32 << 20;
 
 /// Calls that a pool has room for at once; others wait. Each takes 33 GiB of addresses and no memory until it is used.
-pub(crate) const POOL_CALLS: u32 = 16;
+const POOL_CALLS: u32 = 16;
 /// Memory of a pool's slot that stays mapped between calls, in bytes: what a call with a large document touches. It is
 /// cleared after each call.
 const POOL_RESIDENT_BYTES: usize = 512 << 10;
@@ -32,21 +32,36 @@ pub enum Allocation {
     OnDemand,
     /// From a pool that is kept: for a process that lives long. At most 16 calls run at once, others wait.
     Pool,
+    /// From a pool for one call: for a worker.
+    PoolOfOne,
 }
 
-/// An engine with everything off that a driver does not need.
+impl Allocation {
+    /// Calls that there is room for at once; none: for any number.
+    pub(crate) fn calls(self) -> Option<u32> {
+        match self {
+            Self::OnDemand => None,
+            Self::Pool => Some(POOL_CALLS),
+            Self::PoolOfOne => Some(1),
+        }
+    }
+}
+
+/// An engine with everything off that a driver does not need. Its guests have a stack of so many bytes, at most
+/// [`limits::STACK_BYTES`]; the code that it runs is the same for each size.
 ///
 /// # Errors
 /// When this processor cannot run what Cranelift makes for it.
-pub(crate) fn engine(allocation: Allocation) -> wasmtime::Result<Engine> {
+pub(crate) fn engine(allocation: Allocation, stack_bytes: usize) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
+    let stack_bytes = stack_bytes.min(limits::STACK_BYTES);
     config.strategy(Strategy::Cranelift);
-    config.allocation_strategy(match allocation {
-        Allocation::OnDemand => InstanceAllocationStrategy::OnDemand,
-        Allocation::Pool => InstanceAllocationStrategy::Pooling(pool()),
+    config.allocation_strategy(match allocation.calls() {
+        None => InstanceAllocationStrategy::OnDemand,
+        Some(calls) => InstanceAllocationStrategy::Pooling(pool(calls)),
     });
     config.epoch_interruption(true);
-    config.max_wasm_stack(limits::STACK_BYTES).async_stack_size(limits::FIBER_STACK_BYTES);
+    config.max_wasm_stack(stack_bytes).async_stack_size(limits::FIBER_STACK_BYTES);
     config.memory_reservation(MEMORY_SPACE_BYTES).memory_guard_size(MEMORY_GUARD_BYTES);
     config.memory_reservation_for_growth(0);
     // Compiled code carries what a call needs and no more: places in the component's bytes and tables for other
@@ -56,12 +71,12 @@ pub(crate) fn engine(allocation: Allocation) -> wasmtime::Result<Engine> {
     Engine::new(&config)
 }
 
-/// Room for what the limits allow to each call.
-fn pool() -> PoolingAllocationConfig {
+/// Room for what the limits allow to each of so many calls.
+fn pool(calls: u32) -> PoolingAllocationConfig {
     let each = |limit: usize| u32::try_from(limit).unwrap_or(u32::MAX);
-    let all = |limit: usize| each(limit).saturating_mul(POOL_CALLS);
+    let all = |limit: usize| each(limit).saturating_mul(calls);
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(POOL_CALLS).total_stacks(POOL_CALLS);
+    pool.total_component_instances(calls).total_stacks(calls);
     pool.total_core_instances(all(limits::CORE_INSTANCES));
     pool.max_core_instances_per_component(each(limits::CORE_INSTANCES));
     pool.total_memories(all(limits::MEMORIES)).max_memories_per_component(each(limits::MEMORIES));
@@ -69,7 +84,8 @@ fn pool() -> PoolingAllocationConfig {
     pool.total_tables(all(limits::TABLES)).max_tables_per_component(each(limits::TABLES));
     pool.max_tables_per_module(each(limits::TABLES)).table_elements(limits::TABLE_ELEMENTS);
     pool.linear_memory_keep_resident(POOL_RESIDENT_BYTES).table_keep_resident(limits::TABLE_ELEMENTS);
-    pool.pagemap_scan(Enabled::Auto);
+    // A worker's filter of system calls has no scan, and it has no file open but those that it was handed.
+    pool.pagemap_scan(if calls == 1 { Enabled::No } else { Enabled::Auto });
     pool
 }
 
@@ -150,7 +166,7 @@ mod tests {
 
     #[test]
     fn ticker_ends_after_the_last_call_and_starts_again() {
-        let ticker = Ticker::new(engine(Allocation::default()).unwrap());
+        let ticker = Ticker::new(engine(Allocation::default(), limits::STACK_BYTES).unwrap());
         for _ in 0..2 {
             let (first, second) = (ticker.tick().unwrap(), ticker.tick().unwrap());
             drop(first);
@@ -164,13 +180,15 @@ mod tests {
     }
 
     #[test]
-    fn code_is_the_same_for_both_allocations() {
-        let hash = |allocation| {
+    fn code_is_the_same_for_all_allocations_and_stacks() {
+        let hash = |allocation, stack_bytes| {
             let mut hasher = std::hash::DefaultHasher::new();
-            let engine = engine(allocation).unwrap();
+            let engine = engine(allocation, stack_bytes).unwrap();
             std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut hasher);
             std::hash::Hasher::finish(&hasher)
         };
-        assert_eq!(hash(Allocation::OnDemand), hash(Allocation::Pool));
+        let expected = hash(Allocation::OnDemand, limits::STACK_BYTES);
+        assert_eq!(hash(Allocation::Pool, limits::STACK_BYTES), expected);
+        assert_eq!(hash(Allocation::PoolOfOne, limits::STACK_BYTES / 8), expected);
     }
 }

@@ -43,6 +43,9 @@ pub const WORKERS: usize = 32;
 pub const WORKERS_IDLE: usize = 2;
 /// Time for a worker to lock itself in. It takes some milliseconds.
 pub const WORKER_START: Duration = Duration::from_secs(10);
+/// How long host and worker look for the other's next message before they sleep: being woken takes tens of microseconds,
+/// most host calls less. Only where there is a second processor for the other.
+pub const WORKER_SPIN: Duration = Duration::from_micros(50);
 /// Address space of a worker, in bytes: eight memories with all their addresses and guards take 33 GiB. What counts is
 /// [`WORKER_MEMORY_BYTES`].
 pub const WORKER_SPACE_BYTES: u64 = 40 << 30;
@@ -124,7 +127,7 @@ pub const WAIT_DEADLINE: Duration = Duration::from_secs(60);
 pub const SHIM_DEADLINE: Duration = Duration::from_secs(5);
 
 /// What one instance may have. An operator may set less than the constants of this module, never more. The stack is not
-/// among it: the engine has one size for all that it runs.
+/// among it: the engine has one size for all that it runs, which the policy says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InstanceLimits {
     /// See [`MEMORY_BYTES`].

@@ -16,10 +16,10 @@ use crate::call::CallState;
 use crate::component::{self, ComponentFile};
 use crate::contract;
 use crate::driver::{Driver, Here, Loaded, Place, Shared};
-use crate::engine::{self, Allocation, POOL_CALLS, Ticker};
+use crate::engine::{self, Allocation, Ticker};
 use crate::error::{DriverIdentity, RuntimeError, RuntimeErrorKind};
 use crate::interfaces::log::LogBudget;
-use crate::limits::Limits;
+use crate::limits::{self, Limits};
 use crate::linked::Linked;
 use crate::rates::Rates;
 use crate::settings::TenantLimits;
@@ -36,6 +36,8 @@ pub struct RuntimeConfig {
     pub limits: Limits,
     /// Where the memory of instances comes from.
     pub allocation: Allocation,
+    /// Stack of guest code, in bytes; none, or more than that: [`limits::STACK_BYTES`].
+    pub stack_bytes: Option<usize>,
     /// What the tenant may use whose drivers these are.
     pub tenant_limits: TenantLimits,
     /// The program that compiles drivers, in a bounded process: it calls [`crate::compile_here`] when its one
@@ -59,6 +61,8 @@ pub struct Runtime {
     compiler: Option<PathBuf>,
     /// As many permits as the pool has room for calls.
     room: Option<Arc<Semaphore>>,
+    /// Stack of guest code.
+    stack_bytes: usize,
     starter: Option<Arc<Starter>>,
 }
 
@@ -73,7 +77,8 @@ impl Runtime {
             RuntimeError::new(RuntimeErrorKind::Io, "the engine for drivers cannot be set up")
                 .caused_by(error.into_boxed_dyn_error())
         };
-        let engine = engine::engine(config.allocation).map_err(failed)?;
+        let stack_bytes = config.stack_bytes.unwrap_or(limits::STACK_BYTES);
+        let engine = engine::engine(config.allocation, stack_bytes).map_err(failed)?;
         let mut linker = Linker::new(&engine);
         World::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state).map_err(failed)?;
         let cache = config.cache_dir.as_deref().map(Cache::open).transpose()?;
@@ -86,8 +91,11 @@ impl Runtime {
             tenant_limits: config.tenant_limits,
             rates: Rates::default(),
             compiler: config.compiler,
-            room: (config.allocation == Allocation::Pool)
-                .then(|| Arc::new(Semaphore::new(usize::try_from(POOL_CALLS).unwrap_or(1)))),
+            room: config
+                .allocation
+                .calls()
+                .map(|calls| Arc::new(Semaphore::new(usize::try_from(calls).unwrap_or(1)))),
+            stack_bytes,
             starter: config.worker.map(|program| Arc::new(Starter::new(program))),
         })
     }
@@ -188,6 +196,6 @@ impl Runtime {
             RuntimeError::new(RuntimeErrorKind::Io, message).caused_by(error).of(identity)
         })?;
         let key = format!("driver {} of tenant {}", identity.name, tenant.name);
-        Ok(Place::Apart(Box::new(Workers::new(Arc::clone(starter), sealed, key, limits))))
+        Ok(Place::Apart(Box::new(Workers::new(Arc::clone(starter), sealed, key, limits, self.stack_bytes))))
     }
 }

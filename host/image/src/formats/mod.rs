@@ -31,6 +31,7 @@ pub use header::{
     BackingRecord, Compression, DataFileRecord, Encryption, ExtentRecord, FeatureBits, Features, Header,
     Luks, MAX_REFERENCE_BYTES, RecordedFormat,
 };
+pub use qcow2::{EmptyQcow2, NewImage};
 
 /// Subformat of images that hold only what differs from a parent, in formats where QEMU ignores the parent.
 const DIFFERENCING: &str = "differencing";

@@ -44,7 +44,7 @@ fn image_that_is_more_than_one_file_or_none_at_all_is_refused() {
     qemu_img(home.path(), &["create", "-q", "-f", "qcow2", "-o", "data_file=apart", "split", "1M"]);
     qemu_img(home.path(), &["create", "-q", "-f", "qcow2", "large", "65M"]);
     let secret = ["--object", "secret,id=s,data=x"];
-    let locked = ["-o", "encrypt.format=luks,encrypt.key-secret=s", "locked", "1M"];
+    let locked = ["-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.hash-alg=sha512", "locked", "1M"];
     qemu_img(home.path(), &[["create", "-q"].as_slice(), &secret, &["-f", "qcow2"], &locked].concat());
     for (name, part) in [
         ("raw", "qcow2"),

@@ -25,6 +25,8 @@ pub(crate) struct Setup {
     pub(crate) instance: InstanceLimits,
     /// Processor time of guest code in one operation, in nanoseconds.
     pub(crate) cpu_ns: u64,
+    /// Stack of guest code, in bytes.
+    pub(crate) stack_bytes: usize,
 }
 
 /// What the host asks of a worker.
@@ -235,16 +237,19 @@ impl Incoming {
 
 impl Wire for Setup {
     fn encode(&self, to: &mut Vec<u8>) {
-        let Self { version, user, instance, cpu_ns } = self;
+        let Self { version, user, instance, cpu_ns, stack_bytes } = self;
         version.encode(to);
         user.encode(to);
         instance.encode(to);
         cpu_ns.encode(to);
+        (*stack_bytes as u64).encode(to);
     }
 
     fn decode(from: &mut Reader<'_>) -> Result<Self, Malformed> {
         let (version, user, instance, cpu_ns) = Wire::decode(from)?;
-        Ok(Self { version, user, instance, cpu_ns })
+        let stack_bytes = u64::decode(from)?;
+        let stack_bytes = usize::try_from(stack_bytes).map_err(|_| Malformed("a limit too large"))?;
+        Ok(Self { version, user, instance, cpu_ns, stack_bytes })
     }
 }
 

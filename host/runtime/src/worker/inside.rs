@@ -69,14 +69,12 @@ fn set_up(line: &mut Line) -> Result<Option<Inside>, String> {
     if setup.version != env!("CARGO_PKG_VERSION") {
         return Err(format!("it is of version {}, the host of {}", env!("CARGO_PKG_VERSION"), setup.version));
     }
-    let failed = |error: wasmtime::Error| format!("{error:#}");
-    let engine = engine::engine(Allocation::OnDemand).map_err(failed)?;
-    let component = cache::deserialize(&engine, &io::stdout()).map_err(failed)?;
+    // A driver that no pool has room for meets the limits when it runs, where each has its own words.
+    let (engine, linked) = link(Allocation::PoolOfOne, setup.stack_bytes)
+        .or_else(|_| link(Allocation::OnDemand, setup.stack_bytes))
+        .map_err(|error| format!("{error:#}"))?;
     let nothing = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
     nothing.and_then(rustix::stdio::dup2_stdout).map_err(|error| format!("no /dev/null: {error}"))?;
-    let mut linker = Linker::new(&engine);
-    World::add_to_linker::<_, HasSelf<WorkerState>>(&mut linker, |state| state).map_err(failed)?;
-    let linked = Linked::new(&engine, &linker, &component).map_err(failed)?;
     rustix::thread::set_name(c"hostler-worker").map_err(|error| error.to_string())?;
     enter_cell(CELL, setup.user).map_err(|failure| failure.to_string())?;
     Ok(Some(Inside {
@@ -86,6 +84,16 @@ fn set_up(line: &mut Line) -> Result<Option<Inside>, String> {
         limits: setup.instance,
         cpu: Duration::from_nanos(setup.cpu_ns),
     }))
+}
+
+/// The machine code at the standard output, ready to be run.
+fn link(allocation: Allocation, stack_bytes: usize) -> wasmtime::Result<(Engine, Linked<WorkerState>)> {
+    let engine = engine::engine(allocation, stack_bytes)?;
+    let component = cache::deserialize(&engine, &io::stdout())?;
+    let mut linker = Linker::new(&engine);
+    World::add_to_linker::<_, HasSelf<WorkerState>>(&mut linker, |state| state)?;
+    let linked = Linked::new(&engine, &linker, &component)?;
+    Ok((engine, linked))
 }
 
 fn serve(mut line: Line, inside: &Inside) -> io::Result<()> {

@@ -12,6 +12,7 @@ pub(crate) mod inside;
 pub(crate) mod pool;
 pub(crate) mod process;
 pub(crate) mod serve;
+mod spin;
 pub(crate) mod state;
 pub(crate) mod wire;
 mod words;

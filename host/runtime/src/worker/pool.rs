@@ -27,6 +27,7 @@ pub(crate) struct Workers {
     /// For whom: tenant and driver.
     key: String,
     limits: Limits,
+    stack_bytes: usize,
 }
 
 /// A worker for one operation. It is ended unless it is given back; in any case what it used is counted.
@@ -47,9 +48,15 @@ struct Failure {
 }
 
 impl Workers {
-    pub(crate) fn new(starter: Arc<Starter>, artifact: OwnedFd, key: String, limits: Limits) -> Self {
+    pub(crate) fn new(
+        starter: Arc<Starter>,
+        artifact: OwnedFd,
+        key: String,
+        limits: Limits,
+        stack_bytes: usize,
+    ) -> Self {
         let (idle, turns) = (Mutex::default(), Semaphore::new(limits::WORKERS));
-        Self { idle, turns, artifact, starter, key, limits }
+        Self { idle, turns, artifact, starter, key, limits, stack_bytes }
     }
 
     /// Lets a worker carry out an operation. What it uses of the processor is counted by `meter`, also when nobody
@@ -125,6 +132,7 @@ impl Workers {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             user: worker.user(),
             instance: self.limits.instance.within(&InstanceLimits::default()),
+            stack_bytes: self.stack_bytes,
             cpu_ns: u64::try_from(self.limits.cpu.as_nanos()).unwrap_or(u64::MAX),
         };
         match tokio::time::timeout(limits::WORKER_START, worker.set_up(&setup)).await {

@@ -4,6 +4,7 @@
 //! table of handles, the same rates, deadlines and grants.
 
 use std::io;
+use std::os::unix::net;
 
 use rustix::net::{SendFlags, send};
 use tokio::net::UnixStream;
@@ -11,6 +12,7 @@ use tokio::net::UnixStream;
 use super::calls::{self, Unanswered};
 use super::frame::{Asked, Finished, Incoming, Outgoing, Said, Setup};
 use super::process::Worker;
+use super::spin::Spin;
 use super::wire::Malformed;
 use crate::call::{CallState, ContractViolation};
 
@@ -33,65 +35,81 @@ pub(crate) enum Unfinished {
     Ends(wasmtime::Error),
 }
 
-/// A worker's socket while somebody waits for it. It is registered for each operation, because the next may come from
-/// another async runtime.
+/// A worker's socket while somebody waits for it.
 pub(crate) struct Line<'a> {
-    socket: UnixStream,
+    socket: &'a net::UnixStream,
+    /// Registered when somebody has to sleep, and for this operation only: the next may come from another async runtime.
+    registered: Option<UnixStream>,
     incoming: &'a mut Incoming,
     /// The process at the other end, for the log.
     pid: u32,
 }
 
 impl<'a> Line<'a> {
-    fn new(worker: &'a mut Worker) -> io::Result<Self> {
+    fn new(worker: &'a mut Worker) -> Self {
         let pid = worker.id();
         Self::over(&worker.socket, &mut worker.incoming, pid)
     }
 
     /// The line to the worker of this process number over this socket, which does not block.
-    ///
-    /// # Errors
-    /// There is no descriptor left.
-    pub(crate) fn over(
-        socket: &std::os::unix::net::UnixStream,
-        incoming: &'a mut Incoming,
-        pid: u32,
-    ) -> io::Result<Self> {
-        let socket = UnixStream::from_std(socket.try_clone()?)?;
-        Ok(Self { socket, incoming, pid })
+    pub(crate) fn over(socket: &'a net::UnixStream, incoming: &'a mut Incoming, pid: u32) -> Self {
+        Self { socket, registered: None, incoming, pid }
     }
 
     async fn send(&mut self, message: &Outgoing) -> Result<(), Broken> {
         let mut rest = message.bytes()?;
-        // Nearly always there is room for all of it, and nobody has to find out whether there is.
-        let mut sent = send(&self.socket, rest, SendFlags::NOSIGNAL).map_err(io::Error::from);
         loop {
-            match sent {
+            // Nearly always there is room for all of it, and nobody has to find out whether there is.
+            match send(self.socket, rest, SendFlags::NOSIGNAL).map_err(io::Error::from) {
                 Ok(length) => rest = rest.get(length..).unwrap_or_default(),
-                Err(error) if is_passing(&error) => {}
+                Err(error) if is_passing(&error) => break,
                 Err(error) => return Err(Broken::Gone(error)),
             }
             if rest.is_empty() {
                 return Ok(());
             }
-            self.socket.writable().await.map_err(Broken::Gone)?;
-            sent = self.socket.try_write(rest);
         }
+        let socket = self.registered().map_err(Broken::Gone)?;
+        while !rest.is_empty() {
+            socket.writable().await.map_err(Broken::Gone)?;
+            match socket.try_write(rest) {
+                Ok(length) => rest = rest.get(length..).unwrap_or_default(),
+                Err(error) if is_passing(&error) => {}
+                Err(error) => return Err(Broken::Gone(error)),
+            }
+        }
+        Ok(())
     }
 
     async fn receive(&mut self) -> Result<Vec<u8>, Broken> {
+        let mut spin = Spin::begin();
         loop {
             if let Some(message) = self.incoming.message()? {
                 return Ok(message);
             }
-            self.socket.readable().await.map_err(Broken::Gone)?;
-            match self.socket.try_read(self.incoming.room()) {
+            let received = match spin.receive(self.socket, self.incoming.room()) {
+                Some(received) => received,
+                None => {
+                    self.registered().map_err(Broken::Gone)?.readable().await.map_err(Broken::Gone)?;
+                    let room = self.incoming.room();
+                    self.registered.as_ref().map_or(Ok(0), |socket| socket.try_read(room))
+                }
+            };
+            match received {
                 Ok(0) => return Err(Broken::Gone(io::ErrorKind::UnexpectedEof.into())),
                 Ok(length) => self.incoming.filled(length),
                 Err(error) if is_passing(&error) => {}
                 Err(error) => return Err(Broken::Gone(error)),
             }
         }
+    }
+
+    /// The socket as the async runtime of this operation knows it.
+    fn registered(&mut self) -> io::Result<&UnixStream> {
+        if self.registered.is_none() {
+            self.registered = Some(UnixStream::from_std(self.socket.try_clone()?)?);
+        }
+        self.registered.as_ref().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 
@@ -102,7 +120,7 @@ fn is_passing(error: &io::Error) -> bool {
 impl Worker {
     /// Tells a new worker what it needs, and waits until it has locked itself in.
     pub(super) async fn set_up(&mut self, setup: &Setup) -> Result<(), Broken> {
-        let mut line = Line::new(self).map_err(Broken::Gone)?;
+        let mut line = Line::new(self);
         line.send(&Outgoing::of(setup)).await?;
         let message = line.receive().await?;
         match Said::read(&message)? {
@@ -121,8 +139,7 @@ impl Worker {
         state: &mut CallState,
         asked: &Asked,
     ) -> Result<Finished, Unfinished> {
-        let line = Line::new(self).map_err(|error| Unfinished::Broken(Broken::Gone(error)));
-        line?.perform(state, asked).await
+        Line::new(self).perform(state, asked).await
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 
 use super::frame::{Incoming, Outgoing};
+use super::spin::Spin;
 use super::wire::{Reader, Wire};
 use crate::call::MemoryLimit;
 use crate::limits;
@@ -37,11 +38,25 @@ impl Line {
     /// # Errors
     /// The socket fails, or the message is too long.
     pub(crate) fn receive(&mut self) -> io::Result<Option<Vec<u8>>> {
+        self.receive_with(Spin::none())
+    }
+
+    /// The answer to a call, which most often comes at once; none when the host is gone.
+    fn answer(&mut self) -> io::Result<Option<Vec<u8>>> {
+        self.receive_with(Spin::begin())
+    }
+
+    fn receive_with(&mut self, mut spin: Spin) -> io::Result<Option<Vec<u8>>> {
         loop {
             if let Some(message) = self.incoming.message().map_err(io::Error::other)? {
                 return Ok(Some(message));
             }
-            match self.socket.read(self.incoming.room()) {
+            let room = self.incoming.room();
+            let received = match spin.receive(&self.socket, room) {
+                Some(received) => received,
+                None => self.socket.read(room),
+            };
+            match received {
                 Ok(0) => return Ok(None),
                 Ok(length) => self.incoming.filled(length),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -63,7 +78,7 @@ impl WorkerState {
     /// Makes a host call, and waits for its answer.
     pub(super) fn asked<T: Wire>(&mut self, number: u8, arguments: &impl Wire) -> wasmtime::Result<T> {
         self.told(number, arguments)?;
-        let received = self.line.receive();
+        let received = self.line.answer();
         let message = received.and_then(|message| message.ok_or_else(|| io::ErrorKind::UnexpectedEof.into()));
         let message = message.map_err(|error| self.lose(error))?;
         Reader::of_host(&message).whole().map_err(|malformed| self.lose(io::Error::other(malformed)))

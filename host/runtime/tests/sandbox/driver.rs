@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::setting::{Place, Setting, both, component, load_with, patched, policy, tenant};
+use crate::setting::{
+    Place, Setting, both, component, load_with, patched, policy, runtime_with_stack, tenant,
+};
 use hostler_runtime::{
     CacheOutcome, Case, DomainContext, Limits, Next, Operation, RunState, Runtime, RuntimeConfig,
     RuntimeError, RuntimeErrorKind,
@@ -60,6 +62,15 @@ both! {
         let error = misbehave(place, "recursion").await;
         assert_eq!(error.kind, RuntimeErrorKind::Trap);
         assert!(error.message().contains("stack"), "{error}");
+    }
+
+    async fn stack_is_as_large_as_the_runtime_says(place) {
+        let setting = Setting::new("fault", "deep-recursion");
+        setting.load(place, "guests/fault.wasm").start(&setting.context(), &[]).await.unwrap();
+        let small = runtime_with_stack(place, 64 << 10);
+        let driver = small.load(&component("guests/fault.wasm"), &policy(), &tenant()).unwrap();
+        let error = driver.start(&setting.context(), &[]).await.unwrap_err();
+        assert!(error.kind == RuntimeErrorKind::Trap && error.message().contains("stack"), "{error}");
     }
 
     async fn flood_of_log_lines_does_not_stop_the_driver(place) {

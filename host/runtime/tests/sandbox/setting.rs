@@ -85,10 +85,18 @@ pub(crate) fn load_with(place: Place, limits: Limits, name: &str) -> Driver {
 
 /// A runtime whose cache all tests share.
 pub(crate) fn runtime(place: Place, limits: Limits) -> Runtime {
+    Runtime::new(RuntimeConfig { limits, ..shared_cache(place) }).unwrap()
+}
+
+/// A runtime whose cache all tests share, with so many bytes of stack.
+pub(crate) fn runtime_with_stack(place: Place, stack_bytes: usize) -> Runtime {
+    Runtime::new(RuntimeConfig { stack_bytes: Some(stack_bytes), ..shared_cache(place) }).unwrap()
+}
+
+fn shared_cache(place: Place) -> RuntimeConfig {
     let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("driver-cache");
     let worker = (place == Place::Apart).then(worker);
-    Runtime::new(RuntimeConfig { cache_dir: Some(cache), limits, worker, ..RuntimeConfig::default() })
-        .unwrap()
+    RuntimeConfig { cache_dir: Some(cache), worker, ..RuntimeConfig::default() }
 }
 
 /// The program that is a worker: this crate's example of that name.

@@ -33,6 +33,11 @@ pub fn create_arguments(
     words
 }
 
+/// The size that qemu-img is told for so many bytes.
+pub(super) fn whole_kib(bytes: u64) -> Option<u64> {
+    bytes.checked_next_multiple_of(KIB)
+}
+
 fn create_options(request: &CreateRequest) -> Vec<String> {
     let mut options = Vec::new();
     if request.format == Format::Qcow2 {

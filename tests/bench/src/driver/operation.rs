@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result};
 use hostler_grant::{Policy, Tenant};
 use hostler_runtime::{Allocation, DomainContext, Driver, Limits, Runtime, RuntimeConfig};
 
-use super::{context, many, row, share};
+use super::{context, many, share};
+use crate::figures::median;
 
 /// Size of a large document, in bytes.
 const LARGE: usize = 64 << 10;
@@ -22,15 +23,7 @@ pub(super) fn run(component: &Path, rounds: usize) -> Result<()> {
     for (allocation, word) in [(Allocation::OnDemand, "on demand"), (Allocation::Pool, "pool")] {
         let driver = load_with(component, place.path(), allocation, unlimited())?.0;
         println!("smallest guest, memory from {word}");
-        row("instance, describe, drop", rounds, || {
-            many(|| tokio.block_on(async { driver.describe().await.map(drop) }).map_err(Into::into))
-        })?;
-        for (what, length) in [("one host call", 8), ("64 KiB in and out", LARGE)] {
-            let context = DomainContext { xml: "x".repeat(length), ..context.clone() };
-            row(&format!("the same with {what}"), rounds, || {
-                many(|| tokio.block_on(async { driver.check(&context).await.map(drop) }).map_err(Into::into))
-            })?;
-        }
+        parts(&tokio, &driver, &context, rounds)?;
         memory(&tokio, &driver, &context)?;
     }
     let (neighbour, _runtime) = load_with(component, place.path(), Allocation::Pool, unlimited())?;
@@ -40,6 +33,43 @@ pub(super) fn run(component: &Path, rounds: usize) -> Result<()> {
         let limits = Limits { cpu_burst, ..unlimited() };
         let (looping, _runtime) = load_with(component, place.path(), Allocation::Pool, limits)?;
         share::beside_driver(what, &neighbour, &looping, &context, rounds)?;
+    }
+    Ok(())
+}
+
+/// What an instance, a host call and a large document take, each measured in turn, and what one adds to another.
+fn parts(
+    tokio: &tokio::runtime::Runtime,
+    driver: &Driver,
+    context: &DomainContext,
+    rounds: usize,
+) -> Result<()> {
+    let of_length = |length: usize| DomainContext { xml: "x".repeat(length), ..context.clone() };
+    let (small, large) = (of_length(8), of_length(LARGE));
+    let check = |context: &DomainContext| {
+        many(|| tokio.block_on(async { driver.check(context).await.map(drop) }).map_err(Into::into))
+    };
+    let mut figures = [const { Vec::new() }; 5];
+    for _ in 0..rounds {
+        let empty = many(|| tokio.block_on(async { driver.describe().await.map(drop) }).map_err(Into::into))?;
+        let (call, document) = (check(&small)?, check(&large)?);
+        for (figures, figure) in
+            figures.iter_mut().zip([empty, call, call - empty, document, document - call])
+        {
+            figures.push(figure);
+        }
+    }
+    for (what, figures) in [
+        "instance, describe, drop",
+        "instance, check with one host call, drop",
+        "  the call with one host call adds",
+        "the same with 64 KiB in and out",
+        "  the document adds",
+    ]
+    .iter()
+    .zip(&figures)
+    {
+        println!("{what:<52} {:>10.1}", median(figures));
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use hostler_grant::{Policy, Tenant};
-use hostler_runtime::{DomainContext, Driver, Runtime, RuntimeConfig};
+use hostler_runtime::{Allocation, DomainContext, Driver, Runtime, RuntimeConfig};
 
 use super::{CALLS, MACHINE, context, timed};
 use crate::figures::median;
@@ -20,7 +20,12 @@ pub(crate) fn run(place: &Place, rounds: usize) -> Result<()> {
     let load = |name: &str, worker: Option<&Path>| -> Result<Driver> {
         let cache = directory.path().join("cache");
         let worker = worker.map(Path::to_owned);
-        let config = RuntimeConfig { cache_dir: Some(cache), worker, ..RuntimeConfig::default() };
+        let config = RuntimeConfig {
+            cache_dir: Some(cache),
+            worker,
+            allocation: Allocation::Pool,
+            ..RuntimeConfig::default()
+        };
         let component = place.components.join("drivers").join(name);
         Ok(Runtime::new(config)?.load(&component, &Policy::built_in()?, &Tenant::default())?)
     };

@@ -18,6 +18,7 @@ pub const BEHAVIOURS: &[(&str, fn())] = &[
     ("loop", spin),
     ("memory", hoard_memory),
     ("recursion", overflow_stack),
+    ("deep-recursion", use_stack),
     ("log-flood", flood_log),
     ("host-calls", storm_host),
 ];
@@ -104,6 +105,18 @@ fn hoard_memory() {
 
 fn overflow_stack() {
     core::hint::black_box(recurse(0));
+}
+
+/// Goes some thousand calls deep, and comes back: more than the smallest stack that a policy can say, less than the largest.
+fn use_stack() {
+    core::hint::black_box(descend(4_000));
+}
+
+fn descend(depth: u64) -> u64 {
+    match core::hint::black_box(depth) {
+        0 => 0,
+        depth => core::hint::black_box(descend(depth - 1)) + 1,
+    }
 }
 
 #[expect(unconditional_recursion, reason = "overflowing the stack is what this is for")]

@@ -7,8 +7,8 @@ use crate::formats::{MAX_REFERENCE_BYTES, RecordedFormat, luks, text};
 use crate::reference::printable;
 use crate::windows::{Halt, Windows, malformed};
 
-const END: u32 = 0;
-const BACKING_FORMAT: u32 = 0xE279_2ACA;
+pub(super) const END: u32 = 0;
+pub(super) const BACKING_FORMAT: u32 = 0xE279_2ACA;
 const DATA_FILE: u32 = 0x4441_5441;
 const LUKS_HEADER: u32 = 0x0537_BE77;
 const BITMAPS: u32 = 0x2385_2875;

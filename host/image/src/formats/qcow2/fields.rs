@@ -3,7 +3,7 @@
 use crate::formats::{Compression, FeatureBits, not_of_format};
 use crate::windows::{Halt, Windows, malformed, unsupported};
 
-const MAGIC: u32 = 0x5146_49FB;
+pub(super) const MAGIC: u32 = 0x5146_49FB;
 const OFFSET_VERSION: u64 = 4;
 const OFFSET_CLUSTER_BITS: u64 = 20;
 const OFFSET_SIZE: u64 = 24;
@@ -21,18 +21,18 @@ const V3_HEADER_LENGTH: u32 = 104;
 const V2_REFCOUNT_ORDER: u32 = 4;
 
 /// Cluster sizes from 512 bytes to 2 MiB: what QEMU itself accepts.
-const CLUSTER_BITS: std::ops::RangeInclusive<u32> = 9..=21;
+pub(super) const CLUSTER_BITS: std::ops::RangeInclusive<u32> = 9..=21;
 /// Subclusters need clusters of at least 16 KiB.
-const EXTENDED_L2_MIN_CLUSTER_BITS: u32 = 14;
+pub(super) const EXTENDED_L2_MIN_CLUSTER_BITS: u32 = 14;
 const MAX_REFCOUNT_ORDER: u32 = 6;
 
 const INCOMPATIBLE_DIRTY: u64 = 1 << 0;
 const INCOMPATIBLE_CORRUPT: u64 = 1 << 1;
 const INCOMPATIBLE_DATA_FILE: u64 = 1 << 2;
 const INCOMPATIBLE_COMPRESSION: u64 = 1 << 3;
-const INCOMPATIBLE_EXTENDED_L2: u64 = 1 << 4;
+pub(super) const INCOMPATIBLE_EXTENDED_L2: u64 = 1 << 4;
 const INCOMPATIBLE_KNOWN: u64 = 0x1f;
-const COMPATIBLE_LAZY_REFCOUNTS: u64 = 1 << 0;
+pub(super) const COMPATIBLE_LAZY_REFCOUNTS: u64 = 1 << 0;
 const AUTOCLEAR_BITMAPS: u64 = 1 << 0;
 const AUTOCLEAR_RAW_DATA_FILE: u64 = 1 << 1;
 

@@ -1,6 +1,7 @@
 //! qcow2, versions 2 and 3: every header field is validated before any of it is believed.
 
 mod bitmaps;
+mod empty;
 mod entries;
 mod extensions;
 mod fields;
@@ -15,6 +16,7 @@ use super::{
     text,
 };
 use crate::windows::{Halt, Windows, malformed};
+pub use empty::{EmptyQcow2, NewImage};
 use extensions::Extensions;
 use fields::{CRYPT_AES, CRYPT_LUKS, Fields};
 

@@ -33,9 +33,8 @@ fn converse(
     });
     let asked = Asked { domain: Some(scene.rep), request: Request::Start(Vec::new()) };
     let mut incoming = Incoming::new(limits::MESSAGE_BYTES);
-    let performed = tokio.block_on(async {
-        Line::over(&ours, &mut incoming, 0).unwrap().perform(&mut scene.state, &asked).await
-    });
+    let performed =
+        tokio.block_on(async { Line::over(&ours, &mut incoming, 0).perform(&mut scene.state, &asked).await });
     drop(ours);
     acting.join().unwrap();
     performed

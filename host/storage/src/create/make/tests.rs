@@ -4,7 +4,6 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::process::Command;
 
 use hostler_domain::permissions::Permissions;
-use hostler_domain::volume::Compat;
 
 use super::super::BackingRequest;
 use super::*;
@@ -42,6 +41,59 @@ impl Pool {
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
+    }
+}
+
+/// What qemu-img says of an image, but for its name and what its file takes.
+fn described(path: &Path) -> serde_json::Value {
+    let output = Command::new("qemu-img").args(["info", "--output=json"]).arg(path).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut info: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    for changing in ["filename", "actual-size", "children", "full-backing-filename"] {
+        info.as_object_mut().unwrap().remove(changing);
+    }
+    info
+}
+
+#[test]
+fn empty_qcow2_is_the_one_that_qemu_img_makes() {
+    let pool = pool();
+    pool.make(&request("base", Format::Raw, 3 << 20)).unwrap();
+    let backing = Some(BackingRequest { path: "base".into(), format: Format::Raw });
+    let plain = || request("ours", Format::Qcow2, (5 << 20) + 1);
+    for (at, asked) in [
+        plain(),
+        CreateRequest { compat: Some(Compat::V2), ..plain() },
+        CreateRequest { lazy_refcounts: true, extended_l2: true, ..plain() },
+        CreateRequest { cluster_size: Some(2 << 20), ..plain() },
+        CreateRequest { cluster_size: Some(512), backing: backing.clone(), ..plain() },
+        CreateRequest { capacity: 0, backing: backing.clone(), ..plain() },
+        CreateRequest { compat: Some(Compat::V2), backing: backing.clone(), ..plain() },
+        CreateRequest { capacity: 9 << 40, backing, ..plain() },
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let [ours, theirs] =
+            ["ours", "theirs"].map(|whose| StorageName::parse(&format!("{whose}{at}")).unwrap());
+        let names = [ours.as_str(), theirs.as_str()].map(|name| pool.directory.path().join(name));
+        pool.make(&CreateRequest { name: ours, ..asked.clone() }).unwrap();
+        let recorded = asked.backing.as_ref().map(|_| ("base", Format::Raw));
+        let capacity = if asked.capacity == 0 { 3 << 20 } else { asked.capacity };
+        let words = arguments::create_arguments(&asked, recorded, capacity, &names[1]);
+        assert!(Command::new("qemu-img").args(words).status().unwrap().success());
+        assert!(empty_qcow2(&asked, recorded, capacity).is_some(), "{asked:?}");
+        assert_eq!(described(&names[0]), described(&names[1]), "{asked:?}");
+        let length = |path: &PathBuf| std::fs::metadata(path).unwrap().len();
+        assert!(length(&names[0]).abs_diff(length(&names[1])) < 2 << 20, "{asked:?}");
+        let check = Command::new("qemu-img").args(["check", "-q"]).arg(&names[0]).status().unwrap();
+        assert!(check.success(), "{asked:?}");
+        // QEMU writes into it as into its own.
+        let write =
+            Command::new("qemu-io").args(["-f", "qcow2", "-c", "write -P 7 1M 64k"]).arg(&names[0]).output();
+        assert!(write.unwrap().status.success(), "{asked:?}");
+        let check = Command::new("qemu-img").args(["check", "-q"]).arg(&names[0]).status().unwrap();
+        assert!(check.success(), "{asked:?}");
     }
 }
 
@@ -129,8 +181,8 @@ fn what_is_refused_leaves_nothing() {
         assert_eq!(pool.names(), ["link", "taken"], "{request:?}");
     }
     let draft = Draft::begin(&pool.root, 9).unwrap();
-    let error = create_volume(&draft, &request("a", Format::Qcow2, 512), &Programs::default(), &mut |_| {})
-        .unwrap_err();
+    let none = Programs::default();
+    let error = create_volume(&draft, &request("a", Format::Vdi, 512), &none, &mut |_| {}).unwrap_err();
     assert_eq!(error.code(), "storage.program-missing");
 }
 
