@@ -187,7 +187,7 @@ pub(super) const CHANNELS: &[Tried] = &[
     (
         "display-update",
         r#"{"type": "vnc", "addresses": [{"type": "inet", "host": "0.0.0.0", "port": "5999"}]}"#,
-        "type",
+        "display-update.addresses",
     ),
     ("display-update", r#"{"type": "vnc", "addresses": [{"type": "fd", "str": "x"}]}"#, "str"),
     (
