@@ -19,9 +19,9 @@ mod rules;
 mod storage_rules;
 
 use hostler_sdk::{
-    About, BlockJob, BlockJobs, Description, Domain, Dump, Error, Event, Fact, Hotplug, JobReport, Kept,
-    Lifecycle, Migration, MigrationReport, NativeConfig, Presence, Reboot, RunState, Save, Screen, Snapshots,
-    Statistics, fact,
+    About, Amounts, BlockJob, BlockJobs, Description, Domain, Dump, Error, Event, Fact, Hotplug, JobReport,
+    Kept, Lifecycle, Migration, MigrationReport, NativeConfig, Presence, Reboot, RunState, Save, Screen,
+    Sizing, Snapshots, Statistics, fact,
 };
 
 struct Qemu;
@@ -31,7 +31,7 @@ hostler_sdk::driver! {
     name: "qemu",
     types: ["kvm", "qemu"],
     grants: ["process:qemu-system-x86_64", "process:swtpm", "qmp", "storage", "firmware", "endpoint"],
-    abilities: [block_jobs, dump, hotplug, migration, native_config, reboot, save, screen, snapshots, statistics],
+    abilities: [block_jobs, dump, hotplug, migration, native_config, reboot, save, screen, sizing, snapshots, statistics],
 }
 
 impl About for Qemu {
@@ -198,6 +198,20 @@ impl Migration for Qemu {
 
     fn receive(domain: &Domain) -> Result<(), Error> {
         lifecycle::migrate::receive(domain)
+    }
+}
+
+impl Sizing for Qemu {
+    fn read(domain: &Domain) -> Result<Amounts, Error> {
+        lifecycle::sizing::read(domain)
+    }
+
+    fn set_memory(domain: &Domain, bytes: u64) -> Result<Amounts, Error> {
+        lifecycle::sizing::set_memory(domain, bytes)
+    }
+
+    fn set_vcpus(domain: &Domain, count: u32) -> Result<Amounts, Error> {
+        lifecycle::sizing::set_vcpus(domain, count)
     }
 }
 

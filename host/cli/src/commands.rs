@@ -1,5 +1,6 @@
 //! The commands, one file each: their options, and what they make of the answer of the host.
 
+pub(crate) mod agent;
 pub(crate) mod attach;
 pub(crate) mod autostart;
 pub(crate) mod block;
@@ -8,6 +9,7 @@ pub(crate) mod console;
 pub(crate) mod define;
 pub(crate) mod destroy;
 pub(crate) mod detach;
+pub(crate) mod display;
 pub(crate) mod doctor;
 pub(crate) mod domain_xml;
 pub(crate) mod driver;
@@ -42,6 +44,7 @@ pub(crate) mod undefine;
 pub(crate) mod vol;
 
 mod size;
+pub(crate) mod sizing;
 mod view;
 
 use clap::Args;

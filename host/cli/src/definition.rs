@@ -8,10 +8,10 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use hostler_domains::{CageSetting, Workers};
 
 use crate::commands::{
-    attach, autostart, block, completions, console, define, destroy, detach, doctor, domain_xml, driver,
-    dump, events, firmware, image, list, man, media, migrate, native, pool, reboot, receive, reset, restore,
-    resume, run, save, screenshot, send_key, serve, show, shutdown, snapshot, start, stats, suspend, tenant,
-    undefine, vol,
+    agent, attach, autostart, block, completions, console, define, destroy, detach, display, doctor,
+    domain_xml, driver, dump, events, firmware, image, list, man, media, migrate, native, pool, reboot,
+    receive, reset, restore, resume, run, save, screenshot, send_key, serve, show, shutdown, sizing,
+    snapshot, start, stats, suspend, tenant, undefine, vol,
 };
 use crate::exit::Exit;
 use crate::failure::Stop;
@@ -159,6 +159,7 @@ pub(crate) enum Command {
     Resume(resume::Resume),
     Reboot(reboot::Reboot),
     Reset(reset::Reset),
+    Agent(agent::Agent),
     #[command(visible_alias = "domstats")]
     Stats(stats::Stats),
     Dump(dump::Dump),
@@ -172,6 +173,12 @@ pub(crate) enum Command {
     Attach(attach::Attach),
     Detach(detach::Detach),
     Media(media::Media),
+    #[command(visible_alias = "setmem")]
+    SetMemory(sizing::SetMemory),
+    #[command(visible_alias = "setvcpus")]
+    SetVcpus(sizing::SetVcpus),
+    #[command(visible_alias = "domdisplay")]
+    Display(display::Display),
     Screenshot(screenshot::Screenshot),
     SendKey(send_key::SendKey),
     Events(events::Events),
@@ -208,6 +215,7 @@ impl Command {
             Self::Resume(command) => command.run(session),
             Self::Reboot(command) => command.run(session),
             Self::Reset(command) => command.run(session),
+            Self::Agent(command) => command.run(session),
             Self::Stats(command) => command.run(session),
             Self::Dump(command) => command.run(session),
             Self::Save(command) => command.run(session),
@@ -218,6 +226,9 @@ impl Command {
             Self::Attach(command) => command.run(session),
             Self::Detach(command) => command.run(session),
             Self::Media(command) => command.run(session),
+            Self::SetMemory(command) => command.run(session),
+            Self::SetVcpus(command) => command.run(session),
+            Self::Display(command) => command.run(session),
             Self::Screenshot(command) => command.run(session),
             Self::SendKey(command) => command.run(session),
             Self::Events(command) => command.run(session),

@@ -24,6 +24,7 @@ const OPTIONAL: &[&str] = &[
     "screen",
     "snapshots",
     "migration",
+    "sizing",
     "statistics",
 ];
 

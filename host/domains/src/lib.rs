@@ -3,6 +3,7 @@
 //! [`Host`] is the library under the command line, and will be the one under the daemon. It is opened
 //! as the one owner of a state directory, to change things, or as one of many readers.
 
+mod agent;
 mod block_jobs;
 mod catch_up;
 mod chain;
@@ -80,7 +81,7 @@ pub use hostler_domain::Bytes;
 pub use hostler_domain::nearest;
 pub use hostler_launch::{CageReport, CageSetting, CommandLine};
 pub use hostler_runtime::{
-    BlockJobKind, BlockJobState, COMPILE_ARGUMENT, WORK_ARGUMENT, compile_here, work_here,
+    Amounts, BlockJobKind, BlockJobState, COMPILE_ARGUMENT, WORK_ARGUMENT, compile_here, work_here,
 };
 pub use hostler_state::{Batch, Event, EventLog, SnapshotKind, SnapshotState};
 pub use hostler_storage::{BackingRequest, CreateRequest, Preallocation, Resize, Window};
@@ -112,9 +113,11 @@ pub use tenant_summary::{
 };
 pub use tenants::{Caller, TenantChoice};
 pub use verbs::{
-    Autostarted, Changed, CloneOptions, ConsoleStream, ConvertOptions, DomainStats, DriverTestOptions,
-    DriverTested, FirmwareSource, ImageResizeOptions, KeyUse, Medium, MediumChange, MemoryDump, NativeSource,
-    NewImage, NewTenant, NewVolume, Note, RebaseOptions, ResizeOptions, RevertOptions, SaveOptions, Scope,
-    Screenshot, SnapshotDeleteOptions, StartOptions, TenantRights, UndefineOptions, Which, conformance_cases,
-    generate_signing_key, probe_image, process_counters, sign_driver, test_driver,
+    AgentInfo, AgentThere, AskBy, Autostarted, Changed, CloneOptions, ConsoleStream, ConvertOptions,
+    DiskLimit, Display, Displays, DomainStats, DriverTestOptions, DriverTested, FirmwareSource, FrozenGuest,
+    GuestFileSystem, GuestFileSystems, ImageResizeOptions, KeyUse, Medium, MediumChange, MemoryDump,
+    NativeSource, NewImage, NewTenant, NewVolume, Note, RebaseOptions, ResizeOptions, RevertOptions,
+    SaveOptions, Scope, Screenshot, Sized, SnapshotDeleteOptions, StartOptions, TenantRights,
+    UndefineOptions, Which, conformance_cases, generate_signing_key, probe_image, process_counters,
+    sign_driver, test_driver,
 };

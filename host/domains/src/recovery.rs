@@ -40,6 +40,10 @@ pub(crate) mod verb {
     pub(crate) const DETACH: &str = "detach";
     /// A device of a running guest is being changed.
     pub(crate) const UPDATE: &str = "update-device";
+    /// A running guest is being given more or less memory, or processors.
+    pub(crate) const RESIZE: &str = "resize";
+    /// A guest stands still while something is done, and is to go on afterwards.
+    pub(crate) const QUIESCE: &str = "quiesce";
     /// A volume is being made.
     pub(crate) const VOL_CREATE: &str = "vol-create";
     /// The content of a volume is being replaced.
@@ -82,6 +86,16 @@ pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
             }
             verb::ATTACH | verb::DETACH | verb::UPDATE => {
                 if !hotplug::settled(host, &intent).await {
+                    continue;
+                }
+            }
+            verb::RESIZE => {
+                if !hotplug::sized(host, &intent).await {
+                    continue;
+                }
+            }
+            verb::QUIESCE => {
+                if !crate::verbs::agent::thawed(host, &intent).await {
                     continue;
                 }
             }

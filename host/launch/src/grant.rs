@@ -4,9 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{TcpListener, TcpStream, ToSocketAddrs as _};
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
-use std::os::unix::fs::FileTypeExt as _;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, open};
@@ -14,6 +11,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket
 
 use crate::error::{LaunchError, LaunchErrorKind};
 use crate::handle::{EndpointKind, EndpointSpec, Handle, Role};
+use crate::listen::listen_unix;
 use crate::shim::wire::connect_within;
 
 /// The descriptors of one launch.
@@ -99,7 +97,7 @@ pub(crate) fn of_descriptor(handle: &Handle) -> Result<Vec<OwnedFd>, LaunchError
         return Err(LaunchError::new(LaunchErrorKind::PlanInvalid, message).at(place));
     }
     let mut fds = vec![fd.try_clone().map_err(failed)?];
-    if wanted == OFlags::RDWR {
+    if wanted == OFlags::RDWR && *role != Role::Listener {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let twin = open(format!("/proc/self/fd/{}", fd.as_raw_fd()), flags, Mode::empty());
         fds.push(twin.map_err(|error| failed(error.into()))?);
@@ -176,16 +174,6 @@ fn write_only(fd: &OwnedFd, alias: &str) -> Result<OwnedFd, LaunchError> {
         return Err(LaunchError::new(LaunchErrorKind::PlanInvalid, message).at(alias));
     }
     fd.try_clone().map_err(failed)
-}
-
-/// Listens where the document says. A socket file that an earlier run left makes room; anything else stays.
-fn listen_unix(path: &Path) -> io::Result<UnixListener> {
-    if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket())
-        && UnixStream::connect(path).is_err()
-    {
-        std::fs::remove_file(path)?;
-    }
-    UnixListener::bind(path)
 }
 
 fn address(host: &str, service: &str) -> String {

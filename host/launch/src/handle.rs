@@ -20,6 +20,8 @@ pub enum Role {
     Input,
     /// A directory of the domain's own, in which its program keeps files.
     Directory,
+    /// A socket that the host has bound, for the program to accept connections on.
+    Listener,
 }
 
 /// One entry of the list that travels with a plan; [`crate::Value::Handle`] is its index.
@@ -90,6 +92,7 @@ impl Handle {
             Self::Descriptor { role: Role::Output, .. } => "output",
             Self::Descriptor { role: Role::Input, .. } => "input",
             Self::Descriptor { role: Role::Directory, .. } => "directory",
+            Self::Descriptor { role: Role::Listener, .. } => "listener",
             Self::Endpoint(_) => "endpoint",
             Self::Monitor => "monitor",
             Self::Socket(_) => "socket",

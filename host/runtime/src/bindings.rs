@@ -110,6 +110,11 @@ ability! {
 }
 
 ability! {
+    /// The optional interface `sizing`.
+    sizing: "hostler:driver/sizing-ability@0.1.1"
+}
+
+ability! {
     /// The optional interface `migration`.
     migration: "hostler:driver/migration-ability@0.1.1"
 }

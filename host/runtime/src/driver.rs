@@ -153,6 +153,7 @@ impl Driver {
             block_jobs,
             snapshots,
             migration,
+            sizing,
         } = self.0.abilities;
         let known = [
             ("native-config", native_config),
@@ -165,6 +166,7 @@ impl Driver {
             ("block-jobs", block_jobs),
             ("snapshots", snapshots),
             ("migration", migration),
+            ("sizing", sizing),
         ];
         known.into_iter().filter_map(|(name, has)| has.then_some(name)).collect()
     }

@@ -12,6 +12,7 @@ use crate::bindings::native_config::NativeConfigAbilityPre;
 use crate::bindings::reboot::RebootAbilityPre;
 use crate::bindings::save::SaveAbilityPre;
 use crate::bindings::screen::ScreenAbilityPre;
+use crate::bindings::sizing::SizingAbilityPre;
 use crate::bindings::snapshots::SnapshotsAbilityPre;
 use crate::bindings::statistics::StatisticsAbilityPre;
 use crate::call::{ContractViolation, MemoryLimit};
@@ -33,6 +34,7 @@ pub(crate) struct Linked<T: 'static> {
     block_jobs: Option<BlockJobsAbilityPre<T>>,
     snapshots: Option<SnapshotsAbilityPre<T>>,
     migration: Option<MigrationAbilityPre<T>>,
+    sizing: Option<SizingAbilityPre<T>>,
 }
 
 /// The optional interfaces that a driver has.
@@ -48,6 +50,7 @@ pub(crate) struct Abilities {
     pub(crate) block_jobs: bool,
     pub(crate) snapshots: bool,
     pub(crate) migration: bool,
+    pub(crate) sizing: bool,
 }
 
 /// The data of a call, as far as the engine's limits look at it.
@@ -90,6 +93,7 @@ impl<T: Send + 'static> Linked<T> {
         let block_jobs = has("block-jobs").then(|| BlockJobsAbilityPre::new(linked.clone())).transpose()?;
         let snapshots = has("snapshots").then(|| SnapshotsAbilityPre::new(linked.clone())).transpose()?;
         let migration = has("migration").then(|| MigrationAbilityPre::new(linked.clone())).transpose()?;
+        let sizing = has("sizing").then(|| SizingAbilityPre::new(linked.clone())).transpose()?;
         let driver = DriverPre::new(linked)?;
         Ok(Self {
             driver,
@@ -103,6 +107,7 @@ impl<T: Send + 'static> Linked<T> {
             block_jobs,
             snapshots,
             migration,
+            sizing,
         })
     }
 
@@ -119,6 +124,7 @@ impl<T: Send + 'static> Linked<T> {
             block_jobs: self.block_jobs.is_some(),
             snapshots: self.snapshots.is_some(),
             migration: self.migration.is_some(),
+            sizing: self.sizing.is_some(),
         }
     }
 
@@ -159,6 +165,9 @@ impl<T: Send + 'static> Linked<T> {
             | Request::Forget(_)
             | Request::BringBack(_)
             | Request::OverlayWithMemory(_) => return self.snapshots(store, domain, request).await,
+            Request::ReadAmounts | Request::SetMemory(_) | Request::SetVcpus(_) => {
+                return self.sizing(store, domain, request).await;
+            }
             Request::BeginMigration(_)
             | Request::ReportMigration(_)
             | Request::AbandonMigration
@@ -375,6 +384,26 @@ impl<T: Send + 'static> Linked<T> {
             _ => return Err(needs("this operation")),
         };
         done.map(Reply::Done)
+    }
+}
+
+impl<T: Send + 'static> Linked<T> {
+    async fn sizing(
+        &self,
+        store: &mut Store<T>,
+        domain: Option<Resource<Domain>>,
+        request: &Request,
+    ) -> wasmtime::Result<Reply> {
+        let (Some(ability), Some(domain)) = (&self.sizing, domain) else { return Err(needs("sizing")) };
+        let instance = ability.instantiate_async(&mut *store).await?;
+        let sizing = instance.hostler_driver_sizing();
+        let amounts = match request {
+            Request::ReadAmounts => sizing.call_read(store, domain).await,
+            Request::SetMemory(bytes) => sizing.call_set_memory(store, domain, *bytes).await,
+            Request::SetVcpus(count) => sizing.call_set_vcpus(store, domain, *count).await,
+            _ => return Err(needs("this operation")),
+        };
+        amounts.map(Reply::Amounts)
     }
 }
 

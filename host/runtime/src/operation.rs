@@ -95,6 +95,12 @@ pub enum Operation {
     PrepareGuest,
     /// `migration.receive`
     ReceiveGuest,
+    /// `sizing.read`
+    ReadAmounts,
+    /// `sizing.set-memory`
+    SetMemory,
+    /// `sizing.set-vcpus`
+    SetVcpus,
 }
 
 impl Operation {
@@ -145,6 +151,9 @@ impl Operation {
             Self::AbandonMigration => "abandon-migration",
             Self::PrepareGuest => "prepare-guest",
             Self::ReceiveGuest => "receive-guest",
+            Self::ReadAmounts => "read-amounts",
+            Self::SetMemory => "set-memory",
+            Self::SetVcpus => "set-vcpus",
         }
     }
 
@@ -170,6 +179,9 @@ impl Operation {
             | Self::PressKeys
             | Self::Reboot
             | Self::ReadStatistics
+            | Self::ReadAmounts
+            | Self::SetMemory
+            | Self::SetVcpus
             | Self::Attach
             | Self::Detach
             | Self::UpdateDevice

@@ -5,6 +5,7 @@ use crate::bindings::block_jobs::exports::hostler::driver::block_jobs::{BlockJob
 use crate::bindings::driver::exports::hostler::driver::about::Description;
 use crate::bindings::hotplug::exports::hostler::driver::hotplug::Presence;
 use crate::bindings::migration::exports::hostler::driver::migration::MigrationReport;
+use crate::bindings::sizing::exports::hostler::driver::sizing::Amounts;
 use crate::bindings::snapshots::exports::hostler::driver::snapshots::Kept;
 use crate::bindings::wit::qmp::Event;
 use crate::bindings::wit::types::{Error, Fact, RunState};
@@ -57,6 +58,10 @@ pub(crate) enum Request {
     AbandonMigration,
     PrepareGuest(Vec<Fact>),
     ReceiveGuest,
+    ReadAmounts,
+    /// In bytes.
+    SetMemory(u64),
+    SetVcpus(u32),
 }
 
 /// A guest that is brought back from what is kept of it.
@@ -108,6 +113,7 @@ pub(crate) enum Reply {
     Reported(Result<JobReport, Error>),
     Whether(Result<bool, Error>),
     MigrationReported(Result<MigrationReport, Error>),
+    Amounts(Result<Amounts, Error>),
 }
 
 impl Request {
@@ -157,6 +163,9 @@ impl Request {
             Self::AbandonMigration => Operation::AbandonMigration,
             Self::PrepareGuest(_) => Operation::PrepareGuest,
             Self::ReceiveGuest => Operation::ReceiveGuest,
+            Self::ReadAmounts => Operation::ReadAmounts,
+            Self::SetMemory(_) => Operation::SetMemory,
+            Self::SetVcpus(_) => Operation::SetVcpus,
         }
     }
 }

@@ -87,6 +87,12 @@ impl RunDir {
         self.path.join("shim.sock")
     }
 
+    /// The socket of a display (`graphics0`) whose document names no path.
+    #[must_use]
+    pub fn display_socket_path(&self, alias: &str) -> PathBuf {
+        self.path.join(format!("{alias}.sock"))
+    }
+
     /// Where the memory of guests that crash is written to: beside the run directories, for it outlives the run.
     #[must_use]
     pub fn dumps_dir(&self) -> PathBuf {

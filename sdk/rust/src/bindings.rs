@@ -106,6 +106,11 @@ ability! {
 }
 
 ability! {
+    /// The optional interface `sizing`.
+    sizing: "hostler:driver/sizing-ability@0.1.1", "export_sizing", "hostler_sdk::bindings::sizing"
+}
+
+ability! {
     /// The optional interface `migration`.
     migration: "hostler:driver/migration-ability@0.1.1", "export_migration", "hostler_sdk::bindings::migration"
 }

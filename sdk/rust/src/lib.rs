@@ -79,6 +79,7 @@ pub use bindings::native_config::exports::hostler::driver::native_config::Guest 
 pub use bindings::reboot::exports::hostler::driver::reboot::Guest as Reboot;
 pub use bindings::save::exports::hostler::driver::save::Guest as Save;
 pub use bindings::screen::exports::hostler::driver::screen::Guest as Screen;
+pub use bindings::sizing::exports::hostler::driver::sizing::{Amounts, Guest as Sizing};
 pub use bindings::snapshots::exports::hostler::driver::snapshots::{Guest as Snapshots, Kept};
 pub use bindings::statistics::exports::hostler::driver::statistics::Guest as Statistics;
 pub use error::{ProblemExt, problem};
@@ -97,7 +98,7 @@ pub fn fact(key: &str, value: impl Into<String>) -> Fact {
 #[doc(hidden)]
 pub mod internal {
     pub use crate::bindings::{
-        block_jobs, driver, dump, hotplug, migration, native_config, reboot, save, screen, snapshots,
+        block_jobs, driver, dump, hotplug, migration, native_config, reboot, save, screen, sizing, snapshots,
         statistics,
     };
     pub use crate::manifest::{copy, names};

@@ -93,6 +93,10 @@ macro_rules! driver {
         use $crate::internal::screen::export_screen;
         export_screen!($type with_types_in $crate::internal::screen);
     };
+    (@ability sizing $type:ident) => {
+        use $crate::internal::sizing::export_sizing;
+        export_sizing!($type with_types_in $crate::internal::sizing);
+    };
     (@ability migration $type:ident) => {
         use $crate::internal::migration::export_migration;
         export_migration!($type with_types_in $crate::internal::migration);

@@ -18,6 +18,7 @@ pub struct Resources {
     input: Option<File>,
     links: Vec<(String, Endpoint)>,
     directories: Vec<(String, File)>,
+    listeners: Vec<(String, Endpoint)>,
 }
 
 impl Resources {
@@ -66,6 +67,9 @@ impl Resources {
             Symbol::Directory(name) if !self.directories.iter().any(|(known, _)| known == name) => {
                 self.directories.push((name.clone(), domain.directory(name)?));
             }
+            Symbol::Listener(alias) if !self.listeners.iter().any(|(known, _)| known == alias) => {
+                self.listeners.push((alias.clone(), domain.listener(alias)?));
+            }
             _ => {}
         }
         Ok(())
@@ -98,6 +102,7 @@ impl Resources {
             Symbol::Socket(name) => Handle::Socket(name.clone()),
             Symbol::Link(name) => Handle::Endpoint(found(&self.links, name)?),
             Symbol::Directory(name) => Handle::File(found(&self.directories, name)?),
+            Symbol::Listener(alias) => Handle::Endpoint(found(&self.listeners, alias)?),
         })
     }
 }

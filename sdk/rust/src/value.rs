@@ -36,6 +36,8 @@ pub enum Symbol {
     Link(String),
     /// The domain's directory of this name, for a companion to keep files in.
     Directory(String),
+    /// The socket that the host listens on for the display with this alias.
+    Listener(String),
 }
 
 /// A value as a driver writes it: a scalar, a list, a mapping, or a handle.

@@ -3,6 +3,7 @@
 //! Nothing is installed and nothing needs root: packages are downloaded and unpacked, the archive and the
 //! disks are written here. What the guest says on its serial port is in `guest/init.sh`.
 
+mod agent;
 mod archive;
 mod disks;
 mod initrd;
@@ -21,12 +22,14 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// The files made; each lies in the guest directory.
-const OUTPUTS: &[&str] = &["vmlinuz", "initrd.gz", "base.raw", "uefi.qcow2", "rom.bin"];
+const OUTPUTS: &[&str] = &["vmlinuz", "initrd.gz", "base.raw", "uefi.qcow2", "rom.bin", "agent.gz"];
 /// What the files were made of; written last, so that its presence means they are whole.
 const MANIFEST: &str = "manifest";
 /// Everything that decides the result: a change here makes the guests anew.
 const RECIPE: &[&str] = &[
     include_str!("guest.rs"),
+    include_str!("guest/agent.rs"),
+    include_str!("guest/agent-shutdown.sh"),
     include_str!("guest/archive.rs"),
     include_str!("guest/disks.rs"),
     include_str!("guest/init.sh"),
@@ -84,7 +87,10 @@ fn make(directory: &Path, work: &Path, recipe: &str) -> Result<()> {
     disks::write_base(work)?;
     disks::write_uefi(work, &packages.uefi_stub.tree)?;
     rom::write(work)?;
-    let manifest = manifest(recipe, &[&packages.kernel, &packages.busybox, &packages.uefi_stub], work)?;
+    agent::write(&work.join("agent.gz"), &packages.agent)?;
+    let mut used = vec![&packages.kernel, &packages.busybox, &packages.uefi_stub];
+    used.extend(&packages.agent);
+    let manifest = manifest(recipe, &used, work)?;
     for file in OUTPUTS {
         fs::rename(work.join(file), directory.join(file)).with_context(|| format!("cannot place {file}"))?;
     }

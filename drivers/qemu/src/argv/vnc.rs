@@ -20,6 +20,9 @@ pub(super) fn vnc(
     position: u16,
 ) -> Result<(), Error> {
     let mut value = Value::mapping().with("vnc", place(builder, graphics, vnc, position)?);
+    if vnc.websocket.is_some() && !builder.inputs.facts.comparison {
+        return Err(builder.not_offered(graphics.node, "wants another port, for browsers"));
+    }
     if let Some(websocket) = vnc.websocket {
         value.set("websocket", u32::from(websocket.unwrap_or(FIRST_WEBSOCKET.saturating_add(position))));
     }
@@ -42,8 +45,12 @@ pub(super) fn vnc(
     Ok(())
 }
 
-/// Where the server listens: a display on an address, a socket, or nowhere.
+/// Where the server listens: nowhere, for the host listens for it and hands the socket over once the hypervisor runs. In a
+/// comparison a display on an address, a socket, or nowhere.
 fn place(builder: &Builder<'_>, graphics: &Graphics, vnc: &Vnc, position: u16) -> Result<Value, Error> {
+    if !builder.inputs.facts.comparison {
+        return Ok(Value::from("none"));
+    }
     let address = match graphics.listens.first() {
         Some(Listen::Socket(path)) => return Ok(socket(builder, path.as_deref(), "vnc.sock", "unix:")),
         Some(Listen::None) => return Ok(Value::from("none")),

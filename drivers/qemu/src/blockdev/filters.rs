@@ -53,6 +53,25 @@ pub(crate) fn group(id: &str, tune: &IoTune) -> Value {
     Value::mapping().with("qom-type", "throttle-group").with("id", id).with("limits", limits)
 }
 
+/// The same for a group that is there: every limit is said, so that none of those before stays.
+pub(crate) fn all_limits(tune: &IoTune) -> Value {
+    let mut limits = Value::mapping();
+    for (name, suffix, values, none) in [
+        ("bps", "", tune.bytes_sec, 0),
+        ("bps", "-max", tune.bytes_sec_max, 0),
+        ("bps", "-max-length", tune.bytes_sec_max_length, 1),
+        ("iops", "", tune.iops_sec, 0),
+        ("iops", "-max", tune.iops_sec_max, 0),
+        ("iops", "-max-length", tune.iops_sec_max_length, 1),
+    ] {
+        for (direction, value) in [("total", values.total), ("read", values.read), ("write", values.write)] {
+            limits.set(&format!("{name}-{direction}{suffix}"), value.unwrap_or(none).max(none));
+        }
+    }
+    limits.set("iops-size", tune.size_iops_sec.unwrap_or(0));
+    limits
+}
+
 fn add(limits: &mut Value, name: &str, suffix: &str, values: IoLimits) {
     for (direction, value) in [("total", values.total), ("read", values.read), ("write", values.write)] {
         // 0 is no limit, and a burst of no length is none.

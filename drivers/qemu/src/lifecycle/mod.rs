@@ -26,6 +26,7 @@ mod save;
 mod screen;
 mod show;
 mod shutdown;
+pub(crate) mod sizing;
 mod start;
 mod statistics;
 mod suspend;

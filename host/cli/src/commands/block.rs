@@ -4,6 +4,7 @@ mod cancel;
 mod commit;
 mod complete;
 mod jobs;
+mod limit;
 mod pull;
 mod resize;
 mod work;
@@ -14,7 +15,7 @@ use crate::failure::Stop;
 use crate::output::Reply;
 use crate::session::Session;
 
-/// Commit, pull and resize the disks of running guests
+/// Commit, pull, resize and limit the disks of running guests
 ///
 /// A disk is a chain of layers: layer 0 is the active one, to which the guest writes, and each layer stands on the next.
 /// 'hostler show DOMAIN' lists them. Work on a chain goes on in the hypervisor: a command that is interrupted leaves it
@@ -31,6 +32,8 @@ enum What {
     Commit(commit::Commit),
     Pull(pull::Pull),
     Resize(resize::Resize),
+    #[command(visible_alias = "iotune")]
+    Limit(limit::Limit),
     Jobs(jobs::Jobs),
     Complete(complete::Complete),
     Cancel(cancel::Cancel),
@@ -43,6 +46,7 @@ impl Blocks {
             What::Commit(command) => command.run(session),
             What::Pull(command) => command.run(session),
             What::Resize(command) => command.run(session),
+            What::Limit(command) => command.run(session),
             What::Jobs(command) => command.run(session),
             What::Complete(command) => command.run(session),
             What::Cancel(command) => command.run(session),

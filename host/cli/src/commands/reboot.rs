@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::agent::Mode;
 use super::{Target, view};
 use crate::failure::Stop;
 use crate::output::Reply;
@@ -16,6 +17,9 @@ use crate::session::Session;
 pub(crate) struct Reboot {
     #[command(flatten)]
     target: Target,
+    /// Ask the guest as HOW says
+    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
+    mode: Mode,
 }
 
 impl Reboot {
@@ -23,7 +27,7 @@ impl Reboot {
     pub(crate) fn run(self, session: &Session) -> Result<Reply, Stop> {
         let summary = session.block_on(async {
             let host = session.owner().await?;
-            Ok(host.reboot(&self.target.reference()).await?)
+            Ok(host.reboot(&self.target.reference(), self.mode.into()).await?)
         })?;
         view::changed(&summary)
     }

@@ -3,6 +3,7 @@
 use clap::Args;
 use hostler_domains::{DomainRef, DomainSummary, Error, Kind, RunState};
 
+use super::agent::Mode;
 use super::{Target, view};
 use crate::definition::{Seconds, seconds};
 use crate::failure::Stop;
@@ -16,6 +17,9 @@ use crate::session::Session;
 pub(crate) struct Shutdown {
     #[command(flatten)]
     target: Target,
+    /// Ask the guest as HOW says
+    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
+    mode: Mode,
     /// Wait until the domain is off, at most SECS seconds [default when given without a value: 120]
     #[arg(long, value_name = "SECS", value_parser = seconds, num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "120")]
@@ -31,7 +35,7 @@ impl Shutdown {
                 .progress(&format!("waiting for '{}' to switch itself off", self.target.reference()))
         });
         let summary = session.block_on(async {
-            let asked = session.owner().await?.shutdown(&self.target.reference()).await?;
+            let asked = session.owner().await?.shutdown(&self.target.reference(), self.mode.into()).await?;
             let Some(wait) = self.wait else { return Ok(asked) };
             // The owner is gone by here: a guest that takes its time keeps nobody else from working.
             if !asked.state.is_active() {

@@ -162,7 +162,15 @@ mod tests {
     fn wanted(kind: Option<SnapshotKind>, left_out: Option<&str>) -> Requested {
         let choice = DiskChoice { kind: Some(None), overlay: None };
         let disks: BTreeMap<_, _> = left_out.map(|target| (target.to_owned(), choice)).into_iter().collect();
-        Requested { name: "s".into(), description: None, kind, disk_only: false, memory: false, disks }
+        Requested {
+            name: "s".into(),
+            description: None,
+            kind,
+            disk_only: false,
+            memory: false,
+            quiesce: false,
+            disks,
+        }
     }
 
     fn choose(home: &Path, wanted: &Requested) -> Result<(SnapshotKind, Vec<ChosenDisk>), Error> {

@@ -47,6 +47,8 @@ pub(crate) struct Requested {
     pub(crate) kind: Option<SnapshotKind>,
     pub(crate) disk_only: bool,
     pub(crate) memory: bool,
+    /// The guest writes everything to its disks before.
+    pub(crate) quiesce: bool,
     /// By target name.
     pub(crate) disks: BTreeMap<String, DiskChoice>,
 }
@@ -56,12 +58,6 @@ pub(crate) struct Requested {
 /// # Errors
 /// [`Kind::Invalid`] for a name that cannot be one, or a document with something that this host does not do.
 pub(crate) fn requested(new: &NewSnapshot) -> Result<Requested, Error> {
-    if new.quiesce {
-        let message =
-            "nobody speaks to the agent within the guest yet, so it cannot be asked to write everything";
-        return Err(Error::new(Kind::Unsupported, "snapshot.quiesce", message)
-            .hint("leave --quiesce out: the disks are then as after a power cut"));
-    }
     let mut wanted = match &new.xml {
         Some(xml) => from_document(xml)?,
         None => Requested {
@@ -70,12 +66,14 @@ pub(crate) fn requested(new: &NewSnapshot) -> Result<Requested, Error> {
             kind: None,
             disk_only: false,
             memory: false,
+            quiesce: false,
             disks: BTreeMap::new(),
         },
     };
     wanted.kind = new.kind.or(wanted.kind);
     wanted.disk_only |= new.disk_only;
     wanted.memory |= new.memory;
+    wanted.quiesce = new.quiesce;
     wanted.description = new.description.clone().or(wanted.description);
     if let Some(name) = &new.name {
         wanted.name.clone_from(name);
@@ -84,6 +82,11 @@ pub(crate) fn requested(new: &NewSnapshot) -> Result<Requested, Error> {
         wanted.name = format!("snapshot-{}", unix_ms() / 1000);
     }
     check_name(&wanted.name)?;
+    if wanted.quiesce && !wanted.disk_only {
+        let message = "what a guest has not written yet is in its memory, and that is kept too";
+        return Err(invalid("snapshot.options", message)
+            .hint("--quiesce goes with --disk-only: the disks alone are whole then"));
+    }
     if wanted.disk_only && wanted.memory {
         return Err(invalid("snapshot.options", "a snapshot of the disks alone has no memory"));
     }
@@ -123,6 +126,7 @@ fn from_document(xml: &str) -> Result<Requested, Error> {
         kind: None,
         disk_only: memory == Some("no"),
         memory: false,
+        quiesce: false,
         disks: BTreeMap::new(),
     };
     match memory {

@@ -1,9 +1,11 @@
 //! The verbs, one file each.
 
+pub(crate) mod agent;
 mod annotate;
 mod autostart;
 mod console;
 pub(crate) mod define;
+mod display;
 mod doctor;
 mod doctor_tenants;
 mod driver_back;
@@ -76,14 +78,16 @@ mod vol_upload;
 mod vol_xml;
 mod xml;
 
+pub use agent::{AgentInfo, AgentThere, AskBy, FrozenGuest, GuestFileSystem, GuestFileSystems};
 pub use annotate::Note;
 pub use autostart::Autostarted;
 pub use console::ConsoleStream;
+pub use display::{Display, Displays};
 pub use driver_sign::{KeyUse, generate_signing_key, sign_driver};
 pub use driver_test::{DriverTestOptions, DriverTested, conformance_cases, test_driver};
 pub use dump::MemoryDump;
 pub use firmware_explain::FirmwareSource;
-pub use hotplug::{Changed, Medium, MediumChange, Scope};
+pub use hotplug::{Changed, DiskLimit, Medium, MediumChange, Scope, Sized};
 pub use image_convert::ConvertOptions;
 pub use image_create::NewImage;
 pub use image_probe::probe_image;

@@ -13,6 +13,7 @@ use crate::process;
 use crate::recovery;
 use crate::reference::DomainRef;
 use crate::summary::{DomainSummary, RunState};
+use crate::verbs::agent::AskBy;
 
 /// How long a hypervisor that is destroyed may take before it is killed, and then to be gone.
 const DESTROY_WAIT: Duration = Duration::from_secs(10);
@@ -25,7 +26,10 @@ impl Host {
     ///
     /// # Errors
     /// [`Kind::Conflict`] when it does not run, or what the driver answers.
-    pub async fn shutdown(&self, wanted: &DomainRef) -> Result<DomainSummary, Error> {
+    pub async fn shutdown(&self, wanted: &DomainRef, by: AskBy) -> Result<DomainSummary, Error> {
+        if by == AskBy::Agent {
+            return self.ask_by_agent(wanted, "powerdown").await;
+        }
         let definition = self.active(wanted).await?;
         let driver = self.drivers.by_name(&definition.driver)?;
         driver.shutdown(&self.context(&definition, Purpose::Operate)?).await?;
@@ -98,7 +102,10 @@ impl Host {
     ///
     /// # Errors
     /// [`Kind::Conflict`] when it does not run; [`Kind::Unsupported`] when its driver cannot; what the driver answers.
-    pub async fn reboot(&self, wanted: &DomainRef) -> Result<DomainSummary, Error> {
+    pub async fn reboot(&self, wanted: &DomainRef, by: AskBy) -> Result<DomainSummary, Error> {
+        if by == AskBy::Agent {
+            return self.ask_by_agent(wanted, "reboot").await;
+        }
         let definition = self.active(wanted).await?;
         let driver = self.with_ability(&definition, "reboot")?;
         self.done(&definition, driver.reboot(&self.context(&definition, Purpose::Operate)?).await).await
@@ -155,7 +162,7 @@ impl Host {
     }
 
     /// How the domain stands after something that may have ended it. A transient one is forgotten then.
-    async fn after_end(&self, definition: &Definition) -> Result<DomainSummary, Error> {
+    pub(crate) async fn after_end(&self, definition: &Definition) -> Result<DomainSummary, Error> {
         let summary = self.summarise(definition).await?;
         if summary.state == RunState::Off && !definition.persistent {
             recovery::remove_transient(self, definition)?;

@@ -46,11 +46,12 @@ impl Host {
         restore::require_no_saved_guest(self, &definition)?;
         let state = self.summarise(&definition).await?.state;
         if matches!(state, RunState::Running | RunState::Paused) {
-            return self.take_while_it_runs(&definition, (tree, state), asked).await;
+            return Box::pin(self.take_while_it_runs(&definition, (tree, state), asked)).await;
         }
         self.require_off(&definition).await?;
-        if asked.memory {
-            let message = format!("'{}' is off, so there is no memory to keep", definition.name);
+        if asked.memory || asked.quiesce {
+            let what = if asked.memory { "there is no memory to keep" } else { "no agent answers" };
+            let message = format!("'{}' is off, so {what}", definition.name);
             return Err(Error::new(Kind::Conflict, "domain.off", message).about("domain", &definition.name));
         }
         self.take_while_off(&definition, tree, &asked).await
@@ -118,7 +119,11 @@ impl Host {
                 self.above_live(definition, (change, snapshot), (&disks, state))?
             }
         };
-        let done = self.carry_out(definition, change).await?;
+        let carried_out = Box::pin(self.carry_out(definition, change));
+        let done = match asked.quiesce {
+            true => Box::pin(self.quiesced(definition, carried_out)).await?,
+            false => carried_out.await?,
+        };
         self.tell(definition, "snapshot-taken");
         self.taken(definition, &done)
     }

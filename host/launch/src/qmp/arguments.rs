@@ -51,7 +51,7 @@ pub fn render_arguments(
         return Ok(RenderedArguments::default());
     };
     if let Some(named) = &template.data.writing.named
-        && named.commands.iter().any(|listed| listed == command)
+        && named.commands.iter().chain(&named.bare).any(|listed| listed == command)
     {
         return with_names(template, named, command, arguments, handles);
     }
@@ -120,6 +120,7 @@ fn with_names(
     handles: &[Handle],
 ) -> Result<RenderedArguments, LaunchError> {
     let mut before = Vec::new();
+    let path = if named.bare.iter().any(|listed| listed == command) { "{name}" } else { named.path.as_str() };
     let mut names = vec![String::new(); handles.len()];
     let mut seen = HashSet::new();
     for index in leaves(arguments).filter(|index| seen.insert(*index)) {
@@ -130,7 +131,7 @@ fn with_names(
             before.push((named.command.clone(), json!({named.argument.as_str(): name}), fd));
         }
         if let Some(slot) = names.get_mut(index) {
-            *slot = named.path.replace("{name}", &name);
+            *slot = path.replace("{name}", &name);
         }
     }
     let arguments = write_json(arguments, None, &mut Leaves::with_names(template, handles, names))?;

@@ -393,7 +393,8 @@ fn abuses_of_devices() -> Vec<(&'static str, Json, &'static str)> {
         ("audiodev", json!({"driver": "wav", "id": "a", "path": "/etc/x"}), "audiodev"),
         ("vnc", json!({"vnc": "0.0.0.0:1"}), "vnc"),
         ("vnc", json!("unix:/tmp/x"), "vnc"),
-        ("vnc", json!({"vnc": "127.0.0.1:1", "reverse": true}), "reverse"),
+        ("vnc", json!({"vnc": "127.0.0.1:1"}), "vnc"),
+        ("vnc", json!({"vnc": "none", "reverse": true}), "reverse"),
         ("spice", json!({"addr": "127.0.0.1", "x509-dir": "/etc/pki"}), "x509-dir"),
         ("display", json!({"type": "gtk"}), "display"),
         ("sandbox", json!({"enable": "off"}), "sandbox"),
@@ -470,6 +471,12 @@ fn commands_that_a_driver_needs_pass() {
     command("qom-get", json!({"path": "/machine/peripheral/video0", "property": "vgamem_mb"})).unwrap();
     command("block-commit", json!({"device": "f", "base-node": "b", "job-id": "j"})).unwrap();
     command("block-stream", json!({"device": "f", "job-id": "j"})).unwrap();
+    let limits = json!({"bps-total": 0, "iops-read-max": 7});
+    command("qom-set", json!({"path": "/objects/throttle-drive-vda", "property": "limits", "value": limits}))
+        .unwrap();
+    let place =
+        json!({"driver": "qemu64-x86_64-cpu", "id": "vcpu1", "socket-id": 1, "core-id": 0, "thread-id": 0});
+    command("device_add", place).unwrap();
 }
 
 #[test]
@@ -501,6 +508,18 @@ fn abuses_of_the_monitor_are_refused() {
         ("block-stream", json!({"device": "f", "base-node": "b"})),
         ("block-stream", json!({"device": "f", "base-node": "b", "backing-file": "plain-name"})),
         ("device_add", json!({"driver": "vfio-pci", "host": "0000:01:00.0"})),
+        (
+            "device_add",
+            json!({"driver": "max-x86_64-cpu", "id": "v", "socket-id": 0, "core-id": 0, "thread-id": 0, "x": 1}),
+        ),
+        (
+            "device_add",
+            json!({"driver": "max-x86_64-cpu", "id": "v", "socket-id": "0", "core-id": 0, "thread-id": 0}),
+        ),
+        ("qom-set", json!({"path": "/objects/tls0", "property": "limits", "value": {"bps-total": 1}})),
+        ("qom-set", json!({"path": "/objects/throttle-drive-vda", "property": "limits", "value": {"x": 1}})),
+        ("display-update", json!({"type": "vnc", "addresses": [{"type": "fd", "str": "x"}]})),
+        ("display-update", json!({"type": "vnc", "addresses": [{"type": "inet", "str": "0.0.0.0"}]})),
         ("object-add", json!({"qom-type": "memory-backend-file", "id": "m", "mem-path": "/x"})),
         ("object-add", json!({"qom-type": "secret", "id": "s", "file": "/etc/shadow"})),
         ("netdev_add", json!({"type": "tap", "id": "t", "script": "/x"})),

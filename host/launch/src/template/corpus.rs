@@ -69,6 +69,11 @@ impl Reader {
             };
             pairs.push((key, value));
         }
+        // Where the recorded lines have QEMU listen on this host, hostler does.
+        if option == "vnc" && text.starts_with("127.0.0.1:") {
+            pairs.retain(|(key, _)| key != "vnc");
+            pairs.insert(0, ("vnc".into(), Value::text("none")));
+        }
         let monitor = text.contains("id=charmonitor");
         let kept = ["null", "qemu-vdagent", "spicevmc", "spiceport", "ringbuf"];
         if option == "chardev" && !kept.iter().any(|kind| text.starts_with(kind)) {

@@ -96,6 +96,9 @@ pub(crate) struct NamedWriting {
     pub(crate) path: String,
     /// The commands whose handles are written so.
     pub(crate) commands: Vec<String>,
+    /// The commands whose handles are written by the name alone.
+    #[serde(default)]
+    pub(crate) bare: Vec<String>,
 }
 
 /// One kind of endpoint: pairs in order; a pair whose place-holder has no value is left out.

@@ -326,6 +326,16 @@ impl HostDomain for CallState {
         self.open_directory(subject, name).await
     }
 
+    async fn listener(
+        &mut self,
+        me: Resource<Domain>,
+        alias: String,
+    ) -> wasmtime::Result<Result<Resource<Endpoint>, Error>> {
+        self.enter("domain.listener")?;
+        let subject = self.subject(&me)?;
+        self.open_listener(subject, alias).await
+    }
+
     async fn emit(&mut self, me: Resource<Domain>, kind: String, facts: Vec<Fact>) -> wasmtime::Result<()> {
         self.enter("domain.emit")?;
         let subject = self.subject(&me)?;

@@ -28,6 +28,8 @@ pub enum Endpoint {
     Device { spec: EndpointSpec, word: &'static str },
     /// A link to the companion of this name.
     Link(String),
+    /// The socket of the display with this alias.
+    Listener { alias: String, socket: Opened },
 }
 
 /// A file opened for reading.
@@ -45,6 +47,7 @@ impl Endpoint {
                 Handle::Endpoint(EndpointSpec { alias: alias.clone(), kind: chardev::duplicate(kind)? })
             }
             Self::Link(companion) => Handle::Link(companion.clone()),
+            Self::Listener { socket, .. } => socket.handle()?,
         })
     }
 }
@@ -57,6 +60,7 @@ impl HostEndpoint for CallState {
         let (alias, kind) = match self.table.get(&me)? {
             Endpoint::Device { spec, word } => (spec.alias.clone(), *word),
             Endpoint::Link(companion) => (companion.clone(), "link"),
+            Endpoint::Listener { alias, .. } => (alias.clone(), "listener"),
         };
         Ok(vec![answer::fact("alias", alias), answer::fact("kind", kind)])
     }

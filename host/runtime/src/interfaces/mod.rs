@@ -8,6 +8,7 @@ pub(crate) mod companion;
 pub(crate) mod domain;
 pub(crate) mod endpoint;
 pub(crate) mod firmware;
+pub(crate) mod listener;
 pub(crate) mod log;
 pub(crate) mod process;
 pub(crate) mod qmp;

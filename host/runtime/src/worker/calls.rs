@@ -192,6 +192,7 @@ calls! {
             -> Result<Resource<Process>, Error>;
         71 asked link(me: Resource<Domain>, companion: String) -> Result<Resource<Endpoint>, Error>;
         72 asked directory(me: Resource<Domain>, name: String) -> Result<Resource<File>, Error>;
+        90 asked listener(me: Resource<Domain>, alias: String) -> Result<Resource<Endpoint>, Error>;
         36 told emit(me: Resource<Domain>, kind: String, facts: Vec<Fact>) -> ();
         drop 37 Domain;
     }

@@ -7,6 +7,7 @@ use crate::bindings::block_jobs::exports::hostler::driver::block_jobs::{
 use crate::bindings::driver::exports::hostler::driver::about::Description;
 use crate::bindings::hotplug::exports::hostler::driver::hotplug::Presence;
 use crate::bindings::migration::exports::hostler::driver::migration::{MigrationReport, MigrationState};
+use crate::bindings::sizing::exports::hostler::driver::sizing::Amounts;
 use crate::bindings::snapshots::exports::hostler::driver::snapshots::Kept;
 use crate::bindings::wit::domain::BootFile;
 use crate::bindings::wit::firmware::{Attachment, Firmware};
@@ -78,6 +79,7 @@ records! {
     Kept { name, targets, memory }
     Return { kept, options }
     MigrationReport { state, facts, error }
+    Amounts { memory, vcpus }
 }
 
 variants! {
@@ -107,13 +109,15 @@ variants! {
         24 CompleteBlockJob(job), 25 CancelBlockJob(job), 26 SettleBlockJob(job), 27 ResizeDisk(size), 28 Keep(kept),
         29 SettleKeep(kept), 30 Forget(kept), 31 BringBack(back), 32 OverlayWithMemory(targets), 40 Reboot,
         41 Dump(format), 42 ReadStatistics, 60 Overlay(targets), 61 SettleOverlay(targets), 50 BeginMigration(options),
-        51 ReportMigration(timeout), 52 AbandonMigration, 53 PrepareGuest(options), 54 ReceiveGuest
+        51 ReportMigration(timeout), 52 AbandonMigration, 53 PrepareGuest(options), 54 ReceiveGuest, 90 ReadAmounts,
+        91 SetMemory(bytes), 92 SetVcpus(count)
     }
     JobKind { 0 Commit, 1 Pull }
     JobState { 0 None, 1 Running, 2 Ready, 3 Pending, 4 Done, 5 Failed }
     Reply {
         0 Described(description), 1 Document(answer), 2 State(answer), 3 Done(answer), 4 Presence(answer),
-        5 Reported(answer), 8 Facts(answer), 9 Whether(answer), 13 MigrationReported(answer)
+        5 Reported(answer), 8 Facts(answer), 9 Whether(answer), 13 MigrationReported(answer),
+        20 Amounts(answer)
     }
     Presence { 0 Present, 1 Absent }
     MigrationState { 0 None, 1 Running, 2 Done, 3 Failed }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_domains::{DomainRef, DomainSummary, Error, Host};
+use hostler_domains::{AskBy, DomainRef, DomainSummary, Error, Host};
 use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
 use hostler_rpc::wire::{
@@ -16,8 +16,10 @@ use crate::client::{Client, reference};
 use crate::dispatch::{Incoming, Work, routes};
 use crate::failure;
 
-/// The one way to ask a guest that there is: its power button.
+/// Asking a guest through its power button.
 const BY_POWER_BUTTON: u32 = 1;
+/// Asking a guest through the agent in it.
+const BY_AGENT: u32 = 2;
 /// All ways that clients know.
 const WAYS: u32 = 31;
 /// The flag by which a hypervisor is given time to write what it holds. It always is.
@@ -60,26 +62,29 @@ async fn resume(client: Arc<Client>, call: DomainResume) -> Result<(), RpcError>
 }
 
 async fn shutdown(client: Arc<Client>, call: DomainShutdown) -> Result<(), RpcError> {
-    carry_out(&client, &call.dom, async |host, domain| host.shutdown(&domain).await).await
+    carry_out(&client, &call.dom, async |host, domain| host.shutdown(&domain, AskBy::Machine).await).await
 }
 
 async fn shutdown_with_flags(client: Arc<Client>, call: DomainShutdownFlags) -> Result<(), RpcError> {
-    way(call.flags, "virDomainShutdownFlags")?;
-    carry_out(&client, &call.dom, async |host, domain| host.shutdown(&domain).await).await
+    let by = way(call.flags, "virDomainShutdownFlags")?;
+    carry_out(&client, &call.dom, async |host, domain| host.shutdown(&domain, by).await).await
 }
 
 async fn reboot(client: Arc<Client>, call: DomainReboot) -> Result<(), RpcError> {
-    way(call.flags, "virDomainReboot")?;
-    carry_out(&client, &call.dom, async |host, domain| host.reboot(&domain).await).await
+    let by = way(call.flags, "virDomainReboot")?;
+    carry_out(&client, &call.dom, async |host, domain| host.reboot(&domain, by).await).await
 }
 
 /// Of several ways that are asked for, any will do.
-fn way(flags: u32, function: &str) -> Result<(), RpcError> {
+fn way(flags: u32, function: &str) -> Result<AskBy, RpcError> {
     only(flags, WAYS, function)?;
     if flags == 0 || flags & BY_POWER_BUTTON != 0 {
-        return Ok(());
+        return Ok(AskBy::Machine);
     }
-    let detail = "a guest is asked through its power button only";
+    if flags & BY_AGENT != 0 {
+        return Ok(AskBy::Agent);
+    }
+    let detail = "a guest is asked through its power button or its agent only";
     Err(RpcError::new(codes::ERR_OPERATION_UNSUPPORTED, codes::FROM_QEMU, detail))
 }
 

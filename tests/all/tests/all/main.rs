@@ -12,12 +12,14 @@
     reason = "everything here is a test: what does not hold fails it, and what is skipped is said"
 )]
 
+mod agent;
 mod author;
 mod autostart;
 mod block_jobs;
 mod cage;
 mod conformance;
 mod daemon;
+mod display;
 mod driver_registry;
 mod driver_store;
 mod faults;
@@ -32,6 +34,7 @@ mod hotplug;
 mod image;
 mod kill;
 mod lifecycle;
+mod limits;
 mod linux;
 mod migrate;
 mod native;
@@ -42,6 +45,7 @@ mod save;
 mod screen;
 mod serve;
 mod serve_hostile;
+mod sizing;
 mod snapshot_kill;
 mod snapshot_live;
 mod snapshot_memory;

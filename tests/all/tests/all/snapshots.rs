@@ -186,7 +186,8 @@ fn documents_of_libvirt_are_taken_and_files_that_are_there_are_not_written_over(
     scene.ok(&["snapshot", "create", "m", "--xml", &file]);
     assert_eq!(scene.image_of("vda").0, overlay);
     assert_eq!(scene.image_of("vdb").0, scene.path("b.raw").display().to_string());
-    assert_eq!(scene.refused(&["snapshot", "create", "m", "q", "--quiesce"]).0, "snapshot.quiesce");
+    let quiesced = scene.refused(&["snapshot", "create", "m", "q", "--disk-only", "--quiesce"]);
+    assert_eq!(quiesced.0, "domain.off");
 }
 
 #[test]

@@ -42,6 +42,11 @@ pub(super) fn write(path: &Path, kernel: &Kernel, busybox: &Path) -> Result<()> 
     archive.program("init", INIT.as_bytes())?;
     archive.program(POWER_ACTION, POWER.as_bytes())?;
     add_modules(&mut archive, kernel)?;
+    pack(path, archive)
+}
+
+/// Writes an archive, compressed.
+pub(super) fn pack(path: &Path, archive: Archive) -> Result<()> {
     let plain = path.with_extension("cpio");
     fs::write(&plain, archive.finish()?).context("cannot write the initrd")?;
     let packed =

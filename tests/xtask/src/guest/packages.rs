@@ -25,6 +25,8 @@ pub(super) struct Packages {
     pub(super) busybox: Package,
     /// The stub that makes kernel and initrd one UEFI program.
     pub(super) uefi_stub: Package,
+    /// The guest agent, and what it loads.
+    pub(super) agent: Vec<Package>,
 }
 
 /// Downloads the packages into `cache` unless they are there, and unpacks them below `work`.
@@ -36,6 +38,7 @@ pub(super) fn fetch(cache: &Path, work: &Path) -> Result<Packages> {
         kernel: get(&kernel)?,
         busybox: get("busybox-static")?,
         uefi_stub: get("systemd-boot-efi")?,
+        agent: super::agent::PACKAGES.iter().map(|name| get(name)).collect::<Result<_>>()?,
     })
 }
 

@@ -52,7 +52,7 @@ pub(crate) fn settle(domain: &Domain, place: u32) -> Result<Presence, Error> {
 }
 
 /// Asks the guest to let go of a device, and waits a while. Whether it has.
-fn is_let_go(monitor: &Monitor, id: &str) -> Result<bool, Error> {
+pub(in crate::lifecycle) fn is_let_go(monitor: &Monitor, id: &str) -> Result<bool, Error> {
     let mut cursor = monitor.cursor();
     let asked = monitor.run_all(&[Command::new("device_del").with("id", id)]).pop();
     match asked {

@@ -15,6 +15,7 @@ mod subject;
 mod update;
 
 pub(crate) use attach::attach;
+pub(super) use detach::is_let_go;
 pub(crate) use detach::{detach, settle};
 pub(super) use names::aliases;
 pub(super) use nodes::{key, of};

@@ -42,8 +42,8 @@ pub(super) struct Create {
     /// Keep the memory of a guest that runs in a file, and its disks under overlays
     #[arg(long, conflicts_with = "internal")]
     memory: bool,
-    /// Have the guest write everything to its disks first; refused, for no guest agent is spoken to yet
-    #[arg(long)]
+    /// Have the guest write everything to its disks first, through its agent, and write on afterwards
+    #[arg(long, requires = "disk_only")]
     quiesce: bool,
 }
 

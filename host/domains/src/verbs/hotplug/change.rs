@@ -70,10 +70,14 @@ impl Host {
         Ok(())
     }
 
+    /// Stores what the intent of a change has for the stored definition.
+    pub(super) fn store_wanted(&self, intent: &Intent, change: &Change) -> Result<(), Error> {
+        change.stored.as_ref().map_or(Ok(()), |stored| self.store_noted(intent, stored))
+    }
+
     /// Stores what an intent has for the stored definition, if nobody has stored another one since.
-    pub(super) fn store_noted(&self, intent: &Intent, change: &Change) -> Result<(), Error> {
-        let (Some(stored), Some(now)) = (&change.stored, self.state().definition_by_uuid(intent.domain)?)
-        else {
+    pub(super) fn store_noted(&self, intent: &Intent, stored: &Stored) -> Result<(), Error> {
+        let Some(now) = self.state().definition_by_uuid(intent.domain)? else {
             return Ok(());
         };
         if now.generation + 1 != stored.generation {

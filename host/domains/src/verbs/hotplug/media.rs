@@ -82,7 +82,13 @@ impl Host {
         self.changed(&definition, device.identity(), true, places.stored).await
     }
 
-    async fn exchange(&self, definition: &Definition, device: &Device, change: &Change) -> Result<(), Error> {
+    /// Makes a device what the change says, journalled, and stores what is to be stored.
+    pub(super) async fn exchange(
+        &self,
+        definition: &Definition,
+        device: &Device,
+        change: &Change,
+    ) -> Result<(), Error> {
         let driver = self.require_hotplug(definition)?;
         let (context, next) = self.changing(definition, &change.next)?;
         let owner = self.owner()?;
@@ -93,7 +99,7 @@ impl Host {
             return Err(self.unsuccessful(&intent, error)?);
         }
         self.replace_run_document(definition, &next)?;
-        self.store_noted(&intent, change)?;
+        self.store_wanted(&intent, change)?;
         Ok(owner.journal().finish(&intent)?)
     }
 }

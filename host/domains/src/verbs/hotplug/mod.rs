@@ -6,14 +6,19 @@
 mod attach;
 mod change;
 mod detach;
+mod limits;
 mod media;
 mod settle;
+mod sizing;
 
 use hostler_state::Definition;
 use serde::Serialize;
 
+pub use limits::DiskLimit;
 pub use media::{Medium, MediumChange};
 pub(crate) use settle::{settle_leaving, settled};
+pub use sizing::Sized;
+pub(crate) use sizing::sized;
 
 use crate::error::{Error, Kind, command};
 use crate::host::Host;

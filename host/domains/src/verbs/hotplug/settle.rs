@@ -48,7 +48,7 @@ async fn settle_attach(
     };
     if driver.settle_device(&context, device.place).await? {
         host.replace_run_document(definition, &next)?;
-        host.store_noted(intent, change)?;
+        host.store_wanted(intent, change)?;
     }
     Ok(())
 }
@@ -60,7 +60,7 @@ async fn settle_detach(
     change: &Change,
 ) -> Result<(), Error> {
     if is_gone(host, definition, &change.device).await? {
-        return host.store_noted(intent, change);
+        return host.store_wanted(intent, change);
     }
     // It may have been asked.
     host.note_leaving(definition, |leaving| {
@@ -86,7 +86,7 @@ async fn settle_update(
     match driver.update_device(&context, device.place, &options).await {
         Ok(()) => {
             host.replace_run_document(definition, &next)?;
-            host.store_noted(intent, change)
+            host.store_wanted(intent, change)
         }
         Err(error) => {
             tracing::warn!(device = change.device, %error, "a change of a device cannot be finished, and is undone");

@@ -185,6 +185,12 @@ pub(super) const CHANNELS: &[Tried] = &[
     ("qmp_capabilities", r#"{"enable": ["oob"]}"#, "qmp_capabilities"),
     ("add_client", r#"{"protocol": "vnc", "fdname": "x"}"#, "add_client"),
     (
+        "display-update",
+        r#"{"type": "vnc", "addresses": [{"type": "inet", "host": "0.0.0.0", "port": "5999"}]}"#,
+        "display-update.addresses",
+    ),
+    ("display-update", r#"{"type": "vnc", "addresses": [{"type": "fd", "str": "x"}]}"#, "str"),
+    (
         "object-add",
         r#"{"qom-type": "tls-creds-x509", "id": "t", "dir": "/etc/pki", "endpoint": "server"}"#,
         "object-add.qom-type",

@@ -1,0 +1,133 @@
+//! `display`: where a guest's screen is reached.
+
+use hostler_domain::Domain;
+use hostler_domain::graphics::{Graphics, GraphicsKind, Listen};
+use hostler_state::{Definition, RunDir};
+use serde::Serialize;
+
+use crate::error::{Error, Kind, command};
+use crate::host::Host;
+use crate::reference::DomainRef;
+
+/// One way to a guest's screen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Display {
+    /// Its name among the domain's displays: `graphics0`.
+    pub alias: String,
+    /// The document's word for it: `vnc`.
+    pub kind: String,
+    /// Where it is reached, as viewers take it; nothing when it listens nowhere.
+    pub uri: Option<String>,
+}
+
+/// The displays of a domain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Displays {
+    /// The domain.
+    pub name: String,
+    /// In the order of the document.
+    pub displays: Vec<Display>,
+}
+
+impl Host {
+    /// Where the screen of a running domain is reached. Takes no lock and asks nobody.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when it does not run; [`Kind::NotFound`] when it has no display.
+    pub async fn display(&self, wanted: &DomainRef) -> Result<Displays, Error> {
+        let definition = self.find(wanted)?;
+        let run = self.state().run_dir(definition.uuid);
+        if !run.is_held()? {
+            let message = format!("the domain '{}' is off, so it has no display", definition.name);
+            return Err(Error::new(Kind::Conflict, "domain.off", message)
+                .about("domain", &definition.name)
+                .hint_command("start it", command("start", &definition.name)));
+        }
+        let displays = displays(&Domain::parse(&self.current_xml(&definition)?)?, &run);
+        if displays.is_empty() {
+            return Err(none(&definition));
+        }
+        Ok(Displays { name: definition.name, displays })
+    }
+}
+
+fn none(definition: &Definition) -> Error {
+    Error::new(Kind::NotFound, "display.none", format!("the domain '{}' has no display", definition.name))
+        .about("domain", &definition.name)
+        .hint("give it one: <graphics type='vnc'/> under <devices>, then start it anew")
+}
+
+/// The displays of a document of a run.
+fn displays(domain: &Domain, run: &RunDir) -> Vec<Display> {
+    let all = domain.devices.graphics.iter().enumerate();
+    all.map(|(position, graphics)| {
+        let alias = format!("graphics{position}");
+        Display { kind: kind(&graphics.kind).to_owned(), uri: uri(graphics, &alias, run), alias }
+    })
+    .collect()
+}
+
+fn kind(kind: &GraphicsKind) -> &'static str {
+    match kind {
+        GraphicsKind::Vnc(_) => "vnc",
+        GraphicsKind::Spice(_) => "spice",
+        GraphicsKind::Sdl { .. } => "sdl",
+        GraphicsKind::EglHeadless { .. } => "egl-headless",
+        GraphicsKind::Dbus { .. } => "dbus",
+        GraphicsKind::Rdp { .. } => "rdp",
+        GraphicsKind::Desktop => "desktop",
+    }
+}
+
+fn uri(graphics: &Graphics, alias: &str, run: &RunDir) -> Option<String> {
+    let vnc = graphics.vnc()?;
+    let address = match graphics.listens.first() {
+        Some(Listen::Socket(Some(path))) => return Some(format!("vnc+unix://{path}")),
+        Some(Listen::Socket(None)) => {
+            return Some(format!("vnc+unix://{}", run.display_socket_path(alias).display()));
+        }
+        Some(Listen::None) => return None,
+        Some(Listen::Address(address) | Listen::Network { address, .. }) => address.as_deref(),
+        None => None,
+    };
+    let address = address.unwrap_or("127.0.0.1");
+    let port = vnc.port?;
+    Some(match address.contains(':') {
+        true => format!("vnc://[{address}]:{port}"),
+        false => format!("vnc://{address}:{port}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use hostler_state::{StateDir, Uuid};
+
+    use super::*;
+
+    #[test]
+    fn addresses_are_what_viewers_take() {
+        let place = tempfile::tempdir().unwrap();
+        let owner = StateDir::open_owner(place.path(), Duration::ZERO).unwrap();
+        let run = owner.create_run_dir(Uuid::new_v4()).unwrap();
+        let uri_of = |graphics: &str| {
+            let xml = format!(
+                "<domain type='kvm'><name>a</name><memory>1</memory><os><type>hvm</type></os>\
+                 <devices>{graphics}</devices></domain>"
+            );
+            displays(&Domain::parse(&xml).unwrap(), &run).remove(0).uri
+        };
+        let own = format!("vnc+unix://{}", run.path().join("graphics0.sock").display());
+        for (graphics, expected) in [
+            ("<graphics type='vnc' port='5901' listen='127.0.0.1'/>", Some("vnc://127.0.0.1:5901")),
+            ("<graphics type='vnc' port='5901' listen='::1'/>", Some("vnc://[::1]:5901")),
+            ("<graphics type='vnc' socket='/srv/s'/>", Some("vnc+unix:///srv/s")),
+            ("<graphics type='vnc'><listen type='socket'/></graphics>", Some(own.as_str())),
+            ("<graphics type='vnc'><listen type='none'/></graphics>", None),
+            ("<graphics type='egl-headless'/>", None),
+        ] {
+            assert_eq!(uri_of(graphics).as_deref(), expected, "{graphics}");
+        }
+    }
+}
