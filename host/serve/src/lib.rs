@@ -1,7 +1,7 @@
 //! The daemon: it owns a state directory as long as it runs, and answers libvirt's clients.
 //!
 //! Every call is a task of its own. What is asked never waits for what is done: verbs that change a domain wait for each
-//! other ([`jobs`]), questions wait for nothing, and ending a domain waits only a moment.
+//! other (`jobs`), questions wait for nothing, and ending a domain waits only a moment.
 
 mod client;
 mod connection;
