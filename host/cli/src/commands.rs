@@ -32,6 +32,7 @@ pub(crate) mod run;
 pub(crate) mod save;
 pub(crate) mod screenshot;
 pub(crate) mod send_key;
+pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod shutdown;
 pub(crate) mod snapshot;

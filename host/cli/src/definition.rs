@@ -10,8 +10,8 @@ use hostler_domains::{CageSetting, Workers};
 use crate::commands::{
     agent, attach, autostart, block, completions, console, define, destroy, detach, display, doctor,
     domain_xml, driver, dump, events, firmware, image, list, man, media, migrate, native, pool, reboot,
-    receive, reset, restore, resume, run, save, screenshot, send_key, show, shutdown, sizing, snapshot,
-    start, stats, suspend, tenant, undefine, vol,
+    receive, reset, restore, resume, run, save, screenshot, send_key, serve, show, shutdown, sizing,
+    snapshot, start, stats, suspend, tenant, undefine, vol,
 };
 use crate::exit::Exit;
 use crate::failure::Stop;
@@ -190,6 +190,7 @@ pub(crate) enum Command {
     Pool(pool::Pool),
     Vol(vol::Vol),
     Tenant(tenant::Tenant),
+    Serve(serve::Serve),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
     Man(man::Man),
@@ -239,6 +240,7 @@ impl Command {
             Self::Pool(command) => command.run(session),
             Self::Vol(command) => command.run(session),
             Self::Tenant(command) => command.run(session),
+            Self::Serve(command) => command.run(session),
             Self::Doctor(command) => command.run(session),
             Self::Completions(command) => command.run(),
             Self::Man(command) => command.run(),

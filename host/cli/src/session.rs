@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use hostler_domains::{Access, Config, Host, Overrides};
+use hostler_domains::{Access, Config, Host, Overrides, Workers};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
@@ -53,6 +53,16 @@ impl Session {
 
     /// Where things are on this host, as the global options and the environment say.
     pub(crate) fn config(&self) -> Result<Config, Stop> {
+        self.config_where(self.globals.workers)
+    }
+
+    /// The same, with drivers where this says unless the options or the environment say otherwise.
+    pub(crate) fn config_with(&self, workers: Workers) -> Result<Config, Stop> {
+        let said = std::env::var_os("HOSTLER_WORKERS").is_some_and(|word| !word.is_empty());
+        self.config_where(self.globals.workers.or((!said).then_some(workers)))
+    }
+
+    fn config_where(&self, workers: Option<Workers>) -> Result<Config, Stop> {
         let overrides = Overrides {
             state_dir: self.globals.state_dir.clone(),
             driver_dirs: self.globals.driver_dirs.clone(),
@@ -60,7 +70,7 @@ impl Session {
             policy: self.globals.policy.clone(),
             tenant: self.globals.tenant.clone(),
             cage: self.globals.cage,
-            workers: self.globals.workers,
+            workers,
         };
         Ok(Config::discover(overrides)?)
     }
@@ -83,15 +93,27 @@ impl Session {
 
     /// As [`Self::block_on`], for work that takes care of signals itself.
     pub(crate) fn event_loop<T>(&self, work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Failure::io("start the event loop", &error))?;
-        let outcome = runtime.block_on(work);
-        // A thread that still blocks in a call must not keep the process.
-        runtime.shutdown_background();
-        outcome
+        run_on(&mut tokio::runtime::Builder::new_current_thread(), work)
     }
+
+    /// The same on all processors, for a process that has many things to do at once.
+    pub(crate) fn service_loop<T>(&self, work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+        // One waits for each guest that runs.
+        const WAITING_THREADS: usize = 8_192;
+        run_on(tokio::runtime::Builder::new_multi_thread().max_blocking_threads(WAITING_THREADS), work)
+    }
+}
+
+fn run_on<T>(
+    runtime: &mut tokio::runtime::Builder,
+    work: impl Future<Output = Result<T, Stop>>,
+) -> Result<T, Stop> {
+    let runtime =
+        runtime.enable_all().build().map_err(|error| Failure::io("start the event loop", &error))?;
+    let outcome = runtime.block_on(work);
+    // A thread that still blocks in a call must not keep the process.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// The signals by which users and service managers ask a process to end. A hangup is not among them: it
@@ -136,7 +158,9 @@ fn start_log(verbosity: u8, format: Format) {
         2 => "debug",
         _ => "trace",
     };
-    let ours = ["hostler", "domains", "runtime", "launch", "storage", "state", "image", "firmware", "grant"];
+    let ours = [
+        "hostler", "domains", "runtime", "launch", "storage", "state", "image", "firmware", "grant", "serve",
+    ];
     let directives = ours.map(|name| match name {
         "hostler" => format!("hostler={level}"),
         name => format!("hostler_{name}={level}"),

@@ -170,6 +170,7 @@ const CALLS: &[&[&str]] = &[
     &["pool", "list", "--all"],
     &["vol", "list", "nowhere"],
     &["tenant", "list"],
+    &["serve", "--socket", "/nonexistent/socket"],
     &["doctor"],
     &["completions", "bash"],
     &["man"],

@@ -17,6 +17,35 @@ struct Seen {
     cursor: u64,
 }
 
+/// How far the events of a run have been passed on.
+///
+/// # Errors
+/// When the record cannot be read.
+pub(crate) fn seen(run: &RunDir) -> Result<u64, Error> {
+    Ok(run.read::<Seen>(RunRecord::Seen)?.unwrap_or_default().cursor)
+}
+
+/// Passes on one event of a run to its driver, which has it already: the hypervisor may have ended by now.
+///
+/// # Errors
+/// As [`with_events_of`].
+pub(crate) async fn with_event(host: &Host, run: &RunDir, event: &QmpEvent) -> Result<(), Error> {
+    let Some(definition) = host.state().definition_by_uuid(run.domain())? else { return Ok(()) };
+    let driver = host.drivers.by_name(&definition.driver)?;
+    let told = News { definition, cursor: event.cursor, events: Some(vec![event.clone()]) };
+    pass_on(host, &driver, &told).await
+}
+
+/// Passes on the events of one run to its driver, which has it already.
+///
+/// # Errors
+/// When its definition or its driver cannot be had, or how far it was told cannot be noted.
+pub(crate) async fn with_events_of(host: &Host, run: &RunDir) -> Result<(), Error> {
+    let Some(told) = news_of(host, run).await? else { return Ok(()) };
+    let driver = host.drivers.by_name(&told.definition.driver)?;
+    pass_on(host, &driver, &told).await
+}
+
 /// What one running domain has to tell.
 struct News {
     definition: Definition,

@@ -43,6 +43,8 @@ pub struct Config {
     pub firmware: SearchPath,
     /// On whose behalf things are done, when that is not the operator's own.
     pub tenant: Option<TenantChoice>,
+    /// How others reach this process while it owns the state directory, if it is a daemon.
+    pub announced: Option<String>,
 }
 
 /// What a command line says about it; what is absent comes from the environment, then from defaults.
@@ -127,6 +129,7 @@ impl Config {
             template_dir: path_variable("HOSTLER_TEMPLATE_DIR"),
             firmware: firmware_search(),
             tenant: tenant(overrides.tenant)?,
+            announced: None,
         })
     }
 }

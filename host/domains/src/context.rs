@@ -1,6 +1,6 @@
 //! What a driver is given for one call: one domain, and nothing else of this host.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use hostler_launch::TemplateSet;
 use hostler_runtime::{DomainContext, RunDocument, StateAccess};
@@ -86,13 +86,15 @@ impl Host {
         }
     }
 
-    /// A number for a run that begins: one more than any that runs has.
+    /// A number for a run that begins: one more than any that runs has, or that was given to one that begins too.
     pub(crate) fn next_numeric_id(&self) -> Result<u32, Error> {
         let mut highest = 0;
         for run in self.state().run_dirs()? {
             highest = highest.max(self.run_document(&run)?.map_or(0, |document| document.numeric_id));
         }
-        Ok(highest.saturating_add(1))
+        let mut last = self.last_run_number.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = highest.max(*last).saturating_add(1);
+        Ok(*last)
     }
 
     /// What is running there; nothing when nothing is.

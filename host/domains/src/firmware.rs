@@ -52,11 +52,38 @@ impl Host {
                             .to_owned(),
                 });
             }
+            Err(error) if error.kind() == ErrorKind::NoMatch && !runs_smm(domain) => {
+                // Only this host cannot run what fits: that keeps the domain from starting here, not from being defined.
+                let Ok(Some(selection)) = resolve(domain, &self.config.firmware, true) else {
+                    return Err(error.into());
+                };
+                write_choice(domain, &selection)?;
+                chosen = is_open.then(|| choice(selection));
+                warnings.push(Warning { message: no_smm(domain.name.as_str()) });
+            }
             Err(error) => return Err(error.into()),
         }
         self.firmware_of(domain, uuid)?;
         Ok((chosen, warnings))
     }
+}
+
+/// Refuses to start what needs system management mode where KVM has none; QEMU would end with fewer words.
+///
+/// # Errors
+/// [`Kind::Unsupported`].
+pub(crate) fn require_smm(domain: &Domain, plan: Option<&FirmwarePlan>) -> Result<(), Error> {
+    if plan.is_none_or(|plan| !plan.needs_smm) || runs_smm(domain) {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Unsupported, "firmware.no-smm", no_smm(domain.name.as_str()))
+        .about("domain", domain.name.as_str())
+        .hint("let it be emulated: <domain type='qemu'>")
+        .hint("or do without what needs it: <loader secure='no'/>, and no wish for enrolled keys or secure boot"))
+}
+
+fn no_smm(name: &str) -> String {
+    format!("'{name}' needs system management mode for its firmware, which KVM does not run on this host")
 }
 
 fn choice(selection: Selection) -> FirmwareChoice {

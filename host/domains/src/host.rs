@@ -1,6 +1,6 @@
 //! The library's one entry: a state directory, held as its owner or opened as a reader.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use hostler_launch::TemplateSet;
@@ -36,6 +36,10 @@ pub struct Host {
     pub(crate) drivers: DriverSet,
     pub(crate) tenancy: Option<Tenancy>,
     pub(crate) loaded_templates: OnceLock<Arc<TemplateSet>>,
+    /// Held while a name is looked at and taken.
+    pub(crate) naming: Mutex<()>,
+    /// The number that the last run was given.
+    pub(crate) last_run_number: Mutex<u32>,
     held: Held,
 }
 
@@ -81,7 +85,11 @@ impl Host {
             Access::Owner { wait } => {
                 let root = config.state_dir.clone();
                 let opened = tokio::task::spawn_blocking(move || StateDir::open_owner(&root, wait)).await;
-                Held::Owner(Arc::new(opened.map_err(stopped)??))
+                let owner = opened.map_err(stopped)??;
+                if let Some(address) = &config.announced {
+                    owner.announce(address)?;
+                }
+                Held::Owner(Arc::new(owner))
             }
         };
         if let (Some(tenancy), Held::Owner(_)) = (&mut tenancy, &held) {
@@ -91,7 +99,15 @@ impl Host {
             config.image_roots.clone_from(&tenancy.record.storage_roots);
         }
         let drivers = DriverSet::new(&config, &held, tenancy.as_ref())?;
-        let host = Self { config, drivers, tenancy, loaded_templates: OnceLock::new(), held };
+        let host = Self {
+            config,
+            drivers,
+            tenancy,
+            loaded_templates: OnceLock::new(),
+            naming: Mutex::new(()),
+            last_run_number: Mutex::new(0),
+            held,
+        };
         if matches!(access, Access::Owner { .. }) {
             recovery::settle(&host).await?;
         }
@@ -130,6 +146,11 @@ impl Host {
     pub(crate) fn find(&self, wanted: &DomainRef) -> Result<Definition, Error> {
         let text = wanted.text();
         let uuid = Uuid::parse_str(text).ok();
+        if let Some(uuid) = uuid
+            && let Ok(Some(found)) = self.state().definition_by_uuid(uuid)
+        {
+            return Ok(found);
+        }
         let definitions = self.definitions()?;
         let named = || definitions.iter().find(|definition| definition.name == text);
         let found = definitions.iter().find(|definition| Some(definition.uuid) == uuid).or_else(named);

@@ -24,10 +24,12 @@ mod error;
 mod firmware;
 mod firmware_summary;
 mod host;
+mod identity;
 mod image_summary;
 mod images;
 mod kept_stores;
 mod known;
+mod live;
 mod lost;
 mod migration;
 mod next;
@@ -83,6 +85,7 @@ pub use hostler_runtime::{
 };
 pub use hostler_state::{Batch, Event, EventLog, SnapshotKind, SnapshotState};
 pub use hostler_storage::{BackingRequest, CreateRequest, Preallocation, Resize, Window};
+pub use identity::DomainIdentity;
 pub use image_summary::{
     ImageChain, ImageCheck, ImageLayer, ImageProbe, ImageReport, ImageResized, ImageWritten, NamedFileReport,
     ReferenceReport,
@@ -113,7 +116,8 @@ pub use verbs::{
     AgentInfo, AgentThere, AskBy, Autostarted, Changed, CloneOptions, ConsoleStream, ConvertOptions,
     DiskLimit, Display, Displays, DomainStats, DriverTestOptions, DriverTested, FirmwareSource, FrozenGuest,
     GuestFileSystem, GuestFileSystems, ImageResizeOptions, KeyUse, Medium, MediumChange, MemoryDump,
-    NativeSource, NewImage, NewTenant, NewVolume, RebaseOptions, ResizeOptions, RevertOptions, SaveOptions,
-    Scope, Screenshot, Sized, SnapshotDeleteOptions, StartOptions, TenantRights, UndefineOptions, Which,
-    conformance_cases, generate_signing_key, probe_image, sign_driver, test_driver,
+    NativeSource, NewImage, NewTenant, NewVolume, Note, RebaseOptions, ResizeOptions, RevertOptions,
+    SaveOptions, Scope, Screenshot, Sized, SnapshotDeleteOptions, StartOptions, TenantRights,
+    UndefineOptions, Which, conformance_cases, generate_signing_key, probe_image, process_counters,
+    sign_driver, test_driver,
 };

@@ -201,6 +201,9 @@ fn forget_ended_transients(host: &Host) -> Result<(), Error> {
 pub(crate) fn remove_transient(host: &Host, definition: &Definition) -> Result<(), Error> {
     let owner = host.owner()?;
     owner.remove_run_dir(definition.uuid)?;
-    owner.remove_definition(definition.uuid)?;
-    Ok(())
+    match owner.remove_definition(definition.uuid) {
+        // Whoever ended it was there first.
+        Err(error) if error.kind == hostler_state::Kind::NotFound => Ok(()),
+        removed => Ok(removed?),
+    }
 }

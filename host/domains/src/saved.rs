@@ -63,7 +63,8 @@ impl Host {
     }
 
     /// Whether the domain's next start brings a guest back: one that was saved, or that a snapshot has kept.
-    pub(crate) fn has_saved_guest(&self, domain: Uuid) -> bool {
+    #[must_use]
+    pub fn has_saved_guest(&self, domain: Uuid) -> bool {
         let directory = self.state().domain_dir(domain);
         [OWN, REVERTED].iter().any(|name| directory.join(name).exists())
     }

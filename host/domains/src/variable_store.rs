@@ -15,7 +15,7 @@ use hostler_state::{Definition, Intent, Uuid};
 use serde_json::{Value, json};
 
 use crate::error::{Error, Kind};
-use crate::firmware::has_firmware_of_ours;
+use crate::firmware::{has_firmware_of_ours, require_smm};
 use crate::firmware_summary::{StoreDone, StoreReport};
 use crate::host::Host;
 use crate::kept_stores;
@@ -41,7 +41,11 @@ impl Host {
     pub(crate) fn store_of_start(&self, definition: &Definition, reset: bool) -> Result<StoreOfStart, Error> {
         let driver = self.drivers.by_name(&definition.driver)?;
         let work = match has_firmware_of_ours(&driver) {
-            true => self.store_work(&Domain::parse(&definition.xml)?, definition.uuid, reset)?,
+            true => {
+                let domain = Domain::parse(&definition.xml)?;
+                require_smm(&domain, self.firmware_of(&domain, definition.uuid)?.as_ref())?;
+                self.store_work(&domain, definition.uuid, reset)?
+            }
             false => None,
         };
         let nothing_to_reset = reset && work.is_none();

@@ -1,9 +1,9 @@
 //! The owner of a state directory: the one process that may change it.
 
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::ops::Deref;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub struct Owner {
     state: StateDir,
     pub(crate) next_intent: std::sync::atomic::AtomicU64,
     // Last: the lock goes when everything else is gone.
-    _lock: OwnerLock,
+    lock: OwnerLock,
 }
 
 impl Deref for Owner {
@@ -71,7 +71,7 @@ impl StateDir {
         }
         state.sweep()?;
         let next = state.last_intent_id()?.saturating_add(1).max(clock::unix_ms());
-        Ok(Owner { state, next_intent: next.into(), _lock: lock })
+        Ok(Owner { state, next_intent: next.into(), lock })
     }
 
     /// The format file comes before anything that it describes.
@@ -149,6 +149,15 @@ impl StateDir {
 }
 
 impl Owner {
+    /// Says how others reach this process, which stays: commands are told so, and do not wait for its end.
+    ///
+    /// # Errors
+    /// [`Kind::Io`].
+    pub fn announce(&self, address: &str) -> Result<(), StateError> {
+        let path = self.root().join("owner.lock");
+        self.lock.describe(Some(address)).map_err(|error| StateError::io(&path, "write", error))
+    }
+
     /// The journal of operations.
     #[must_use]
     pub fn journal(&self) -> Journal<'_> {
@@ -175,28 +184,37 @@ impl OwnerLock {
         let failed = |error| StateError::io(path, "lock the state directory", error);
         loop {
             let mut file = disk::open_shared_file(path).map_err(failed)?;
-            if !lock::take_within(&file, Mode::Exclusive, wait).map_err(failed)? {
-                return Err(busy(path, &mut file));
+            if !lock::take_within(&file, Mode::Exclusive, Duration::ZERO).map_err(failed)? {
+                // A daemon will not have finished soon.
+                let stays = Holder::read(&mut file).address.is_some();
+                if stays || !lock::take_within(&file, Mode::Exclusive, wait).map_err(failed)? {
+                    return Err(busy(path, &mut file));
+                }
             }
             // The directory may have been removed, and made again, while we waited.
             if !is_still_at(&file, path).map_err(failed)? {
                 continue;
             }
             let lock = Self(file);
-            lock.describe().map_err(failed)?;
+            lock.describe(None).map_err(failed)?;
             return Ok(lock);
         }
     }
 
     /// Tells others who we are. Not durable on purpose: it is only read while the lock is held.
-    fn describe(&self) -> io::Result<()> {
+    fn describe(&self, address: Option<&str>) -> io::Result<()> {
         let words: Vec<_> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
         let mut text = format!("{} {}", std::process::id(), words.join(" ").escape_debug());
         if let Some((end, _)) = text.char_indices().find(|(at, _)| *at >= HOLDER_MAX_BYTES) {
             text.truncate(end);
         }
-        self.0.set_len(0)?;
-        (&self.0).write_all(text.as_bytes())
+        if let Some(address) = address {
+            text.push('\n');
+            text.extend(address.chars().filter(|letter| !letter.is_control()));
+        }
+        // In one go, for whoever reads it now.
+        self.0.write_all_at(text.as_bytes(), 0)?;
+        self.0.set_len(text.len() as u64)
     }
 }
 
@@ -215,17 +233,44 @@ fn is_still_at(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
+/// Who holds the lock, as the holder has written.
+#[derive(Default)]
+struct Holder {
+    process: Option<(String, String)>,
+    address: Option<String>,
+}
+
+impl Holder {
+    fn read(file: &mut File) -> Self {
+        let mut bytes = vec![0; HOLDER_MAX_BYTES * 4];
+        let Ok(length) = file.read_at(&mut bytes, 0) else { return Self::default() };
+        let text = String::from_utf8_lossy(bytes.get(..length).unwrap_or_default()).into_owned();
+        let mut lines = text.lines();
+        let process = lines.next().and_then(|line| line.split_once(' '));
+        Self {
+            process: process.map(|(pid, command)| (pid.to_owned(), command.to_owned())),
+            address: lines.next().map(str::to_owned),
+        }
+    }
+}
+
 fn busy(path: &Path, file: &mut File) -> StateError {
-    let mut text = String::new();
-    let limit = u64::try_from(HOLDER_MAX_BYTES * 2).unwrap_or(u64::MAX);
-    let read = file.take(limit).read_to_string(&mut text);
-    let holder = match (read, text.split_once(' ')) {
-        (Ok(_), Some((pid, command))) => format!("process {pid} ('{command}')"),
-        _ => "another process".to_owned(),
+    let Holder { process, address } = Holder::read(file);
+    if let (Some((pid, _)), Some(address)) = (&process, address) {
+        return StateError::new(
+            Kind::Busy,
+            path,
+            format!("the daemon (process {pid}) owns the state directory"),
+        )
+        .hint(format!("let it do this: virsh -c '{address}' …"))
+        .hint(format!("or end it first: kill {pid}; guests go on"));
+    }
+    let holder = match process {
+        Some((pid, command)) => format!("process {pid} ('{command}')"),
+        None => "another process".to_owned(),
     };
     StateError::new(Kind::Busy, path, format!("the state directory is in use by {holder}"))
         .hint("wait until it has finished, or give it more time to finish")
-        .hint("if it is the daemon, send the command to the daemon")
 }
 
 /// The path a removed directory is renamed to, distinct every time.
@@ -264,6 +309,20 @@ mod tests {
         assert!(error.to_string().contains(&format!("process {} ('", std::process::id())), "{error}");
         StateDir::open_reader(root.path()).unwrap();
         drop(first);
+        open(root.path()).unwrap();
+    }
+
+    #[test]
+    fn daemon_is_not_waited_for_and_tells_how_it_is_reached() {
+        let root = tempfile::tempdir().unwrap();
+        let daemon = open(root.path()).unwrap();
+        daemon.announce("hostler:///system?socket=/x").unwrap();
+        let error = StateDir::open_owner(root.path(), Duration::from_secs(3_600)).unwrap_err();
+        assert_eq!(error.kind, Kind::Busy);
+        let owner = format!("the daemon (process {}) owns", std::process::id());
+        assert!(error.to_string().contains(&owner), "{error}");
+        assert!(error.hints.iter().any(|hint| hint.contains("virsh -c 'hostler:///system?socket=/x'")));
+        drop(daemon);
         open(root.path()).unwrap();
     }
 

@@ -9,6 +9,7 @@ pub mod image;
 pub mod opener;
 pub mod qmp;
 pub mod reference;
+pub mod rpc;
 pub mod shown;
 pub mod source;
 pub mod storage_xml;

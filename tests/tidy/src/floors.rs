@@ -8,11 +8,11 @@ const FLOORS: &[&[&str]] = &[
     &["sdk/domain"],
     &["sdk/conformance"],
     &["host/state"],
-    &["host/image", "host/firmware", "host/grant"],
+    &["host/image", "host/firmware", "host/grant", "host/rpc"],
     &["host/launch", "host/storage", "host/package"],
     &["host/runtime", "host/author"],
     &["host/domains"],
-    &["host/api"],
+    &["host/serve"],
     &["host/cli"],
 ];
 
@@ -91,6 +91,8 @@ mod tests {
     fn arrows_down_are_fine() {
         for (user, used) in [
             ("host/cli", "host/domains"),
+            ("host/cli", "host/serve"),
+            ("host/serve", "host/rpc"),
             ("host/launch", "host/state"),
             ("host/firmware", "host/state"),
             ("host/image", "sdk/domain"),
@@ -108,6 +110,7 @@ mod tests {
     fn arrows_up_and_sideways_are_found() {
         for (user, used) in [
             ("host/domains", "host/cli"),
+            ("host/domains", "host/serve"),
             ("host/image", "host/grant"),
             ("host/state", "host/image"),
             ("drivers/qemu", "host/image"),

@@ -13,6 +13,7 @@ mod freeze;
 mod fuzz;
 mod guest;
 mod qemu;
+mod rpc_tables;
 mod samples;
 mod setup;
 mod shell;
@@ -40,6 +41,7 @@ usage: cargo xtask VERB [ARGUMENTS]
                          documents that are refused; of other programs; references and chains
   bench [NAME]           benchmarks, each beside a peer or the limit
   fuzz [TARGET]          hostile input, 60 s over all targets (--seconds N); needs a nightly compiler
+  rpc-tables DIR         write the tables of libvirt's protocol anew, from facts kept as JSON
   wit-check              the rules of the contract in wit/
   freeze-contract        release the contract in wit/ under its version, with drivers built against it
 ";
@@ -70,6 +72,7 @@ fn run(verb: &str, args: Args) -> anyhow::Result<()> {
         "freeze-contract" => freeze::run(args),
         "wit-check" => wit_check::run(args),
         "corpus" => corpus::run(args),
+        "rpc-tables" => rpc_tables::run(args),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(())

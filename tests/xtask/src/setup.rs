@@ -28,6 +28,9 @@ const TEST_PACKAGES: &[&str] = &[
     "clang",           // compiles it to WebAssembly
     "lld",             // wasm-ld, which links it
     "docker-registry", // drivers are fetched from it
+    "libvirt-clients", // virsh, against the daemon
+    "python3-libvirt", // and the clients that are written in Python
+    "virtinst",        // of which virt-install is one
 ];
 
 /// The peer that benchmarks measure against.

@@ -1,5 +1,7 @@
 //! `define`: stores a checked and completed definition, new or in place of an older one.
 
+use std::sync::PoisonError;
+
 use hostler_domain::{Domain, DomainUuid};
 use hostler_state::{Definition, Uuid, unix_ms};
 
@@ -20,12 +22,31 @@ impl Host {
     /// belongs to another domain; whatever the driver refuses. Nothing is stored then.
     pub async fn define(&self, xml: &str) -> Result<Defined, Error> {
         let prepared = self.prepare(xml, true).await?;
-        self.owner()?.put_definition(&prepared.definition)?;
+        self.store_prepared(&prepared)?;
         let kind = if prepared.created { "defined" } else { "redefined" };
         self.tell(&prepared.definition, kind);
         let summary = self.summarise(&prepared.definition).await?;
         let Prepared { created, warnings, firmware, .. } = prepared;
         Ok(Defined { summary, created, firmware, warnings })
+    }
+
+    /// Stores what was prepared, unless somebody took its name or changed it meanwhile.
+    pub(crate) fn store_prepared(&self, prepared: &Prepared) -> Result<(), Error> {
+        let definition = &prepared.definition;
+        let _alone = self.naming.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(named) = self.state().by_name(&definition.name)?
+            && named.uuid != definition.uuid
+        {
+            return Err(taken(&named));
+        }
+        let there = self.state().definition_by_uuid(definition.uuid)?;
+        if there.map_or(0, |there| there.generation) + 1 != definition.generation {
+            let message = format!("the domain '{}' was changed by somebody else meanwhile", definition.name);
+            return Err(Error::new(Kind::Busy, "domain.changed", message)
+                .about("domain", &definition.name)
+                .hint("look at it again, and define it anew if that is still wanted"));
+        }
+        Ok(self.owner()?.put_definition(definition)?)
     }
 
     /// Everything `define` does before it stores.
@@ -77,10 +98,7 @@ impl Host {
         };
         let by_uuid = self.state().definition_by_uuid(uuid)?;
         match (&by_name, &by_uuid) {
-            (Some(named), _) if named.uuid != uuid => Err(exists(
-                format!("the name '{}' belongs to the domain {}", named.name, named.uuid),
-                "give the document another name, or that identifier",
-            )),
+            (Some(named), _) if named.uuid != uuid => Err(taken(named)),
             (_, Some(identified)) if identified.name != domain.name.as_str() => Err(exists(
                 format!("the identifier {uuid} belongs to the domain '{}'", identified.name),
                 "take the <uuid> out of the document to get a new one, or keep the name",
@@ -96,6 +114,13 @@ pub(crate) struct Prepared {
     pub(crate) created: bool,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) firmware: Option<FirmwareChoice>,
+}
+
+fn taken(named: &Definition) -> Error {
+    exists(
+        format!("the name '{}' belongs to the domain {}", named.name, named.uuid),
+        "give the document another name, or that identifier",
+    )
 }
 
 fn exists(message: String, hint: &str) -> Error {

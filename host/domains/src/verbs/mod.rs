@@ -1,6 +1,7 @@
 //! The verbs, one file each.
 
 pub(crate) mod agent;
+mod annotate;
 mod autostart;
 mod console;
 pub(crate) mod define;
@@ -45,6 +46,7 @@ mod pool_start;
 mod pool_undefine;
 mod pool_xml;
 mod receive;
+mod rename;
 pub(crate) mod restore;
 mod run;
 pub(crate) mod save;
@@ -77,6 +79,7 @@ mod vol_xml;
 mod xml;
 
 pub use agent::{AgentInfo, AgentThere, AskBy, FrozenGuest, GuestFileSystem, GuestFileSystems};
+pub use annotate::Note;
 pub use autostart::Autostarted;
 pub use console::ConsoleStream;
 pub use display::{Display, Displays};
@@ -96,7 +99,7 @@ pub use screenshot::Screenshot;
 pub use snapshot_delete::SnapshotDeleteOptions;
 pub use snapshot_revert::RevertOptions;
 pub use start::StartOptions;
-pub use stats::DomainStats;
+pub use stats::{DomainStats, process_counters};
 pub use tenant_create::{NewTenant, TenantRights};
 pub use undefine::UndefineOptions;
 pub use vol_clone::CloneOptions;

@@ -18,6 +18,9 @@ use crate::verbs::agent::AskBy;
 /// How long a hypervisor that is destroyed may take before it is killed, and then to be gone.
 const DESTROY_WAIT: Duration = Duration::from_secs(10);
 
+/// How long a driver may take over it when the host can do it too.
+const DRIVER_WAIT: Duration = Duration::from_secs(2);
+
 impl Host {
     /// Asks the guest to switch itself off, and returns when it has been asked.
     ///
@@ -49,7 +52,16 @@ impl Host {
     /// [`Kind::Conflict`] when it does not run; [`Kind::Host`] when it will not end.
     pub async fn destroy(&self, wanted: &DomainRef) -> Result<DomainSummary, Error> {
         let definition = self.alive(wanted).await?;
-        let by_driver = self.destroy_by_driver(&definition).await;
+        let by_driver = match self.state().run_dir(definition.uuid).is_held()? {
+            true => tokio::time::timeout(DRIVER_WAIT, self.destroy_by_driver(&definition))
+                .await
+                .unwrap_or_else(|_| {
+                    let message = format!("the driver has not ended it within {} s", DRIVER_WAIT.as_secs());
+                    Err(Error::new(Kind::TimedOut, "destroy.driver", message))
+                }),
+            // Nobody else can.
+            false => self.destroy_by_driver(&definition).await,
+        };
         if self.state().run_dir(definition.uuid).is_held()? {
             if let Err(error) = by_driver {
                 tracing::warn!(domain = definition.name, %error, "the driver could not destroy it; the host does");

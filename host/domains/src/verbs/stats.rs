@@ -92,7 +92,8 @@ impl Host {
 
 /// What the kernel counts of a process: `cpu.time`, `cpu.user` and `cpu.system` in nanoseconds, `memory.resident` in KiB.
 /// Nothing of one that is gone.
-fn process_counters(pid: u32) -> Vec<(String, String)> {
+#[must_use]
+pub fn process_counters(pid: u32) -> Vec<(String, String)> {
     let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return Vec::new() };
     counters_of(&stat, rustix::param::clock_ticks_per_second(), rustix::param::page_size())
 }

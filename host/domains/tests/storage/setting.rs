@@ -36,6 +36,7 @@ impl Setting {
             template_dir: None,
             firmware: hostler_firmware::SearchPath::system(),
             tenant: None,
+            announced: None,
         };
         Host::open(config, Access::Owner { wait: Duration::ZERO }).await.unwrap()
     }

@@ -45,6 +45,31 @@ fn list_has_every_descriptor_with_its_standing() {
 }
 
 #[test]
+fn firmware_that_only_kvm_cannot_run_here_is_chosen_and_said_when_it_is_to_start() {
+    let scene = Scene::new();
+    scene.describe(
+        "vendor/40-keys.json",
+        (CODE, ENROLLED, "raw"),
+        r#""enrolled-keys","secure-boot","requires-smm""#,
+    );
+    let wish = "<firmware><feature name='secure-boot' enabled='yes'/></firmware>";
+    let file = scene.document("s", " firmware='efi'", wish);
+    let emulated = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, emulated.replace("type='qemu'", "type='kvm'")).unwrap();
+    let defined = scene.run(&["define", &file]);
+    assert_eq!(defined.status, 0, "{}", defined.stderr);
+    if defined.stderr.contains("system management mode") {
+        let started = scene.run(&["start", "s"]);
+        assert!(started.status != 0 && started.stderr.contains("firmware.no-smm"), "{}", started.stderr);
+        assert!(scene.ok(&["native", "s"]).contains("smm=on"));
+    } else {
+        eprintln!("KVM runs system management mode here: the refusal at a start was not seen");
+    }
+    std::fs::write(&file, emulated).unwrap();
+    assert!(scene.run(&["define", &file]).stderr.is_empty(), "emulated, everything has it");
+}
+
+#[test]
 fn choice_is_made_at_define_and_no_later_descriptor_changes_it() {
     let scene = Scene::new();
     scene.describe("vendor/40-keys.json", (CODE, ENROLLED, "raw"), r#""enrolled-keys""#);

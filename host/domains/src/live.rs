@@ -1,0 +1,84 @@
+//! What an owner that stays does meanwhile: what the next owner would do first.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hostler_launch::{ShimClient, ShimErrorKind};
+use hostler_state::Uuid;
+
+use crate::catch_up;
+use crate::error::Error;
+use crate::host::Host;
+use crate::process;
+use crate::recovery::{self, verb};
+use crate::verbs::hotplug;
+
+impl Host {
+    /// The directory of a domain's run, for what is to be gone with it.
+    #[must_use]
+    pub fn run_directory(&self, domain: Uuid) -> PathBuf {
+        self.state().run_dir(domain).path().to_owned()
+    }
+
+    /// The domains whose processes this host holds now.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Host`] when the state directory cannot be read.
+    pub fn running(&self) -> Result<Vec<Uuid>, Error> {
+        let mut running = Vec::new();
+        for run in self.state().run_dirs()? {
+            if run.is_held()? {
+                running.push(run.domain());
+            }
+        }
+        Ok(running)
+    }
+
+    /// Waits until the hypervisor of a domain says something, for `wait` at most, and passes it on to the domain's driver.
+    /// Whether the domain still runs.
+    ///
+    /// # Errors
+    /// What the shim or the state directory answers; what was said is passed on by the next call.
+    pub async fn pass_on_events(&self, domain: Uuid, wait: Duration) -> Result<bool, Error> {
+        let run = self.state().run_dir(domain);
+        if !run.is_held()? {
+            return Ok(false);
+        }
+        let seen = catch_up::seen(&run)?;
+        let shim = ShimClient::of(&run);
+        match process::blocking(move || shim.wait_event(&[], seen, wait)).await? {
+            Ok(Some(event)) => catch_up::with_event(self, &run, &event).await?,
+            // What is lost is told too.
+            Err(error) if error.kind == ShimErrorKind::EventsLost => {
+                catch_up::with_events_of(self, &run).await?;
+            }
+            Err(error) if matches!(error.kind, ShimErrorKind::NotRunning | ShimErrorKind::Closed) => {}
+            Ok(None) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(run.is_held()?)
+    }
+
+    /// Finishes what of a domain waits for something that has happened by now: jobs on its disks, devices that its guest was
+    /// asked to let go of; and forgets it when it was transient and has ended. For whoever has the domain to itself.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Host`] when the state directory cannot be read or written.
+    pub async fn settle_domain(&self, domain: Uuid) -> Result<(), Error> {
+        self.owner()?;
+        for intent in self.state().pending()? {
+            if intent.domain == domain && intent.verb == verb::BLOCK_JOB {
+                crate::block_jobs::settle_or_tell(self, &intent).await;
+            }
+        }
+        hotplug::settle_leaving(self).await?;
+        let Some(definition) = self.state().definition_by_uuid(domain)? else { return Ok(()) };
+        if !definition.persistent
+            && !self.runs_without_process(&definition)?
+            && !self.state().run_dir(domain).is_held()?
+        {
+            recovery::remove_transient(self, &definition)?;
+        }
+        Ok(())
+    }
+}

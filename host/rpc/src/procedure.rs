@@ -1,0 +1,193 @@
+//! What is known of every procedure: how urgent it is, who may call it, what it needs.
+
+use crate::tables;
+use crate::xdr::Xdr;
+
+/// The numbers of the programs, each of which has procedures of its own.
+pub mod program {
+    /// Domains, storage, networks and the rest.
+    pub const REMOTE: u32 = 0x2000_8086;
+    /// What only QEMU has.
+    pub const QEMU: u32 = 0x2000_8087;
+    /// What only containers have.
+    pub const LXC: u32 = 0x0006_8000;
+    /// Signs of life.
+    pub const KEEPALIVE: u32 = 0x6b65_6570;
+    /// The version of each of them.
+    pub const VERSION: u32 = 1;
+}
+
+/// The arguments of a call.
+pub trait Call: Xdr {
+    /// What answers it.
+    type Answer: Xdr;
+
+    /// Its flags; none for a call without.
+    fn flags(&self) -> u64;
+}
+
+/// What an event tells.
+pub trait EventContent: Xdr {
+    /// The program that it belongs to.
+    const PROGRAM: u32;
+    /// Its number there.
+    const NUMBER: i32;
+}
+
+/// How long a procedure may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// It never waits for a hypervisor.
+    High,
+    /// It may.
+    Low,
+}
+
+/// Whether a connection that may only read has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadOnly {
+    /// It has.
+    Allowed,
+    /// It has not.
+    Refused,
+    /// It has, unless one of these flags is given.
+    RefusedWith(u32),
+}
+
+/// A permission that a call needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// libvirt's name of it: `domain.start`.
+    pub permission: &'static str,
+    /// When it is needed.
+    pub when: When,
+}
+
+/// When a permission is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// With any flags.
+    Always,
+    /// When one of these flags is given.
+    With(u32),
+    /// When none of these flags is given.
+    Without(u32),
+}
+
+/// What is known of a procedure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Procedure {
+    /// Its number.
+    pub number: i32,
+    /// Its name.
+    pub name: &'static str,
+    /// How long it may take.
+    pub priority: Priority,
+    /// Whether a connection that may only read has it.
+    pub read_only: ReadOnly,
+    /// What it needs.
+    pub needs: &'static [Need],
+    /// What each thing in its answer needs to be in it.
+    pub shows: &'static [&'static str],
+    /// Whether it opens a stream.
+    pub opens_stream: bool,
+    /// Whether it is answered before anybody has said who they are.
+    pub before_login: bool,
+}
+
+/// A procedure by its number; nothing when there is none.
+#[must_use]
+pub fn find(program: u32, number: i32) -> Option<&'static Procedure> {
+    let tables: &[&[Procedure]] = match program {
+        program::REMOTE => &[tables::procedures_low::REMOTE, tables::procedures_high::REMOTE],
+        program::QEMU => &[tables::procedures_high::QEMU],
+        program::LXC => &[tables::procedures_high::LXC],
+        _ => &[],
+    };
+    tables.iter().find_map(|table| {
+        let at = table.binary_search_by_key(&number, |procedure| procedure.number).ok()?;
+        table.get(at)
+    })
+}
+
+/// A line of the tables.
+pub(crate) const fn procedure(
+    number: i32,
+    name: &'static str,
+    priority: Priority,
+    read_only: ReadOnly,
+    needs: &'static [Need],
+) -> Procedure {
+    Procedure {
+        number,
+        name,
+        priority,
+        read_only,
+        needs,
+        shows: &[],
+        opens_stream: false,
+        before_login: false,
+    }
+}
+
+impl Procedure {
+    pub(crate) const fn shows(self, shows: &'static [&'static str]) -> Self {
+        Self { shows, ..self }
+    }
+
+    pub(crate) const fn opens_stream(self) -> Self {
+        Self { opens_stream: true, ..self }
+    }
+
+    pub(crate) const fn before_login(self) -> Self {
+        Self { before_login: true, ..self }
+    }
+}
+
+pub(crate) const fn needs(permission: &'static str) -> Need {
+    Need { permission, when: When::Always }
+}
+
+impl Need {
+    pub(crate) const fn with(self, flags: u32) -> Self {
+        Self { when: When::With(flags), ..self }
+    }
+
+    pub(crate) const fn without(self, flags: u32) -> Self {
+        Self { when: When::Without(flags), ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_has_its_procedure() {
+        for number in 1..=456 {
+            let found = find(program::REMOTE, number);
+            assert_eq!(found.map(|procedure| procedure.number), Some(number));
+        }
+        assert_eq!(find(program::REMOTE, 0), None);
+        assert_eq!(find(program::REMOTE, 457), None);
+        assert_eq!(find(program::QEMU, 1).map(|found| found.name), Some("domain_monitor_command"));
+        assert_eq!(find(1, 1), None);
+    }
+
+    #[test]
+    fn what_changes_something_is_refused_to_readers() {
+        let rule = |number| find(program::REMOTE, number).unwrap().read_only;
+        assert_eq!(rule(12), ReadOnly::Refused);
+        assert_eq!(rule(14), ReadOnly::RefusedWith(0b1001));
+        assert_eq!(rule(23), ReadOnly::Allowed);
+        // Newer than the tables tell: nobody has said that reading is enough.
+        assert_eq!(rule(447), ReadOnly::Refused);
+    }
+
+    #[test]
+    fn permissions_may_hang_on_flags() {
+        let attach = find(program::REMOTE, 160).unwrap();
+        assert!(attach.needs.iter().any(|need| need.when == When::With(2)), "{:?}", attach.needs);
+        assert!(attach.needs.iter().any(|need| need.when == When::Always), "{:?}", attach.needs);
+    }
+}

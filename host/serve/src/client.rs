@@ -1,0 +1,123 @@
+//! One client: who it is, what it has opened, what it wants to be told.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hostler_domains::{DomainIdentity, DomainRef, Host};
+use hostler_rpc::codes;
+use hostler_rpc::error::RpcError;
+use hostler_rpc::wire::DomainHandle;
+use uuid::Uuid;
+
+use crate::events::Callbacks;
+use crate::failure;
+use crate::jobs::Job;
+use crate::outbox::Outbox;
+use crate::server::Server;
+use crate::streams::Streams;
+
+/// Who is at the other end of a socket, as the kernel says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer {
+    pub(crate) uid: u32,
+    pub(crate) pid: Option<i32>,
+}
+
+/// A client that is connected.
+pub(crate) struct Client {
+    pub(crate) server: Arc<Server>,
+    pub(crate) peer: Peer,
+    pub(crate) outbox: Outbox,
+    pub(crate) streams: Streams,
+    pub(crate) callbacks: Callbacks,
+    /// Whether its socket is one for reading.
+    reads_only: bool,
+    session: Mutex<Option<Session>>,
+}
+
+/// What a client has opened.
+#[derive(Clone, Debug)]
+pub(crate) struct Session {
+    /// What it has called it.
+    pub(crate) uri: String,
+    /// Whether it only reads.
+    pub(crate) read_only: bool,
+}
+
+impl Client {
+    pub(crate) fn new(server: Arc<Server>, peer: Peer, reads_only: bool, outbox: Outbox) -> Self {
+        let (streams, callbacks) = (Streams::default(), Callbacks::default());
+        Self { server, peer, outbox, streams, callbacks, reads_only, session: Mutex::default() }
+    }
+
+    /// The library.
+    pub(crate) fn host(&self) -> &Host {
+        &self.server.host
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Session>> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins its work. A socket for reading makes everybody a reader.
+    ///
+    /// # Errors
+    /// That it has begun already.
+    pub(crate) fn open(&self, uri: String, read_only: bool) -> Result<(), RpcError> {
+        let mut session = self.lock();
+        if session.is_some() {
+            return Err(internal("connection already open"));
+        }
+        *session = Some(Session { uri, read_only: read_only || self.reads_only });
+        Ok(())
+    }
+
+    /// What it has opened.
+    ///
+    /// # Errors
+    /// That it has opened nothing yet.
+    pub(crate) fn session(&self) -> Result<Session, RpcError> {
+        self.lock().clone().ok_or_else(|| internal("connection not open"))
+    }
+
+    /// The domain that a handle is about. Only its identifier is believed.
+    ///
+    /// # Errors
+    /// That there is none.
+    pub(crate) async fn domain(&self, handle: &DomainHandle) -> Result<DomainIdentity, RpcError> {
+        let uuid = Uuid::from_bytes(handle.uuid);
+        self.host().identity(&DomainRef::new(uuid.to_string())).await.map_err(|error| {
+            if error.kind != hostler_domains::Kind::NotFound {
+                return failure::of_domain(&error);
+            }
+            let detail = format!("no domain with matching uuid '{uuid}' ({})", handle.name);
+            RpcError::new(codes::ERR_NO_DOMAIN, codes::FROM_QEMU, detail)
+        })
+    }
+
+    /// The domain that a handle is about, and the right to change it.
+    ///
+    /// # Errors
+    /// That there is none, or that another change goes on for too long.
+    pub(crate) async fn change(&self, handle: &DomainHandle) -> Result<(DomainIdentity, Job), RpcError> {
+        let uuid = self.domain(handle).await?.uuid;
+        let job = self.server.jobs.begin(uuid).await?;
+        // As it is now, after whoever had it before.
+        Ok((self.domain(handle).await?, job))
+    }
+}
+
+/// An error of the protocol's own.
+pub(crate) fn internal(detail: &str) -> RpcError {
+    RpcError::new(codes::ERR_INTERNAL_ERROR, codes::FROM_RPC, detail)
+}
+
+/// How the library is asked for a domain.
+pub(crate) fn reference(domain: &DomainIdentity) -> DomainRef {
+    DomainRef::new(domain.uuid.to_string())
+}
+
+/// How a client is told of a domain.
+pub(crate) fn handle(domain: &DomainIdentity) -> DomainHandle {
+    let id = domain.run_number.and_then(|number| i32::try_from(number).ok()).unwrap_or(-1);
+    DomainHandle { name: domain.name.clone(), uuid: *domain.uuid.as_bytes(), id }
+}

@@ -1,0 +1,143 @@
+//! From a frame to what carries it out, and whether it may be.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use hostler_rpc::codes;
+use hostler_rpc::error::RpcError;
+use hostler_rpc::frame::Frame;
+use hostler_rpc::procedure::{self, Call, Priority, Procedure, ReadOnly, program};
+use hostler_rpc::xdr::{self, Xdr};
+
+use crate::client::{Client, internal};
+use crate::procedures;
+use crate::streams::StreamBody;
+
+/// What a call came to.
+pub(crate) struct Answered {
+    pub(crate) payload: Vec<u8>,
+    /// The stream that it opened.
+    pub(crate) stream: Option<StreamBody>,
+}
+
+/// A call that is being carried out.
+pub(crate) type Work<'a> = Pin<Box<dyn Future<Output = Result<Answered, RpcError>> + Send + 'a>>;
+
+/// A call that has come.
+#[derive(Clone, Copy)]
+pub(crate) struct Incoming<'a> {
+    client: &'a Arc<Client>,
+    frame: &'a Frame,
+    procedure: &'static Procedure,
+}
+
+/// Carries a call out.
+///
+/// # Errors
+/// That it is unknown, may not be made, cannot be understood, or what it came to.
+pub(crate) async fn answer(client: &Arc<Client>, frame: &Frame) -> Result<Answered, RpcError> {
+    let header = &frame.header;
+    if !matches!(header.program, program::REMOTE | program::QEMU | program::LXC)
+        || header.version != program::VERSION
+    {
+        let message = format!("Cannot find program {} version {}", header.program, header.version);
+        return Err(RpcError::protocol(message));
+    }
+    let unknown = || RpcError::unknown_procedure(header.procedure);
+    let procedure = procedure::find(header.program, header.procedure).ok_or_else(unknown)?;
+    let incoming = Incoming { client, frame, procedure };
+    // Only the first program has procedures here.
+    let served = (header.program == program::REMOTE).then(|| procedures::route(incoming)).flatten();
+    let work = served.ok_or_else(unknown)?;
+    tracing::trace!(procedure = procedure.name, "called");
+    if procedure.priority == Priority::High {
+        return work.await;
+    }
+    // What may take its time takes turns with the like of all clients.
+    let _turn = client.server.slow.acquire().await.map_err(|_| internal("the daemon ends"))?;
+    work.await
+}
+
+impl<'a> Incoming<'a> {
+    /// The number of what is called.
+    pub(crate) fn number(&self) -> i32 {
+        self.frame.header.procedure
+    }
+
+    /// Decodes, checks, carries out, encodes.
+    pub(crate) fn answer<A, F, W>(self, serve: F) -> Work<'a>
+    where
+        A: Call + Send + 'a,
+        A::Answer: Send,
+        F: FnOnce(Arc<Client>, A) -> W + Send + 'a,
+        W: Future<Output = Result<A::Answer, RpcError>> + Send + 'a,
+    {
+        Box::pin(async move {
+            let arguments = self.arguments::<A>()?;
+            let answer = serve(Arc::clone(self.client), arguments).await?;
+            Ok(Answered { payload: encoded(&answer)?, stream: None })
+        })
+    }
+
+    /// The same for a call that opens a stream.
+    pub(crate) fn open<A, F, W>(self, serve: F) -> Work<'a>
+    where
+        A: Call + Send + 'a,
+        A::Answer: Send,
+        F: FnOnce(Arc<Client>, A) -> W + Send + 'a,
+        W: Future<Output = Result<(A::Answer, StreamBody), RpcError>> + Send + 'a,
+    {
+        Box::pin(async move {
+            let arguments = self.arguments::<A>()?;
+            let (answer, stream) = serve(Arc::clone(self.client), arguments).await?;
+            Ok(Answered { payload: encoded(&answer)?, stream: Some(stream) })
+        })
+    }
+
+    fn arguments<A: Call>(&self) -> Result<A, RpcError> {
+        let arguments: A = xdr::decode(&self.frame.payload)
+            .map_err(|error| RpcError::protocol(format!("Unable to decode message payload: {error}")))?;
+        self.permit(arguments.flags())?;
+        Ok(arguments)
+    }
+
+    /// Refuses what this client may not call.
+    fn permit(&self, flags: u64) -> Result<(), RpcError> {
+        if procedures::may_come_first(self.number()) {
+            return Ok(());
+        }
+        let session = self.client.session()?;
+        let refused = match self.procedure.read_only {
+            ReadOnly::Allowed => false,
+            ReadOnly::Refused => true,
+            ReadOnly::RefusedWith(refused) => flags & u64::from(refused) != 0,
+        };
+        if session.read_only && refused {
+            let detail = format!("read only access prevents {}", self.procedure.name);
+            return Err(RpcError::new(codes::ERR_OPERATION_DENIED, codes::FROM_RPC, detail));
+        }
+        Ok(())
+    }
+}
+
+fn encoded(answer: &impl Xdr) -> Result<Vec<u8>, RpcError> {
+    xdr::encode(answer).map_err(|error| internal(&format!("the answer cannot be sent: {error}")))
+}
+
+/// The calls of a family, each with what carries it out.
+macro_rules! routes {
+    ($incoming:expr; $($call:ident => $serve:expr,)* $(; $($opening:ident => $open:expr,)*)?) => {
+        match $incoming.number() {
+            $(hostler_rpc::wire::$call::NUMBER => {
+                Some($incoming.answer::<hostler_rpc::wire::$call, _, _>($serve))
+            })*
+            $($(hostler_rpc::wire::$opening::NUMBER => {
+                Some($incoming.open::<hostler_rpc::wire::$opening, _, _>($open))
+            })*)?
+            _ => None,
+        }
+    };
+}
+
+pub(crate) use routes;

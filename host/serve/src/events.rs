@@ -1,0 +1,119 @@
+//! What happens, told to the clients that asked for it; and what an owner that stays has to do about it.
+
+mod callbacks;
+mod guests;
+pub(crate) mod meaning;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use hostler_domains::{DomainRef, Event};
+use hostler_state::{Cancel, Follow, Followed};
+use tokio::sync::mpsc;
+
+pub(crate) use callbacks::Callbacks;
+use guests::Guests;
+
+use crate::client::{self, Client};
+use crate::server::{ServeError, Server};
+
+/// Events that are read ahead of those that are told.
+const READ_AHEAD: usize = 256;
+
+/// The clients that may want to be told of something.
+#[derive(Default)]
+pub(crate) struct Hub {
+    clients: Mutex<Vec<Weak<Client>>>,
+}
+
+impl Hub {
+    /// A client that has come. One that has gone is forgotten by itself.
+    pub(crate) fn watch(&self, client: &Arc<Client>) {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.retain(|client| client.strong_count() > 0);
+        clients.push(Arc::downgrade(client));
+    }
+
+    fn clients(&self) -> Vec<Arc<Client>> {
+        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
+/// The following of the event log; ends when told to.
+pub(crate) struct Following {
+    cancel: Cancel,
+}
+
+impl Following {
+    /// Ends it.
+    pub(crate) fn end(self) {
+        if let Err(error) = self.cancel.cancel() {
+            tracing::warn!(%error, "the events are followed to the end of the process");
+        }
+    }
+}
+
+/// Follows the event log from now on, and the guests that run.
+///
+/// # Errors
+/// When the log cannot be followed.
+pub(crate) fn follow(server: &Arc<Server>) -> Result<Following, ServeError> {
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| ServeError::Events(error);
+    let now = server.host.events(0).map_err(|error| failed(error.into()))?.next;
+    let log = server.host.event_log();
+    let follow = log.follow(now, None).map_err(|error| failed(error.into()))?;
+    let cancel = follow.canceller();
+    let (sender, receiver) = mpsc::channel(READ_AHEAD);
+    std::thread::Builder::new()
+        .name("events".to_owned())
+        .spawn(move || pass_on(follow, &sender))
+        .map_err(|error| failed(error.into()))?;
+    tokio::spawn(tell(Arc::clone(server), receiver));
+    Ok(Following { cancel })
+}
+
+fn pass_on(follow: Follow, sender: &mpsc::Sender<Event>) {
+    for followed in follow {
+        match followed {
+            Ok(Followed::Event(event)) => {
+                if sender.blocking_send(event).is_err() {
+                    return;
+                }
+            }
+            Ok(Followed::Gap(gap)) => {
+                tracing::warn!(after = gap.cursor, "events were lost before they were told")
+            }
+            Err(error) => return tracing::error!(%error, "events are told no more"),
+        }
+    }
+}
+
+async fn tell(server: Arc<Server>, mut events: mpsc::Receiver<Event>) {
+    let guests = Guests::default();
+    let mut switched_off = HashSet::new();
+    guests.watch_all(&server);
+    while let Some(event) = events.recv().await {
+        let handle = handle_of(&server, &event).await;
+        let told = meaning::of(&event, &handle, &mut switched_off);
+        if !told.is_empty() {
+            for client in server.hub.clients() {
+                client.callbacks.tell(&client, &event, &told);
+            }
+        }
+        guests.see_to(&server, &event);
+    }
+}
+
+/// Whom an event is about, as a client knows it. Of what is gone, the event itself tells.
+async fn handle_of(server: &Server, event: &Event) -> hostler_rpc::wire::DomainHandle {
+    let gone =
+        hostler_rpc::wire::DomainHandle { name: event.name.clone(), uuid: *event.domain.as_bytes(), id: -1 };
+    if matches!(event.kind.as_str(), "stopped" | "undefined") {
+        return gone;
+    }
+    match server.host.identity(&DomainRef::new(event.domain.to_string())).await {
+        Ok(domain) => client::handle(&domain),
+        Err(_) => gone,
+    }
+}

@@ -1,0 +1,114 @@
+//! The library's errors as the numbers that clients act on.
+
+use hostler_domains::{Error, Kind};
+use hostler_rpc::codes;
+use hostler_rpc::error::RpcError;
+
+/// Longest chain of causes that is told.
+const CAUSES: usize = 8;
+
+/// An error of a verb about a domain.
+pub(crate) fn of_domain(error: &Error) -> RpcError {
+    let (code, origin) = match (error.kind, error.code()) {
+        (Kind::NotFound, "domain.not-found") => (codes::ERR_NO_DOMAIN, codes::FROM_QEMU),
+        (Kind::NotFound, "snapshot.not-found") => {
+            (codes::ERR_NO_DOMAIN_SNAPSHOT, codes::FROM_DOMAIN_SNAPSHOT)
+        }
+        (Kind::Invalid, _) if is_about_a_document(error) => (codes::ERR_XML_ERROR, codes::FROM_DOMAIN),
+        (kind, _) => (code_of(kind), origin_of(kind)),
+    };
+    // Clients, and their users, know the sentence of the two that come most often.
+    let detail = match error.code() {
+        "domain.off" => "domain is not running".to_owned(),
+        "domain.active" if error.message.ends_with("is running") => "domain is already running".to_owned(),
+        _ => sentence(error),
+    };
+    RpcError::new(code, origin, detail)
+}
+
+/// An error of a verb about a pool or a volume.
+pub(crate) fn of_storage(error: &Error) -> RpcError {
+    let code = match (error.kind, error.code()) {
+        (Kind::NotFound, code) if code.starts_with("pool") => codes::ERR_NO_STORAGE_POOL,
+        (Kind::NotFound, code) if code.starts_with("volume") => codes::ERR_NO_STORAGE_VOL,
+        (Kind::Exists, code) if code.starts_with("volume") => codes::ERR_STORAGE_VOL_EXIST,
+        (Kind::Invalid, _) if is_about_a_document(error) => codes::ERR_XML_ERROR,
+        (kind, _) => code_of(kind),
+    };
+    RpcError::new(code, codes::FROM_STORAGE, sentence(error))
+}
+
+fn code_of(kind: Kind) -> i32 {
+    match kind {
+        Kind::Invalid => codes::ERR_INVALID_ARG,
+        Kind::NotFound => codes::ERR_INVALID_ARG,
+        Kind::Exists => codes::ERR_OPERATION_FAILED,
+        Kind::Conflict => codes::ERR_OPERATION_INVALID,
+        Kind::Busy => codes::ERR_RESOURCE_BUSY,
+        Kind::Denied => codes::ERR_OPERATION_DENIED,
+        Kind::TimedOut => codes::ERR_OPERATION_TIMEOUT,
+        Kind::Unsupported => codes::ERR_OPERATION_UNSUPPORTED,
+        _ => codes::ERR_INTERNAL_ERROR,
+    }
+}
+
+fn origin_of(kind: Kind) -> i32 {
+    match kind {
+        Kind::Exists | Kind::Conflict | Kind::Invalid => codes::FROM_DOMAIN,
+        _ => codes::FROM_QEMU,
+    }
+}
+
+/// Whether it has a place in a document.
+fn is_about_a_document(error: &Error) -> bool {
+    error.subject.iter().any(|(what, _)| what == "line")
+}
+
+/// The whole of it in one line: where, what, why, and advice that is not a command of another program.
+fn sentence(error: &Error) -> String {
+    let mut text = String::new();
+    let place = |name: &str| error.subject.iter().find(|(what, _)| what == name).map(|(_, value)| value);
+    if let (Some(line), Some(column)) = (place("line"), place("column")) {
+        text.push_str(&format!("line {line}, column {column}: "));
+    }
+    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    let mut parts: Vec<String> = causes.take(CAUSES).map(ToString::to_string).collect();
+    parts.dedup();
+    text.push_str(&parts.join(": "));
+    if let Some(hint) = error.hints.iter().find(|hint| hint.command.is_none()) {
+        text.push_str(&format!(" ({})", hint.text));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(error: &Error) -> (i32, i32, String) {
+        let RpcError { code, origin, message } = of_domain(error);
+        (code, origin, message)
+    }
+
+    #[test]
+    fn what_clients_branch_on_has_its_number() {
+        let off = Error::new(Kind::Conflict, "domain.off", "the domain 'a' is off");
+        let not_running = "Requested operation is not valid: domain is not running".to_owned();
+        assert_eq!(numbers(&off), (55, 20, not_running));
+        let gone = Error::new(Kind::NotFound, "domain.not-found", "no domain is called 'a'");
+        assert_eq!(numbers(&gone), (42, 10, "Domain not found: no domain is called 'a'".to_owned()));
+        let exists = Error::new(Kind::Exists, "domain.exists", "x");
+        assert_eq!(numbers(&exists).0, 9);
+        let wrong = Error::new(Kind::Invalid, "xml.syntax", "x").about("line", "3").about("column", "1");
+        assert_eq!(numbers(&wrong), (27, 20, "XML error: line 3, column 1: x".to_owned()));
+    }
+
+    #[test]
+    fn sentence_has_causes_and_advice_and_no_commands() {
+        let error = Error::new(Kind::Host, "a.b", "cannot write")
+            .caused_by(std::io::Error::other("no room"))
+            .hint_command("look", "hostler list")
+            .hint("make room");
+        assert_eq!(sentence(&error), "cannot write: no room (make room)");
+    }
+}

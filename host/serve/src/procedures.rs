@@ -1,0 +1,80 @@
+//! What clients call, one file for each family.
+
+mod autostart;
+mod capabilities;
+mod connect;
+mod define;
+mod devices;
+mod empty;
+mod events;
+mod info;
+mod lifecycle;
+mod lookup;
+mod metadata;
+mod node;
+mod saving;
+mod screen;
+mod snapshots;
+mod stats;
+mod storage;
+mod volumes;
+mod xml;
+
+use hostler_rpc::codes;
+use hostler_rpc::error::RpcError;
+use hostler_rpc::wire::{AuthList, ConnectClose, ConnectOpen, ConnectSupportsFeature};
+
+use crate::dispatch::{Incoming, Work};
+
+/// What carries a call out; nothing for one that is not served.
+pub(crate) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
+    const FAMILIES: &[fn(Incoming<'_>) -> Option<Work<'_>>] = &[
+        connect::route,
+        lookup::route,
+        define::route,
+        lifecycle::route,
+        devices::route,
+        saving::route,
+        snapshots::route,
+        info::route,
+        xml::route,
+        autostart::route,
+        metadata::route,
+        node::route,
+        capabilities::route,
+        events::route,
+        screen::route,
+        stats::route,
+        storage::route,
+        volumes::route,
+        empty::route,
+    ];
+    FAMILIES.iter().find_map(|family| family(incoming))
+}
+
+/// Whether a call may be made before a client has opened anything.
+pub(crate) fn may_come_first(number: i32) -> bool {
+    [AuthList::NUMBER, ConnectOpen::NUMBER, ConnectClose::NUMBER, ConnectSupportsFeature::NUMBER]
+        .contains(&number)
+}
+
+/// Refuses flags that are not known, as libvirt does.
+fn only(flags: u32, known: u32, function: &str) -> Result<(), RpcError> {
+    match flags & !known {
+        0 => Ok(()),
+        unknown => {
+            let detail = format!("unsupported flags (0x{unknown:x}) in function {function}");
+            Err(RpcError::new(codes::ERR_INVALID_ARG, codes::FROM_QEMU, detail))
+        }
+    }
+}
+
+/// An operation that does not fit how a domain stands.
+fn invalid(detail: &str) -> RpcError {
+    RpcError::new(codes::ERR_OPERATION_INVALID, codes::FROM_DOMAIN, detail)
+}
+
+/// How many there are, as clients count.
+fn count<T: TryFrom<usize> + Default>(number: usize) -> T {
+    T::try_from(number).unwrap_or_default()
+}

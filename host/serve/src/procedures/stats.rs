@@ -1,0 +1,102 @@
+//! What is counted of guests, many at once.
+
+use std::sync::Arc;
+
+use hostler_domains::{DomainIdentity, DomainStats};
+use hostler_rpc::error::RpcError;
+use hostler_rpc::typed::TypedValue;
+use hostler_rpc::wire::{
+    ConnectGetAllDomainStats, ConnectGetAllDomainStatsAnswer, DomainStatsRecord, TypedParam,
+};
+use hostler_rpc::xdr::List;
+
+use super::{info, lookup};
+use crate::client::{Client, handle, reference};
+use crate::dispatch::{Incoming, Work, routes};
+use crate::failure;
+
+/// Groups of counters by the bits that ask for them, and how their names begin.
+const GROUPS: [(u32, &str); 6] =
+    [(1, "state."), (2, "cpu."), (4, "balloon."), (8, "vcpu."), (16, "net."), (32, "block.")];
+/// Flags that choose among domains are those of listing them; those above are of the counting.
+const FILTERS: u32 = 0xff;
+/// Counters that are texts.
+const TEXTS: [&str; 3] = [".name", ".path", ".backingIndex"];
+/// Counters that are small numbers.
+const SMALL: [&str; 4] = ["vcpu.current", "vcpu.maximum", "block.count", "net.count"];
+
+pub(super) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
+    routes! { incoming; ConnectGetAllDomainStats => stats, }
+}
+
+async fn stats(
+    client: Arc<Client>,
+    call: ConnectGetAllDomainStats,
+) -> Result<ConnectGetAllDomainStatsAnswer, RpcError> {
+    let wanted = if call.doms.0.is_empty() {
+        lookup::filtered(&client, call.flags & FILTERS).await?
+    } else {
+        call.doms.0
+    };
+    let mut records = Vec::new();
+    for dom in wanted {
+        // One that has gone meanwhile is not counted.
+        let Ok(domain) = client.domain(&dom).await else { continue };
+        records.push(DomainStatsRecord {
+            dom: handle(&domain),
+            params: List(counted(&client, &domain, call.stats).await?),
+        });
+    }
+    Ok(ConnectGetAllDomainStatsAnswer { ret_stats: List(records) })
+}
+
+async fn counted(client: &Client, domain: &DomainIdentity, groups: u32) -> Result<Vec<TypedParam>, RpcError> {
+    let has =
+        |group: &str| groups == 0 || GROUPS.iter().any(|(bit, name)| *name == group && groups & bit != 0);
+    let mut params = Vec::new();
+    if has("state.") {
+        let summary = client.host().summary(&reference(domain)).await;
+        let (state, reason) = info::state_of(&summary.map_err(|error| failure::of_domain(&error))?);
+        params.push(TypedParam::new("state.state", TypedValue::Int(state)));
+        params.push(TypedParam::new("state.reason", TypedValue::Int(reason)));
+    }
+    if domain.run_number.is_some() && GROUPS.iter().any(|(_, group)| *group != "state." && has(group)) {
+        let counted = client.host().stats(&[reference(domain)]).await;
+        let counted = counted.map_err(|error| failure::of_domain(&error))?;
+        for DomainStats { counters, .. } in counted {
+            let known = counters
+                .into_iter()
+                .filter(|(name, _)| GROUPS.iter().any(|(_, group)| name.starts_with(group) && has(group)));
+            params.extend(known.filter_map(|(name, value)| parameter(name, &value)));
+        }
+    }
+    Ok(params)
+}
+
+fn parameter(name: String, value: &str) -> Option<TypedParam> {
+    let value = if TEXTS.iter().any(|end| name.ends_with(end)) {
+        TypedValue::Text(value.to_owned())
+    } else if SMALL.contains(&name.as_str()) {
+        TypedValue::UInt(value.parse().ok()?)
+    } else if name.starts_with("vcpu.") && name.ends_with(".state") {
+        TypedValue::Int(value.parse().ok()?)
+    } else {
+        TypedValue::ULong(value.parse().ok()?)
+    };
+    Some(TypedParam::new(name, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_have_the_kinds_that_clients_expect() {
+        let value = |name: &str, value: &str| parameter(name.to_owned(), value).map(|found| found.value);
+        assert_eq!(value("block.0.name", "vda"), Some(TypedValue::Text("vda".to_owned())));
+        assert_eq!(value("cpu.time", "7"), Some(TypedValue::ULong(7)));
+        assert_eq!(value("vcpu.current", "2"), Some(TypedValue::UInt(2)));
+        assert_eq!(value("vcpu.0.state", "1"), Some(TypedValue::Int(1)));
+        assert_eq!(value("cpu.time", "many"), None);
+    }
+}

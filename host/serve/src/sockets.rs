@@ -1,0 +1,143 @@
+//! The sockets that clients connect to: opened here, or by the service manager.
+
+use std::io;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::net::{UnixListener as StdListener, UnixStream as StdStream};
+use std::path::{Path, PathBuf};
+
+use listenfd::ListenFd;
+use tokio::net::UnixListener;
+
+use crate::server::ServeError;
+
+/// Longest path of a socket, in bytes: what an address holds.
+const PATH_MAX_BYTES: usize = 107;
+/// Who may connect to a socket that is opened here: its owner.
+const MODE: u32 = 0o600;
+
+/// Where clients connect.
+#[derive(Clone, Debug)]
+pub struct Sockets {
+    /// The socket for everything.
+    pub full: PathBuf,
+    /// The socket for reading; none for no such socket.
+    pub read_only: Option<PathBuf>,
+}
+
+/// A socket that is listened on. Its file goes with it, unless the service manager has made it.
+pub(crate) struct Listener {
+    pub(crate) listener: UnixListener,
+    pub(crate) read_only: bool,
+    path: Option<PathBuf>,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            // A name that stays is taken over by whoever listens next.
+            std::fs::remove_file(path).ok();
+        }
+    }
+}
+
+/// The sockets of the service manager if there are any: the first is the one for everything, a second one for reading.
+/// Else those that are named.
+pub(crate) fn open(sockets: &Sockets) -> Result<Vec<Listener>, ServeError> {
+    let mut handed = ListenFd::from_env();
+    let mut listeners = Vec::new();
+    for index in 0..handed.len() {
+        let socket = handed.take_unix_listener(index);
+        let socket =
+            socket.map_err(|error| ServeError::socket("take over", Path::new("LISTEN_FDS"), error))?;
+        if let Some(socket) = socket {
+            // Nothing that is started from here is to have it.
+            rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)
+                .map_err(|error| ServeError::socket("take over", Path::new("LISTEN_FDS"), error.into()))?;
+            listeners.push(listener(socket, index > 0, None)?);
+        }
+    }
+    if !listeners.is_empty() {
+        return Ok(listeners);
+    }
+    let named = [(Some(&sockets.full), false), (sockets.read_only.as_ref(), true)];
+    for (path, read_only) in named {
+        if let Some(path) = path {
+            let socket = bind(path).map_err(|error| ServeError::socket("listen on", path, error))?;
+            listeners.push(listener(socket, read_only, Some(path.clone()))?);
+        }
+    }
+    Ok(listeners)
+}
+
+fn listener(socket: StdListener, read_only: bool, path: Option<PathBuf>) -> Result<Listener, ServeError> {
+    let shown = path.clone().unwrap_or_else(|| PathBuf::from("LISTEN_FDS"));
+    let made = socket.set_nonblocking(true).and_then(|()| UnixListener::from_std(socket));
+    let listener = made.map_err(|error| ServeError::socket("listen on", &shown, error))?;
+    Ok(Listener { listener, read_only, path })
+}
+
+fn bind(path: &Path) -> io::Result<StdListener> {
+    if path.as_os_str().len() > PATH_MAX_BYTES {
+        let message =
+            format!("its path has more than {PATH_MAX_BYTES} bytes, which no address of a socket holds");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    remove_stale(path)?;
+    // Nobody else gets between a name and its mode in a directory that is nobody else's, and elsewhere not either: it is made
+    // under another name first.
+    let draft = path.with_extension("new");
+    std::fs::remove_file(&draft).or_else(absent_is_fine)?;
+    let socket = StdListener::bind(&draft)?;
+    std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(MODE))?;
+    std::fs::rename(&draft, path)?;
+    Ok(socket)
+}
+
+/// Removes the name of a socket on which nobody listens any more; anything else stays, and keeps us from its name.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let found = match std::fs::symlink_metadata(path) {
+        Err(error) => return absent_is_fine(error),
+        Ok(found) => found,
+    };
+    if !found.file_type().is_socket() {
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "there is a file of that name that is no socket",
+        ));
+    }
+    match StdStream::connect(path) {
+        Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there")),
+        Err(_) => std::fs::remove_file(path).or_else(absent_is_fine),
+    }
+}
+
+fn absent_is_fine(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn socket_is_its_owners_and_takes_the_place_of_one_that_is_dead() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("serve.sock");
+        let first = bind(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, MODE);
+        assert_eq!(bind(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        drop(first);
+        bind(&path).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_socket_is_left_alone_and_a_long_path_is_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("file");
+        std::fs::write(&file, "x").unwrap();
+        assert_eq!(bind(&file).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&file).unwrap(), b"x");
+        let long = place.path().join("x".repeat(PATH_MAX_BYTES));
+        assert_eq!(bind(&long).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+}
