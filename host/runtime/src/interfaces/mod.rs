@@ -9,6 +9,7 @@ pub(crate) mod domain;
 pub(crate) mod endpoint;
 pub(crate) mod firmware;
 pub(crate) mod log;
+pub(crate) mod network;
 pub(crate) mod process;
 pub(crate) mod qmp;
 pub(crate) mod storage;
