@@ -9,9 +9,9 @@ use hostler_domains::{CageSetting, Workers};
 
 use crate::commands::{
     attach, autostart, block, completions, console, define, destroy, detach, doctor, domain_xml, driver,
-    dump, events, firmware, image, list, man, media, migrate, native, pool, reboot, receive, reset, restore,
-    resume, run, save, screenshot, send_key, show, shutdown, snapshot, start, stats, suspend, tenant,
-    undefine, vol,
+    dump, events, firmware, image, link, list, man, media, migrate, native, net, pool, reboot, receive,
+    reset, restore, resume, run, save, screenshot, send_key, show, shutdown, snapshot, start, stats, suspend,
+    tenant, undefine, vol,
 };
 use crate::exit::Exit;
 use crate::failure::Stop;
@@ -172,6 +172,7 @@ pub(crate) enum Command {
     Attach(attach::Attach),
     Detach(detach::Detach),
     Media(media::Media),
+    Link(link::Link),
     Screenshot(screenshot::Screenshot),
     SendKey(send_key::SendKey),
     Events(events::Events),
@@ -182,6 +183,7 @@ pub(crate) enum Command {
     Image(image::Image),
     Pool(pool::Pool),
     Vol(vol::Vol),
+    Net(net::Net),
     Tenant(tenant::Tenant),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
@@ -217,6 +219,7 @@ impl Command {
             Self::Attach(command) => command.run(session),
             Self::Detach(command) => command.run(session),
             Self::Media(command) => command.run(session),
+            Self::Link(command) => command.run(session),
             Self::Screenshot(command) => command.run(session),
             Self::SendKey(command) => command.run(session),
             Self::Events(command) => command.run(session),
@@ -227,6 +230,7 @@ impl Command {
             Self::Image(command) => command.run(session),
             Self::Pool(command) => command.run(session),
             Self::Vol(command) => command.run(session),
+            Self::Net(command) => command.run(session),
             Self::Tenant(command) => command.run(session),
             Self::Doctor(command) => command.run(session),
             Self::Completions(command) => command.run(),

@@ -3,6 +3,7 @@
 //! [`Host`] is the library under the command line, and will be the one under the daemon. It is opened
 //! as the one owner of a state directory, to change things, or as one of many readers.
 
+mod attachments;
 mod block_jobs;
 mod catch_up;
 mod chain;
@@ -29,6 +30,8 @@ mod kept_stores;
 mod known;
 mod lost;
 mod migration;
+mod network_summary;
+mod networks;
 mod next;
 mod pools;
 mod process;
@@ -77,6 +80,7 @@ pub use hostler_conformance::{
 pub use hostler_domain::Bytes;
 pub use hostler_domain::nearest;
 pub use hostler_launch::{CageReport, CageSetting, CommandLine};
+pub use hostler_network::Lease;
 pub use hostler_runtime::{
     BlockJobKind, BlockJobState, COMPILE_ARGUMENT, WORK_ARGUMENT, compile_here, work_here,
 };
@@ -89,8 +93,9 @@ pub use image_summary::{
 pub use migration::{
     MigrateOptions, Migrated, MigrationAddress, MigrationListener, MigrationWatch, OfferedGuest,
 };
+pub use network_summary::{NetworkDefined, NetworkDetails, NetworkLeases, NetworkSummary};
 pub use quota::{Quota, QuotaUnit};
-pub use reference::{DomainRef, PoolRef};
+pub use reference::{DomainRef, NetworkRef, PoolRef};
 pub use saved::{HeaderError, SavedHeader, read_saved_header};
 pub use snapshot_summary::{
     Reverted, SnapshotDetails, SnapshotDiskSummary, SnapshotSummary, SnapshotTaken, SnapshotsDeleted,

@@ -82,7 +82,13 @@ impl Host {
         self.changed(&definition, device.identity(), true, places.stored).await
     }
 
-    async fn exchange(&self, definition: &Definition, device: &Device, change: &Change) -> Result<(), Error> {
+    /// Changes a device of a running guest to what the next document says.
+    pub(super) async fn exchange(
+        &self,
+        definition: &Definition,
+        device: &Device,
+        change: &Change,
+    ) -> Result<(), Error> {
         let driver = self.require_hotplug(definition)?;
         let (context, next) = self.changing(definition, &change.next)?;
         let owner = self.owner()?;
