@@ -34,6 +34,7 @@ mod lifecycle;
 mod linux;
 mod migrate;
 mod native;
+mod networks;
 mod observe;
 mod on_crash;
 mod random_kill;
