@@ -9,8 +9,8 @@ use hostler_domains::{CageSetting, Workers};
 
 use crate::commands::{
     agent, attach, autostart, block, completions, console, define, destroy, detach, display, doctor,
-    domain_xml, driver, dump, events, firmware, image, list, man, media, migrate, native, pool, reboot,
-    receive, reset, restore, resume, run, save, screenshot, send_key, serve, show, shutdown, sizing,
+    domain_xml, driver, dump, events, firmware, image, link, list, man, media, migrate, native, net, pool,
+    reboot, receive, reset, restore, resume, run, save, screenshot, send_key, serve, show, shutdown, sizing,
     snapshot, start, stats, suspend, tenant, undefine, vol,
 };
 use crate::exit::Exit;
@@ -179,6 +179,7 @@ pub(crate) enum Command {
     SetVcpus(sizing::SetVcpus),
     #[command(visible_alias = "domdisplay")]
     Display(display::Display),
+    Link(link::Link),
     Screenshot(screenshot::Screenshot),
     SendKey(send_key::SendKey),
     Events(events::Events),
@@ -189,6 +190,7 @@ pub(crate) enum Command {
     Image(image::Image),
     Pool(pool::Pool),
     Vol(vol::Vol),
+    Net(net::Net),
     Tenant(tenant::Tenant),
     Serve(serve::Serve),
     Doctor(doctor::Doctor),
@@ -229,6 +231,7 @@ impl Command {
             Self::SetMemory(command) => command.run(session),
             Self::SetVcpus(command) => command.run(session),
             Self::Display(command) => command.run(session),
+            Self::Link(command) => command.run(session),
             Self::Screenshot(command) => command.run(session),
             Self::SendKey(command) => command.run(session),
             Self::Events(command) => command.run(session),
@@ -239,6 +242,7 @@ impl Command {
             Self::Image(command) => command.run(session),
             Self::Pool(command) => command.run(session),
             Self::Vol(command) => command.run(session),
+            Self::Net(command) => command.run(session),
             Self::Tenant(command) => command.run(session),
             Self::Serve(command) => command.run(session),
             Self::Doctor(command) => command.run(session),

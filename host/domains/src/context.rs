@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use hostler_launch::TemplateSet;
+use hostler_network::Attachments;
 use hostler_runtime::{DomainContext, RunDocument, StateAccess};
 use hostler_state::{Definition, RunDir, RunRecord, Uuid};
 use hostler_storage::Translations;
@@ -46,6 +47,9 @@ impl Host {
         if matches!(purpose, Purpose::Operate | Purpose::Examine) {
             context.volumes = self.translations(&subject.xml)?;
         }
+        if purpose == Purpose::Operate {
+            context.networks = self.attachments(&subject.xml)?;
+        }
         Ok(context)
     }
 
@@ -62,6 +66,7 @@ impl Host {
             },
             roots: self.roots(),
             volumes: Translations::default(),
+            networks: Attachments::default(),
             templates: self.templates()?,
             shim: self.config.shim.clone(),
             cage: self.config.cage,

@@ -7,6 +7,7 @@ use hostler_domain::XmlError;
 use hostler_grant::GrantError;
 use hostler_image::{ErrorKind as ImageErrorKind, ImageError};
 use hostler_launch::{LaunchError, LaunchErrorKind, ShimError, ShimErrorKind};
+use hostler_network::NetworkError;
 use hostler_package::PackageError;
 use hostler_runtime::{Case, RuntimeError, RuntimeErrorKind};
 use hostler_state::StateError;
@@ -93,6 +94,34 @@ impl From<LaunchError> for Error {
             _ => Kind::Denied,
         };
         hinted(Self::new(kind, error.code(), error.to_string()), &error.hints).under(error)
+    }
+}
+
+impl From<NetworkError> for Error {
+    fn from(error: NetworkError) -> Self {
+        use hostler_network::ErrorKind as Network;
+        let kind = match error.kind {
+            Network::Invalid => Kind::Invalid,
+            Network::NotFound => Kind::NotFound,
+            Network::Conflict => Kind::Conflict,
+            Network::Denied => Kind::Denied,
+            Network::Unsupported => Kind::Unsupported,
+            _ => Kind::Host,
+        };
+        let mut converted = Self::new(kind, error.code(), error.to_string());
+        for (what, value) in &error.subject {
+            converted = converted.about(what, value);
+        }
+        for hint in &error.hints {
+            converted = match &hint.command {
+                Some(command) => converted.hint_command(&hint.text, command),
+                None => converted.hint(&hint.text),
+            };
+        }
+        match error.into_source() {
+            Some(source) => converted.caused_by(source),
+            None => converted,
+        }
     }
 }
 

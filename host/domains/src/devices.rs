@@ -146,6 +146,22 @@ pub(crate) fn with_medium(xml: &str, identity: &str, medium: Option<(&str, &str)
     Ok(document.to_xml())
 }
 
+/// A document with the cable of a network interface plugged in or pulled out.
+///
+/// # Errors
+/// [`Kind::NotFound`] when it has no such interface.
+pub(crate) fn with_link(xml: &str, identity: &str, up: bool) -> Result<String, Error> {
+    let domain = Domain::parse(xml)?;
+    let device = identified(&domain, identity).ok_or_else(|| missing(identity))?;
+    let mut document = domain.document().clone();
+    let link = match document.child(device.node, "link") {
+        Some(link) => link,
+        None => document.append_child(device.node, "<link/>")?,
+    };
+    document.set_attribute(link, "state", if up { "up" } else { "down" })?;
+    Ok(document.to_xml())
+}
+
 fn missing(identity: &str) -> Error {
     Error::new(Kind::NotFound, "device.not-found", format!("the document has no {identity}"))
 }
@@ -184,6 +200,16 @@ mod tests {
         assert_eq!(without(&more, "disk vdb").unwrap(), XML);
         assert_eq!(without(XML, "disk vdb").unwrap_err().code(), "device.not-found");
         assert!(with(XML, "<disk>").is_err() && with(XML, "no element").is_err());
+    }
+
+    #[test]
+    fn a_cable_is_pulled_out_and_plugged_in() {
+        let link = |xml: &str| parsed(xml).devices.interfaces[0].link_up;
+        let identity = "interface 52:54:00:00:00:01";
+        let down = with_link(XML, identity, false).unwrap();
+        assert_eq!((link(XML), link(&down)), (None, Some(false)));
+        assert_eq!(link(&with_link(&down, identity, true).unwrap()), Some(true));
+        assert_eq!(with_link(XML, "interface x", true).unwrap_err().code(), "device.not-found");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! as the one owner of a state directory, to change things, or as one of many readers.
 
 mod agent;
+mod attachments;
 mod block_jobs;
 mod catch_up;
 mod chain;
@@ -32,6 +33,8 @@ mod known;
 mod live;
 mod lost;
 mod migration;
+mod network_summary;
+mod networks;
 mod next;
 mod pools;
 mod process;
@@ -80,6 +83,7 @@ pub use hostler_conformance::{
 pub use hostler_domain::Bytes;
 pub use hostler_domain::nearest;
 pub use hostler_launch::{CageReport, CageSetting, CommandLine};
+pub use hostler_network::Lease;
 pub use hostler_runtime::{
     Amounts, BlockJobKind, BlockJobState, COMPILE_ARGUMENT, WORK_ARGUMENT, compile_here, work_here,
 };
@@ -93,8 +97,9 @@ pub use image_summary::{
 pub use migration::{
     MigrateOptions, Migrated, MigrationAddress, MigrationListener, MigrationWatch, OfferedGuest,
 };
+pub use network_summary::{NetworkDefined, NetworkDetails, NetworkLeases, NetworkSummary};
 pub use quota::{Quota, QuotaUnit};
-pub use reference::{DomainRef, PoolRef};
+pub use reference::{DomainRef, NetworkRef, PoolRef};
 pub use saved::{HeaderError, SavedHeader, read_saved_header};
 pub use snapshot_summary::{
     Reverted, SnapshotDetails, SnapshotDiskSummary, SnapshotSummary, SnapshotTaken, SnapshotsDeleted,

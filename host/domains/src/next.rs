@@ -11,7 +11,8 @@ impl Host {
     /// its pool (S4); the others are looked up now.
     pub(crate) fn next_of(&self, running: &DomainContext, xml: String) -> Result<Next, Error> {
         let volumes = self.translations(&xml)?.but_for(&running.volumes);
-        Ok(Next { xml, volumes })
+        let networks = self.attachments(&xml)?;
+        Ok(Next { xml, volumes, networks })
     }
 
     /// Makes this the document of what runs, at once: whoever reads sees the one before or this one.

@@ -257,6 +257,8 @@ mod tests {
             gids: Vec::new(),
             storage_roots: Vec::new(),
             drivers: Vec::new(),
+            networks: Vec::new(),
+            bridges: Vec::new(),
             grants: None,
             limits: recorded(limits).unwrap(),
             generation: 1,

@@ -118,6 +118,7 @@ pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
         host.owner()?.journal().finish(&intent)?;
     }
     host.settle_pools()?;
+    host.settle_networks().await?;
     host.keep_lost()?;
     forget_ended_transients(host)?;
     hotplug::settle_leaving(host).await?;

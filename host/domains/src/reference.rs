@@ -1,4 +1,4 @@
-//! How a user names a domain or a pool: by its name, or by its identifier.
+//! How a user names a domain, a pool or a network: by its name, or by its identifier.
 
 use std::fmt;
 
@@ -43,6 +43,29 @@ impl PoolRef {
 }
 
 impl fmt::Display for PoolRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A network's name or identifier, as the user wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkRef(String);
+
+impl NetworkRef {
+    /// Takes what the user wrote.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// What the user wrote.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for NetworkRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

@@ -19,6 +19,10 @@ pub struct TenantSummary {
     pub storage_roots: Vec<PathBuf>,
     /// Drivers that it may use; `*` is every one.
     pub drivers: Vec<String>,
+    /// Networks of the operator that its domains may be connected to; `*` is every one.
+    pub networks: Vec<String>,
+    /// Bridges of the host that they may be connected to.
+    pub bridges: Vec<String>,
     /// What drivers may do on its behalf, where that is less than what the policy allows.
     pub grants: Option<Vec<String>>,
     /// When it was made, in milliseconds since 1970.

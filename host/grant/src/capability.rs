@@ -8,7 +8,7 @@ use crate::error::{GrantError, Kind, shown};
 /// Longest scope, in bytes.
 pub const SCOPE_MAX_BYTES: usize = 128;
 
-/// One interface of `hostler:host`, by the same word as its file in `wit/host`.
+/// One ability of `hostler:host`: most are an interface, by the same word as its file in `wit/host`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Capability {
@@ -28,11 +28,13 @@ pub enum Capability {
     Process,
     /// The monitor of a started QEMU.
     Qmp,
+    /// Tap devices for the network interfaces that the document describes.
+    Network,
 }
 
 impl Capability {
     /// Every capability of this contract.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Domain,
         Self::Log,
         Self::Clock,
@@ -41,6 +43,7 @@ impl Capability {
         Self::Endpoint,
         Self::Process,
         Self::Qmp,
+        Self::Network,
     ];
 
     /// Its word.
@@ -55,6 +58,7 @@ impl Capability {
             Self::Endpoint => "endpoint",
             Self::Process => "process",
             Self::Qmp => "qmp",
+            Self::Network => "network",
         }
     }
 

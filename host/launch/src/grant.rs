@@ -65,6 +65,7 @@ pub(crate) fn open_all(
                 let failed = |error| LaunchError::io("connect a companion", error).at(name.as_str());
                 vec![links.end(index).map_err(failed)?]
             }
+            Handle::Tap { fds, name, .. } => of_tap(fds, name)?,
             Handle::Socket(_) => Vec::new(),
         };
         opened.program.push(fds);
@@ -103,6 +104,16 @@ pub(crate) fn of_descriptor(handle: &Handle) -> Result<Vec<OwnedFd>, LaunchError
         fds.push(twin.map_err(|error| failed(error.into()))?);
     }
     Ok(fds)
+}
+
+/// The descriptors of a tap device, one for each of its queues.
+pub(crate) fn of_tap(fds: &[OwnedFd], name: &str) -> Result<Vec<OwnedFd>, LaunchError> {
+    if fds.is_empty() {
+        let message = "the handle is only for showing: no tap device was made";
+        return Err(LaunchError::new(LaunchErrorKind::PlanInvalid, message).at(name));
+    }
+    let cloned: io::Result<_> = fds.iter().map(OwnedFd::try_clone).collect();
+    cloned.map_err(|error| LaunchError::io("pass a tap device on", error).at(name))
 }
 
 fn is_socket(fd: &OwnedFd) -> io::Result<bool> {

@@ -51,6 +51,15 @@ pub enum Handle {
     Socket(String),
     /// Two connected sockets: one of the program and one of the companion of this name.
     Link(String),
+    /// A tap device of the host.
+    Tap {
+        /// A descriptor for each of its queues; none when the plan is only shown.
+        fds: Vec<OwnedFd>,
+        /// How many queues it has.
+        queues: u32,
+        /// What it is called on the host: for display only.
+        name: String,
+    },
 }
 
 impl Handle {
@@ -97,6 +106,7 @@ impl Handle {
             Self::Monitor => "monitor",
             Self::Socket(_) => "socket",
             Self::Link(_) => "link",
+            Self::Tap { .. } => "tap",
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use hostler_firmware::SearchPath;
 use hostler_launch::{CageSetting, TemplateSet};
+use hostler_network::Attachments;
 use hostler_state::{Owner, StateDir, Uuid};
 use hostler_storage::{Translated, Translations, VolumeReference};
 
@@ -90,6 +91,8 @@ pub struct Next {
     pub xml: String,
     /// What the volumes of pools that it names are.
     pub volumes: Translations,
+    /// What its network interfaces are connected to.
+    pub networks: Attachments,
 }
 
 /// One domain for the length of one operation.
@@ -111,6 +114,8 @@ pub struct DomainContext {
     pub roots: Roots,
     /// What the volumes of pools that the document names are.
     pub volumes: Translations,
+    /// What the network interfaces of the document are connected to.
+    pub networks: Attachments,
     /// What each program may be asked for.
     pub templates: Arc<TemplateSet>,
     /// The `hostler-shim` program, an absolute path.

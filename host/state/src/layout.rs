@@ -20,8 +20,17 @@ const FORMAT_MAX_BYTES: u64 = 64;
 /// Permission bits that let others change the state behind our back.
 const OTHERS_WRITE: u32 = 0o022;
 /// The directories under the root, made by the owner.
-pub(crate) const DIRECTORIES: [&str; 8] =
-    ["domains", "pools", "drivers", "run", "journal", "corrupt", "cache", crate::migration::DIRECTORY];
+pub(crate) const DIRECTORIES: [&str; 9] = [
+    "domains",
+    "pools",
+    crate::network::DIRECTORY,
+    "drivers",
+    "run",
+    "journal",
+    "corrupt",
+    "cache",
+    crate::migration::DIRECTORY,
+];
 
 /// A state directory, open for reading. Takes no lock and never changes anything.
 #[derive(Debug)]

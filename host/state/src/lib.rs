@@ -16,6 +16,9 @@
 //!       /pools/<uuid>/definition    record       (+ .prev)
 //!                    /activity      record, of one boot of the machine
 //!                    /volume-<hash> record, of a volume that was made here
+//!       /networks/<uuid>/definition record       (+ .prev)
+//!                       /activity   record, of one boot of the machine
+//!                       /dnsmasq.conf, leases  of its dnsmasq; hostler-network reads and writes them
 //!       /drivers/<name>/record      record       (+ .prev): installed drivers, what the operator said of them
 //!                      /<digest>.wasm, .wasm.sig  components under their digests, and their signatures
 //!                      /usage       record of the grants that were used
@@ -45,6 +48,7 @@ mod journal;
 mod layout;
 mod lock;
 mod migration;
+mod network;
 mod owner;
 mod pool;
 mod record;
@@ -66,6 +70,7 @@ pub use journal::{Intent, Journal};
 pub use layout::{ARCHIVED_STATES, KEPT_STATES, StateDir};
 pub use lock::RunLock;
 pub use migration::{MigrationOutcome, MigrationRecord};
+pub use network::{NetworkActivity, NetworkDefinition, NetworkPhase};
 pub use owner::Owner;
 pub use pool::{PoolActivity, PoolDefinition, VolumeRecord};
 pub use record::{PAYLOAD_MAX_BYTES, decode, encode};

@@ -94,7 +94,8 @@ impl StateDir {
         self.sweep_temporaries(&self.root().join(crate::migration::DIRECTORY))?;
         self.sweep_temporaries(&self.root().join(CHARGES))?;
         self.sweep_tenants()?;
-        for parent in [self.domains_dir(), self.root().join("pools"), self.root().join("run")] {
+        let networks = self.root().join(crate::network::DIRECTORY);
+        for parent in [self.domains_dir(), self.root().join("pools"), networks, self.root().join("run")] {
             for name in self.names_in(&parent)? {
                 if name.starts_with(REMOVED) {
                     self.files.remove_tree(&parent.join(name), REMOVED_DEPTH)?;
@@ -106,6 +107,9 @@ impl StateDir {
         }
         for uuid in self.uuids_in("pools")? {
             self.sweep_records(&self.pool_dir(uuid))?;
+        }
+        for uuid in self.uuids_in(crate::network::DIRECTORY)? {
+            self.sweep_records(&self.network_dir(uuid))?;
         }
         self.sweep_drivers()?;
         for run in self.run_dirs()? {

@@ -145,7 +145,7 @@ impl StateDir {
         self.pool_dir(pool).join(format!("{VOLUME}{digest}"))
     }
 
-    fn read_record<T: for<'a> Deserialize<'a>>(
+    pub(crate) fn read_record<T: for<'a> Deserialize<'a>>(
         &self,
         path: &Path,
         is_own: impl FnOnce(&T) -> bool,
@@ -157,8 +157,8 @@ impl StateDir {
             _ => self.files.set_aside(path, false)?,
         }
         let error =
-            StateError::new(Kind::Corrupt, path, "record is intact but is not about its pool or volume")
-                .hint("define the pool again, or restore the record from a backup");
+            StateError::new(Kind::Corrupt, path, "record is intact but is not about what it is kept for")
+                .hint("define it again, or restore the record from a backup");
         Err(match read {
             Err(source) => error.caused_by(source.into()),
             Ok(_) => error,
@@ -226,7 +226,7 @@ impl Owner {
     }
 }
 
-fn encoded(path: &Path, record: &impl Serialize) -> Result<Vec<u8>, StateError> {
+pub(crate) fn encoded(path: &Path, record: &impl Serialize) -> Result<Vec<u8>, StateError> {
     serde_json::to_vec(record)
         .map_err(|error| StateError::io(path, "encode the record", io::Error::from(error)))
 }

@@ -54,6 +54,12 @@ pub struct TenantRecord {
     /// Drivers that it may use, by name; `*` is every one. None in the list: none at all.
     #[serde(default)]
     pub drivers: Vec<String>,
+    /// Networks of the operator that its domains may be connected to, by name; `*` is every one.
+    #[serde(default)]
+    pub networks: Vec<String>,
+    /// Bridges of the host that they may be connected to, by name.
+    #[serde(default)]
+    pub bridges: Vec<String>,
     /// What drivers may do on its behalf, as in a policy; everything that the policy allows when it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grants: Option<Vec<String>>,

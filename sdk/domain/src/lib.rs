@@ -28,6 +28,7 @@ pub mod launch_security;
 pub mod memballoon;
 pub mod memory_backing;
 pub mod memory_device;
+pub mod network;
 pub mod numatune;
 pub mod os;
 pub mod panic;

@@ -19,10 +19,11 @@ pub struct Resources {
     links: Vec<(String, Endpoint)>,
     directories: Vec<(String, File)>,
     listeners: Vec<(String, Endpoint)>,
+    interfaces: Vec<(u32, Endpoint)>,
 }
 
 impl Resources {
-    /// Resources whose images are those of [`Domain::next_config`].
+    /// Resources whose images and network interfaces are those of [`Domain::next_config`].
     #[must_use]
     pub fn of_next() -> Self {
         Resources { next: true, ..Self::default() }
@@ -64,6 +65,13 @@ impl Resources {
             Symbol::Link(name) if !self.links.iter().any(|(known, _)| known == name) => {
                 self.links.push((name.clone(), domain.link(name)?));
             }
+            Symbol::Interface(at) if !self.interfaces.iter().any(|(known, _)| known == at) => {
+                let made = match self.next {
+                    true => domain.next_network_interface(*at)?,
+                    false => domain.network_interface(*at)?,
+                };
+                self.interfaces.push((*at, made));
+            }
             Symbol::Directory(name) if !self.directories.iter().any(|(known, _)| known == name) => {
                 self.directories.push((name.clone(), domain.directory(name)?));
             }
@@ -101,6 +109,9 @@ impl Resources {
             Symbol::Monitor => Handle::Monitor,
             Symbol::Socket(name) => Handle::Socket(name.clone()),
             Symbol::Link(name) => Handle::Endpoint(found(&self.links, name)?),
+            Symbol::Interface(at) => {
+                Handle::Endpoint(self.interfaces.iter().find(|(known, _)| known == at).map(|(_, end)| end)?)
+            }
             Symbol::Directory(name) => Handle::File(found(&self.directories, name)?),
             Symbol::Listener(alias) => Handle::Endpoint(found(&self.listeners, alias)?),
         })

@@ -34,6 +34,8 @@ pub enum Symbol {
     Socket(String),
     /// The link to the companion of this name.
     Link(String),
+    /// The host's end of the network interface at this position among the document's interfaces.
+    Interface(u32),
     /// The domain's directory of this name, for a companion to keep files in.
     Directory(String),
     /// The socket that the host listens on for the display with this alias.

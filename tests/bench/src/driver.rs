@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use hostler_grant::{Policy, Tenant};
 use hostler_launch::TemplateSet;
+use hostler_network::Attachments;
 use hostler_runtime::{DomainContext, Purpose, Roots, Runtime, RuntimeConfig, StateAccess};
 use hostler_state::{StateDir, Uuid};
 use hostler_storage::Translations;
@@ -120,6 +121,7 @@ fn context(state: &Path) -> Result<DomainContext> {
         state: StateAccess::Reader(Arc::new(StateDir::open_reader(state)?)),
         roots: Roots::of_operator(Vec::new()),
         volumes: Translations::default(),
+        networks: Attachments::default(),
         templates: Arc::new(TemplateSet::builtin()?),
         shim: "/nonexistent".into(),
         cage: hostler_launch::CageSetting::Require,

@@ -9,7 +9,7 @@ const FLOORS: &[&[&str]] = &[
     &["sdk/conformance"],
     &["host/state"],
     &["host/image", "host/firmware", "host/grant", "host/rpc"],
-    &["host/launch", "host/storage", "host/package"],
+    &["host/launch", "host/network", "host/storage", "host/package"],
     &["host/runtime", "host/author"],
     &["host/domains"],
     &["host/serve"],

@@ -17,6 +17,8 @@ const PACKAGES: &[&str] = &[
     "ovmf",               // UEFI firmware
     "seabios",            // BIOS firmware
     "swtpm",              // trusted platform modules
+    "dnsmasq-base",       // addresses and names for guests in networks of the host's
+    "nftables",           // rules of those networks
     "binutils",           // as and ld for the ROM guest, objcopy for the UEFI one
     "e2fsprogs",          // mke2fs for the guests' ext4 disk
     "strace",             // tests that kill a command at a chosen system call

@@ -1,10 +1,13 @@
 //! The host's side of network interfaces.
 
-use hostler_sdk::domain::interface::{GuestIp, Interface, InterfaceSource, SocketEnds};
-use hostler_sdk::{Error, ProblemExt, Value};
+use hostler_sdk::domain::interface::{GuestIp, Interface, InterfaceBackend, InterfaceSource, SocketEnds};
+use hostler_sdk::{Error, ProblemExt, Symbol, Value};
 
 use super::builder::{Builder, set_some};
 use super::comparison;
+
+/// The device that Linux makes taps with.
+const TAP_CONTROL: &str = "/dev/net/tun";
 
 /// A port of the guest's user network that leads to a character device.
 pub(super) fn guest_forward(address: &str, port: u32, chardev: &str, id: &str) -> Value {
@@ -39,10 +42,10 @@ pub(super) fn back_end(builder: &mut Builder<'_>, interface: &Interface, id: &st
         InterfaceSource::Server(ends) => socket(builder, interface, "listen", ends, id),
         InterfaceSource::Client(ends) => socket(builder, interface, "connect", ends, id),
         InterfaceSource::Udp(ends) => socket(builder, interface, "udp", ends, id),
-        InterfaceSource::Network { .. }
-        | InterfaceSource::Bridge { .. }
-        | InterfaceSource::Direct { .. }
-        | InterfaceSource::Ethernet => {
+        InterfaceSource::Network { .. } | InterfaceSource::Bridge { .. } | InterfaceSource::Ethernet => {
+            tap(builder, interface, id)
+        }
+        InterfaceSource::Direct { .. } => {
             need_comparison(builder, interface, kind(&interface.source))?;
             Ok(comparison::tap(interface, id))
         }
@@ -54,6 +57,28 @@ pub(super) fn back_end(builder: &mut Builder<'_>, interface: &Interface, id: &st
             Err(builder.unsupported(interface.node, &what))
         }
     }
+}
+
+/// A tap device, which the host makes and joins to what the document names.
+fn tap(builder: &Builder<'_>, interface: &Interface, id: &str) -> Result<Value, Error> {
+    if builder.inputs.facts.comparison {
+        return Ok(comparison::tap(interface, id));
+    }
+    if interface.driver.name == Some(InterfaceBackend::Vhost) {
+        let what = "is to be driven by the host's kernel (vhost), which this host does not hand on";
+        return Err(builder.not_offered(interface.node, what));
+    }
+    if interface.tap_path.as_deref().is_some_and(|path| path != TAP_CONTROL) {
+        let what = "names the device that taps are made with, which is the host's to choose";
+        return Err(builder.not_offered(interface.node, what));
+    }
+    let all = &builder.domain.devices.interfaces;
+    let position = all.iter().position(|other| other.node == interface.node).unwrap_or_default();
+    let symbol = Symbol::Interface(u32::try_from(position).unwrap_or(u32::MAX));
+    let several = interface.driver.queues.is_some_and(|queues| queues > 1);
+    let mut value = Value::mapping().with("type", "tap").with(if several { "fds" } else { "fd" }, symbol);
+    set_some(&mut value, "sndbuf", interface.sndbuf);
+    Ok(value.with("id", id))
 }
 
 /// Whether an interface is a device of the host, which appears among those: only ever compared.
@@ -87,10 +112,10 @@ fn need_comparison(builder: &Builder<'_>, interface: &Interface, kind: &str) -> 
     if builder.inputs.facts.comparison {
         return Ok(());
     }
-    let what = format!("of type '{kind}' needs the host's network, which drivers are not offered yet");
+    let what = format!("of type '{kind}' needs something of the host's network that drivers are not offered");
     Err(builder
         .at(interface.node, "qemu.interface-type", &what)
-        .hint("use <interface type='user'>")
+        .hint("use <interface type='network'>, type='bridge' or type='user'")
         .unsupported())
 }
 

@@ -117,7 +117,8 @@ mod tests {
     fn what_this_host_does_not_offer_is_told_with_its_place() {
         for devices in [
             "<hostdev mode='subsystem' type='pci'><source><address domain='0' bus='1' slot='0' function='0'/></source></hostdev>",
-            "<interface type='bridge'><source bridge='br0'/></interface>",
+            "<interface type='direct'><source dev='eth0'/></interface>",
+            "<interface type='bridge'><source bridge='br0'/><driver name='vhost'/></interface>",
             "<tpm model='tpm-crb'><backend type='emulator'><encryption secret='6dd3e4a5-1d76-44ce-961f-f119f5aad935'/></backend></tpm>",
             "<tpm><backend type='passthrough'><device path='/dev/tpm0'/></backend></tpm>",
             "<serial type='dev'><source path='/dev/ttyS0'/></serial>",
@@ -131,6 +132,7 @@ mod tests {
             assert_eq!(line.unwrap().value, "1", "{devices}: the author's line");
         }
         assert!(tried("<video><model type='vga'/></video>").unwrap().is_none());
+        assert!(tried("<interface type='bridge'><source bridge='br0'/></interface>").unwrap().is_none());
         assert!(
             tried("<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>").unwrap().is_none()
         );
@@ -138,7 +140,7 @@ mod tests {
 
     #[test]
     fn what_no_host_has_is_refused_behind_what_this_one_does_not_offer() {
-        let devices = "<interface type='bridge'><source bridge='br0'/></interface><sound model='gus'/>";
+        let devices = "<interface type='direct'><source dev='eth0'/></interface><sound model='gus'/>";
         let Err(Error::Unsupported(problem)) = tried(devices) else { panic!("accepted") };
         assert_eq!(problem.code, "qemu.unsupported");
     }

@@ -65,6 +65,12 @@ struct Rights {
     /// Driver that it may use, or '*' for every one; may be given several times
     #[arg(long = "driver", value_name = "NAME")]
     drivers: Vec<String>,
+    /// Network of the operator that its domains may be connected to, or '*' for every one; may be given several times
+    #[arg(long = "network", value_name = "NAME")]
+    networks: Vec<String>,
+    /// Bridge of the host that its domains may be connected to; may be given several times
+    #[arg(long = "bridge", value_name = "NAME")]
+    bridges: Vec<String>,
     /// User who may act for it, by number; may be given several times
     #[arg(long = "uid", value_name = "UID")]
     uids: Vec<u32>,
@@ -78,6 +84,8 @@ impl From<Rights> for TenantRights {
         Self {
             storage_roots: given.storage_roots,
             drivers: given.drivers,
+            networks: given.networks,
+            bridges: given.bridges,
             uids: given.uids,
             gids: given.gids,
         }
@@ -163,6 +171,8 @@ mod samples {
             gids: Vec::new(),
             storage_roots: vec!["/srv/blue".into()],
             drivers: vec!["qemu".into(), "test".into()],
+            networks: Vec::new(),
+            bridges: Vec::new(),
             grants: None,
             created_unix_ms: 0,
         }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use hostler_launch::FileId;
+use hostler_network::Attachments;
 use hostler_runtime::{BlockJob, Next, RunDocument};
 use hostler_state::{Definition, Intent};
 use hostler_storage::Translations;
@@ -70,7 +71,8 @@ impl Record {
 
     /// What the guest is to be.
     pub(crate) fn next(&self) -> Next {
-        Next { xml: self.after.xml.clone(), volumes: Translations::recorded(self.after.volumes.clone()) }
+        let volumes = Translations::recorded(self.after.volumes.clone());
+        Next { xml: self.after.xml.clone(), volumes, networks: Attachments::default() }
     }
 
     pub(crate) fn base(&self) -> Option<&Place> {

@@ -15,6 +15,8 @@ fn record(name: &str) -> TenantRecord {
         gids: vec![50_001],
         storage_roots: Vec::new(),
         drivers: vec!["qemu".to_owned()],
+        networks: Vec::new(),
+        bridges: Vec::new(),
         grants: None,
         limits: [("driver-cpu".to_owned(), Some(7)), ("driver-memory".to_owned(), Some(4 << 20))].into(),
         generation: 1,

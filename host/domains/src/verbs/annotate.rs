@@ -3,6 +3,7 @@
 use std::sync::PoisonError;
 
 use hostler_domain::{Document, Domain, NodeId};
+use hostler_network::Attachments;
 use hostler_runtime::{Next, RunDocument};
 use hostler_state::{Definition, RunRecord, unix_ms};
 use hostler_storage::Translations;
@@ -59,6 +60,7 @@ impl Host {
             let next = Next {
                 xml: noted(&running.xml, note, content, prefix)?,
                 volumes: Translations::recorded(running.volumes),
+                networks: Attachments::default(),
             };
             self.replace_run_document(&definition, &next)?;
         }

@@ -19,6 +19,10 @@ impl Host {
         record.storage_roots = unique(&record.storage_roots);
         record.drivers.extend(more.drivers.iter().cloned());
         record.drivers = unique(&record.drivers);
+        record.networks.extend(more.networks.iter().cloned());
+        record.networks = unique(&record.networks);
+        record.bridges.extend(more.bridges.iter().cloned());
+        record.bridges = unique(&record.bridges);
         record.uids.extend(&more.uids);
         record.uids = unique(&record.uids);
         record.gids.extend(&more.gids);
@@ -45,6 +49,8 @@ impl Host {
         take(&mut record.storage_roots, &less.storage_roots)
             .map_err(|root| missing("storage root", root.display().to_string()))?;
         take(&mut record.drivers, &less.drivers).map_err(|driver| missing("driver", driver))?;
+        take(&mut record.networks, &less.networks).map_err(|network| missing("network", network))?;
+        take(&mut record.bridges, &less.bridges).map_err(|bridge| missing("bridge", bridge))?;
         take(&mut record.uids, &less.uids).map_err(|uid| missing("user", uid.to_string()))?;
         take(&mut record.gids, &less.gids).map_err(|gid| missing("group", gid.to_string()))?;
         self.put_changed(record)

@@ -19,6 +19,10 @@ pub struct TenantRights {
     pub storage_roots: Vec<PathBuf>,
     /// Drivers that it may use; `*` is every one.
     pub drivers: Vec<String>,
+    /// Networks that its domains may be connected to; `*` is every one.
+    pub networks: Vec<String>,
+    /// Bridges of the host that they may be connected to.
+    pub bridges: Vec<String>,
     /// Users who may act for it, beside the operator.
     pub uids: Vec<u32>,
     /// Groups whose members may act for it.
@@ -57,6 +61,8 @@ impl Host {
             gids: unique(&new.rights.gids),
             storage_roots: self.storage_roots(&new.rights.storage_roots)?,
             drivers: unique(&new.rights.drivers),
+            networks: unique(&new.rights.networks),
+            bridges: unique(&new.rights.bridges),
             grants: grants(&new.grants)?,
             limits: quota::recorded(&new.limits)?,
             generation: 1,

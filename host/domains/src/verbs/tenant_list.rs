@@ -25,6 +25,8 @@ impl Host {
             uids: record.uids.clone(),
             gids: record.gids.clone(),
             storage_roots: record.storage_roots.clone(),
+            networks: record.networks.clone(),
+            bridges: record.bridges.clone(),
             drivers: record.drivers.clone(),
             grants: record.grants.clone(),
             created_unix_ms: record.created_unix_ms,

@@ -155,6 +155,15 @@ const NEW_NAMESPACES: &[libc::c_int] = &[
 ];
 /// Requests that put input into somebody's terminal.
 const TERMINAL_REQUESTS: &[libc::c_ulong] = &[libc::TIOCSTI, libc::TIOCLINUX];
+/// Requests that change a tap device beyond its traffic: who may open it, whether it outlives its descriptors, its
+/// address on the host.
+const TAP_REQUESTS: &[libc::c_ulong] = &[
+    0x4004_54cb, // TUNSETPERSIST
+    0x4004_54cc, // TUNSETOWNER
+    0x4004_54ce, // TUNSETGROUP
+    0x4004_54cd, // TUNSETLINK
+    libc::SIOCSIFHWADDR,
+];
 /// What the second set of numbers that x86-64 has for its calls (x32) differs by.
 #[cfg(target_arch = "x86_64")]
 const SECOND_NUMBERS: i64 = 0x4000_0000;
@@ -202,7 +211,7 @@ fn programs(io_uring: bool, sets_modes: bool) -> Result<[BpfProgram; 2], seccomp
     }
     denied.insert(libc::SYS_clone, clones);
     let mut requests = Vec::new();
-    for request in TERMINAL_REQUESTS {
+    for request in TERMINAL_REQUESTS.iter().chain(TAP_REQUESTS) {
         requests.push(SeccompRule::new(vec![condition(1, SeccompCmpOp::Eq, *request)?])?);
     }
     denied.insert(libc::SYS_ioctl, requests);

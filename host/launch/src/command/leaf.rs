@@ -61,6 +61,8 @@ impl<'a> Leaves<'a> {
             (Handle::Socket(name), Some(grants)) => {
                 Ok(format!("{prefix}{}", grants.sockets.join(name).display()))
             }
+            (Handle::Tap { queues, .. }, None) => Ok(shown_queues(*queues)),
+            (Handle::Tap { .. }, Some(grants)) => joined(grants.numbers.get(index), index),
             (handle @ (Handle::Endpoint(_) | Handle::Monitor | Handle::Link(_)), _) => Err(LaunchError::new(
                 LaunchErrorKind::PlanInvalid,
                 format!("handle {index} ({}) can only be a member of a mapping", handle.kind()),
@@ -75,7 +77,7 @@ impl<'a> Leaves<'a> {
             Handle::Monitor => ("monitor", None),
             Handle::Link(_) => ("link", None),
             Handle::Endpoint(spec) => (kind_of(spec), Some(spec)),
-            Handle::Descriptor { .. } | Handle::Socket(_) => return Ok(None),
+            Handle::Descriptor { .. } | Handle::Socket(_) | Handle::Tap { .. } => return Ok(None),
         };
         if let Some(EndpointSpec { kind: EndpointKind::Other { backend, pairs }, .. }) = spec {
             let first = std::iter::once(("backend".to_owned(), backend.clone()));
@@ -153,6 +155,25 @@ impl<'a> Leaves<'a> {
         }
         written
     }
+}
+
+/// The number that people are shown where a start has its own.
+const SHOWN_NUMBER: u32 = 1729;
+
+/// The descriptors of so many queues, as people are shown them.
+fn shown_queues(queues: u32) -> String {
+    let all = (0..queues.max(1)).map(|queue| SHOWN_NUMBER.saturating_add(queue).to_string());
+    all.collect::<Vec<_>>().join(":")
+}
+
+/// The descriptors of all queues.
+fn joined(numbers: Option<&Vec<RawFd>>, index: usize) -> Result<String, LaunchError> {
+    let all: Vec<_> = numbers.into_iter().flatten().map(ToString::to_string).collect();
+    if all.is_empty() {
+        let message = format!("handle {index} comes without a descriptor");
+        return Err(LaunchError::new(LaunchErrorKind::PlanInvalid, message));
+    }
+    Ok(all.join(":"))
 }
 
 /// The path by which the program opens a descriptor that it is not given through a set.

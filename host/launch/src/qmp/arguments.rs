@@ -124,16 +124,61 @@ fn with_names(
     let mut names = vec![String::new(); handles.len()];
     let mut seen = HashSet::new();
     for index in leaves(arguments).filter(|index| seen.insert(*index)) {
-        let handle = descriptor(handles, index, command)?;
-        let name = format!("hostler-{command}-{}", before.len());
-        // The program has one use for it, so that a writable file's read-only twin is not wanted.
-        if let Some(fd) = grant::of_descriptor(handle)?.into_iter().next() {
+        let mut give = |fd| {
+            let name = format!("hostler-{command}-{}", before.len());
             before.push((named.command.clone(), json!({named.argument.as_str(): name}), fd));
-        }
+            name
+        };
+        let written = match handles.get(index) {
+            Some(Handle::Tap { fds, name, .. }) => {
+                grant::of_tap(fds, name)?.into_iter().map(give).collect::<Vec<_>>().join(":")
+            }
+            _ => {
+                let handle = descriptor(handles, index, command)?;
+                // The program has one use for it, so that a writable file's read-only twin is not wanted.
+                let first = grant::of_descriptor(handle)?.into_iter().next();
+                first.map(|fd| path.replace("{name}", &give(fd))).unwrap_or_default()
+            }
+        };
         if let Some(slot) = names.get_mut(index) {
-            *slot = path.replace("{name}", &name);
+            *slot = written;
         }
     }
+    // What the program has not taken is closed, so that nothing is there any longer than somebody uses it.
+    let close =
+        |(_, argument, _): &(String, serde_json::Value, OwnedFd)| (named.close.clone(), argument.clone());
+    let after_failure = before.iter().map(close).collect();
     let arguments = write_json(arguments, None, &mut Leaves::with_names(template, handles, names))?;
-    Ok(RenderedArguments { before, arguments: Some(arguments), ..RenderedArguments::default() })
+    Ok(RenderedArguments {
+        before,
+        arguments: Some(arguments),
+        after_failure,
+        ..RenderedArguments::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::template::TemplateSet;
+
+    #[test]
+    fn queues_of_a_tap_get_names_before_and_are_closed_when_the_command_fails() {
+        let fd = || OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+        let tap = Handle::Tap { fds: vec![fd(), fd()], queues: 2, name: "vnet0".into() };
+        let members = [("type", "tap".into()), ("id", "hostnet0".into()), ("fds", Value::Handle(0))];
+        let set = TemplateSet::builtin().unwrap();
+        let qemu = set.get("qemu-system-x86_64").unwrap();
+        let arguments = Value::mapping::<&str>(members);
+        let rendered =
+            render_arguments(qemu, "netdev_add", Some(&arguments), &[tap], &[], &mut Sets::default())
+                .unwrap();
+        let before: Vec<_> =
+            rendered.before.iter().map(|(name, given, _)| (name.as_str(), given.clone())).collect();
+        let name = |at: u8| json!({"fdname": format!("hostler-netdev_add-{at}")});
+        assert_eq!(before, [("getfd", name(0)), ("getfd", name(1))]);
+        assert_eq!(rendered.after_failure, [("closefd".into(), name(0)), ("closefd".into(), name(1))]);
+        let fds = "hostler-netdev_add-0:hostler-netdev_add-1";
+        assert_eq!(rendered.arguments.unwrap(), json!({"type": "tap", "id": "hostnet0", "fds": fds}));
+    }
 }

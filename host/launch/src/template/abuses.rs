@@ -37,6 +37,8 @@ pub(super) fn handles() -> Vec<Handle> {
         Handle::Socket("vnc.sock".into()),
         made(Role::Image, "qcow2", false),
         made(Role::Image, "qcow2", true),
+        Handle::Tap { fds: Vec::new(), queues: 1, name: "vnet0".into() },
+        Handle::Tap { fds: Vec::new(), queues: 2, name: "vnet1".into() },
     ]
 }
 
@@ -121,6 +123,8 @@ fn what_an_ordinary_domain_needs_passes() {
             json!({"driver": "virtio-blk-pci", "bus": "pci.0", "addr": "0x5", "drive": "libvirt-1-format", "id": "virtio-disk0", "bootindex": 1, "serial": "a/b,c"}),
         ),
         ("netdev", json!({"type": "user", "id": "hostnet0"})),
+        ("netdev", json!({"type": "tap", "id": "hostnet1", "fd": "<8>"})),
+        ("netdev", json!({"type": "tap", "id": "hostnet2", "fds": "<9>", "sndbuf": 0})),
         (
             "device",
             json!({"driver": "virtio-net-pci", "netdev": "hostnet0", "id": "net0", "mac": "52:54:00:09:a4:37"}),
@@ -338,7 +342,13 @@ fn abuses_of_layers_are_refused_at_the_launch_and_by_the_monitor() {
 /// As above, for what is attached to the machine.
 fn abuses_of_devices() -> Vec<(&'static str, Json, &'static str)> {
     vec![
-        ("netdev", json!({"type": "tap", "id": "t", "script": "/tmp/x"}), "type"),
+        ("netdev", json!({"type": "tap", "id": "t", "script": "/tmp/x"}), "script"),
+        ("netdev", json!({"type": "tap", "id": "t"}), "fd"),
+        ("netdev", json!({"type": "tap", "id": "t", "fd": "3"}), "fd"),
+        ("netdev", json!({"type": "tap", "id": "t", "fd": "<1>"}), "fd"),
+        ("netdev", json!({"type": "tap", "id": "t", "ifname": "eth0"}), "ifname"),
+        ("netdev", json!({"type": "tap", "id": "t", "helper": "/bin/sh"}), "helper"),
+        ("netdev", json!({"type": "tap", "id": "t", "br": "br0"}), "br"),
         ("netdev", json!({"type": "user", "id": "u", "hostfwd": [{"str": "tcp::22-:22"}]}), "hostfwd"),
         ("netdev", json!({"type": "user", "id": "u", "smb": "/"}), "smb"),
         ("netdev", json!({"type": "user", "id": "u", "tftp": "/"}), "tftp"),
@@ -523,6 +533,8 @@ fn abuses_of_the_monitor_are_refused() {
         ("object-add", json!({"qom-type": "memory-backend-file", "id": "m", "mem-path": "/x"})),
         ("object-add", json!({"qom-type": "secret", "id": "s", "file": "/etc/shadow"})),
         ("netdev_add", json!({"type": "tap", "id": "t", "script": "/x"})),
+        ("netdev_add", json!({"type": "tap", "id": "t", "fd": "9"})),
+        ("netdev_add", json!({"type": "tap", "id": "t"})),
         ("netdev_add", json!({"type": "user", "id": "u", "hostfwd": [{"str": "tcp::1-:1"}]})),
         ("qom-set", json!({"path": "/objects/s", "property": "file", "value": "/x"})),
         ("transaction", json!({"actions": [{"type": "drive-backup", "data": {"target": "/x"}}]})),

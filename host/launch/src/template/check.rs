@@ -300,7 +300,7 @@ fn check_handles(handles: &[Handle]) -> Result<(), LaunchError> {
                         .hint("use one of pty, null, file, unix, tcp, udp"));
                 }
             }
-            Handle::Descriptor { .. } | Handle::Monitor => {}
+            Handle::Descriptor { .. } | Handle::Monitor | Handle::Tap { .. } => {}
         }
     }
     Ok(())
@@ -328,8 +328,7 @@ fn check_leaves(plan: &Plan, handles: &[Handle]) -> Result<bool, LaunchError> {
             return invalid(format!("the plan names handle {index}, and {} travel with it", handles.len()));
         };
         monitors += usize::from(matches!(handle, Handle::Monitor));
-        let connected =
-            matches!(handle, Handle::Endpoint(_) | Handle::Monitor | Handle::Socket(_) | Handle::Link(_));
+        let connected = !matches!(handle, Handle::Descriptor { .. });
         if connected && !once.insert(index) {
             return invalid(format!("the plan names handle {index} ({}) more than once", handle.kind()));
         }

@@ -92,7 +92,9 @@ pub(crate) struct NamedWriting {
     /// The command that gives a descriptor its name, and its argument for the name.
     pub(crate) command: String,
     pub(crate) argument: String,
-    /// How a value names it; `{name}` is put in.
+    /// The command that takes a descriptor back by its name, with the same argument.
+    pub(crate) close: String,
+    /// How a value names it; `{name}` is put in. Tap devices are named by the names alone, with `:` between them.
     pub(crate) path: String,
     /// The commands whose handles are written so.
     pub(crate) commands: Vec<String>,

@@ -138,7 +138,13 @@ impl Surroundings<'_> {
                 None => return refuse(key, "it is not among the names that are allowed here".into()),
             }
         }
-        Ok(())
+        let either = case.map(|case| case.either.as_slice()).unwrap_or_default();
+        match (either, either.iter().filter(|key| has(key)).count()) {
+            ([first, ..], count) if count != 1 => {
+                refuse(first, format!("exactly one of {} must be there", either.join(", ")))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

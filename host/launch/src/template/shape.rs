@@ -18,7 +18,7 @@ pub(crate) enum Shape {
     /// A name that the host has given to this operation, to be written into a header.
     Reference,
     /// A handle of one of these kinds: `image`, `code`, `variable-store`, `file`, `output`, `input`, `endpoint`,
-    /// `monitor`, `socket`.
+    /// `monitor`, `socket`, `link`, `tap`.
     Handle(Vec<String>),
     /// What one of these allows.
     Any(Vec<Shape>),
@@ -117,6 +117,9 @@ pub(crate) struct Case {
     pub(crate) keys: BTreeMap<String, Shape>,
     #[serde(default)]
     pub(crate) required: Vec<String>,
+    /// Exactly one of these members must be there.
+    #[serde(default)]
+    pub(crate) either: Vec<String>,
     /// The member that is read as the format that the deciding member names: every handle in it must be of a file that
     /// the host has checked to be of that format.
     pub(crate) reads: Option<String>,

@@ -336,6 +336,26 @@ impl HostDomain for CallState {
         self.open_listener(subject, alias).await
     }
 
+    async fn network_interface(
+        &mut self,
+        me: Resource<Domain>,
+        position: u32,
+    ) -> wasmtime::Result<Result<Resource<Endpoint>, Error>> {
+        self.enter("domain.network-interface")?;
+        let subject = self.subject(&me)?;
+        self.connect_interface(subject, Tense::Now, position).await
+    }
+
+    async fn next_network_interface(
+        &mut self,
+        me: Resource<Domain>,
+        position: u32,
+    ) -> wasmtime::Result<Result<Resource<Endpoint>, Error>> {
+        self.enter("domain.next-network-interface")?;
+        let subject = self.subject(&me)?;
+        self.connect_interface(subject, Tense::Next, position).await
+    }
+
     async fn emit(&mut self, me: Resource<Domain>, kind: String, facts: Vec<Fact>) -> wasmtime::Result<()> {
         self.enter("domain.emit")?;
         let subject = self.subject(&me)?;

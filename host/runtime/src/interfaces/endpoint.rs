@@ -8,6 +8,7 @@ use std::sync::Arc;
 use hostler_domain::os::Os;
 use hostler_grant::Capability;
 use hostler_launch::{EndpointKind, EndpointSpec, Handle, Role};
+use hostler_network::Taps;
 use wasmtime::component::Resource;
 
 use super::domain::Subject;
@@ -30,6 +31,8 @@ pub enum Endpoint {
     Link(String),
     /// The socket of the display with this alias.
     Listener { alias: String, socket: Opened },
+    /// A tap device; without descriptors when nothing may be made.
+    Tap { taps: Taps, queues: u32 },
 }
 
 /// A file opened for reading.
@@ -48,6 +51,11 @@ impl Endpoint {
             }
             Self::Link(companion) => Handle::Link(companion.clone()),
             Self::Listener { socket, .. } => socket.handle()?,
+            Self::Tap { taps, queues } => Handle::Tap {
+                fds: taps.fds.iter().map(OwnedFd::try_clone).collect::<io::Result<_>>()?,
+                queues: *queues,
+                name: taps.name.clone(),
+            },
         })
     }
 }
@@ -58,6 +66,10 @@ impl HostEndpoint for CallState {
     async fn facts(&mut self, me: Resource<Endpoint>) -> wasmtime::Result<Vec<Fact>> {
         self.enter("endpoint.facts")?;
         let (alias, kind) = match self.table.get(&me)? {
+            // What it is called on the host is nothing to a driver.
+            Endpoint::Tap { queues, .. } => {
+                return Ok(vec![answer::fact("kind", "tap"), answer::fact("queues", queues.to_string())]);
+            }
             Endpoint::Device { spec, word } => (spec.alias.clone(), *word),
             Endpoint::Link(companion) => (companion.clone(), "link"),
             Endpoint::Listener { alias, .. } => (alias.clone(), "listener"),

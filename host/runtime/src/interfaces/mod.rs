@@ -10,6 +10,7 @@ pub(crate) mod endpoint;
 pub(crate) mod firmware;
 pub(crate) mod listener;
 pub(crate) mod log;
+pub(crate) mod network;
 pub(crate) mod process;
 pub(crate) mod qmp;
 pub(crate) mod storage;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::setting::{
     Place, Setting, both, component, load_with, patched, policy, runtime_with_stack, tenant,
 };
+use hostler_network::Attachments;
 use hostler_runtime::{
     CacheOutcome, Case, DomainContext, Limits, Next, Operation, RunState, Runtime, RuntimeConfig,
     RuntimeError, RuntimeErrorKind,
@@ -110,7 +111,7 @@ both! {
         let context = setting.context();
         let error = driver.start(&context, &[]).await.unwrap_err();
         assert_eq!((error.kind, error.code()), (RuntimeErrorKind::Driver, "domain.no-next"));
-        let next = Next { xml: "<domain/>".to_owned(), volumes: Translations::default() };
+        let next = Next { xml: "<domain/>".to_owned(), volumes: Translations::default(), networks: Attachments::default() };
         let context = DomainContext { next: Some(next), ..context };
         driver.start(&context, &[]).await.unwrap();
         assert_eq!(setting.notes().as_deref(), Some(b"<domain/>".as_slice()));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hostler_grant::{Policy, Tenant};
 use hostler_launch::TemplateSet;
+use hostler_network::Attachments;
 use hostler_runtime::{DomainContext, Driver, Limits, Purpose, Roots, Runtime, RuntimeConfig, StateAccess};
 use hostler_state::{Definition, Owner, StateDir, Uuid};
 use hostler_storage::Translations;
@@ -154,6 +155,7 @@ impl Setting {
             state: StateAccess::Owner(Arc::clone(&self.owner)),
             roots: Roots::of_operator(Vec::new()),
             volumes: Translations::default(),
+            networks: Attachments::default(),
             templates: Arc::new(TemplateSet::builtin().unwrap()),
             shim: PathBuf::from("/nonexistent/hostler-shim"),
             cage: hostler_launch::CageSetting::Require,

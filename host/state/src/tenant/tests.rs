@@ -12,6 +12,8 @@ fn record(name: &str, generation: u64) -> TenantRecord {
         gids: vec![2001],
         storage_roots: vec!["/srv/a".into()],
         drivers: vec!["qemu".to_owned()],
+        networks: Vec::new(),
+        bridges: Vec::new(),
         grants: None,
         limits: BTreeMap::from([("domains".to_owned(), Some(3)), ("disk".to_owned(), None)]),
         generation,

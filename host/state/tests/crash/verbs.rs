@@ -82,6 +82,8 @@ fn tenant(name: &str, generation: u64) -> TenantRecord {
         gids: Vec::new(),
         storage_roots: vec!["/srv".into()],
         drivers: Vec::new(),
+        networks: Vec::new(),
+        bridges: Vec::new(),
         grants: None,
         limits: [("domains".to_owned(), Some(generation))].into(),
         generation,

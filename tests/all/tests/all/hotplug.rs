@@ -244,9 +244,10 @@ fn what_cannot_be_plugged_is_refused_with_the_reason_and_changes_nothing() {
     let sata = std::fs::read_to_string(disk(&bench, "sdb", "sata")).unwrap();
     refused(&sata, "qemu.");
     refused(
-        "<interface type='bridge'><source bridge='br0'/><model type='virtio'/></interface>",
+        "<interface type='direct'><source dev='eth0'/><model type='virtio'/></interface>",
         "qemu.interface-type",
     );
+    refused("<interface type='bridge'><source bridge='no-such-bridge'/></interface>", "network.no-bridge");
     let other = bench.run(&["detach", "rom", "vdx"]);
     assert!(other.stderr.contains("device.not-found"), "{}", other.stderr);
     assert_eq!(

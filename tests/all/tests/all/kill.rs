@@ -1,7 +1,7 @@
 //! `kill -9` at any moment: nothing is lost, nothing runs that is not listed, nothing is started twice.
 
 use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use hostler_launch::{ShimClient, end_orphan};
@@ -93,11 +93,13 @@ pub(crate) fn list_fits(interrupted: u32, points: usize) {
 /// Runs the command under strace, which kills it at its `count`th call of these. Whether it ended well before.
 pub(crate) fn killed_at(bench: &Workbench, arguments: &[&str], calls: &str, count: u32) -> bool {
     let start = bench.command(arguments);
-    let mut strace = Command::new("strace");
+    let mut strace = bench.program("strace".as_ref());
     // All threads are followed; what they start is let go at its exec, for the shim is not to be killed here.
     strace.args(["-f", "-b", "execve", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")]);
     strace.args(["-e", &format!("inject={calls}:signal=KILL:when={count}")]);
-    strace.arg(start.get_program()).args(start.get_args());
+    // What puts the command into its network namespace comes before strace, which lets go at the next exec.
+    let words = std::iter::once(start.get_program()).chain(start.get_args());
+    strace.args(words.skip_while(|word| !word.as_encoded_bytes().ends_with(b"/hostler")));
     strace.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
     strace.status().expect("strace is installed by cargo xtask setup").success()
 }

@@ -38,6 +38,7 @@ mod limits;
 mod linux;
 mod migrate;
 mod native;
+mod networks;
 mod observe;
 mod on_crash;
 mod random_kill;

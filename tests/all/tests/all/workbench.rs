@@ -22,6 +22,8 @@ pub(crate) struct Workbench {
     environment: Vec<(&'static str, OsString)>,
     /// Whether the drivers that misbehave are there too.
     guests: bool,
+    /// The network namespace that every command is run in; this process's own when there is none.
+    namespace: Option<String>,
 }
 
 /// What a command answered.
@@ -34,7 +36,7 @@ pub(crate) struct Answer {
 impl Workbench {
     pub(crate) fn new() -> Self {
         let directory = tempfile::Builder::new().prefix("hostler-test-").tempdir().unwrap();
-        Self { directory, environment: Vec::new(), guests: true }
+        Self { directory, environment: Vec::new(), guests: true, namespace: None }
     }
 
     /// One without the drivers that misbehave: commands that look for a driver read fewer of them, which tells where a test
@@ -43,6 +45,24 @@ impl Workbench {
         let mut bench = Self::new();
         bench.guests = false;
         bench
+    }
+
+    /// Runs every command in this network namespace from now on.
+    pub(crate) fn within(&mut self, namespace: &str) {
+        self.namespace = Some(namespace.to_owned());
+    }
+
+    /// Runs every command in this process's own network namespace from now on.
+    pub(crate) fn within_none(&mut self) {
+        self.namespace = None;
+    }
+
+    /// A program that is run where every command is.
+    pub(crate) fn program(&self, program: &std::ffi::OsStr) -> Command {
+        let Some(namespace) = &self.namespace else { return Command::new(program) };
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/run/netns/{namespace}")).arg(program);
+        command
     }
 
     /// Runs every command with this variable from now on.
@@ -61,7 +81,7 @@ impl Workbench {
 
     /// The command, ready to run.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(built("hostler"));
+        let mut command = self.program(built("hostler").as_os_str());
         command.arg("--state-dir").arg(self.state_root()).arg("--driver-dir").arg(components("drivers"));
         if self.guests {
             command.arg("--driver-dir").arg(components("guests"));

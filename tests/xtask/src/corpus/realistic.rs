@@ -27,7 +27,7 @@ enum Outcome {
 
 /// Codes that say what a machine lacks, or what an operator's policy keeps from its guests; anything else that keeps a
 /// domain from starting is a fault.
-const LACKING: [&str; 10] = [
+const LACKING: [&str; 14] = [
     "qemu.not-offered",
     "qemu.interface-type",
     "qemu.secret",
@@ -39,6 +39,10 @@ const LACKING: [&str; 10] = [
     "firmware.no-smm",
     "launch.denied",
     "firmware.none",
+    "network.not-found",
+    "network.inactive",
+    "network.no-bridge",
+    "network.permission-denied",
 ];
 
 /// Defines and starts every domain of a directory; the last line has the figures.

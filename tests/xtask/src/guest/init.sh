@@ -3,14 +3,18 @@
 #   hostler-guest: booted kernel=K firmware=bios|uefi cpus=N memory-kib=N id=WORD uuid=UUID
 #   hostler-guest: disk NAME sectors=N read-only=0|1 serial=TEXT marker=TEXT
 #   hostler-guest: net NAME mac=MAC
+#   hostler-guest: dhcp NAME address=ADDRESS router=ADDRESS names=ADDRESS   (with hostler.dhcp)
+#   hostler-guest: reached ADDRESS | not reached ADDRESS                    (with hostler.reach=ADDRESS,…)
 #   hostler-guest: port NAME
 #   hostler-guest: ready
 #   hostler-guest: tick N                  (every SECONDS, with hostler.tick=SECONDS)
 #   hostler-guest: shutting down (acpi)    (power button)
 #   hostler-guest: plugged disk NAME sectors=N serial=TEXT | plugged net NAME mac=MAC | unplugged NAME
-#   hostler-guest: medium sr0 TEXT         (what a medium begins with; these three with hostler.watch)
+#   hostler-guest: carrier NAME 0|1        (of devices that are up: those that were plugged in)
+#   hostler-guest: medium sr0 TEXT         (what a medium begins with; these four with hostler.watch)
 # Words on the kernel command line: hostler.id=WORD, hostler.tick=SECONDS, hostler.deaf (no power button), hostler.watch
-# (says what comes and goes, and writes to each disk that comes).
+# (says what comes and goes, and writes to each disk that comes), hostler.dhcp (asks for an address on each network
+# device), hostler.reach=ADDRESS,… (asks each for an answer).
 /bin/busybox mkdir -p /bin /sbin
 /bin/busybox --install -s /bin
 export PATH=/bin:/sbin
@@ -58,6 +62,27 @@ for path in /sys/class/net/*; do
   name=${path##*/}
   [ "$name" = lo ] || say "net $name mac=$(cat "$path/address")"
 done
+case " $(cat /proc/cmdline) " in
+*" hostler.dhcp "*)
+  cat >/bin/leased <<'END'
+#!/bin/busybox sh
+[ "$1" = bound ] || exit 0
+ip addr add "$ip/$mask" dev "$interface"
+for router in $router; do ip route add default via "$router" dev "$interface"; break; done
+echo "hostler-guest: dhcp $interface address=$ip router=$router names=$dns" >/dev/console
+END
+  chmod +x /bin/leased
+  for path in /sys/class/net/*; do
+    name=${path##*/}
+    [ "$name" = lo ] && continue
+    ip link set "$name" up
+    udhcpc -i "$name" -s /bin/leased -x "hostname:$(word id)" -n -q -t 30 -T 2 >/dev/null 2>&1 || say "no address on $name"
+  done
+  ;;
+esac
+for address in $(word reach | tr ',' ' '); do
+  if ping -c 1 -W 10 "$address" >/dev/null 2>&1; then say "reached $address"; else say "not reached $address"; fi
+done
 for path in /sys/class/virtio-ports/*; do
   [ -s "$path/name" ] && say "port $(cat "$path/name")"
 done
@@ -88,6 +113,7 @@ watch() {
       case " $(echo $before) " in *" $name "*) continue ;; esac
       if [ -e "/sys/class/net/$name" ]; then
         say "plugged net $name mac=$(cat "/sys/class/net/$name/address")"
+        ip link set "$name" up
         continue
       fi
       echo 'written by the guest' | dd of="/dev/$name" bs=512 conv=sync,notrunc 2>/dev/null
@@ -98,6 +124,12 @@ watch() {
       case " $(echo $now) " in *" $name "*) ;; *) say "unplugged $name" ;; esac
     done
     before=$now
+    for path in /sys/class/net/*; do
+      name=${path##*/}
+      carrier=$(cat "$path/carrier" 2>/dev/null) || continue
+      [ "$name" = lo ] || [ "$carrier" = "$(cat "/run/carrier-$name" 2>/dev/null)" ] || say "carrier $name $carrier"
+      echo "$carrier" >"/run/carrier-$name"
+    done
     medium=$(dd if=/dev/sr0 bs=512 count=1 2>/dev/null | tr -cd 'A-Z-')
     [ "$medium" = "$held" ] || say "medium sr0 $medium"
     held=$medium

@@ -164,7 +164,7 @@ fn plug_interface(
     let inputs =
         Inputs { domain: next, author: &text, aliases, chains: &chains, firmware: None, facts: &facts };
     let steps = steps::of(&argv::plugged_interface(inputs, interface)?, &[]);
-    steps::run(&steps, domain, monitor, &mut Resources::default())?;
+    steps::run(&steps, domain, monitor, &mut Resources::of_next())?;
     if interface.link_up == Some(false) {
         let down = Command::new("set_link").with("name", id).with("up", false);
         if let Some(Err(error)) = monitor.run_all(&[down]).pop() {

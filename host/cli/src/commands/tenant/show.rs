@@ -42,6 +42,8 @@ fn facts(details: &TenantDetails) -> Facts {
     facts.add("state", details.state_dir.display().to_string());
     facts.add("storage roots", or_none(listed(&roots)));
     facts.add("drivers", or_none(listed(&tenant.drivers)));
+    facts.add("networks", or_none(listed(&tenant.networks)));
+    facts.add("bridges", or_none(listed(&tenant.bridges)));
     facts.add_known("grants", tenant.grants.as_deref().and_then(listed));
     facts.add("users", or_none(listed(&tenant.uids)));
     facts.add("groups", or_none(listed(&tenant.gids)));

@@ -82,7 +82,7 @@ impl Host {
         self.changed(&definition, device.identity(), true, places.stored).await
     }
 
-    /// Makes a device what the change says, journalled, and stores what is to be stored.
+    /// Changes a device of a running guest to what the next document says.
     pub(super) async fn exchange(
         &self,
         definition: &Definition,

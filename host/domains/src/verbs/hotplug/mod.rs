@@ -1,4 +1,4 @@
-//! `attach`, `detach` and `media`: the devices of a domain, while it runs and as it is stored.
+//! `attach`, `detach`, `media` and `link`: the devices of a domain, while it runs and as it is stored.
 //!
 //! What a running guest is made of changes under an intent. A command that is killed in the middle of it is finished or
 //! undone by the next owner, who asks the driver which of the two documents is true.
@@ -7,6 +7,7 @@ mod attach;
 mod change;
 mod detach;
 mod limits;
+mod link;
 mod media;
 mod settle;
 mod sizing;

@@ -5,6 +5,7 @@ mod ending;
 mod firmware;
 mod forged;
 mod hypervisor;
+mod network;
 mod next;
 mod volumes;
 
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use hostler_grant::{Manifest, Policy, Signatures, Tenant, grant};
 use hostler_launch::{EndpointKind, Handle as LaunchHandle, Role, TemplateSet, Value};
+use hostler_network::Attachments;
 use hostler_state::{Definition, StateDir, Uuid};
 use hostler_storage::Translations;
 use wasmtime::component::Resource;
@@ -90,6 +92,7 @@ impl Scene {
             state: StateAccess::Owner(Arc::new(owner)),
             roots: Roots::of_operator(Vec::new()),
             volumes: Translations::default(),
+            networks: Attachments::default(),
             templates: Arc::new(TemplateSet::builtin().unwrap()),
             shim: PathBuf::new(),
             cage: hostler_launch::CageSetting::Require,
@@ -127,7 +130,7 @@ impl Scene {
 }
 
 fn shared(driver: &str) -> Arc<Shared> {
-    let wanted = r#"["storage","firmware","endpoint","process:qemu-system-x86_64","qmp"]"#;
+    let wanted = r#"["storage","firmware","endpoint","process:qemu-system-x86_64","qmp","network"]"#;
     let text = format!(
         r#"{{"name":"{driver}","version":"0.1.0","contract":"0.1.0","domain-types":["x"],"grants":{wanted}}}"#
     );

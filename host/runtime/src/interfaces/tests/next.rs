@@ -1,5 +1,6 @@
 //! What an operation that changes a running guest sees beside the document that it runs with.
 
+use hostler_network::Attachments;
 use hostler_storage::Translations;
 use wasmtime::component::Resource;
 
@@ -20,7 +21,7 @@ fn disk(file: &str) -> String {
 fn scene() -> Scene {
     let scene = Scene::made("qemu", "", &disk("now.img"), |context| {
         let xml = context.xml.replace("now.img", "next.img");
-        let next = Next { xml, volumes: Translations::default() };
+        let next = Next { xml, volumes: Translations::default(), networks: Attachments::default() };
         DomainContext { purpose: Purpose::Examine, next: Some(next), ..context }
     });
     scene.qemu_img(&["create", "-q", "-f", "qcow2", "now.img", "3M"]);

@@ -160,7 +160,7 @@ pub(super) const CHANNELS: &[Tried] = &[
         r#"{"id": "c", "backend": {"type": "socket", "data": {"addr": {"type": "unix", "data": {"path": "@MADE@"}}, "server": true}}}"#,
         "chardev-add",
     ),
-    ("netdev_add", r#"{"type": "tap", "id": "t", "script": "/bin/sh"}"#, "netdev_add.type"),
+    ("netdev_add", r#"{"type": "tap", "id": "t", "script": "/bin/sh"}"#, "netdev_add.script"),
     (
         "netdev_add",
         r#"{"type": "user", "id": "u", "hostfwd": [{"str": "tcp::2222-:22"}]}"#,

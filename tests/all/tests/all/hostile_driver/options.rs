@@ -169,7 +169,7 @@ pub(super) const CHANNELS: &[Tried] = &[
     ("incoming", r#""exec:touch @MADE@""#, "incoming"),
     ("incoming", r#""fd:3""#, "incoming"),
     ("incoming", r#""unix:@MADE@""#, "incoming"),
-    ("netdev", r#"{"type": "tap", "id": "t", "script": "/bin/sh", "downscript": "no"}"#, "netdev.type"),
+    ("netdev", r#"{"type": "tap", "id": "t", "script": "/bin/sh", "downscript": "no"}"#, "netdev.script"),
     ("netdev", r#"{"type": "bridge", "id": "b", "helper": "/bin/sh"}"#, "netdev.type"),
     ("netdev", r#"{"type": "socket", "id": "s", "connect": "127.0.0.1:22"}"#, "netdev.type"),
     ("netdev", r#"{"type": "user", "id": "u", "hostfwd": [{"str": "tcp::2222-:22"}]}"#, "hostfwd"),

@@ -1,0 +1,71 @@
+//! `link`: whether the cable of a network interface is plugged in.
+
+use hostler_domain::Domain;
+use hostler_state::Definition;
+
+use super::change::{Change, Stored};
+use super::detach::not_found;
+use super::{Changed, Scope};
+use crate::devices::{self, Device};
+use crate::error::{Error, Kind};
+use crate::host::Host;
+use crate::reference::DomainRef;
+
+impl Host {
+    /// Plugs the cable of a network interface in, or pulls it out: of the guest that runs, and in the stored definition.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when there is no such interface; what the hypervisor refuses. Nothing has changed then.
+    pub async fn set_link(
+        &self,
+        wanted: &DomainRef,
+        named: &str,
+        up: bool,
+        scope: Scope,
+    ) -> Result<Changed, Error> {
+        self.owner()?;
+        let definition = self.find(wanted)?;
+        let places = self.places(&definition, scope)?;
+        let prepared = match places.stored {
+            true => {
+                let device = interface(&definition, &definition.xml, named)?;
+                let xml = devices::with_link(&definition.xml, &device.identity(), up)?;
+                Some((device, self.prepare(&xml, true).await?))
+            }
+            false => None,
+        };
+        if !places.live {
+            let Some((device, prepared)) = prepared else { return Err(not_found(&definition, None, named)) };
+            self.store(&prepared)?;
+            return self.changed(&definition, device.identity(), false, true).await;
+        }
+        let current = self.current_xml(&definition)?;
+        let device = interface(&definition, &current, named)?;
+        let xml = devices::with_link(&current, &device.identity(), up)?;
+        let next = self.completed_next(&definition, xml).await?.to_xml();
+        let change = Change {
+            device: device.identity(),
+            next,
+            force: false,
+            stored: prepared.as_ref().map(|(_, prepared)| Stored::of(prepared)),
+        };
+        self.exchange(&definition, &device, &change).await?;
+        if let Some((_, prepared)) = &prepared {
+            self.tell(&prepared.definition, "redefined");
+        }
+        self.changed(&definition, device.identity(), true, places.stored).await
+    }
+}
+
+/// The network interface that a user means.
+fn interface(definition: &Definition, xml: &str, named: &str) -> Result<Device, Error> {
+    let domain = Domain::parse(xml)?;
+    let found = devices::find(&domain, named)?.ok_or_else(|| not_found(definition, Some(&domain), named))?;
+    if found.kind == "interface" {
+        return Ok(found);
+    }
+    let message = format!("'{named}' of '{}' is no network interface", definition.name);
+    Err(Error::new(Kind::Conflict, "device.no-interface", message)
+        .about("domain", &definition.name)
+        .hint("name the interface by its MAC address or its alias"))
+}

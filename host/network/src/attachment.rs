@@ -1,0 +1,164 @@
+//! What an interface of a guest is connected to, and the tap device that connects it.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use hostler_domain::network::is_device_name;
+
+use crate::error::{ErrorKind, NetworkError};
+use crate::links::{self, Joining};
+use crate::tap;
+
+/// What tap devices are called that are given no name: the first number that is free.
+const NAMES: &str = "vnet%d";
+/// How names begin that were given by the system once, and are chosen anew each time.
+const CHOSEN: &str = "vnet";
+/// Most queues of a tap device.
+const QUEUES_MAX: u32 = 256;
+/// First byte of a tap's own address: larger than that of any guest's, so that no bridge takes its address from it.
+const FIRST_BYTE: u8 = 0xfe;
+
+/// What one interface of a guest is connected to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attachment {
+    /// The bridge; none for a device that stands alone.
+    pub bridge: Option<String>,
+    /// The name that its tap is to have; the system chooses one where none is given.
+    pub device: Option<String>,
+    /// Whether the tap is there already, and only used.
+    pub existing: bool,
+    /// The guest's address.
+    pub mac: Option<[u8; 6]>,
+    /// Largest packet; that of the bridge where none is given.
+    pub mtu: Option<u32>,
+    /// How many queues it has.
+    pub queues: u32,
+}
+
+/// What the interfaces of a document are connected to, by their positions among its interfaces. Those that need nothing
+/// of the host are not in it.
+#[derive(Clone, Debug, Default)]
+pub struct Attachments(Vec<(usize, Result<Attachment, Arc<NetworkError>>)>);
+
+impl Attachments {
+    /// Notes what an interface is connected to, or why it cannot be: only who wants it is told.
+    pub fn insert(&mut self, position: usize, found: Result<Attachment, NetworkError>) {
+        self.0.push((position, found.map_err(Arc::new)));
+    }
+
+    /// What the interface at this position is connected to.
+    #[must_use]
+    pub fn get(&self, position: usize) -> Option<&Result<Attachment, Arc<NetworkError>>> {
+        self.0.iter().find(|(known, _)| *known == position).map(|(_, found)| found)
+    }
+}
+
+/// A tap device: there for as long as somebody has one of its descriptors.
+#[derive(Debug)]
+pub struct Taps {
+    /// Its name.
+    pub name: String,
+    /// A descriptor for each of its queues.
+    pub fds: Vec<OwnedFd>,
+}
+
+/// Makes the tap device of an interface and joins it to its bridge, or takes up the one that is there.
+///
+/// # Errors
+/// A bridge that is not there, a device that is, or that this user may not make network devices. Nothing is left then.
+pub fn connect(attachment: &Attachment) -> Result<Taps, NetworkError> {
+    let queues = attachment.queues.clamp(1, QUEUES_MAX);
+    let given = attachment.device.as_deref();
+    if let Some(wrong) = given.filter(|name| !is_device_name(name)) {
+        let message = format!("'{}' is no name for a network device", wrong.escape_debug());
+        return Err(NetworkError::new(ErrorKind::Invalid, "network.device-name", message)
+            .hint("a name has 1 to 15 letters, digits, '-', '_' or '.'; leave <target dev> out to get one"));
+    }
+    if attachment.existing {
+        return existing(given, queues);
+    }
+    let given = given.filter(|name| !is_chosen(name));
+    if let Some(name) = given
+        && links::find(name)?.is_some()
+    {
+        let message = format!("the host has a network device '{name}' already");
+        return Err(NetworkError::new(ErrorKind::Conflict, "network.device-exists", message)
+            .about("device", name)
+            .hint("give the interface another <target dev>, or leave it out")
+            .hint(
+                "<target dev='…' managed='no'/> of an interface of type 'ethernet' uses a tap that is there",
+            ));
+    }
+    let name = given.unwrap_or(NAMES);
+    let (name, fds) = tap::open_tap(name, queues).map_err(|error| unopened(name, error))?;
+    let mac = attachment.mac.map(|[_, a, b, c, d, e]| [FIRST_BYTE, a, b, c, d, e]);
+    let joining = Joining { bridge: attachment.bridge.as_deref(), mac, mtu: attachment.mtu };
+    // The tap goes with its descriptors when that fails.
+    links::join(&name, &joining)?;
+    Ok(Taps { name, fds })
+}
+
+/// Names such as `vnet7`: they are in documents that were taken from guests that ran.
+fn is_chosen(name: &str) -> bool {
+    name.strip_prefix(CHOSEN)
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// A tap that somebody else has made, as it is: its settings are theirs.
+fn existing(name: Option<&str>, queues: u32) -> Result<Taps, NetworkError> {
+    let Some(name) = name else {
+        let message = "an interface that uses a tap device of the host does not say which";
+        return Err(NetworkError::new(ErrorKind::Invalid, "network.device-name", message)
+            .hint("write <target dev='NAME' managed='no'/>"));
+    };
+    match links::find(name)? {
+        Some(device) if device.is_tap => {}
+        found => {
+            let what = if found.is_some() { "is no tap" } else { "is not there" };
+            let message = format!("the network device '{name}' of this host {what}");
+            return Err(NetworkError::new(ErrorKind::NotFound, "network.no-device", message)
+                .about("device", name)
+                .hint_command("make it", format!("ip tuntap add {name} mode tap")));
+        }
+    }
+    let (name, fds) = tap::open_tap(name, queues).map_err(|error| unopened(name, error))?;
+    Ok(Taps { name, fds })
+}
+
+fn unopened(name: &str, error: std::io::Error) -> NetworkError {
+    let code = error.raw_os_error();
+    let failed = NetworkError::io("open the tap device", name, error);
+    if code == Some(rustix::io::Errno::BUSY.raw_os_error()) {
+        return failed.about("device", name).hint("another program has it: a tap is one guest's");
+    }
+    failed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chosen_names_are_told_from_given_ones() {
+        for (name, chosen) in
+            [("vnet0", true), ("vnet17", true), ("vnet", false), ("vnetx", false), ("tap0", false)]
+        {
+            assert_eq!(is_chosen(name), chosen, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_or_no_device_is_refused_before_anything_is_made() {
+        let code = |attachment: &Attachment| connect(attachment).unwrap_err().code();
+        let named = |name: &str, existing| Attachment {
+            device: Some(name.into()),
+            existing,
+            ..Attachment::default()
+        };
+        assert_eq!(code(&named("a%d", false)), "network.device-name");
+        assert_eq!(code(&named("../x", true)), "network.device-name");
+        assert_eq!(code(&Attachment { existing: true, ..Attachment::default() }), "network.device-name");
+        assert_eq!(code(&named("lo", true)), "network.no-device");
+        assert_eq!(code(&named("lo", false)), "network.device-exists");
+    }
+}
