@@ -38,6 +38,16 @@ pub(crate) fn of_storage(error: &Error) -> RpcError {
     RpcError::new(code, codes::FROM_STORAGE, sentence(error))
 }
 
+/// An error of a verb about a network.
+pub(crate) fn of_network(error: &Error) -> RpcError {
+    let code = match (error.kind, error.code()) {
+        (Kind::NotFound, "network.not-found") => codes::ERR_NO_NETWORK,
+        (Kind::Invalid, _) if is_about_a_document(error) => codes::ERR_XML_ERROR,
+        (kind, _) => code_of(kind),
+    };
+    RpcError::new(code, codes::FROM_NETWORK, sentence(error))
+}
+
 fn code_of(kind: Kind) -> i32 {
     match kind {
         Kind::Invalid => codes::ERR_INVALID_ARG,

@@ -11,6 +11,7 @@ mod info;
 mod lifecycle;
 mod lookup;
 mod metadata;
+mod networks;
 mod node;
 mod saving;
 mod screen;
@@ -47,6 +48,7 @@ pub(crate) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
         stats::route,
         storage::route,
         volumes::route,
+        networks::route,
         empty::route,
     ];
     FAMILIES.iter().find_map(|family| family(incoming))

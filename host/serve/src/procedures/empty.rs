@@ -5,12 +5,10 @@ use std::sync::Arc;
 use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
 use hostler_rpc::wire::{
-    ConnectListAllInterfacesAnswer, ConnectListAllNetworksAnswer, ConnectListAllNodeDevicesAnswer,
-    ConnectListAllNwfilterBindingsAnswer, ConnectListAllNwfiltersAnswer, ConnectListAllSecretsAnswer,
-    ConnectNumOfDefinedInterfacesAnswer, ConnectNumOfDefinedNetworksAnswer, ConnectNumOfInterfacesAnswer,
-    ConnectNumOfNetworksAnswer, ConnectNumOfNwfiltersAnswer, ConnectNumOfSecretsAnswer, NetworkLookupByName,
-    NetworkLookupByUuid, NodeDeviceLookupByName, NodeNumOfDevicesAnswer, SecretLookupByUsage,
-    SecretLookupByUuid,
+    ConnectListAllInterfacesAnswer, ConnectListAllNodeDevicesAnswer, ConnectListAllNwfilterBindingsAnswer,
+    ConnectListAllNwfiltersAnswer, ConnectListAllSecretsAnswer, ConnectNumOfDefinedInterfacesAnswer,
+    ConnectNumOfInterfacesAnswer, ConnectNumOfNwfiltersAnswer, ConnectNumOfSecretsAnswer,
+    NodeDeviceLookupByName, NodeNumOfDevicesAnswer, SecretLookupByUsage, SecretLookupByUuid,
 };
 use hostler_rpc::xdr::List;
 use uuid::Uuid;
@@ -20,9 +18,6 @@ use crate::dispatch::{Incoming, Work, routes};
 
 pub(super) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
     routes! { incoming;
-        ConnectListAllNetworks => async |_, _| Ok(ConnectListAllNetworksAnswer { nets: List(Vec::new()), ret: 0 }),
-        ConnectNumOfNetworks => async |_, _| Ok(ConnectNumOfNetworksAnswer { num: 0 }),
-        ConnectNumOfDefinedNetworks => async |_, _| Ok(ConnectNumOfDefinedNetworksAnswer { num: 0 }),
         ConnectListAllInterfaces => async |_, _| Ok(ConnectListAllInterfacesAnswer { ifaces: List(Vec::new()), ret: 0 }),
         ConnectNumOfInterfaces => async |_, _| Ok(ConnectNumOfInterfacesAnswer { num: 0 }),
         ConnectNumOfDefinedInterfaces => async |_, _| Ok(ConnectNumOfDefinedInterfacesAnswer { num: 0 }),
@@ -33,8 +28,6 @@ pub(super) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
         ConnectListAllNwfilterBindings => async |_, _| Ok(ConnectListAllNwfilterBindingsAnswer { bindings: List(Vec::new()), ret: 0 }),
         ConnectListAllSecrets => async |_, _| Ok(ConnectListAllSecretsAnswer { secrets: List(Vec::new()), ret: 0 }),
         ConnectNumOfSecrets => async |_, _| Ok(ConnectNumOfSecretsAnswer { num: 0 }),
-        NetworkLookupByName => network_by_name,
-        NetworkLookupByUuid => network_by_uuid,
         NodeDeviceLookupByName => device_by_name,
         SecretLookupByUuid => secret_by_uuid,
         SecretLookupByUsage => secret_by_usage,
@@ -44,16 +37,6 @@ pub(super) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
 /// Nothing is found, whatever the answer to what would be found is.
 fn none<T>(code: i32, origin: i32, detail: String) -> Result<T, RpcError> {
     Err(RpcError::new(code, origin, detail))
-}
-
-async fn network_by_name<T>(_: Arc<Client>, call: NetworkLookupByName) -> Result<T, RpcError> {
-    let detail = format!("no network with matching name '{}'", call.name);
-    none(codes::ERR_NO_NETWORK, codes::FROM_NETWORK, detail)
-}
-
-async fn network_by_uuid<T>(_: Arc<Client>, call: NetworkLookupByUuid) -> Result<T, RpcError> {
-    let detail = format!("no network with matching uuid '{}'", Uuid::from_bytes(call.uuid));
-    none(codes::ERR_NO_NETWORK, codes::FROM_NETWORK, detail)
 }
 
 async fn device_by_name<T>(_: Arc<Client>, call: NodeDeviceLookupByName) -> Result<T, RpcError> {

@@ -10,6 +10,7 @@ use hostler_launch::ProcessRecord;
 use hostler_state::RunRecord;
 use serde_json::Value;
 
+use crate::daemon::{Daemon, clients_are_here};
 use crate::kill::{killed_at, list_fits, points};
 use crate::workbench::{GUEST_SECONDS, Workbench, guest, rom_domain};
 
@@ -478,4 +479,31 @@ fn tenant_is_connected_to_what_the_operator_allows_and_to_nothing_else() {
             assert_ne!(blue(&["start", "vm"]).status, 0, "from the next command on");
         }
     }
+}
+
+#[test]
+fn virsh_takes_a_network_through_its_life() {
+    if !clients_are_here() {
+        return;
+    }
+    let Some((namespace, bench)) = bench("virsh", LAB) else { return };
+    let daemon = Daemon::start(&bench);
+    assert_eq!(daemon.ok(&["net-list", "--all", "--name"]), "lab");
+    assert_eq!(daemon.ok(&["net-list", "--name"]), "");
+    daemon.ok(&["net-start", "lab"]);
+    daemon.ok(&["net-autostart", "lab"]);
+    let info = daemon.ok(&["net-info", "lab"]);
+    let bridge = namespace.devices().into_iter().next().unwrap();
+    for line in ["Active:         yes", "Persistent:     yes", "Autostart:      yes", &bridge] {
+        assert!(info.contains(line), "{line}: {info}");
+    }
+    assert!(daemon.ok(&["net-dumpxml", "lab"]).contains("<forward mode='nat'/>"));
+    assert!(daemon.virsh(&["net-start", "lab"]).stderr.contains("network is already active"));
+    assert!(daemon.virsh(&["net-info", "nobody"]).stderr.contains("no network with matching name 'nobody'"));
+    daemon.ok(&["net-destroy", "lab"]);
+    assert_eq!(namespace.devices(), Vec::<String>::new());
+    let file = bench.write("other.xml", &LAB.replace("lab", "other"));
+    daemon.ok(&["net-define", file.to_str().unwrap()]);
+    daemon.ok(&["net-undefine", "lab"]);
+    assert_eq!(daemon.ok(&["net-list", "--all", "--name"]), "other");
 }

@@ -1,0 +1,199 @@
+//! Networks.
+
+use std::sync::Arc;
+
+use hostler_domains::{Error, NetworkRef, NetworkSummary};
+use hostler_rpc::codes;
+use hostler_rpc::error::RpcError;
+use hostler_rpc::wire::{
+    ConnectListAllNetworksAnswer, ConnectListDefinedNetworksAnswer, ConnectListNetworksAnswer,
+    ConnectNumOfDefinedNetworksAnswer, ConnectNumOfNetworksAnswer, NetworkCreate, NetworkDefineXmlAnswer,
+    NetworkDefineXmlFlagsAnswer, NetworkDestroy, NetworkGetAutostartAnswer, NetworkGetBridgeName,
+    NetworkGetBridgeNameAnswer, NetworkGetXmlDesc, NetworkGetXmlDescAnswer, NetworkHandle,
+    NetworkIsActiveAnswer, NetworkIsPersistentAnswer, NetworkLookupByName, NetworkLookupByNameAnswer,
+    NetworkLookupByUuid, NetworkLookupByUuidAnswer, NetworkSetAutostart, NetworkUndefine,
+};
+use hostler_rpc::xdr::List;
+use uuid::Uuid;
+
+use super::{count, only};
+use crate::client::Client;
+use crate::dispatch::{Incoming, Work, routes};
+use crate::failure;
+
+/// Pairs of flags by which networks are listed. All are persistent here.
+mod filter {
+    pub(super) const INACTIVE: u32 = 1;
+    pub(super) const ACTIVE: u32 = 2;
+    pub(super) const PERSISTENT: u32 = 4;
+    pub(super) const TRANSIENT: u32 = 8;
+    pub(super) const AUTOSTART: u32 = 16;
+    pub(super) const NO_AUTOSTART: u32 = 32;
+}
+
+pub(super) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
+    routes! { incoming;
+        ConnectListAllNetworks => async |client, call| {
+            let nets = filtered(&client, call.flags).await?;
+            let ret = count(nets.len());
+            let nets = if call.need_results == 0 { Vec::new() } else { nets.iter().map(handle).collect() };
+            Ok(ConnectListAllNetworksAnswer { nets: List(nets), ret })
+        },
+        ConnectNumOfNetworks => async |client, _| {
+            Ok(ConnectNumOfNetworksAnswer { num: count(filtered(&client, filter::ACTIVE).await?.len()) })
+        },
+        ConnectListNetworks => async |client, call| {
+            Ok(ConnectListNetworksAnswer { names: names(&client, filter::ACTIVE, call.maxnames).await? })
+        },
+        ConnectNumOfDefinedNetworks => async |client, _| {
+            Ok(ConnectNumOfDefinedNetworksAnswer { num: count(filtered(&client, filter::INACTIVE).await?.len()) })
+        },
+        ConnectListDefinedNetworks => async |client, call| {
+            Ok(ConnectListDefinedNetworksAnswer { names: names(&client, filter::INACTIVE, call.maxnames).await? })
+        },
+        NetworkLookupByName => by_name,
+        NetworkLookupByUuid => by_uuid,
+        NetworkGetXmlDesc => document,
+        NetworkGetBridgeName => bridge,
+        NetworkIsActive => async |client, call| {
+            Ok(NetworkIsActiveAnswer { active: i32::from(network(&client, &call.net).await?.active) })
+        },
+        NetworkIsPersistent => async |client, call| {
+            network(&client, &call.net).await.map(|_| NetworkIsPersistentAnswer { persistent: 1 })
+        },
+        NetworkGetAutostart => async |client, call| {
+            Ok(NetworkGetAutostartAnswer { autostart: i32::from(network(&client, &call.net).await?.autostart) })
+        },
+        NetworkSetAutostart => set_autostart,
+        NetworkDefineXml => async |client, call| {
+            Ok(NetworkDefineXmlAnswer { net: define(&client, &call.xml).await? })
+        },
+        NetworkDefineXmlFlags => async |client, call| {
+            const VALIDATE: u32 = 1;
+            only(call.flags, VALIDATE, "virNetworkDefineXMLFlags")?;
+            Ok(NetworkDefineXmlFlagsAnswer { net: define(&client, &call.xml).await? })
+        },
+        NetworkCreate => start,
+        NetworkDestroy => stop,
+        NetworkUndefine => undefine,
+    }
+}
+
+/// How the library is asked for a network. Only its identifier is believed.
+fn reference(network: &NetworkHandle) -> NetworkRef {
+    NetworkRef::new(Uuid::from_bytes(network.uuid).to_string())
+}
+
+/// How a client is told of a network.
+fn handle(network: &NetworkSummary) -> NetworkHandle {
+    NetworkHandle { name: network.name.clone(), uuid: *network.uuid.as_bytes() }
+}
+
+async fn all(client: &Client) -> Result<Vec<NetworkSummary>, RpcError> {
+    client.host().network_list().await.map_err(|error| failure::of_network(&error))
+}
+
+async fn network(client: &Client, wanted: &NetworkHandle) -> Result<NetworkSummary, RpcError> {
+    let found = all(client).await?.into_iter().find(|network| *network.uuid.as_bytes() == wanted.uuid);
+    found.ok_or_else(|| {
+        let uuid = Uuid::from_bytes(wanted.uuid);
+        missing(format!("no network with matching uuid '{uuid}'"))
+    })
+}
+
+fn missing(detail: String) -> RpcError {
+    RpcError::new(codes::ERR_NO_NETWORK, codes::FROM_NETWORK, detail)
+}
+
+async fn filtered(client: &Client, flags: u32) -> Result<Vec<NetworkSummary>, RpcError> {
+    let mut networks = all(client).await?;
+    let pair =
+        |yes: u32, no: u32, is: bool| flags & (yes | no) == 0 || flags & (if is { yes } else { no }) != 0;
+    networks.retain(|network| {
+        pair(filter::ACTIVE, filter::INACTIVE, network.active)
+            && pair(filter::PERSISTENT, filter::TRANSIENT, true)
+            && pair(filter::AUTOSTART, filter::NO_AUTOSTART, network.autostart)
+    });
+    Ok(networks)
+}
+
+async fn names(client: &Client, flags: u32, room: i32) -> Result<List<String, 16_384>, RpcError> {
+    let room = usize::try_from(room).unwrap_or(0);
+    Ok(List(filtered(client, flags).await?.into_iter().map(|network| network.name).take(room).collect()))
+}
+
+async fn by_name(
+    client: Arc<Client>,
+    call: NetworkLookupByName,
+) -> Result<NetworkLookupByNameAnswer, RpcError> {
+    let found = all(&client).await?.into_iter().find(|network| network.name == call.name);
+    let found = found.ok_or_else(|| missing(format!("no network with matching name '{}'", call.name)))?;
+    Ok(NetworkLookupByNameAnswer { net: handle(&found) })
+}
+
+async fn by_uuid(
+    client: Arc<Client>,
+    call: NetworkLookupByUuid,
+) -> Result<NetworkLookupByUuidAnswer, RpcError> {
+    let wanted = NetworkHandle { name: String::new(), uuid: call.uuid };
+    Ok(NetworkLookupByUuidAnswer { net: handle(&network(&client, &wanted).await?) })
+}
+
+async fn document(client: Arc<Client>, call: NetworkGetXmlDesc) -> Result<NetworkGetXmlDescAnswer, RpcError> {
+    const INACTIVE_XML: u32 = 1;
+    only(call.flags, INACTIVE_XML, "virNetworkGetXMLDesc")?;
+    network(&client, &call.net).await?;
+    let xml = client.host().network_xml(&reference(&call.net)).await;
+    xml.map(|xml| NetworkGetXmlDescAnswer { xml }).map_err(|error| failure::of_network(&error))
+}
+
+async fn bridge(
+    client: Arc<Client>,
+    call: NetworkGetBridgeName,
+) -> Result<NetworkGetBridgeNameAnswer, RpcError> {
+    let network = network(&client, &call.net).await?;
+    let name = network.bridge.ok_or_else(|| {
+        let detail = format!("network '{}' does not have a bridge name.", network.name);
+        RpcError::new(codes::ERR_INTERNAL_ERROR, codes::FROM_NETWORK, detail)
+    })?;
+    Ok(NetworkGetBridgeNameAnswer { name })
+}
+
+async fn set_autostart(client: Arc<Client>, call: NetworkSetAutostart) -> Result<(), RpcError> {
+    network(&client, &call.net).await?;
+    done(client.host().network_autostart(&reference(&call.net), call.autostart != 0).await)
+}
+
+async fn define(client: &Client, xml: &str) -> Result<NetworkHandle, RpcError> {
+    let defined = client.host().network_define(xml).await.map_err(|error| failure::of_network(&error))?;
+    Ok(handle(&defined.summary))
+}
+
+async fn start(client: Arc<Client>, call: NetworkCreate) -> Result<(), RpcError> {
+    if network(&client, &call.net).await?.active {
+        return Err(invalid("network is already active"));
+    }
+    done(client.host().network_start(&reference(&call.net)).await)
+}
+
+/// Ends it whether or not guests have interfaces in it, as clients of libvirt are used to.
+async fn stop(client: Arc<Client>, call: NetworkDestroy) -> Result<(), RpcError> {
+    let network = network(&client, &call.net).await?;
+    if !network.active {
+        return Err(invalid(&format!("network '{}' is not active", network.name)));
+    }
+    done(client.host().network_stop(&reference(&call.net), true).await)
+}
+
+async fn undefine(client: Arc<Client>, call: NetworkUndefine) -> Result<(), RpcError> {
+    network(&client, &call.net).await?;
+    done(client.host().network_undefine(&reference(&call.net)).await)
+}
+
+fn done<T>(result: Result<T, Error>) -> Result<(), RpcError> {
+    result.map(drop).map_err(|error| failure::of_network(&error))
+}
+
+fn invalid(detail: &str) -> RpcError {
+    RpcError::new(codes::ERR_OPERATION_INVALID, codes::FROM_NETWORK, detail)
+}
