@@ -66,12 +66,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_without_content_are_left_out() {
+    fn networks_have_a_line_each() {
         let text =
             table(&[samples::network("default", true), samples::network("lab", false)]).render(None, false);
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[0], "NAME     STATE     MODE  AUTOSTART  BRIDGE    ADDRESSES");
-        assert_eq!(lines[1], "default  active    nat   no         hostler0  192.168.122.1/24");
-        assert_eq!(lines[2], "lab      inactive  nat   yes        hostler0  192.168.122.1/24");
+        assert_eq!(lines[0], "NAME     STATE     MODE  AUTOSTART  BRIDGE    ADDRESSES         PROBLEM");
+        assert_eq!(lines[1], "default  active    nat   no         hostler0  192.168.122.1/24  -");
+        assert_eq!(lines[2], "lab      inactive  nat   yes        hostler0  192.168.122.1/24  -");
     }
 }

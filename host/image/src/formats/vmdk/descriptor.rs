@@ -11,6 +11,9 @@ pub(super) const MAX_DESCRIPTOR_BYTES: u64 = 64 << 10;
 const MAX_EXTENTS: usize = 64;
 /// Versions of the text, from the first on.
 const VERSIONS: std::ops::RangeInclusive<u32> = 1..=3;
+/// What qemu-img leaves behind the NUL byte of a text that it writes anew with a shorter content identifier, which has one digit
+/// to eight. No line that means something has room there.
+const LEFT_BEHIND_BYTES: usize = 6;
 /// The `parentCID` of a disk without a parent.
 const NO_PARENT: u32 = u32::MAX;
 
@@ -79,7 +82,8 @@ impl Descriptor {
         let area = image.bytes(start, usize::try_from(length).unwrap_or(usize::MAX))?;
         let used = area.iter().position(|byte| *byte == 0).unwrap_or(area.len());
         let (used, padding) = area.split_at_checked(used).unwrap_or((area, &[]));
-        if padding.iter().any(|byte| *byte != 0) {
+        let left = padding.iter().rposition(|byte| *byte != 0).unwrap_or(0);
+        if left > LEFT_BEHIND_BYTES {
             return Err(malformed(start, "the descriptor goes on behind the NUL byte that ends it"));
         }
         // Inside an extent QEMU reads this much whatever the header says, up to a NUL byte.

@@ -140,6 +140,16 @@ fn what_qemu_would_find_behind_the_descriptor_is_refused() {
 }
 
 #[test]
+fn what_a_shorter_identifier_left_behind_the_end_means_nothing() {
+    let plain = text("monolithicSparse", &[SELF]);
+    for left in ["\"\n", "7\"\n", "3647\"\n"] {
+        let plain = format!("{plain}\0{left}");
+        assert_eq!(refusal(&disk(&plain)), None, "{left:?}");
+    }
+    assert_eq!(refusal(&disk(&format!("{plain}\x00123456\n"))), Some(ErrorKind::Malformed));
+}
+
+#[test]
 fn what_two_readers_could_understand_differently_is_refused() {
     let plain = text("monolithicSparse", &[SELF]);
     for (what, text) in [
