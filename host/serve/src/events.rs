@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use hostler_domains::{DomainRef, Event};
 use hostler_state::{Cancel, Follow, Followed};
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
 pub(crate) use callbacks::Callbacks;
 use guests::Guests;
@@ -94,14 +95,18 @@ async fn tell(server: Arc<Server>, mut events: mpsc::Receiver<Event>) {
     let mut switched_off = HashSet::new();
     guests.watch_all(&server);
     while let Some(event) = events.recv().await {
-        let handle = handle_of(&server, &event).await;
-        let told = meaning::of(&event, &handle, &mut switched_off);
-        if !told.is_empty() {
-            for client in server.hub.clients() {
-                client.callbacks.tell(&client, &event, &told);
-            }
-        }
+        tell_clients(&server, &event, &mut switched_off).await;
         guests.see_to(&server, &event);
+    }
+}
+
+async fn tell_clients(server: &Server, event: &Event, switched_off: &mut HashSet<Uuid>) {
+    let handle = handle_of(server, event).await;
+    let told = meaning::of(event, &handle, switched_off);
+    if !told.is_empty() {
+        for client in server.hub.clients() {
+            client.callbacks.tell(&client, event, &told);
+        }
     }
 }
 

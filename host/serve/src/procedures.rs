@@ -1,6 +1,7 @@
 //! What clients call, one file for each family.
 
 mod autostart;
+mod block_jobs;
 mod capabilities;
 mod connect;
 mod define;
@@ -37,6 +38,7 @@ pub(crate) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
         devices::route,
         saving::route,
         snapshots::route,
+        block_jobs::route,
         info::route,
         xml::route,
         autostart::route,

@@ -30,6 +30,8 @@ pub(crate) struct Wanted {
     pub(crate) bandwidth: Option<u64>,
     /// Whether a base may change under others.
     pub(crate) force: bool,
+    /// Whether it is not to begin unless the name that is recorded for the base is a relative one.
+    pub(crate) relative: bool,
 }
 
 /// How layers are committed.
@@ -45,6 +47,8 @@ pub struct CommitOptions {
     pub bandwidth: Option<u64>,
     /// Whether the base may change although another domain uses it.
     pub force: bool,
+    /// Whether to refuse when the name that is recorded for the base cannot stay relative.
+    pub relative: bool,
 }
 
 /// How layers are pulled into the active one.
@@ -54,6 +58,8 @@ pub struct PullOptions {
     pub base: Option<String>,
     /// Most bytes a second.
     pub bandwidth: Option<u64>,
+    /// Whether to refuse when the name that is recorded for the base cannot stay relative.
+    pub relative: bool,
 }
 
 impl Host {
@@ -68,9 +74,10 @@ impl Host {
         target: &str,
         options: CommitOptions,
     ) -> Result<BlockJobSummary, Error> {
-        let CommitOptions { top, base, active, bandwidth, force } = options;
+        let CommitOptions { top, base, active, bandwidth, force, relative } = options;
         let target = target.to_owned();
-        let job = Wanted { kind: BlockJobKind::Commit, target, top, base, active, bandwidth, force };
+        let job =
+            Wanted { kind: BlockJobKind::Commit, target, top, base, active, bandwidth, force, relative };
         let definition = self.active(wanted).await?;
         self.begin_job(&definition, &job).await
     }
@@ -85,9 +92,9 @@ impl Host {
         target: &str,
         options: PullOptions,
     ) -> Result<BlockJobSummary, Error> {
-        let PullOptions { base, bandwidth } = options;
+        let PullOptions { base, bandwidth, relative } = options;
         let (kind, target) = (BlockJobKind::Pull, target.to_owned());
-        let job = Wanted { kind, target, top: None, base, active: false, bandwidth, force: false };
+        let job = Wanted { kind, target, top: None, base, active: false, bandwidth, force: false, relative };
         let definition = self.active(wanted).await?;
         self.begin_job(&definition, &job).await
     }
@@ -116,7 +123,7 @@ impl Host {
         self.require_no_snapshot(definition, &record, wanted.force)?;
         let payload = json!(record);
         let intent = owner.journal().begin(verb::BLOCK_JOB, definition.uuid, step::BEGUN, payload)?;
-        let mut pending = Pending { intent, record };
+        let mut pending = Pending { intent, record, given_up: false };
         let begun = self.begin_journalled(definition, &chain, &pending).await;
         if let Err(error) = begun {
             // The chain is as it was; what was lent is taken back by whoever gets this done.
@@ -171,6 +178,11 @@ impl Host {
             (Some(above), Some(base)) => Some(chain.reference(above, base, &self.roots())?),
             _ => None,
         };
+        if let Some(name) = reference.as_ref().filter(|name| wanted.relative && name.starts_with('/')) {
+            let message = format!("the name of the base, '{name}', cannot be a relative one");
+            return Err(Error::new(Kind::Invalid, "block.not-relative", message)
+                .hint("a name stays relative where every name on the way to the base is"));
+        }
         let mut lent = vec![0];
         if wanted.kind == BlockJobKind::Commit {
             // The layer above them is told what it stands on.

@@ -158,7 +158,10 @@ impl Host {
         lend::freshen_base(self, definition, &pending.record).await?;
         match ending {
             Ending::Pivot => driver.complete_block_job(&context, &pending.record.job).await?,
-            Ending::Keep => driver.cancel_block_job(&context, &pending.record.job).await?,
+            Ending::Keep => {
+                pending.given_up = true;
+                driver.cancel_block_job(&context, &pending.record.job).await?;
+            }
         }
         match (self.advance(definition, &mut pending).await?, ending) {
             (Standing::Undone(_), Ending::Keep) => self.summarise_ended(&job, JobOutcome::Kept),
@@ -179,6 +182,7 @@ impl Host {
             let context = self.job_context(&definition, &pending.record)?;
             lend::freshen_base(self, &definition, &pending.record).await?;
             driver.cancel_block_job(&context, &pending.record.job).await?;
+            pending.given_up = true;
         }
         match self.advance(&definition, &mut pending).await? {
             Standing::Undone(_) => self.summarise_ended(&job, JobOutcome::Cancelled),

@@ -92,6 +92,8 @@ impl Record {
 pub(crate) struct Pending {
     pub(crate) intent: Intent,
     pub(crate) record: Record,
+    /// Whether this process was told to give it up. Only for the event of its end.
+    pub(super) given_up: bool,
 }
 
 impl Pending {
@@ -104,7 +106,7 @@ impl Pending {
             let message = format!("the record {} of a block job cannot be read", intent.id);
             Error::new(Kind::Host, "block.record", message).caused_by(error)
         })?;
-        Ok(Self { intent, record })
+        Ok(Self { intent, record, given_up: false })
     }
 }
 

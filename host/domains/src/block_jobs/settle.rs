@@ -136,6 +136,15 @@ impl Host {
             ("kind".to_owned(), job.kind.word().to_owned()),
             ("disk".to_owned(), job.target.clone()),
         ]);
+        if job.changes_the_active_layer() {
+            detail.insert("active".to_owned(), "yes".to_owned());
+        }
+        if let Some(image) = pending.record.chain.first() {
+            detail.insert("image".to_owned(), image.path.display().to_string());
+        }
+        if pending.given_up {
+            detail.insert("given-up".to_owned(), "yes".to_owned());
+        }
         if let Standing::Undone(why) = &standing {
             detail.insert(ENDED_WHY.to_owned(), why.clone());
         }

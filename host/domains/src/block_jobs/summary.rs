@@ -34,6 +34,8 @@ pub struct BlockJobSummary {
     pub done: u64,
     /// Bytes of the work that there are, as far as it is known.
     pub total: u64,
+    /// Most bytes a second, where that is limited.
+    pub bandwidth: Option<u64>,
     /// Why it failed, or why nobody knows how it stands.
     pub error: Option<String>,
     /// The image that everything goes into.
@@ -179,6 +181,7 @@ pub(super) fn described(
         state: report.state,
         done: report.done,
         total: report.total,
+        bandwidth: record.job.bandwidth,
         error: report.error,
         into: record.receiving().map(|place| place.path.clone()),
         left_out: record.left_out().iter().map(|place| place.path.clone()).collect(),

@@ -63,6 +63,7 @@ impl Host {
             bandwidth: None,
             // Who else depends on it was asked when the deletion was planned.
             force: true,
+            relative: false,
         };
         let change = Change { live_merge: Some(live), ..change };
         let payload = change::note(&change)?;

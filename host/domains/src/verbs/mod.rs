@@ -59,6 +59,7 @@ mod show;
 mod signal;
 mod snapshot_create;
 mod snapshot_delete;
+mod snapshot_forget;
 mod snapshot_list;
 mod snapshot_revert;
 mod start;

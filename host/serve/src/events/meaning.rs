@@ -8,6 +8,9 @@ use hostler_rpc::wire::{self, DomainHandle};
 use hostler_rpc::xdr::{Xdr, encode};
 use uuid::Uuid;
 
+/// What a client is told of that is in no log: it is how something stands, not what has happened.
+pub(super) const BLOCK_JOB_READY: &str = "block-job-ready";
+
 /// What is told to whoever wants events of this kind.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Told {
@@ -24,10 +27,12 @@ pub(crate) mod kind {
     pub(crate) const LIFECYCLE: i32 = 0;
     pub(crate) const REBOOT: i32 = 1;
     pub(crate) const WATCHDOG: i32 = 3;
+    pub(crate) const BLOCK_JOB: i32 = 8;
     pub(crate) const TRAY_CHANGE: i32 = 10;
     pub(crate) const WAKEUP: i32 = 11;
     pub(crate) const SLEEP: i32 = 12;
     pub(crate) const DEVICE_REMOVED: i32 = 15;
+    pub(crate) const BLOCK_JOB_2: i32 = 16;
     pub(crate) const DEVICE_ADDED: i32 = 19;
     /// The last that there is.
     pub(crate) const LAST: i32 = 26;
@@ -86,6 +91,7 @@ pub(super) fn of(event: &Event, dom: &DomainHandle, switched_off: &mut HashSet<U
         }
         _ => None,
     });
+    told.extend(block_job(event, handle));
     told
 }
 
@@ -108,6 +114,43 @@ fn switching_off(event: &Event, dom: &DomainHandle, told: &mut HashSet<Uuid>) ->
         _ => false,
     };
     new.then_some(BY_GUEST)
+}
+
+/// News of work on a disk, told twice: by the file that the guest wrote to, and by the disk's target.
+fn block_job(event: &Event, dom: &DomainHandle) -> Vec<Told> {
+    let detail = |name: &str| event.detail.get(name).map(String::as_str).unwrap_or_default();
+    let status = match event.kind.as_str() {
+        BLOCK_JOB_READY => 3,
+        "block-job-ended" if detail("given-up") == "yes" => 2,
+        "block-job-ended" => i32::from(event.detail.contains_key("error")),
+        _ => return Vec::new(),
+    };
+    let r#type = job_type(detail("kind") == "pull", detail("active") == "yes");
+    let (path, dst) = (detail("image").to_owned(), detail("disk").to_owned());
+    let by_file = wire::DomainEventBlockJobMsg { dom: dom.clone(), path, r#type, status };
+    let by_target = encode(dom).and_then(|mut content| {
+        content.extend(encode(&dst)?);
+        content.extend(encode(&(r#type, status))?);
+        Ok(content)
+    });
+    let by_target = by_target.ok().map(|content| {
+        let procedure = wire::DomainEventBlockJob2::NUMBER;
+        Told { kind: kind::BLOCK_JOB_2, procedure, content }
+    });
+    let by_file = message(kind::BLOCK_JOB, wire::DomainEventCallbackBlockJob::NUMBER, &by_file);
+    by_file.into_iter().chain(by_target).collect()
+}
+
+/// The number of what is done to a disk, as clients know it.
+pub(crate) fn job_type(pull: bool, active: bool) -> i32 {
+    const PULL: i32 = 1;
+    const COMMIT: i32 = 3;
+    const ACTIVE_COMMIT: i32 = 4;
+    match (pull, active) {
+        (true, _) => PULL,
+        (false, false) => COMMIT,
+        (false, true) => ACTIVE_COMMIT,
+    }
 }
 
 /// Steps of a life: what happened, and how.
@@ -198,6 +241,15 @@ mod tests {
         whole.extend(&told.content);
         let read: wire::DomainEventCallbackDeviceAdded = hostler_rpc::xdr::decode(&whole).unwrap();
         assert_eq!((read.callback_id, read.dom, read.dev_alias.as_str()), (9, dom.clone(), "net0"));
+        let ended =
+            [("kind", "commit"), ("active", "yes"), ("disk", "vda"), ("image", "/a"), ("given-up", "yes")];
+        let told = of(&event("block-job-ended", &ended), &dom, &mut off);
+        let [by_file, by_target] = told.as_slice() else { panic!("{told:?}") };
+        let whole = |told: &Told| [&[0, 0, 0, 9], told.content.as_slice()].concat();
+        let read: wire::DomainEventCallbackBlockJob = hostler_rpc::xdr::decode(&whole(by_file)).unwrap();
+        assert_eq!((read.msg.path.as_str(), read.msg.r#type, read.msg.status), ("/a", 4, 2));
+        let read: wire::DomainEventBlockJob2 = hostler_rpc::xdr::decode(&whole(by_target)).unwrap();
+        assert_eq!((read.dst.as_str(), read.r#type, read.status), ("vda", 4, 2));
         let told = of(&event("guest-slept", &[]), &dom, &mut off);
         assert_eq!(told.iter().map(|told| told.kind).collect::<Vec<_>>(), [kind::LIFECYCLE, kind::SLEEP]);
     }

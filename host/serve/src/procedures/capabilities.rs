@@ -170,7 +170,11 @@ fn document(kind: &str, machine: &str) -> String {
         <value>sata</value>
       </enum>
     </disk>
-    <graphics supported='no'/>
+    <graphics supported='yes'>
+      <enum name='type'>
+        <value>vnc</value>
+      </enum>
+    </graphics>
     <video supported='yes'>
       <enum name='modelType'>
         <value>vga</value>

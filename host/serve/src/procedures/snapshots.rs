@@ -37,11 +37,12 @@ mod filter {
 
 /// Flags of a new one. Every one is whole or not there, and checked.
 mod create_flag {
+    pub(super) const NO_METADATA: u32 = 4;
     pub(super) const DISK_ONLY: u32 = 16;
     pub(super) const QUIESCE: u32 = 64;
     pub(super) const ATOMIC: u32 = 128;
     pub(super) const VALIDATE: u32 = 512;
-    pub(super) const ALL: u32 = DISK_ONLY | QUIESCE | ATOMIC | VALIDATE;
+    pub(super) const ALL: u32 = NO_METADATA | DISK_ONLY | QUIESCE | ATOMIC | VALIDATE;
 }
 
 /// Flags of the way back.
@@ -221,6 +222,12 @@ async fn create(
     };
     let taken = client.host().snapshot_create(&reference(&domain), &new).await;
     let taken = taken.map_err(|error| failure::of_domain(&error))?;
+    if call.flags & create_flag::NO_METADATA != 0 {
+        // Such a client keeps what it has made in its own books. Only between the two is it in ours.
+        let name = &taken.details.summary.name;
+        let forgotten = client.host().snapshot_forget(&reference(&domain), name);
+        forgotten.map_err(|error| failure::of_domain(&error))?;
+    }
     Ok(DomainSnapshotCreateXmlAnswer { snap: handle(&domain_handle(&domain), &taken.details.summary.name) })
 }
 
@@ -248,10 +255,19 @@ async fn revert(client: Arc<Client>, call: DomainRevertToSnapshot) -> Result<(),
 
 async fn delete(client: Arc<Client>, call: DomainSnapshotDelete) -> Result<(), RpcError> {
     const CHILDREN: u32 = 1;
-    only(call.flags, CHILDREN, "virDomainSnapshotDelete")?;
+    const METADATA_ONLY: u32 = 2;
+    only(call.flags, CHILDREN | METADATA_ONLY, "virDomainSnapshotDelete")?;
     let options = SnapshotDeleteOptions { plan: false, children: call.flags & CHILDREN != 0 };
     let (domain, _job) = client.change(&call.snap.dom).await?;
     snapshot(&client, &call.snap).await?;
+    if call.flags & METADATA_ONLY != 0 {
+        if call.flags & CHILDREN != 0 {
+            let detail = "snapshots are forgotten one by one";
+            return Err(RpcError::new(codes::ERR_ARGUMENT_UNSUPPORTED, codes::FROM_QEMU, detail));
+        }
+        let forgotten = client.host().snapshot_forget(&reference(&domain), &call.snap.name);
+        return forgotten.map_err(|error| failure::of_domain(&error));
+    }
     deleted(&client, &reference(&domain), &call.snap.name, options)
         .await
         .map_err(|error| failure::of_domain(&error))

@@ -45,6 +45,7 @@ mod random_kill;
 mod save;
 mod screen;
 mod serve;
+mod serve_block_jobs;
 mod serve_hostile;
 mod sizing;
 mod snapshot_kill;

@@ -42,7 +42,8 @@ pub(super) struct Commit {
 impl Commit {
     pub(super) fn run(self, session: &Session) -> Result<Reply, Stop> {
         let Self { target, top, base, active, keep, force, waiting, .. } = self;
-        let options = CommitOptions { top, base, active, bandwidth: waiting.bandwidth, force };
+        let options =
+            CommitOptions { top, base, active, bandwidth: waiting.bandwidth, force, relative: false };
         let ending = if keep { Ending::Keep } else { Ending::Pivot };
         work::run(session, &target, &waiting, ending, async |host| {
             Ok(host.block_commit(&target.reference(), &target.target, options).await?)

@@ -26,7 +26,7 @@ pub(super) struct Pull {
 impl Pull {
     pub(super) fn run(self, session: &Session) -> Result<Reply, Stop> {
         let Self { target, base, waiting } = self;
-        let options = PullOptions { base, bandwidth: waiting.bandwidth };
+        let options = PullOptions { base, bandwidth: waiting.bandwidth, relative: false };
         work::run(session, &target, &waiting, Ending::Pivot, async |host| {
             Ok(host.block_pull(&target.reference(), &target.target, options).await?)
         })
