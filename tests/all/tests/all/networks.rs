@@ -502,7 +502,7 @@ fn virsh_takes_a_network_through_its_life() {
     assert!(daemon.virsh(&["net-info", "nobody"]).stderr.contains("no network with matching name 'nobody'"));
     daemon.ok(&["net-destroy", "lab"]);
     assert_eq!(namespace.devices(), Vec::<String>::new());
-    let file = bench.write("other.xml", &LAB.replace("lab", "other"));
+    let file = bench.write("other.xml", &LAB.replace("lab", "other").replace("192.168.77", "192.168.78"));
     daemon.ok(&["net-define", file.to_str().unwrap()]);
     daemon.ok(&["net-undefine", "lab"]);
     assert_eq!(daemon.ok(&["net-list", "--all", "--name"]), "other");

@@ -5,17 +5,25 @@ use std::time::Duration;
 
 use crate::workbench::{Workbench, kvm_answers, rom_domain};
 
-/// What its guest runs: `mov dx, 0x505; mov al, 1; out dx, al`, which tells the panic device of a crash, and then it stops.
-const PANICS: [u8; 9] = [0xba, 0x05, 0x05, 0xb0, 0x01, 0xee, 0xf4, 0xeb, 0xfd];
-/// Where a processor begins, in a ROM of 64 KiB.
+/// What its guest runs: `mov ecx, 0x100000; loop` with 32 bits, so that its start is over by then; `mov dx, 0x505; mov al, 1;
+/// out dx, al`, which tells the panic device of a crash; and then it stops.
+const PANICS: [u8; 18] = [
+    0x66, 0xb9, 0x00, 0x00, 0x10, 0x00, 0x67, 0xe2, 0xfd, 0xba, 0x05, 0x05, 0xb0, 0x01, 0xee, 0xf4, 0xeb,
+    0xfd,
+];
+/// Where that lies, in a ROM of 64 KiB.
+const CODE: usize = 0xff00;
+/// Where a processor begins, and what leads it there: a jump by so much from behind itself.
 const RESET: usize = 0xfff0;
+const JUMP: [u8; 3] = [0xe9, 0x0d, 0xff];
 /// How long what follows a crash may take on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A domain whose guest crashes as soon as it runs.
+/// A domain whose guest crashes soon after it began.
 fn crashing(bench: &Workbench, on_crash: &str) -> String {
     let mut rom = vec![0xf4; 64 << 10];
-    rom[RESET..RESET + PANICS.len()].copy_from_slice(&PANICS);
+    rom[CODE..CODE + PANICS.len()].copy_from_slice(&PANICS);
+    rom[RESET..RESET + JUMP.len()].copy_from_slice(&JUMP);
     std::fs::write(bench.path("panics.rom"), rom).unwrap();
     let document = rom_domain("rom", if kvm_answers() { "kvm" } else { "qemu" });
     let begins = document.find("<loader").unwrap();
