@@ -92,7 +92,7 @@ fn snapshot_without_room_leaves_everything_as_it_was() {
     let small = scene.path("small");
     std::fs::create_dir(&small).unwrap();
     let mounted = std::process::Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"])
+        .args(["-t", "tmpfs", "-o", "size=8k", "tmpfs"])
         .arg(&small)
         .status()
         .unwrap();
