@@ -196,11 +196,13 @@ impl Sending<'_> {
         watch: &mut MigrationWatch<'_>,
     ) -> Result<(MigrationReport, Duration), Error> {
         self.begin(to, options).await?;
-        let report = self.copy(watch).await?;
+        let (report, is_received) = self.copy(watch).await?;
         let written = Instant::now();
-        match self.channel.receive(RECEIVED_WAIT).await? {
-            Message::Received => {}
-            other => return Err(self.other_than_expected(other)),
+        if !is_received {
+            match self.channel.receive(RECEIVED_WAIT).await? {
+                Message::Received => {}
+                other => return Err(self.other_than_expected(other)),
+            }
         }
         if (watch.cancelled)() {
             return Err(cancelled());
@@ -222,13 +224,15 @@ impl Sending<'_> {
         Ok(self.driver.begin_migration(&context, &facts).await?)
     }
 
-    /// Waits until all is written. The destination may refuse the guest, and the user may think better of it, meanwhile.
-    async fn copy(&mut self, watch: &mut MigrationWatch<'_>) -> Result<MigrationReport, Error> {
+    /// Waits until all is written; and whether the destination has said that it has it. The destination may refuse the guest,
+    /// and the user may think better of it, meanwhile.
+    async fn copy(&mut self, watch: &mut MigrationWatch<'_>) -> Result<(MigrationReport, bool), Error> {
+        let mut is_received = false;
         loop {
             let context = self.host.context(self.definition, Purpose::Operate)?;
             let report = self.driver.report_migration(&context, NEWS).await?;
             match report.state {
-                MigrationState::Done => return Ok(report),
+                MigrationState::Done => return Ok((report, is_received)),
                 MigrationState::Running => {}
                 MigrationState::None | MigrationState::Failed => return Err(self.broken(report).await),
             }
@@ -241,8 +245,11 @@ impl Sending<'_> {
             if (watch.cancelled)() {
                 return Err(cancelled());
             }
-            if let Some(message) = self.channel.receive_within(Duration::ZERO).await? {
-                return Err(self.other_than_expected(message));
+            match self.channel.receive_within(Duration::ZERO).await? {
+                None => {}
+                // It has the last byte before the report that says so is asked for.
+                Some(Message::Received) if !is_received => is_received = true,
+                Some(other) => return Err(self.other_than_expected(other)),
             }
         }
     }

@@ -3,7 +3,6 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
 use hostler_state::StateDir;
@@ -335,20 +334,8 @@ fn runs_once(pair: &Pair, at: &str) {
     assert!(here != there, "{at}: here\n{}\nthere\n{}", state(&pair.here), state(&pair.there));
     let (bench, other) = if here { (&pair.here, &pair.there) } else { (&pair.there, &pair.here) };
     assert!(!is_anything_held(other), "{at}");
-    let last = last_tick(bench);
-    counts_to(bench, last + 1);
-}
-
-fn last_tick(bench: &Workbench) -> u32 {
-    let log: PathBuf = bench.run_dir("rom").console_log_path("serial0").unwrap();
-    loop {
-        let written = String::from_utf8_lossy(&std::fs::read(&log).unwrap()).into_owned();
-        let last = written.rsplit("tick ").find_map(|rest| u32::from_str_radix(rest.get(..4)?, 16).ok());
-        match last {
-            Some(last) => return last,
-            None => bench.ok(&["console", "rom", "--until", "tick 0", "--timeout", "20"]),
-        };
-    }
+    // The log has what every guest of this directory has written: it does not say how far this one is.
+    bench.ok(&["console", "rom", "--no-replay", "--until", "tick 0", "--timeout", "20"]);
 }
 
 #[test]
