@@ -11,8 +11,8 @@ use crate::session::Session;
 
 /// Speak to the agent in a guest
 ///
-/// The guest runs qemu-guest-agent, and its domain has a channel for it:
-/// <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>.
+/// The guest runs qemu-guest-agent, and its domain has a channel for it: of type 'unix', with the virtio target
+/// 'org.qemu.guest_agent.0'.
 /// What an agent says is said by a guest: nothing that it answers is more than text.
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]

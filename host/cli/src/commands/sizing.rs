@@ -12,7 +12,7 @@ use crate::session::Session;
 /// Give a domain another amount of memory
 ///
 /// A guest that runs is asked through its balloon, and gives memory back when it can. The most that it can have is
-/// <memory> of its XML; what it was asked to do with is <currentMemory>. The stored definition is changed too, if there
+/// 'memory' of its XML; what it was asked to do with is 'currentMemory'. The stored definition is changed too, if there
 /// is one; --live and --config choose one of both. 'stats' shows what the guest has.
 #[derive(Debug, Args)]
 pub(crate) struct SetMemory {
@@ -50,7 +50,7 @@ impl SetMemory {
 /// Give a domain another number of processors
 ///
 /// They are plugged into the guest that runs, or out of it, as far as its guest lets go of them; those that were there when
-/// it started stay. The most that there can be is the number in <vcpu> of its XML. The stored definition is changed too, if
+/// it started stay. The most that there can be is the number in 'vcpu' of its XML. The stored definition is changed too, if
 /// there is one; --live and --config choose one of both.
 #[derive(Debug, Args)]
 pub(crate) struct SetVcpus {

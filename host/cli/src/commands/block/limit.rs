@@ -12,7 +12,7 @@ use crate::session::Session;
 
 /// Limit how much a guest reads from a disk and writes to it
 ///
-/// Limits have the names of the XML (<iotune>): total_bytes_sec, read_iops_sec, write_bytes_sec_max …; those that are not
+/// Limits have the names of the XML ('iotune'): total_bytes_sec, read_iops_sec, write_bytes_sec_max …; those that are not
 /// given stay, and 0 is none. Disks of one group share them. A guest that runs can only be given other limits for a disk
 /// that it was started with some for.
 #[derive(Debug, Args)]

@@ -13,7 +13,7 @@ use crate::session::Session;
 
 /// Store the definition of a network from its XML
 ///
-/// Networks of every mode of libvirt can be defined. Those of mode nat, route, open and without <forward> are made when
+/// Networks of every mode of libvirt can be defined. Those of mode nat, route, open and without 'forward' are made when
 /// they are started; one of mode bridge uses a bridge that the host has.
 #[derive(Debug, Args)]
 pub(super) struct Define {
