@@ -27,7 +27,7 @@ enum Outcome {
 
 /// Codes that say what a machine lacks, or what an operator's policy keeps from its guests; anything else that keeps a
 /// domain from starting is a fault.
-const LACKING: [&str; 14] = [
+const LACKING: [&str; 15] = [
     "qemu.not-offered",
     "qemu.interface-type",
     "qemu.secret",
@@ -35,6 +35,8 @@ const LACKING: [&str; 14] = [
     "qemu.vnc-password",
     "storage.unsupported",
     "image.missing",
+    // A device that the operator makes, which the document uses as it is.
+    "network.no-device",
     // KVM without system management mode.
     "firmware.no-smm",
     "launch.denied",
