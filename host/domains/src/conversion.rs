@@ -52,12 +52,7 @@ impl From<ImageError> for Error {
         for (what, value) in [layer, path, reference, offset].into_iter().flatten() {
             converted = converted.about(what, value);
         }
-        for hint in error.hints() {
-            converted = match &hint.command {
-                Some(command) => converted.hint_command(&hint.text, command),
-                None => converted.hint(&hint.text),
-            };
-        }
+        converted = advised(converted, error.hints().iter().map(|hint| (&hint.text, hint.command.as_ref())));
         converted.under(error)
     }
 }
@@ -112,12 +107,7 @@ impl From<NetworkError> for Error {
         for (what, value) in &error.subject {
             converted = converted.about(what, value);
         }
-        for hint in &error.hints {
-            converted = match &hint.command {
-                Some(command) => converted.hint_command(&hint.text, command),
-                None => converted.hint(&hint.text),
-            };
-        }
+        converted = advised(converted, error.hints.iter().map(|hint| (&hint.text, hint.command.as_ref())));
         match error.into_source() {
             Some(source) => converted.caused_by(source),
             None => converted,
@@ -144,12 +134,7 @@ impl From<StorageError> for Error {
                 converted = converted.about(what, value);
             }
         }
-        for hint in &error.hints {
-            converted = match &hint.command {
-                Some(command) => converted.hint_command(&hint.text, command),
-                None => converted.hint(&hint.text),
-            };
-        }
+        converted = advised(converted, error.hints.iter().map(|hint| (&hint.text, hint.command.as_ref())));
         match error.into_source() {
             Some(source) => converted.caused_by(source),
             None => converted,
@@ -227,6 +212,14 @@ fn kind_of_failure(kind: RuntimeErrorKind) -> Kind {
         RuntimeErrorKind::Cache | RuntimeErrorKind::Worker | RuntimeErrorKind::Io => Kind::Host,
         _ => Kind::Driver,
     }
+}
+
+/// The error with hints in words, some of them with a command.
+fn advised<'a>(error: Error, hints: impl Iterator<Item = (&'a String, Option<&'a String>)>) -> Error {
+    hints.fold(error, |error, (text, command)| match command {
+        Some(command) => error.hint_command(text, command),
+        None => error.hint(text),
+    })
 }
 
 fn hinted(mut error: Error, hints: &[String]) -> Error {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hostler_domain::Domain;
-use hostler_firmware::{FlashImage, StorePlace, VariableStore};
+use hostler_firmware::{FirmwarePlan, FlashImage, StorePlace, VariableStore};
 use hostler_runtime::QemuFormats;
 use hostler_state::{Definition, Intent, Uuid};
 use serde_json::{Value, json};
@@ -43,8 +43,9 @@ impl Host {
         let work = match has_firmware_of_ours(&driver) {
             true => {
                 let domain = Domain::parse(&definition.xml)?;
-                require_smm(&domain, self.firmware_of(&domain, definition.uuid)?.as_ref())?;
-                self.store_work(&domain, definition.uuid, reset)?
+                let plan = self.firmware_of(&domain, definition.uuid)?;
+                require_smm(&domain, plan.as_ref())?;
+                self.store_work(plan, definition.uuid, reset)?
             }
             false => None,
         };
@@ -132,14 +133,17 @@ struct StoreWork {
 }
 
 impl Host {
-    /// What starting this document takes; nothing when it has no variable store.
+    /// What starting with this firmware takes; nothing when it has no variable store.
     ///
     /// # Errors
-    /// Why no firmware fits; [`Kind::Unsupported`] when a store is to be reset that this host does not make.
-    fn store_work(&self, domain: &Domain, uuid: Uuid, reset: bool) -> Result<Option<StoreWork>, Error> {
-        let Some(plan) = self.firmware_of(domain, uuid)?.and_then(|firmware| firmware.store) else {
-            return Ok(None);
-        };
+    /// [`Kind::Unsupported`] when a store is to be reset that this host does not make; what looking for it says.
+    fn store_work(
+        &self,
+        firmware: Option<FirmwarePlan>,
+        uuid: Uuid,
+        reset: bool,
+    ) -> Result<Option<StoreWork>, Error> {
+        let Some(plan) = firmware.and_then(|firmware| firmware.store) else { return Ok(None) };
         let store = VariableStore::new(plan.place.path())
             .of_format(plan.format, Arc::new(QemuFormats::new(programs())));
         let (existed, kept) = match &plan.place {
@@ -270,7 +274,8 @@ pub(crate) fn undo_noted(host: &Host, intent: &Intent, definition: Option<&Defin
 fn work_of(host: &Host, definition: Option<&Definition>, noted: &VariableStore) -> Option<StoreWork> {
     let definition = definition?;
     let domain = Domain::parse(&definition.xml).ok()?;
-    let work = host.store_work(&domain, definition.uuid, false).ok().flatten()?;
+    let firmware = host.firmware_of(&domain, definition.uuid).ok()?;
+    let work = host.store_work(firmware, definition.uuid, false).ok().flatten()?;
     (work.store.path() == noted.path()).then_some(work)
 }
 

@@ -78,6 +78,11 @@ fn invalid(detail: &str) -> RpcError {
     RpcError::new(codes::ERR_OPERATION_INVALID, codes::FROM_DOMAIN, detail)
 }
 
+/// Whether something that is so, or is not, is among what flags ask for: those that are, those that are not, or all.
+fn meets(flags: u32, (yes, no): (u32, u32), is: bool) -> bool {
+    flags & (yes | no) == 0 || flags & (if is { yes } else { no }) != 0
+}
+
 /// How many there are, as clients count.
 fn count<T: TryFrom<usize> + Default>(number: usize) -> T {
     T::try_from(number).unwrap_or_default()

@@ -15,7 +15,7 @@ use hostler_rpc::wire::{
 use hostler_rpc::xdr::List;
 use uuid::Uuid;
 
-use super::count;
+use super::{count, meets};
 use crate::client::{Client, handle, reference};
 use crate::dispatch::{Incoming, Work, routes};
 use crate::failure;
@@ -117,8 +117,7 @@ pub(super) async fn filtered(client: &Client, flags: u32) -> Result<Vec<DomainHa
 
 async fn fits(client: &Client, domain: &DomainIdentity, flags: u32) -> Result<bool, RpcError> {
     // Of a pair, neither asks for both.
-    let pair =
-        |yes: u32, no: u32, is: bool| flags & (yes | no) == 0 || flags & (if is { yes } else { no }) != 0;
+    let pair = |yes, no, is| meets(flags, (yes, no), is);
     if !pair(filter::ACTIVE, filter::INACTIVE, domain.run_number.is_some())
         || !pair(filter::PERSISTENT, filter::TRANSIENT, domain.persistent)
         || !pair(filter::SAVED, filter::NOT_SAVED, client.host().has_saved_guest(domain.uuid))

@@ -16,7 +16,7 @@ use hostler_rpc::wire::{
 use hostler_rpc::xdr::List;
 use uuid::Uuid;
 
-use super::{count, only};
+use super::{count, meets, only};
 use crate::client::Client;
 use crate::dispatch::{Incoming, Work, routes};
 use crate::failure;
@@ -107,8 +107,7 @@ fn missing(detail: String) -> RpcError {
 
 async fn filtered(client: &Client, flags: u32) -> Result<Vec<NetworkSummary>, RpcError> {
     let mut networks = all(client).await?;
-    let pair =
-        |yes: u32, no: u32, is: bool| flags & (yes | no) == 0 || flags & (if is { yes } else { no }) != 0;
+    let pair = |yes, no, is| meets(flags, (yes, no), is);
     networks.retain(|network| {
         pair(filter::ACTIVE, filter::INACTIVE, network.active)
             && pair(filter::PERSISTENT, filter::TRANSIENT, true)

@@ -20,7 +20,7 @@ use hostler_rpc::wire::{
 use hostler_rpc::xdr::List;
 use uuid::Uuid;
 
-use super::{count, only};
+use super::{count, meets, only};
 use crate::client::Client;
 use crate::dispatch::{Incoming, Work, routes};
 use crate::failure;
@@ -143,8 +143,7 @@ pub(super) fn require_active(pool: &PoolSummary) -> Result<(), RpcError> {
 
 async fn filtered(client: &Client, flags: u32) -> Result<Vec<PoolSummary>, RpcError> {
     let mut pools = all(client).await?;
-    let pair =
-        |yes: u32, no: u32, is: bool| flags & (yes | no) == 0 || flags & (if is { yes } else { no }) != 0;
+    let pair = |yes, no, is| meets(flags, (yes, no), is);
     let types = flags >> filter::FIRST_TYPE;
     pools.retain(|pool| {
         let place = filter::TYPES.iter().position(|kind| *kind == pool.kind);

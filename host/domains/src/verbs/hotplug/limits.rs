@@ -2,10 +2,9 @@
 
 use hostler_domain::{Document, Domain, NodeId};
 
-use super::change::{Change, Stored};
 use super::detach::not_found;
 use super::{Changed, Scope};
-use crate::devices::{self, Device};
+use crate::devices;
 use crate::error::{Error, Kind};
 use crate::host::Host;
 use crate::reference::DomainRef;
@@ -49,38 +48,14 @@ impl Host {
         limits: &[DiskLimit],
         scope: Scope,
     ) -> Result<Changed, Error> {
-        self.owner()?;
-        let definition = self.find(wanted)?;
-        let places = self.places(&definition, scope)?;
-        let limited = |xml: &str| -> Result<(Device, String), Error> {
+        self.edit_device((wanted, target), scope, false, |definition, xml| {
             let domain = Domain::parse(xml)?;
             let found = devices::find(&domain, target)?.filter(|device| device.kind == "disk");
-            let device = found.ok_or_else(|| not_found(&definition, Some(&domain), target))?;
-            Ok((device.clone(), with_limits(&domain, &device.name, limits)?))
-        };
-        let prepared = match places.stored {
-            true => Some(self.prepare(&limited(&definition.xml)?.1, true).await?),
-            false => None,
-        };
-        if !places.live {
-            let (device, _) = limited(&definition.xml)?;
-            if let Some(prepared) = &prepared {
-                self.store(prepared)?;
-            }
-            return self.changed(&definition, device.identity(), false, true).await;
-        }
-        let (device, xml) = limited(&self.current_xml(&definition)?)?;
-        let change = Change {
-            device: device.identity(),
-            next: self.completed_next(&definition, xml).await?.to_xml(),
-            force: false,
-            stored: prepared.as_ref().map(Stored::of),
-        };
-        self.exchange(&definition, &device, &change).await?;
-        if let Some(prepared) = &prepared {
-            self.tell(&prepared.definition, "redefined");
-        }
-        self.changed(&definition, device.identity(), true, places.stored).await
+            let device = found.ok_or_else(|| not_found(definition, Some(&domain), target))?;
+            let xml = with_limits(&domain, &device.name, limits)?;
+            Ok((device, xml))
+        })
+        .await
     }
 }
 

@@ -3,7 +3,6 @@
 use hostler_domain::Domain;
 use hostler_state::Definition;
 
-use super::change::{Change, Stored};
 use super::detach::not_found;
 use super::{Changed, Scope};
 use crate::devices::{self, Device};
@@ -23,37 +22,12 @@ impl Host {
         up: bool,
         scope: Scope,
     ) -> Result<Changed, Error> {
-        self.owner()?;
-        let definition = self.find(wanted)?;
-        let places = self.places(&definition, scope)?;
-        let prepared = match places.stored {
-            true => {
-                let device = interface(&definition, &definition.xml, named)?;
-                let xml = devices::with_link(&definition.xml, &device.identity(), up)?;
-                Some((device, self.prepare(&xml, true).await?))
-            }
-            false => None,
-        };
-        if !places.live {
-            let Some((device, prepared)) = prepared else { return Err(not_found(&definition, None, named)) };
-            self.store(&prepared)?;
-            return self.changed(&definition, device.identity(), false, true).await;
-        }
-        let current = self.current_xml(&definition)?;
-        let device = interface(&definition, &current, named)?;
-        let xml = devices::with_link(&current, &device.identity(), up)?;
-        let next = self.completed_next(&definition, xml).await?.to_xml();
-        let change = Change {
-            device: device.identity(),
-            next,
-            force: false,
-            stored: prepared.as_ref().map(|(_, prepared)| Stored::of(prepared)),
-        };
-        self.exchange(&definition, &device, &change).await?;
-        if let Some((_, prepared)) = &prepared {
-            self.tell(&prepared.definition, "redefined");
-        }
-        self.changed(&definition, device.identity(), true, places.stored).await
+        self.edit_device((wanted, named), scope, false, |definition, xml| {
+            let device = interface(definition, xml, named)?;
+            let xml = devices::with_link(xml, &device.identity(), up)?;
+            Ok((device, xml))
+        })
+        .await
     }
 }
 

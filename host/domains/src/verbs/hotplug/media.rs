@@ -6,14 +6,11 @@ use hostler_domain::Domain;
 use hostler_domain::disk::DiskDevice;
 use hostler_state::Definition;
 
-use super::attach::unwritable;
-use super::change::{Change, Stored};
 use super::detach::not_found;
 use super::{Changed, Scope};
 use crate::devices::{self, Device};
 use crate::error::{Error, Kind};
 use crate::host::Host;
-use crate::recovery::verb;
 use crate::reference::DomainRef;
 
 /// A medium that is put into a drive.
@@ -47,60 +44,14 @@ impl Host {
         change: &MediumChange,
         scope: Scope,
     ) -> Result<Changed, Error> {
-        self.owner()?;
-        let definition = self.find(wanted)?;
-        let places = self.places(&definition, scope)?;
         let path = change.medium.as_ref().map(|medium| medium.path.display().to_string());
         let medium = path.as_deref().zip(change.medium.as_ref().map(|medium| medium.format.as_str()));
-        let prepared = match places.stored {
-            true => {
-                let device = drive(&definition, &definition.xml, named)?;
-                let xml = devices::with_medium(&definition.xml, &device.identity(), medium)?;
-                Some((device, self.prepare(&xml, true).await?))
-            }
-            false => None,
-        };
-        if !places.live {
-            let Some((device, prepared)) = prepared else { return Err(not_found(&definition, None, named)) };
-            self.store(&prepared)?;
-            return self.changed(&definition, device.identity(), false, true).await;
-        }
-        let current = self.current_xml(&definition)?;
-        let device = drive(&definition, &current, named)?;
-        let xml = devices::with_medium(&current, &device.identity(), medium)?;
-        let next = self.completed_next(&definition, xml).await?.to_xml();
-        let change = Change {
-            device: device.identity(),
-            next,
-            force: change.force,
-            stored: prepared.as_ref().map(|(_, prepared)| Stored::of(prepared)),
-        };
-        self.exchange(&definition, &device, &change).await?;
-        if let Some((_, prepared)) = &prepared {
-            self.tell(&prepared.definition, "redefined");
-        }
-        self.changed(&definition, device.identity(), true, places.stored).await
-    }
-
-    /// Changes a device of a running guest to what the next document says.
-    pub(super) async fn exchange(
-        &self,
-        definition: &Definition,
-        device: &Device,
-        change: &Change,
-    ) -> Result<(), Error> {
-        let driver = self.require_hotplug(definition)?;
-        let (context, next) = self.changing(definition, &change.next)?;
-        let owner = self.owner()?;
-        let payload = serde_json::to_value(change).map_err(unwritable)?;
-        let intent = owner.journal().begin(verb::UPDATE, definition.uuid, "begun", payload)?;
-        let options = if change.force { vec![("force".to_owned(), "yes".to_owned())] } else { Vec::new() };
-        if let Err(error) = driver.update_device(&context, device.place, &options).await {
-            return Err(self.unsuccessful(&intent, error)?);
-        }
-        self.replace_run_document(definition, &next)?;
-        self.store_wanted(&intent, change)?;
-        Ok(owner.journal().finish(&intent)?)
+        self.edit_device((wanted, named), scope, change.force, |definition, xml| {
+            let device = drive(definition, xml, named)?;
+            let xml = devices::with_medium(xml, &device.identity(), medium)?;
+            Ok((device, xml))
+        })
+        .await
     }
 }
 

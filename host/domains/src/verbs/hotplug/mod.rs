@@ -6,6 +6,7 @@
 mod attach;
 mod change;
 mod detach;
+mod edit;
 mod limits;
 mod link;
 mod media;
