@@ -8,8 +8,12 @@ use crate::xdr::{Decoder, EncodeError, Encoder, Xdr};
 pub const FRAME_MAX_BYTES: usize = 32 << 20;
 /// Bytes of the length.
 const LENGTH_BYTES: usize = 4;
+/// Bytes of the number of descriptors, in a frame that has them.
+const COUNT_BYTES: usize = 4;
 /// Bytes of the header.
 const HEADER_BYTES: usize = 24;
+/// Most descriptors that come with one frame.
+pub const DESCRIPTORS_MAX: usize = 32;
 /// Most bytes of a piece of a stream that we send in one frame.
 pub const STREAM_PIECE_BYTES: usize = 256 << 10;
 
@@ -79,6 +83,9 @@ pub struct Frame {
     pub header: Header,
     /// What is in it.
     pub payload: Vec<u8>,
+    /// How many descriptors come with it, up to [`DESCRIPTORS_MAX`]; a frame whose kind has none has 0. Each comes behind
+    /// the frame, in the order of their meaning, with one byte of its own, which the frame's length does not count.
+    pub descriptors: usize,
 }
 
 /// Bytes that are no frame. Nothing behind them can be understood any more.
@@ -100,19 +107,37 @@ pub enum FrameError {
     TooLong(#[from] EncodeError),
 }
 
+impl FrameKind {
+    /// Whether descriptors come with it, so that their number is told before its payload.
+    fn has_descriptors(self) -> bool {
+        matches!(self, Self::CallWithDescriptors | Self::ReplyWithDescriptors)
+    }
+}
+
 impl Frame {
-    /// The frame as it is sent.
+    /// A frame without descriptors.
+    #[must_use]
+    pub fn new(header: Header, payload: Vec<u8>) -> Self {
+        Self { header, payload, descriptors: 0 }
+    }
+
+    /// The frame as it is sent. Its descriptors are sent behind it.
     ///
     /// # Errors
     /// [`FrameError::TooLong`].
     pub fn to_bytes(&self) -> Result<Vec<u8>, FrameError> {
         let mut encoder = Encoder::default();
-        let length = LENGTH_BYTES + HEADER_BYTES + self.payload.len();
+        let count =
+            self.header.kind.has_descriptors().then(|| u32::try_from(self.descriptors).unwrap_or(u32::MAX));
+        let length = LENGTH_BYTES + HEADER_BYTES + count.map_or(0, |_| COUNT_BYTES) + self.payload.len();
         let limit = FRAME_MAX_BYTES + LENGTH_BYTES;
         let too_long = EncodeError { found: length, limit };
         let word = u32::try_from(length).ok().filter(|_| length <= limit).ok_or(too_long)?;
         word.write(&mut encoder)?;
         self.header.write(&mut encoder)?;
+        if let Some(count) = count {
+            count.write(&mut encoder)?;
+        }
         let mut bytes = encoder.into_bytes();
         bytes.extend_from_slice(&self.payload);
         Ok(bytes)
@@ -187,15 +212,34 @@ impl Assembler {
             return Err(FrameError::Length(length));
         }
         // The header alone tells what can never become a frame.
-        if let Some(header) = self.bytes.get(LENGTH_BYTES..LENGTH_BYTES + HEADER_BYTES) {
-            Header::read(header)?;
-        }
-        let Some(rest) = self.bytes.get(total..).map(<[u8]>::to_vec) else { return Ok(None) };
+        let Some(header) = self.bytes.get(LENGTH_BYTES..LENGTH_BYTES + HEADER_BYTES) else { return Ok(None) };
+        let header = Header::read(header)?;
+        let (count_bytes, descriptors) = match header.kind.has_descriptors() {
+            false => (0, 0),
+            true => match self.descriptors(total)? {
+                Some(descriptors) => (COUNT_BYTES, descriptors),
+                None => return Ok(None),
+            },
+        };
+        let Some(rest) = self.bytes.get(total + descriptors..).map(<[u8]>::to_vec) else { return Ok(None) };
         let mut frame = std::mem::replace(&mut self.bytes, rest);
         frame.truncate(total);
-        let payload = frame.split_off(LENGTH_BYTES + HEADER_BYTES);
-        let header = Header::read(frame.get(LENGTH_BYTES..).unwrap_or_default())?;
-        Ok(Some(Frame { header, payload }))
+        let payload = frame.split_off(LENGTH_BYTES + HEADER_BYTES + count_bytes);
+        Ok(Some(Frame { header, payload, descriptors }))
+    }
+
+    /// How many descriptors come with the frame in front, which has `total` bytes; nothing when that has not come.
+    fn descriptors(&self, total: usize) -> Result<Option<usize>, FrameError> {
+        let at = LENGTH_BYTES + HEADER_BYTES;
+        if total < at + COUNT_BYTES {
+            return Err(FrameError::Length(u32::try_from(total).unwrap_or(u32::MAX)));
+        }
+        let Some(count) = self.bytes.get(at..).and_then(<[u8]>::first_chunk) else { return Ok(None) };
+        let count = u32::from_be_bytes(*count);
+        match usize::try_from(count) {
+            Ok(few) if few <= DESCRIPTORS_MAX => Ok(Some(few)),
+            _ => Err(FrameError::Number { what: "number of descriptors", number: count.cast_signed() }),
+        }
     }
 }
 
@@ -213,7 +257,7 @@ mod tests {
             serial: 0,
             status: Status::Good,
         };
-        Frame { header, payload: payload.to_vec() }
+        Frame::new(header, payload.to_vec())
     }
 
     #[test]
@@ -253,6 +297,39 @@ mod tests {
             assembler.push(&bytes);
             while let Ok(Some(_)) = assembler.next_frame() {}
         }
+    }
+
+    #[test]
+    fn bytes_of_descriptors_are_no_part_of_a_frame() {
+        let mut with = call(&[0, 0, 0, 9]);
+        (with.header.kind, with.descriptors) = (FrameKind::CallWithDescriptors, 2);
+        let mut bytes = with.to_bytes().unwrap();
+        assert_eq!(bytes[28..], [0, 0, 0, 2, 0, 0, 0, 9]);
+        let mut assembler = Assembler::default();
+        assembler.push(&bytes);
+        assert_eq!(assembler.next_frame(), Ok(None), "the descriptors have not come");
+        bytes = [&[0, 0][..], &call(&[]).to_bytes().unwrap()].concat();
+        assembler.push(&bytes);
+        assert_eq!(assembler.next_frame(), Ok(Some(with)));
+        assert_eq!(assembler.next_frame(), Ok(Some(call(&[]))));
+        assert!(!assembler.is_within_a_frame());
+    }
+
+    #[test]
+    fn more_descriptors_than_there_can_be_are_refused() {
+        let mut with = call(&[]);
+        (with.header.kind, with.descriptors) = (FrameKind::CallWithDescriptors, DESCRIPTORS_MAX + 1);
+        let mut assembler = Assembler::default();
+        assembler.push(&with.to_bytes().unwrap());
+        assert_eq!(
+            assembler.next_frame(),
+            Err(FrameError::Number { what: "number of descriptors", number: 33 })
+        );
+        let mut assembler = Assembler::default();
+        let mut short = call(&[]).to_bytes().unwrap();
+        short[19] = 4;
+        assembler.push(&short);
+        assert_eq!(assembler.next_frame(), Err(FrameError::Length(28)), "there is no place for their number");
     }
 
     #[test]

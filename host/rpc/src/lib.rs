@@ -6,6 +6,7 @@
 pub mod error;
 pub mod frame;
 mod macros;
+pub mod own;
 pub mod procedure;
 mod tables;
 pub mod typed;

@@ -1,5 +1,6 @@
 //! What is known of every procedure: how urgent it is, who may call it, what it needs.
 
+use crate::own;
 use crate::tables;
 use crate::xdr::Xdr;
 
@@ -11,6 +12,8 @@ pub mod program {
     pub const QEMU: u32 = 0x2000_8087;
     /// What only containers have.
     pub const LXC: u32 = 0x0006_8000;
+    /// What only this host has.
+    pub const HOSTLER: u32 = 0x686f_7374;
     /// Signs of life.
     pub const KEEPALIVE: u32 = 0x6b65_6570;
     /// The version of each of them.
@@ -102,6 +105,7 @@ pub fn find(program: u32, number: i32) -> Option<&'static Procedure> {
         program::REMOTE => &[tables::procedures_low::REMOTE, tables::procedures_high::REMOTE],
         program::QEMU => &[tables::procedures_high::QEMU],
         program::LXC => &[tables::procedures_high::LXC],
+        program::HOSTLER => &[own::PROCEDURES],
         _ => &[],
     };
     tables.iter().find_map(|table| {
