@@ -13,7 +13,7 @@ use hostler_runtime::{Case, RuntimeError, RuntimeErrorKind};
 use hostler_state::StateError;
 use hostler_storage::StorageError;
 
-use crate::error::{Error, Kind};
+use crate::error::{DAEMON_SUBJECT, Error, Kind};
 
 /// Codes of the image rules begin with this. Refusing an image is a matter of rules, whatever is wrong with it.
 const IMAGE_RULES: &str = "image.";
@@ -28,7 +28,10 @@ impl From<StateError> for Error {
             State::Insecure | State::TooNew => Kind::Denied,
             _ => Kind::Host,
         };
-        let converted = Self::new(kind, error.kind.code(), error.to_string());
+        let mut converted = Self::new(kind, error.kind.code(), error.to_string());
+        if let Some(address) = &error.daemon {
+            converted = converted.about(DAEMON_SUBJECT, address);
+        }
         hinted(converted, &error.hints).under(error)
     }
 }

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// What an error says of the daemon that owns the state directory: its address.
+pub const DAEMON_SUBJECT: &str = "daemon";
+
 /// What went wrong, small enough to match on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -85,11 +85,7 @@ impl Host {
             Access::Owner { wait } => {
                 let root = config.state_dir.clone();
                 let opened = tokio::task::spawn_blocking(move || StateDir::open_owner(&root, wait)).await;
-                let owner = opened.map_err(stopped)??;
-                if let Some(address) = &config.announced {
-                    owner.announce(address)?;
-                }
-                Held::Owner(Arc::new(owner))
+                Held::Owner(Arc::new(opened.map_err(stopped)??))
             }
         };
         if let (Some(tenancy), Held::Owner(_)) = (&mut tenancy, &held) {
@@ -132,6 +128,14 @@ impl Host {
                 "the state directory was opened for reading; this verb changes it",
             )),
         }
+    }
+
+    /// Says how others reach this process, which stays: whoever wants to change something is told so.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] for a reader; [`Kind::Host`] when it cannot be written down.
+    pub fn announce(&self, address: &str) -> Result<(), Error> {
+        Ok(self.owner()?.announce(address)?)
     }
 
     /// How the state directory is held.

@@ -69,7 +69,7 @@ pub use driver_summary::{
     ActivityLine, DriverChanged, DriverDetails, DriverOrigin, DriverStats, DriverSummary, GrantStanding,
     GrantUse, InstalledBuild, PlanProblem, Replaced, Verified,
 };
-pub use error::{Error, Fault, Hint, Kind};
+pub use error::{DAEMON_SUBJECT, Error, Fault, Hint, Kind};
 pub use firmware_summary::{
     ChosenBy, ConsideredDescriptor, DescriptorStanding, DescriptorSummary, FirmwareChoice,
     FirmwareExplanation, FirmwareInUse, FirmwareList, PassedOverDescriptor, StoreDone, StoreFate, StoreInUse,

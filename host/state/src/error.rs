@@ -64,13 +64,22 @@ pub struct StateError {
     pub path: PathBuf,
     /// What to do next, most useful first; may be empty.
     pub hints: Vec<String>,
+    /// The address of the daemon that holds the lock, as it has announced it.
+    pub daemon: Option<String>,
     detail: String,
     source: Option<io::Error>,
 }
 
 impl StateError {
     pub(crate) fn new(kind: Kind, path: &Path, detail: impl Into<String>) -> Self {
-        Self { kind, path: path.to_owned(), hints: Vec::new(), detail: detail.into(), source: None }
+        Self {
+            kind,
+            path: path.to_owned(),
+            hints: Vec::new(),
+            daemon: None,
+            detail: detail.into(),
+            source: None,
+        }
     }
 
     /// An operating-system error met while doing `what` (an infinitive: "write the record").

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
@@ -21,6 +21,8 @@ use crate::lock::{self, Mode};
 
 /// Longest description of the owner kept in the lock file, in bytes.
 const HOLDER_MAX_BYTES: usize = 300;
+/// How long is waited for a lock before is looked whether a daemon has it.
+const LOOK: Duration = Duration::from_millis(250);
 /// How the directory of a removed domain is called until its files are gone.
 pub(crate) const REMOVED: &str = "removed-";
 /// How many levels of directories a removed tree may have; ours have one.
@@ -186,13 +188,19 @@ struct OwnerLock(File);
 impl OwnerLock {
     fn take(path: &Path, wait: Duration) -> Result<Self, StateError> {
         let failed = |error| StateError::io(path, "lock the state directory", error);
+        let begun = Instant::now();
         loop {
             let mut file = disk::open_shared_file(path).map_err(failed)?;
             if !lock::take_within(&file, Mode::Exclusive, Duration::ZERO).map_err(failed)? {
                 // A daemon will not have finished soon.
                 let stays = Holder::read(&mut file).address.is_some();
-                if stays || !lock::take_within(&file, Mode::Exclusive, wait).map_err(failed)? {
+                let left = wait.saturating_sub(begun.elapsed());
+                if stays || left.is_zero() {
                     return Err(busy(path, &mut file));
+                }
+                // One that has only begun says so in a moment.
+                if !lock::take_within(&file, Mode::Exclusive, left.min(LOOK)).map_err(failed)? {
+                    continue;
                 }
             }
             // The directory may have been removed, and made again, while we waited.
@@ -261,13 +269,12 @@ impl Holder {
 fn busy(path: &Path, file: &mut File) -> StateError {
     let Holder { process, address } = Holder::read(file);
     if let (Some((pid, _)), Some(address)) = (&process, address) {
-        return StateError::new(
-            Kind::Busy,
-            path,
-            format!("the daemon (process {pid}) owns the state directory"),
-        )
-        .hint(format!("let it do this: virsh -c '{address}' …"))
-        .hint(format!("or end it first: kill {pid}; guests go on"));
+        let text = format!("the daemon (process {pid}) owns the state directory");
+        let mut error = StateError::new(Kind::Busy, path, text)
+            .hint(format!("let it do this: virsh -c '{address}' …"))
+            .hint(format!("or end it first: kill {pid}; guests go on"));
+        error.daemon = Some(address);
+        return error;
     }
     let holder = match process {
         Some((pid, command)) => format!("process {pid} ('{command}')"),

@@ -60,7 +60,7 @@ impl Host {
         let driver = self.with_ability(&definition, "migration")?;
         self.require_nothing_unfinished(&definition, options)?;
         let offer = self.offer(&definition, options).await?;
-        let (channel, given, data) = self.announce(&definition, offer, to, options).await?;
+        let (channel, given, data) = self.offer_to(&definition, offer, to, options).await?;
         let payload = serde_json::to_value(&given).map_err(unjournalled)?;
         let intent = self.owner()?.journal().begin(verb::MIGRATE, definition.uuid, step::BEGUN, payload)?;
         let data = Arc::new(data);
@@ -155,7 +155,7 @@ impl Host {
     }
 
     /// Offers a guest, and waits until the destination is ready for its bytes.
-    async fn announce(
+    async fn offer_to(
         &self,
         definition: &Definition,
         offer: Offer,
