@@ -1,5 +1,6 @@
 //! One connection: frames in, frames out, and what keeps one client from being a burden to the others.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,15 +10,14 @@ use hostler_rpc::frame::{Assembler, Frame, FrameKind, Header, Status};
 use hostler_rpc::procedure::program;
 use hostler_rpc::wire::ConnectClose;
 use hostler_rpc::xdr::encode;
-use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
-use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::Semaphore;
 
 use crate::client::{Client, Peer};
 use crate::dispatch::{self, Answered};
 use crate::outbox::outbox;
 use crate::server::Server;
+use crate::source::Source;
 
 /// Calls of one client that are worked on at once. Whoever sends more is not read from meanwhile.
 const WINDOW: usize = 5;
@@ -38,13 +38,14 @@ pub(crate) async fn serve(server: Arc<Server>, socket: UnixStream, reads_only: b
         Err(error) => return tracing::warn!(%error, "a client without a name is not served"),
     };
     tracing::debug!(uid = peer.uid, pid = peer.pid, reads_only, "a client has come");
+    let _connected = server.metrics.connected();
     let (reading, writing) = socket.into_split();
     let (outbox, outgoings) = outbox();
     let mut writer = tokio::spawn(outgoings.write_to(writing));
     let client = Arc::new(Client::new(Arc::clone(&server), peer, reads_only, outbox));
     server.hub.watch(&client);
     let ended = tokio::select! {
-        read = read_frames(&client, reading) => read,
+        read = read_frames(&client, Source::new(reading)) => read,
         () = client.outbox.closed() => Ok(()),
         () = server.stopping() => Ok(()),
         // It takes nothing any more.
@@ -62,12 +63,12 @@ pub(crate) async fn serve(server: Arc<Server>, socket: UnixStream, reads_only: b
 }
 
 /// Reads frames and sees to each, until the client goes.
-async fn read_frames(client: &Arc<Client>, mut socket: OwnedReadHalf) -> Result<(), String> {
+async fn read_frames(client: &Arc<Client>, mut source: Source) -> Result<(), String> {
     let window = Arc::new(Semaphore::new(WINDOW));
     let mut assembler = Assembler::default();
     let mut buffer = vec![0; READ_BYTES];
     loop {
-        let read = socket.read(&mut buffer);
+        let read = source.read(&mut buffer);
         let length = match assembler.is_within_a_frame() {
             true => tokio::time::timeout(FRAME_WAIT, read).await.map_err(|_| "half a frame".to_owned())?,
             false => read.await,
@@ -78,21 +79,29 @@ async fn read_frames(client: &Arc<Client>, mut socket: OwnedReadHalf) -> Result<
         }
         assembler.push(buffer.get(..length).unwrap_or_default());
         while let Some(frame) = assembler.next_frame().map_err(|error| error.to_string())? {
-            see_to(client, &window, frame).await?;
+            let Some(descriptors) = source.take(frame.descriptors) else {
+                return Err("a descriptor is missing".to_owned());
+            };
+            see_to(client, &window, frame, descriptors).await?;
         }
     }
 }
 
-async fn see_to(client: &Arc<Client>, window: &Arc<Semaphore>, frame: Frame) -> Result<(), String> {
+async fn see_to(
+    client: &Arc<Client>,
+    window: &Arc<Semaphore>,
+    frame: Frame,
+    descriptors: Vec<OwnedFd>,
+) -> Result<(), String> {
     match frame.header.kind {
-        FrameKind::Call => {
+        FrameKind::Call | FrameKind::CallWithDescriptors => {
             // Waiting here, nothing more is read from this client.
             let Ok(turn) = Arc::clone(window).acquire_owned().await else { return Ok(()) };
             let client = Arc::clone(client);
             // A change that has begun is finished, whether or not anybody waits for the answer.
             let server = Arc::clone(&client.server);
             server.work(async move {
-                let answered = dispatch::answer(&client, &frame).await;
+                let answered = dispatch::answer(&client, &frame, descriptors).await;
                 reply(&client, &frame.header, answered, turn).await;
             });
             Ok(())
@@ -133,7 +142,7 @@ async fn reply(
         Ok((payload, stream)) => (Status::Good, payload, stream),
         Err(error) => (Status::Failed, encode(&error).unwrap_or_default(), None),
     };
-    match (Frame { header: Header { status, ..header }, payload }).to_bytes() {
+    match Frame::new(Header { status, ..header }, payload).to_bytes() {
         Ok(bytes) => client.outbox.send(bytes, Some(turn)).await,
         Err(error) => {
             tracing::error!(%error, "an answer is too long to be sent");
@@ -153,7 +162,7 @@ async fn reply(
 
 /// Sends a frame of ours.
 pub(crate) async fn send(client: &Client, header: Header, payload: Vec<u8>) {
-    match (Frame { header, payload }).to_bytes() {
+    match Frame::new(header, payload).to_bytes() {
         Ok(bytes) => client.outbox.send(bytes, None).await,
         Err(error) => tracing::error!(%error, "a frame is too long to be sent"),
     }

@@ -1,8 +1,10 @@
 //! From a frame to what carries it out, and whether it may be.
 
 use std::future::Future;
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
@@ -30,25 +32,47 @@ pub(crate) struct Incoming<'a> {
     client: &'a Arc<Client>,
     frame: &'a Frame,
     procedure: &'static Procedure,
+    descriptors: &'a Mutex<Vec<OwnedFd>>,
 }
 
-/// Carries a call out.
+/// The programs whose procedures are known, if not all served.
+const PROGRAMS: [u32; 4] = [program::REMOTE, program::QEMU, program::LXC, program::HOSTLER];
+
+/// Carries a call out, and counts it.
 ///
 /// # Errors
 /// That it is unknown, may not be made, cannot be understood, or what it came to.
-pub(crate) async fn answer(client: &Arc<Client>, frame: &Frame) -> Result<Answered, RpcError> {
+pub(crate) async fn answer(
+    client: &Arc<Client>,
+    frame: &Frame,
+    descriptors: Vec<OwnedFd>,
+) -> Result<Answered, RpcError> {
+    let begun = Instant::now();
+    let answered = carry_out(client, frame, descriptors).await;
+    let known = procedure::find(frame.header.program, frame.header.procedure);
+    let known = known.map(|procedure| (procedure.name, procedure.priority));
+    client.server.metrics.called(known, answered.is_ok(), begun.elapsed());
+    answered
+}
+
+async fn carry_out(
+    client: &Arc<Client>,
+    frame: &Frame,
+    descriptors: Vec<OwnedFd>,
+) -> Result<Answered, RpcError> {
     let header = &frame.header;
-    if !matches!(header.program, program::REMOTE | program::QEMU | program::LXC)
-        || header.version != program::VERSION
-    {
+    if !PROGRAMS.contains(&header.program) || header.version != program::VERSION {
         let message = format!("Cannot find program {} version {}", header.program, header.version);
         return Err(RpcError::protocol(message));
     }
     let unknown = || RpcError::unknown_procedure(header.procedure);
     let procedure = procedure::find(header.program, header.procedure).ok_or_else(unknown)?;
-    let incoming = Incoming { client, frame, procedure };
-    // Only the first program has procedures here.
-    let served = (header.program == program::REMOTE).then(|| procedures::route(incoming)).flatten();
+    let incoming = Incoming { client, frame, procedure, descriptors: &Mutex::new(descriptors) };
+    let served = match header.program {
+        program::REMOTE => procedures::route(incoming),
+        program::HOSTLER => procedures::route_own(incoming),
+        _ => None,
+    };
     let work = served.ok_or_else(unknown)?;
     tracing::trace!(procedure = procedure.name, "called");
     if procedure.priority == Priority::High {
@@ -63,6 +87,11 @@ impl<'a> Incoming<'a> {
     /// The number of what is called.
     pub(crate) fn number(&self) -> i32 {
         self.frame.header.procedure
+    }
+
+    /// The descriptors that came with it.
+    pub(crate) fn take_descriptors(&self) -> Vec<OwnedFd> {
+        std::mem::take(&mut *self.descriptors.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Decodes, checks, carries out, encodes.
@@ -104,7 +133,7 @@ impl<'a> Incoming<'a> {
 
     /// Refuses what this client may not call.
     fn permit(&self, flags: u64) -> Result<(), RpcError> {
-        if procedures::may_come_first(self.number()) {
+        if procedures::may_come_first(self.frame.header.program, self.number()) {
             return Ok(());
         }
         let session = self.client.session()?;

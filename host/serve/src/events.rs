@@ -95,6 +95,7 @@ async fn tell(server: Arc<Server>, mut events: mpsc::Receiver<Event>) {
     let mut switched_off = HashSet::new();
     guests.watch_all(&server);
     while let Some(event) = events.recv().await {
+        server.metrics.happened(&event.kind);
         tell_clients(&server, &event, &mut switched_off).await;
         guests.see_to(&server, &event);
     }

@@ -10,7 +10,7 @@ use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 use uuid::Uuid;
 
 /// How long a change waits for the one before it. Clients know this time from libvirt.
-const WAIT: Duration = Duration::from_secs(30);
+pub(crate) const WAIT: Duration = Duration::from_secs(30);
 /// How many turns are kept before those that nobody has are forgotten.
 const KEPT: usize = 1_024;
 

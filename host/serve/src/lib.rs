@@ -4,17 +4,21 @@
 //! other (`jobs`), questions wait for nothing, and ending a domain waits only a moment.
 
 mod client;
+mod command;
 mod connection;
 mod dispatch;
 mod events;
 mod failure;
 mod jobs;
+mod metrics;
 mod notify;
 mod outbox;
 mod procedures;
 mod server;
 mod sockets;
+mod source;
 mod streams;
 
-pub use server::{ServeError, serve};
+pub use command::{Command, Program, SentLine, StillBusy, Turn};
+pub use server::{Options, ServeError, serve};
 pub use sockets::Sockets;

@@ -14,6 +14,13 @@ pub(crate) const READY: &str = "READY=1";
 /// That this is about to end.
 pub(crate) const STOPPING: &str = "STOPPING=1";
 
+/// Tells that settings are read again, as of now; READY is to follow.
+pub(crate) fn tell_reloading() {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let microseconds = now.tv_sec * 1_000_000 + now.tv_nsec / 1_000;
+    tell(&format!("RELOADING=1\nMONOTONIC_USEC={microseconds}"));
+}
+
 /// Tells it, if there is anybody to tell. That nobody listens keeps nobody from serving.
 pub(crate) fn tell(state: &str) {
     let Some(address) = std::env::var_os(ADDRESS) else { return };

@@ -3,6 +3,7 @@
 mod autostart;
 mod block_jobs;
 mod capabilities;
+mod command;
 mod connect;
 mod define;
 mod devices;
@@ -24,6 +25,7 @@ mod xml;
 
 use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
+use hostler_rpc::procedure::program;
 use hostler_rpc::wire::{AuthList, ConnectClose, ConnectOpen, ConnectSupportsFeature};
 
 use crate::dispatch::{Incoming, Work};
@@ -56,10 +58,16 @@ pub(crate) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
     FAMILIES.iter().find_map(|family| family(incoming))
 }
 
+/// The same for the program of our own.
+pub(crate) fn route_own(incoming: Incoming<'_>) -> Option<Work<'_>> {
+    command::route(incoming)
+}
+
 /// Whether a call may be made before a client has opened anything.
-pub(crate) fn may_come_first(number: i32) -> bool {
-    [AuthList::NUMBER, ConnectOpen::NUMBER, ConnectClose::NUMBER, ConnectSupportsFeature::NUMBER]
-        .contains(&number)
+pub(crate) fn may_come_first(of: u32, number: i32) -> bool {
+    of == program::REMOTE
+        && [AuthList::NUMBER, ConnectOpen::NUMBER, ConnectClose::NUMBER, ConnectSupportsFeature::NUMBER]
+            .contains(&number)
 }
 
 /// Refuses flags that are not known, as libvirt does.

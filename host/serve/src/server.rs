@@ -2,18 +2,22 @@
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_domains::{Access, Config, Host};
 use thiserror::Error;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::command::Program;
 use crate::connection;
 use crate::events::{self, Hub};
 use crate::jobs::Jobs;
+use crate::metrics::{self, Endpoint, Metrics};
 use crate::notify;
 use crate::sockets::{self, Listener, Sockets};
 
@@ -42,6 +46,17 @@ pub enum ServeError {
         /// What the system says.
         source: io::Error,
     },
+    /// Nothing can listen where the figures are to be fetched.
+    #[error("cannot listen on {address} for those who fetch figures")]
+    Metrics {
+        /// Where.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The signal to read the settings again cannot be waited for.
+    #[error("cannot listen for signals")]
+    Signals(#[source] io::Error),
     /// The events of the state directory cannot be followed.
     #[error("cannot follow the events of the state directory")]
     Events(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -55,9 +70,12 @@ impl ServeError {
 
 /// What all connections share.
 pub(crate) struct Server {
-    pub(crate) host: Host,
+    pub(crate) host: Arc<Host>,
+    /// What is around all this.
+    pub(crate) program: Arc<dyn Program>,
     pub(crate) jobs: Jobs,
     pub(crate) hub: Hub,
+    pub(crate) metrics: Metrics,
     /// Turns for what may wait for a hypervisor.
     pub(crate) slow: Semaphore,
     stop: watch::Sender<bool>,
@@ -69,11 +87,13 @@ pub(crate) struct Server {
 const WORK_MAX: u32 = 1 << 20;
 
 impl Server {
-    fn new(host: Host) -> Self {
+    fn new(host: Host, program: Arc<dyn Program>) -> Self {
         Self {
-            host,
+            host: Arc::new(host),
+            program,
             jobs: Jobs::default(),
             hub: Hub::default(),
+            metrics: Metrics::default(),
             slow: Semaphore::new(SLOW_CALLS),
             stop: watch::Sender::new(false),
             working: Arc::new(Semaphore::new(WORK_MAX as usize)),
@@ -96,23 +116,49 @@ impl Server {
     }
 }
 
-/// Owns the state directory and serves clients, until `stop` comes. Guests go on.
+/// How a daemon serves.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where clients connect, unless a service manager has opened sockets.
+    pub sockets: Sockets,
+    /// Where its figures can be fetched, if they are to be.
+    pub metrics: Option<SocketAddr>,
+}
+
+/// Owns the state directory and serves clients, until `stop` comes. Guests go on. The commands that clients send are
+/// carried out by `program`, which also reads its settings again on SIGHUP.
 ///
 /// # Errors
 /// [`ServeError`].
 pub async fn serve(
     config: Config,
-    sockets: &Sockets,
+    options: &Options,
+    program: Arc<dyn Program>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let host = Host::open(config, Access::Owner { wait: OWNER_WAIT }).await?;
-    let listeners = sockets::open(sockets)?;
-    let server = Arc::new(Server::new(host));
+    let listeners = sockets::open(&options.sockets)?;
+    let endpoint = match options.metrics {
+        None => None,
+        Some(address) => {
+            let opened = Endpoint::open(address).await;
+            Some(opened.map_err(|source| ServeError::Metrics { address, source })?)
+        }
+    };
+    if let Some(address) = listeners.first().and_then(Listener::address) {
+        host.announce(&address)?;
+    }
+    let hangups = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
+    let server = Arc::new(Server::new(host, program));
     let following = events::follow(&server)?;
     let mut tasks = JoinSet::new();
     for listener in listeners {
         tasks.spawn(accept(Arc::clone(&server), listener));
     }
+    if let Some(endpoint) = endpoint {
+        tasks.spawn(metrics::serve(Arc::clone(&server), endpoint));
+    }
+    tasks.spawn(reload(Arc::clone(&server), hangups));
     notify::tell(notify::READY);
     tracing::info!(pid = std::process::id(), "serving");
     stop.await;
@@ -125,6 +171,19 @@ pub async fn serve(
         tracing::warn!("something that was begun is not done; the next owner settles it");
     }
     Ok(())
+}
+
+/// Reads the settings again, each time that the service manager asks for it.
+async fn reload(server: Arc<Server>, mut hangups: Signal) {
+    loop {
+        tokio::select! {
+            _ = hangups.recv() => {}
+            () = server.stopping() => return,
+        }
+        notify::tell_reloading();
+        server.program.reload();
+        notify::tell(notify::READY);
+    }
 }
 
 /// Takes clients until the daemon ends, and waits for those that are there.
@@ -147,6 +206,7 @@ async fn accept(server: Arc<Server>, listener: Listener) {
         };
         while clients.try_join_next().is_some() {}
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            server.metrics.turned_away();
             tracing::warn!("{CLIENTS} clients are connected; one more is turned away");
             continue;
         };

@@ -12,6 +12,12 @@ use crate::server::ServeError;
 
 /// Longest path of a socket, in bytes: what an address holds.
 const PATH_MAX_BYTES: usize = 107;
+/// The variable with what the service manager calls its sockets, separated by colons (sd_listen_fds(3)).
+const NAMES: &str = "LISTEN_FDNAMES";
+/// What it calls one for everything.
+const FULL: &str = "full";
+/// What it calls one for reading.
+const READ_ONLY: &str = "read-only";
 /// Who may connect to a socket that is opened here: its owner.
 const MODE: u32 = 0o600;
 
@@ -31,6 +37,15 @@ pub(crate) struct Listener {
     path: Option<PathBuf>,
 }
 
+impl Listener {
+    /// How a client of this machine gets here, as a URI of libvirt; nothing for a socket without a name.
+    pub(crate) fn address(&self) -> Option<String> {
+        let address = self.listener.local_addr().ok()?;
+        let kind = if rustix::process::geteuid().is_root() { "system" } else { "session" };
+        Some(format!("hostler:///{kind}?socket={}", address.as_pathname()?.display()))
+    }
+}
+
 impl Drop for Listener {
     fn drop(&mut self) {
         if let Some(path) = &self.path {
@@ -40,12 +55,20 @@ impl Drop for Listener {
     }
 }
 
-/// The sockets of the service manager if there are any: the first is the one for everything, a second one for reading.
+/// The sockets of the service manager if there are any: those that are called `full` are for everything and those called
+/// `read-only` for reading; of others the first is for everything.
 /// Else those that are named.
 pub(crate) fn open(sockets: &Sockets) -> Result<Vec<Listener>, ServeError> {
+    // Before they are taken over, which forgets it.
+    let names = std::env::var(NAMES).unwrap_or_default();
     let mut handed = ListenFd::from_env();
     let mut listeners = Vec::new();
     for index in 0..handed.len() {
+        let read_only = names.split(':').nth(index).map_or(index > 0, |name| match name {
+            READ_ONLY => true,
+            FULL => false,
+            _ => index > 0,
+        });
         let socket = handed.take_unix_listener(index);
         let socket =
             socket.map_err(|error| ServeError::socket("take over", Path::new("LISTEN_FDS"), error))?;
@@ -53,10 +76,12 @@ pub(crate) fn open(sockets: &Sockets) -> Result<Vec<Listener>, ServeError> {
             // Nothing that is started from here is to have it.
             rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)
                 .map_err(|error| ServeError::socket("take over", Path::new("LISTEN_FDS"), error.into()))?;
-            listeners.push(listener(socket, index > 0, None)?);
+            listeners.push(listener(socket, read_only, None)?);
         }
     }
     if !listeners.is_empty() {
+        // The one for everything first: it is the one that is announced.
+        listeners.sort_by_key(|listener| listener.read_only);
         return Ok(listeners);
     }
     let named = [(Some(&sockets.full), false), (sockets.read_only.as_ref(), true)];

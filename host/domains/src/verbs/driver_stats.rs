@@ -27,6 +27,15 @@ impl Host {
         }
         Ok(all)
     }
+
+    /// The same of all drivers, with what this very process has let them do until now.
+    ///
+    /// # Errors
+    /// As [`Host::driver_stats`].
+    pub fn driver_stats_now(&self) -> Result<Vec<DriverStats>, Error> {
+        self.keep_usage();
+        self.driver_stats(None)
+    }
 }
 
 fn stats(driver: String, usage: DriverUsage) -> DriverStats {

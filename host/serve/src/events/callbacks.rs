@@ -97,7 +97,7 @@ fn frame(told: &Told, number: i32) -> Option<Vec<u8>> {
     };
     // The number that it is wanted under comes before all else.
     let payload = number.to_be_bytes().into_iter().chain(told.content.iter().copied()).collect();
-    Frame { header, payload }.to_bytes().ok()
+    Frame::new(header, payload).to_bytes().ok()
 }
 
 #[cfg(test)]
