@@ -234,8 +234,8 @@ impl Sought {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::Format;
     use crate::output::colour::When;
+    use crate::output::{Format, Streams};
 
     #[test]
     fn sought_is_found_across_pieces() {
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn attach_ends_when_the_text_appears_when_the_guest_ends_and_at_the_deadline() {
-        let output = Output::new(Format::Table, true, When::Never);
+        let output = Output::new(Streams::default(), Format::Table, true, When::Never);
         let (ours, mut guests) = UnixStream::pair().unwrap();
         guests.write_all(b"booting\nready\n").unwrap();
         let until = Until { text: Some("ready".into()), deadline: None };

@@ -49,6 +49,12 @@ pub(crate) struct Globals {
     /// Default: $HOSTLER_STATE_DIR, or /var/lib/hostler for root and $XDG_STATE_HOME/hostler for others.
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
+    /// Take the settings of this host from FILE
+    ///
+    /// Default: $HOSTLER_CONFIG, or /etc/hostler/hostler.toml for root and $XDG_CONFIG_HOME/hostler/hostler.toml for others
+    /// if it is there. Options and environment come before it.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// Work for the tenant NAME, in its own state directory
     ///
     /// Default: $HOSTLER_TENANT, or the operator's own state directory.
@@ -103,7 +109,8 @@ pub(crate) struct Globals {
 }
 
 /// The environment variables that matter, for the manual: name and meaning.
-pub(crate) const ENVIRONMENT: [(&str, &str); 13] = [
+pub(crate) const ENVIRONMENT: [(&str, &str); 14] = [
+    ("HOSTLER_CONFIG", "the settings of this host, as with --config"),
     ("HOSTLER_STATE_DIR", "the state directory, as with --state-dir"),
     ("HOSTLER_TENANT", "the tenant to work for, as with --tenant"),
     ("HOSTLER_DRIVER_DIR", "directories with drivers, separated by colons, as with --driver-dir"),
@@ -249,6 +256,22 @@ impl Command {
             Self::Completions(command) => command.run(),
             Self::Man(command) => command.run(),
         }
+    }
+}
+
+impl Command {
+    /// Whether it changes what a state directory holds, so that a daemon that owns it has to carry it out. The others work
+    /// beside one, or have nothing to do with a state directory.
+    pub(crate) fn is_for_the_owner(&self) -> bool {
+        !matches!(
+            self,
+            Self::Console(_)
+                | Self::Events(_)
+                | Self::Serve(_)
+                | Self::Doctor(_)
+                | Self::Completions(_)
+                | Self::Man(_)
+        )
     }
 }
 

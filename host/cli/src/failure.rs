@@ -44,6 +44,8 @@ pub(crate) enum Stop {
     Failed(Box<Failure>),
     /// Nobody reads standard output any more: the end of the command, and no failure.
     PipeClosed,
+    /// A daemon owns the state directory: it is to do this. With its address, and the failure for when it cannot.
+    Served(String, Box<Failure>),
 }
 
 impl Failure {
@@ -146,7 +148,13 @@ impl From<hostler_domains::Error> for Failure {
 
 impl From<hostler_domains::Error> for Stop {
     fn from(error: hostler_domains::Error) -> Self {
-        Failure::from(error).into()
+        let daemon = error.subject.iter().find(|(what, _)| what == hostler_domains::DAEMON_SUBJECT);
+        match daemon.map(|(_, address)| address.clone()) {
+            Some(address) if error.kind == hostler_domains::Kind::Busy => {
+                Self::Served(address, Box::new(error.into()))
+            }
+            _ => Failure::from(error).into(),
+        }
     }
 }
 

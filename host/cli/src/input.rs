@@ -1,7 +1,7 @@
 //! Reads the documents that commands are given: from a file, or from standard input as `-`.
 
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Read};
+use std::io::Read;
 use std::path::Path;
 
 use crate::exit::Exit;
@@ -14,10 +14,13 @@ const LARGEST_DOCUMENT: u64 = 4 * 1024 * 1024;
 /// The text of a document.
 pub(crate) fn document(path: &Path, session: &Session) -> Result<String, Stop> {
     if path == Path::new("-") {
-        if io::stdin().is_terminal() {
+        let streams = session.output().streams();
+        if streams.input_is_terminal() {
             session.output().note("reading the document from the terminal; end it with Ctrl+D");
         }
-        return read(io::stdin().lock(), "standard input");
+        let text = read(streams.input(), "standard input")?;
+        session.keep_input(&text);
+        return Ok(text);
     }
     let shown = format!("'{}'", path.display());
     let file = File::open(path)
@@ -70,7 +73,7 @@ mod tests {
 
     #[test]
     fn read_stops_at_the_limit() {
-        let failure = failure(io::repeat(b'x'));
+        let failure = failure(std::io::repeat(b'x'));
         assert_eq!(failure.code, "cli.document-too-large");
     }
 }

@@ -6,13 +6,17 @@ mod problem;
 mod progress;
 pub(crate) mod quantity;
 mod reply;
+mod streams;
 pub(crate) mod table;
+mod terminal;
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _};
 
 pub(crate) use progress::Progress;
 pub(crate) use reply::{Block, Reply, with_schema};
+pub(crate) use streams::{Given, Streams};
 
+use crate::exit::Exit;
 use crate::failure::Failure;
 use colour::{Tone, When, Wishes};
 
@@ -27,8 +31,9 @@ pub(crate) enum Format {
 }
 
 /// Where and how to write; decided once, from the flags, the environment and the streams.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Output {
+    streams: Streams,
     format: Format,
     quiet: bool,
     colour_out: bool,
@@ -39,16 +44,18 @@ pub(crate) struct Output {
 
 impl Output {
     /// Looks at the streams and the environment.
-    pub(crate) fn new(format: Format, quiet: bool, when: When) -> Self {
-        let [no_color, clicolor_force, term] = ["NO_COLOR", "CLICOLOR_FORCE", "TERM"].map(std::env::var_os);
+    pub(crate) fn new(streams: Streams, format: Format, quiet: bool, when: When) -> Self {
+        let [no_color, clicolor_force, term] =
+            ["NO_COLOR", "CLICOLOR_FORCE", "TERM"].map(|name| streams.variable(name));
         let wishes = Wishes {
             no_color: no_color.as_deref(),
             clicolor_force: clicolor_force.as_deref(),
             term: term.as_deref(),
         };
-        let terminal_out = io::stdout().is_terminal();
-        let terminal_err = io::stderr().is_terminal();
+        let terminal_out = streams.output_is_terminal();
+        let terminal_err = streams.errors_are_on_terminal();
         Self {
+            streams: streams.clone(),
             format,
             quiet,
             colour_out: when.decide(terminal_out, &wishes),
@@ -56,6 +63,11 @@ impl Output {
             terminal_out,
             terminal_err,
         }
+    }
+
+    /// Where is read and written.
+    pub(crate) fn streams(&self) -> &Streams {
+        &self.streams
     }
 
     /// The format asked for.
@@ -88,7 +100,7 @@ impl Output {
     /// # Errors
     /// What the stream says; a closed pipe among it.
     pub(crate) fn bytes(&self, bytes: &[u8]) -> io::Result<()> {
-        let mut out = io::stdout().lock();
+        let mut out = self.streams.output();
         out.write_all(bytes)?;
         out.flush()
     }
@@ -107,6 +119,19 @@ impl Output {
         let text =
             if self.colour_err { error.render().ansi().to_string() } else { error.render().to_string() };
         self.complain(&text.replacen("error:", "error[cli.usage]:", 1));
+    }
+
+    /// Writes help, or the version, which the parser has made.
+    pub(crate) fn help(&self, text: &clap::Error) -> Exit {
+        let written = match self.streams.are_given() {
+            false => text.print(),
+            true if self.colour_out => self.bytes(text.render().ansi().to_string().as_bytes()),
+            true => self.bytes(text.render().to_string().as_bytes()),
+        };
+        match written {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Exit::Failed,
+            _ => Exit::Success,
+        }
     }
 
     /// Writes a warning: the command goes on. JSON output carries its warnings in the document.
@@ -135,12 +160,12 @@ impl Output {
 
     /// Asks a question that is answered with yes or no, where somebody is there to answer it: nothing otherwise.
     pub(crate) fn ask(&self, question: &str) -> Option<bool> {
-        if self.format != Format::Table || !self.terminal_err || !io::stdin().is_terminal() {
+        if self.format != Format::Table || !self.terminal_err || !self.streams.input_is_terminal() {
             return None;
         }
         self.complain(&format!("{} [y/N] ", escape::line(question)));
         let mut answer = String::new();
-        io::stdin().read_line(&mut answer).ok()?;
+        io::BufReader::new(self.streams.input()).read_line(&mut answer).ok()?;
         Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
@@ -149,7 +174,7 @@ impl Output {
         if self.quiet {
             Progress::silent()
         } else if self.terminal_err {
-            Progress::spinner(escape::line(what))
+            Progress::spinner(escape::line(what), &self.streams)
         } else {
             self.note(what);
             Progress::silent()
@@ -158,7 +183,7 @@ impl Output {
 
     /// A standard error that is gone leaves nobody to tell: the exit status still does.
     fn complain(&self, text: &str) {
-        if io::stderr().lock().write_all(text.as_bytes()).is_err() {
+        if self.streams.errors().write_all(text.as_bytes()).is_err() {
             tracing::debug!("standard error is closed");
         }
     }
@@ -168,9 +193,8 @@ impl Output {
         if !self.terminal_out {
             return None;
         }
-        let wished = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-        let measured =
-            || rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col));
-        wished.or_else(measured).filter(|&columns| columns > 0)
+        let wished = self.streams.variable("COLUMNS");
+        let wished = wished.and_then(|columns| columns.to_str()?.parse().ok());
+        wished.or_else(|| self.streams.columns()).filter(|&columns| columns > 0)
     }
 }

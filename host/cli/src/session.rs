@@ -1,31 +1,97 @@
 //! What every command works with: the global options, the output, and the host when it needs one.
 
 use std::future::Future;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use hostler_domains::{Access, Config, Host, Overrides, Workers};
+use hostler_serve::{StillBusy, Turn};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::{Event, Subscriber};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
-use tracing_subscriber::registry::LookupSpan;
 
 use crate::definition::Globals;
 use crate::exit::Exit;
 use crate::failure::{Failure, Stop};
-use crate::output::{Format, Output};
+use crate::output::Output;
+use crate::settings::Settings;
 
-/// One run of the program. Making it costs nothing: runtime, state and drivers come when asked for.
+/// One command. Making it costs nothing: runtime, state and drivers come when asked for.
 pub(crate) struct Session {
     globals: Globals,
     output: Output,
+    place: Place,
+    /// What was read from standard input, for whoever does this in our place.
+    input: Mutex<Option<Vec<u8>>>,
+}
+
+/// Where a command is carried out.
+enum Place {
+    /// In the process that the user has started.
+    Process,
+    /// In the daemon that owns the state directory, which the command was sent to.
+    Daemon(Sent),
+}
+
+/// A command that was sent to us.
+struct Sent {
+    command: hostler_serve::Command,
+    /// The domain that it is about.
+    domain: Option<String>,
+}
+
+/// The library, opened for a command.
+pub(crate) struct OpenHost {
+    host: Arc<Host>,
+    _turn: Option<Turn>,
+}
+
+impl Deref for OpenHost {
+    type Target = Host;
+
+    fn deref(&self) -> &Host {
+        &self.host
+    }
 }
 
 impl Session {
-    /// Takes the global options; starts the log on standard error if they ask for one.
+    /// Takes the global options.
     pub(crate) fn new(globals: Globals, output: Output) -> Self {
-        start_log(globals.verbose, output.format());
-        Self { globals, output }
+        Self { globals, output, place: Place::Process, input: Mutex::default() }
+    }
+
+    /// The session of a command that was sent to this process, a daemon, and is about this domain.
+    pub(crate) fn sent(
+        globals: Globals,
+        output: Output,
+        command: hostler_serve::Command,
+        domain: Option<String>,
+    ) -> Self {
+        Self { globals, output, place: Place::Daemon(Sent { command, domain }), input: Mutex::default() }
+    }
+
+    /// The global options.
+    pub(crate) fn globals(&self) -> &Globals {
+        &self.globals
+    }
+
+    /// Keeps what was read from standard input: nobody can read it again.
+    pub(crate) fn keep_input(&self, text: &str) {
+        *self.input.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.as_bytes().to_vec());
+    }
+
+    /// What was kept.
+    pub(crate) fn kept_input(&self) -> Option<Vec<u8>> {
+        self.input.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// How much is told of what goes on inside.
+    pub(crate) fn verbosity(&self) -> u8 {
+        self.globals.verbose
+    }
+
+    /// How long to wait for another owner.
+    pub(crate) fn lock_timeout(&self) -> Duration {
+        self.globals.lock_timeout.0
     }
 
     /// Where and how to write.
@@ -34,19 +100,25 @@ impl Session {
     }
 
     /// Opens the state directory as its one owner, to change things; waits for another owner as long
-    /// as `--lock-timeout` says.
-    pub(crate) async fn owner(&self) -> Result<Host, Stop> {
-        self.open(Access::Owner { wait: self.globals.lock_timeout.0 }).await
+    /// as `--lock-timeout` says. In a daemon, waits for its turn with the domain that the command is about.
+    pub(crate) async fn owner(&self) -> Result<OpenHost, Stop> {
+        match &self.place {
+            Place::Process => self.open(Access::Owner { wait: self.globals.lock_timeout.0 }).await,
+            Place::Daemon(sent) => Ok(OpenHost { host: sent.command.host(), _turn: sent.turn().await? }),
+        }
     }
 
     /// Opens the state directory as a reader; takes no lock.
-    pub(crate) async fn reader(&self) -> Result<Host, Stop> {
-        self.open(Access::Reader).await
+    pub(crate) async fn reader(&self) -> Result<OpenHost, Stop> {
+        match &self.place {
+            Place::Process => self.open(Access::Reader).await,
+            Place::Daemon(sent) => Ok(OpenHost { host: sent.command.host(), _turn: None }),
+        }
     }
 
     /// Opens the state directory for making or copying an image outside pools: as a reader, but on behalf of a tenant, whose
     /// images are counted, as its owner.
-    pub(crate) async fn image_maker(&self) -> Result<Host, Stop> {
+    pub(crate) async fn image_maker(&self) -> Result<OpenHost, Stop> {
         let host = self.reader().await?;
         if host.counts_images() { self.owner().await } else { Ok(host) }
     }
@@ -56,10 +128,16 @@ impl Session {
         self.config_where(self.globals.workers)
     }
 
-    /// The same, with drivers where this says unless the options or the environment say otherwise.
+    /// The same, with drivers where this says unless the options, the environment or the settings say otherwise.
     pub(crate) fn config_with(&self, workers: Workers) -> Result<Config, Stop> {
         let said = std::env::var_os("HOSTLER_WORKERS").is_some_and(|word| !word.is_empty());
+        let said = said || self.settings()?.overrides().workers.is_some();
         self.config_where(self.globals.workers.or((!said).then_some(workers)))
+    }
+
+    /// The settings of this host.
+    pub(crate) fn settings(&self) -> Result<Settings, Stop> {
+        Settings::read(self.globals.config.as_deref())
     }
 
     fn config_where(&self, workers: Option<Workers>) -> Result<Config, Stop> {
@@ -72,28 +150,61 @@ impl Session {
             cage: self.globals.cage,
             workers,
         };
-        Ok(Config::discover(overrides)?)
+        let settings = self.settings()?;
+        Ok(Config::discover(overrides, settings.overrides())?)
     }
 
-    async fn open(&self, access: Access) -> Result<Host, Stop> {
-        Ok(Host::open(self.config()?, access).await?)
+    async fn open(&self, access: Access) -> Result<OpenHost, Stop> {
+        let host = Arc::new(Host::open(self.config()?, access).await?);
+        Ok(OpenHost { host, _turn: None })
     }
 
     /// Runs the asynchronous part of a command on this thread. A signal that asks the process to end
     /// drops the work where it stands: what it had begun is in the journal, and the next owner settles it.
+    /// A daemon has no next owner for long, and brings what was begun to its end.
     pub(crate) fn block_on<T>(&self, work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
         self.event_loop(async {
-            let mut signals = Signals::new().map_err(|error| Failure::io("listen for signals", &error))?;
-            tokio::select! {
-                outcome = work => outcome,
-                () = signals.received() => Err(interrupted().into()),
+            match self.place {
+                Place::Process => self.unless_abandoned(work).await,
+                Place::Daemon(_) => work.await,
             }
         })
     }
 
     /// As [`Self::block_on`], for work that takes care of signals itself.
     pub(crate) fn event_loop<T>(&self, work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
-        run_on(&mut tokio::runtime::Builder::new_current_thread(), work)
+        match &self.place {
+            Place::Process => run_on(&mut tokio::runtime::Builder::new_current_thread(), work),
+            Place::Daemon(sent) => sent.command.runtime.block_on(work),
+        }
+    }
+
+    /// Begins to listen for what asks a command to end: a signal; in a daemon, that nobody waits for it any more.
+    pub(crate) fn signals(&self) -> Result<Signals<'_>, Stop> {
+        match &self.place {
+            Place::Daemon(sent) => Ok(Signals::Sent(&sent.command)),
+            Place::Process => {
+                let signals = ProcessSignals::new();
+                Ok(Signals::Process(signals.map_err(|error| Failure::io("listen for signals", &error))?))
+            }
+        }
+    }
+
+    /// Waits for something that nothing hangs on, as long as the user waits for it.
+    pub(crate) async fn unless_abandoned<T>(
+        &self,
+        work: impl Future<Output = Result<T, Stop>>,
+    ) -> Result<T, Stop> {
+        let mut signals = self.signals()?;
+        tokio::select! {
+            outcome = work => outcome,
+            () = signals.received() => Err(interrupted().into()),
+        }
+    }
+
+    /// Whether whoever leaves a command leaves what it has begun to a process that goes on.
+    pub(crate) fn outlives_its_user(&self) -> bool {
+        matches!(self.place, Place::Daemon(_))
     }
 
     /// The same on all processors, for a process that has many things to do at once.
@@ -116,14 +227,43 @@ fn run_on<T>(
     outcome
 }
 
+impl Sent {
+    async fn turn(&self) -> Result<Option<Turn>, Stop> {
+        let Some(domain) = &self.domain else { return Ok(None) };
+        self.command.turn(domain).await.map_err(|StillBusy| {
+            let message = format!("another change of the domain '{domain}' goes on");
+            let failure = Failure::new("domain.busy", Exit::Busy, message).about("domain", domain);
+            failure.hint("see what goes on", Some(format!("hostler show {domain}"))).into()
+        })
+    }
+}
+
+/// What asks a command to end.
+pub(crate) enum Signals<'a> {
+    /// A signal to this process.
+    Process(ProcessSignals),
+    /// That the process that has sent it is gone.
+    Sent(&'a hostler_serve::Command),
+}
+
+impl Signals<'_> {
+    /// Waits for it.
+    pub(crate) async fn received(&mut self) {
+        match self {
+            Self::Process(signals) => signals.received().await,
+            Self::Sent(command) => command.abandoned().await,
+        }
+    }
+}
+
 /// The signals by which users and service managers ask a process to end. A hangup is not among them: it
 /// ends the process by itself, and whoever started it with nohup wants it to go on.
-pub(crate) struct Signals {
+pub(crate) struct ProcessSignals {
     interrupt: Signal,
     terminate: Signal,
 }
 
-impl Signals {
+impl ProcessSignals {
     /// Begins to listen; from here on these signals no longer end the process by themselves.
     ///
     /// # Errors
@@ -145,55 +285,4 @@ fn interrupted() -> Failure {
     Failure::new("cli.interrupted", Exit::Interrupted, "interrupted before the command was done")
         .users()
         .hint("see how things stand", Some("hostler list --all".to_owned()))
-}
-
-/// Starts the log of what goes on inside, on standard error: what has to be looked at, and more when asked for more. Only our
-/// own crates tell; the machinery below them is not what the user asks about. Programs, which read one document there, are
-/// told when they ask.
-fn start_log(verbosity: u8, format: Format) {
-    let level = match verbosity {
-        0 if format == Format::Json => return,
-        0 => "warn",
-        1 => "info",
-        2 => "debug",
-        _ => "trace",
-    };
-    let ours = [
-        "hostler", "domains", "runtime", "launch", "storage", "state", "image", "firmware", "grant", "serve",
-    ];
-    let directives = ours.map(|name| match name {
-        "hostler" => format!("hostler={level}"),
-        name => format!("hostler_{name}={level}"),
-    });
-    let others = if verbosity == 0 { "off" } else { "warn" };
-    let filter = EnvFilter::new(format!("{others},{}", directives.join(",")));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = match verbosity {
-        0 => log.event_format(Warnings).try_init(),
-        _ => log.with_target(verbosity > 1).try_init(),
-    };
-    if started.is_err() {
-        // Only a second subscriber in one process can cause this, and then the first one serves.
-        tracing::debug!("a log is set up already");
-    }
-}
-
-/// Warnings as a command's own are written: the word, and what.
-struct Warnings;
-
-impl<S, N> FormatEvent<S, N> for Warnings
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> std::fmt::Result {
-        writer.write_str("warning: ")?;
-        context.format_fields(writer.by_ref(), event)?;
-        writer.write_char('\n')
-    }
 }

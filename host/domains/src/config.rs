@@ -11,7 +11,7 @@ use hostler_launch::CageSetting;
 use crate::error::{Error, Kind};
 use crate::tenants::{Caller, TenantChoice};
 
-/// The shim's file name; it lies beside the program that starts it.
+/// The shim's file name.
 const SHIM: &str = "hostler-shim";
 
 /// Where things are on this host.
@@ -43,8 +43,6 @@ pub struct Config {
     pub firmware: SearchPath,
     /// On whose behalf things are done, when that is not the operator's own.
     pub tenant: Option<TenantChoice>,
-    /// How others reach this process while it owns the state directory, if it is a daemon.
-    pub announced: Option<String>,
 }
 
 /// What a command line says about it; what is absent comes from the environment, then from defaults.
@@ -96,7 +94,8 @@ impl FromStr for Workers {
 }
 
 impl Config {
-    /// Finds everything from overrides, the environment and the program's own place.
+    /// Finds everything from overrides, the environment, the host's settings and the program's own place: what comes
+    /// first holds.
     ///
     /// Environment: `HOSTLER_STATE_DIR`, `HOSTLER_CACHE_DIR`, `HOSTLER_DRIVER_DIR` and `HOSTLER_IMAGE_ROOTS` (both
     /// colon-separated), `HOSTLER_POLICY`, `HOSTLER_TEMPLATE_DIR`, `HOSTLER_SHIM`, `HOSTLER_CAGE`, `HOSTLER_WORKERS`,
@@ -105,12 +104,13 @@ impl Config {
     /// # Errors
     /// [`Kind::Host`] when the program cannot tell where it is; [`Kind::Invalid`] when no state directory is
     /// given and neither root nor a home directory suggests one, or when a setting is none that there is.
-    pub fn discover(overrides: Overrides) -> Result<Self, Error> {
+    pub fn discover(overrides: Overrides, settings: Overrides) -> Result<Self, Error> {
         let program = env::current_exe().map_err(|e| {
             Error::new(Kind::Host, "config.program", "cannot find the running program").caused_by(e)
         })?;
         let beside = program.parent().unwrap_or(Path::new("/")).to_owned();
-        let state_dir = match overrides.state_dir.or_else(|| path_variable("HOSTLER_STATE_DIR")) {
+        let given = overrides.state_dir.or_else(|| path_variable("HOSTLER_STATE_DIR"));
+        let state_dir = match given.or(settings.state_dir) {
             Some(given) => absolute(given)?,
             None => default_state_dir()?,
         };
@@ -118,18 +118,23 @@ impl Config {
             cache_dir: path_variable("HOSTLER_CACHE_DIR").unwrap_or_else(|| state_dir.join("cache")),
             state_dir,
             driver_dirs: first_given(overrides.driver_dirs, "HOSTLER_DRIVER_DIR", || {
-                default_driver_dirs(&beside)
+                match settings.driver_dirs.is_empty() {
+                    true => default_driver_dirs(&beside),
+                    false => settings.driver_dirs,
+                }
             }),
-            image_roots: first_given(overrides.image_roots, "HOSTLER_IMAGE_ROOTS", Vec::new),
-            shim: path_variable("HOSTLER_SHIM").unwrap_or_else(|| beside.join(SHIM)),
+            image_roots: first_given(overrides.image_roots, "HOSTLER_IMAGE_ROOTS", || settings.image_roots),
+            shim: path_variable("HOSTLER_SHIM").unwrap_or_else(|| default_shim(&beside)),
             compiler: Some(program),
-            worker: overrides.workers.map_or_else(workers_variable, Ok)?.program(),
-            cage: overrides.cage.map_or_else(cage_variable, Ok)?,
-            policy: overrides.policy.or_else(|| path_variable("HOSTLER_POLICY")),
+            worker: first(overrides.workers, "HOSTLER_WORKERS", "config.workers", settings.workers)?
+                .unwrap_or_default()
+                .program(),
+            cage: first(overrides.cage, "HOSTLER_CAGE", "config.cage", settings.cage)?
+                .unwrap_or(CageSetting::Require),
+            policy: overrides.policy.or_else(|| path_variable("HOSTLER_POLICY")).or(settings.policy),
             template_dir: path_variable("HOSTLER_TEMPLATE_DIR"),
             firmware: firmware_search(),
             tenant: tenant(overrides.tenant)?,
-            announced: None,
         })
     }
 }
@@ -149,20 +154,19 @@ fn firmware_search() -> SearchPath {
     own.map_or(system.clone(), |own| system.with(own.join("qemu/firmware")))
 }
 
-/// What the environment says about the cage; every wall when it says nothing.
-fn cage_variable() -> Result<CageSetting, Error> {
-    let Some(word) = variable("HOSTLER_CAGE") else { return Ok(CageSetting::Require) };
-    word.to_string_lossy().parse().map_err(|message: String| {
-        Error::new(Kind::Invalid, "config.cage", format!("HOSTLER_CAGE: {message}"))
-    })
-}
-
-/// What the environment says about workers; none when it says nothing.
-fn workers_variable() -> Result<Workers, Error> {
-    let Some(word) = variable("HOSTLER_WORKERS") else { return Ok(Workers::Off) };
-    word.to_string_lossy().parse().map_err(|message: String| {
-        Error::new(Kind::Invalid, "config.workers", format!("HOSTLER_WORKERS: {message}"))
-    })
+/// What is given, or else what the environment says, or else what the settings say.
+fn first<T: FromStr<Err = String>>(
+    given: Option<T>,
+    name: &str,
+    code: &'static str,
+    setting: Option<T>,
+) -> Result<Option<T>, Error> {
+    if given.is_some() {
+        return Ok(given);
+    }
+    let Some(word) = variable(name) else { return Ok(setting) };
+    let read = word.to_string_lossy().parse();
+    read.map(Some).map_err(|why: String| Error::new(Kind::Invalid, code, format!("{name}: {why}")))
 }
 
 fn variable(name: &str) -> Option<OsString> {
@@ -191,6 +195,13 @@ fn first_given(given: Vec<PathBuf>, name: &str, default: impl FnOnce() -> Vec<Pa
         (true, Some(value)) => env::split_paths(&value).collect(),
         (true, None) => default(),
     }
+}
+
+/// Beside the program as `cargo` lays it out, or where a package installs it.
+fn default_shim(beside: &Path) -> PathBuf {
+    let packaged = beside.parent().unwrap_or(Path::new("/")).join("lib/hostler").join(SHIM);
+    let besides = beside.join(SHIM);
+    if !besides.exists() && packaged.exists() { packaged } else { besides }
 }
 
 /// Beside the program as `cargo` lays it out, then as a package installs it.

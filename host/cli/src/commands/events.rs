@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Stop};
 use crate::output::table::{Cell, Table};
 use crate::output::{Block, Format, Output, Reply, escape, quantity, with_schema};
-use crate::session::{Session, Signals};
+use crate::session::Session;
 
 /// Show what has happened to the domains, or follow what happens
 ///
@@ -63,7 +63,7 @@ fn table(batch: &Batch) -> Table {
 fn follow(session: &Session, since: Option<u64>) -> Result<Reply, Stop> {
     session.event_loop(async {
         // Before anything else: who interrupts a follower wants it to end well.
-        let mut signals = Signals::new().map_err(|error| Failure::io("listen for signals", &error))?;
+        let mut signals = session.signals()?;
         let host = session.reader().await?;
         let cursor = match since {
             Some(cursor) => cursor,
@@ -71,8 +71,8 @@ fn follow(session: &Session, since: Option<u64>) -> Result<Reply, Stop> {
         };
         let followed = host.event_log().follow(cursor, None).map_err(hostler_domains::Error::from)?;
         let canceller = followed.canceller();
-        let output = *session.output();
-        let mut writer = tokio::task::spawn_blocking(move || write_all(followed, output));
+        let output = session.output().clone();
+        let mut writer = tokio::task::spawn_blocking(move || write_all(followed, &output));
         tokio::select! {
             written = &mut writer => return finished(written),
             () = reader_gone() => return Err(Stop::PipeClosed),
@@ -96,7 +96,7 @@ fn finished(written: Result<Result<(), Stop>, tokio::task::JoinError>) -> Result
     }
 }
 
-fn write_all(followed: Follow, output: Output) -> Result<(), Stop> {
+fn write_all(followed: Follow, output: &Output) -> Result<(), Stop> {
     for item in followed {
         match item.map_err(hostler_domains::Error::from)? {
             Followed::Gap(gap) if output.format() == Format::Table => output.warning(&gap_sentence(&gap)),
@@ -110,7 +110,7 @@ fn write_all(followed: Follow, output: Output) -> Result<(), Stop> {
     Ok(())
 }
 
-fn write_line(document: Value, output: Output) -> Result<(), Stop> {
+fn write_line(document: Value, output: &Output) -> Result<(), Stop> {
     let line = format!("{}\n", with_schema(document));
     output.bytes(line.as_bytes()).map_err(|error| Stop::writing(&error))
 }

@@ -6,9 +6,9 @@ use clap::Args;
 use hostler_domains::{MigrateOptions, MigrationAddress, MigrationWatch};
 
 use super::{Target, size, view};
-use crate::failure::{Failure, Stop};
+use crate::failure::Stop;
 use crate::output::{Block, Reply, quantity};
-use crate::session::{Session, Signals};
+use crate::session::Session;
 
 /// Let a running guest go on in another state directory
 ///
@@ -71,7 +71,7 @@ impl Migrate {
         let mut teller = progress.teller();
         let given_up = Cell::new(false);
         let migrated = session.event_loop(async {
-            let mut signals = Signals::new().map_err(|error| Failure::io("listen for signals", &error))?;
+            let mut signals = session.signals()?;
             let is_given_up = || given_up.get();
             let mut watch = MigrationWatch { tell: &mut *teller, cancelled: &is_given_up };
             let sending = async {

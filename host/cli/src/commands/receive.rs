@@ -32,9 +32,12 @@ impl Receive {
     /// Waits for it and shows with what it runs.
     pub(crate) fn run(self, session: &Session) -> Result<Reply, Stop> {
         let started = session.block_on(async {
+            // Whoever owns the state directory for long is to wait for it, and not we.
+            drop(session.owner().await?);
             let listener = MigrationListener::open(&self.address, self.insecure_network).await?;
             session.output().note(&format!("waiting for a guest at {}", listener.address()));
-            let offered = listener.offered(self.timeout.0).await?;
+            let offered = async { Ok(listener.offered(self.timeout.0).await?) };
+            let offered = session.unless_abandoned(offered).await?;
             session.output().note(&format!("a guest comes: '{}'", offered.name()));
             let host = match session.owner().await {
                 Ok(host) => host,

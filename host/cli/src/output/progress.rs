@@ -6,7 +6,10 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::streams::Streams;
+use super::terminal::GivenTerminal;
 
 /// A command that ends sooner than this shows no spinner: a flash helps nobody.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -30,15 +33,19 @@ impl Progress {
     }
 
     /// Spins on the terminal. A host that has no thread to spare does without.
-    pub(super) fn spinner(what: String) -> Self {
+    pub(super) fn spinner(what: String, streams: &Streams) -> Self {
         let (stop, stopped) = channel::<()>();
         let done = Arc::new(AtomicU32::new(UNKNOWN));
         let told = Arc::clone(&done);
+        let streams = streams.clone();
         let paint = move || {
             if stopped.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
             let bar = ProgressBar::new_spinner().with_message(what.clone());
+            if streams.are_given() {
+                bar.set_draw_target(ProgressDrawTarget::term_like(Box::new(GivenTerminal(streams))));
+            }
             if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
                 bar.set_style(style);
             }

@@ -39,7 +39,6 @@ fn config(state_dir: &Path, name: &str, uid: u32, gids: &[u32]) -> Config {
         template_dir: None,
         firmware: hostler_firmware::SearchPath::system(),
         tenant: Some(TenantChoice { name: name.to_owned(), caller: Caller { uid, gids: gids.to_vec() } }),
-        announced: None,
     }
 }
 

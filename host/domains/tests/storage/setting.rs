@@ -36,7 +36,6 @@ impl Setting {
             template_dir: None,
             firmware: hostler_firmware::SearchPath::system(),
             tenant: None,
-            announced: None,
         };
         Host::open(config, Access::Owner { wait: Duration::ZERO }).await.unwrap()
     }

@@ -11,7 +11,7 @@ use crate::commands::{size, view};
 use crate::exit::Exit;
 use crate::failure::{Failure, Stop};
 use crate::output::{Block, Progress, Reply};
-use crate::session::{Session, Signals};
+use crate::session::{OpenHost, Session};
 
 /// How a command waits.
 #[derive(Debug, Args)]
@@ -36,16 +36,17 @@ pub(super) fn run<B, F>(
     begin: B,
 ) -> Result<Reply, Stop>
 where
-    B: FnOnce(Host) -> F,
+    B: FnOnce(OpenHost) -> F,
     F: Future<Output = Result<BlockJobSummary, Stop>>,
 {
     let progress =
         session.output().progress(&format!("working on disk {} of '{}'", target.target, target.domain));
     let done = session.event_loop(async {
-        let mut signals = Signals::new().map_err(|error| Failure::io("listen for signals", &error))?;
+        let mut signals = session.signals()?;
         tokio::select! {
             done = work(session, waiting, ending, begin, &progress) => done,
-            () = signals.received() => Err(interrupted(target).into()),
+            // A daemon does what is left to do, whoever waits.
+            () = signals.received(), if !session.outlives_its_user() => Err(interrupted(target).into()),
         }
     });
     drop(progress);
@@ -60,7 +61,7 @@ async fn work<B, F>(
     progress: &Progress,
 ) -> Result<Reply, Stop>
 where
-    B: FnOnce(Host) -> F,
+    B: FnOnce(OpenHost) -> F,
     F: Future<Output = Result<BlockJobSummary, Stop>>,
 {
     // The state directory is given back in between: others may change things while the hypervisor works.

@@ -40,7 +40,7 @@ impl Download {
         let file = if to_stdout { None } else { Some(new_file(&self.file)?) };
         let to: Box<dyn Write + Send> = match &file {
             Some(file) => Box::new(file.try_clone().map_err(|error| unfinished(&self.file, &error))?),
-            None => Box::new(io::stdout()),
+            None => session.output().streams().output(),
         };
         let window = Window { offset: self.offset, length: self.length };
         let progress = session.output().progress(&format!("reading '{}'", self.target.volume));

@@ -36,7 +36,7 @@ pub(super) struct Upload {
 impl Upload {
     /// Fills it.
     pub(super) fn run(self, session: &Session) -> Result<Reply, Stop> {
-        let (from, expected) = open(&self.file)?;
+        let (from, expected) = open(&self.file, session)?;
         let part = self.offset.is_some() || self.length.is_some();
         let window = part.then(|| Window { offset: self.offset.unwrap_or(0), length: self.length });
         let progress = session.output().progress(&format!("filling '{}'", self.target.volume));
@@ -54,9 +54,9 @@ impl Upload {
 }
 
 /// What is read, and how long it is where that can be told.
-fn open(path: &Path) -> Result<(Box<dyn Read + Send>, Option<u64>), Stop> {
+fn open(path: &Path, session: &Session) -> Result<(Box<dyn Read + Send>, Option<u64>), Stop> {
     if path == Path::new("-") {
-        return Ok((Box::new(io::stdin()), None));
+        return Ok((session.output().streams().input(), None));
     }
     let failed = |error: &io::Error| {
         Failure::io(format!("open '{}'", path.display()), error).about("path", path.display())
