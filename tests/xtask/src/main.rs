@@ -9,6 +9,7 @@ mod check;
 mod components;
 mod corpus;
 mod demo;
+mod dist;
 mod freeze;
 mod fuzz;
 mod guest;
@@ -32,6 +33,7 @@ usage: cargo xtask VERB [ARGUMENTS]
   demo                   the whole product in one run: build, boot a real guest, show, shut down
   test [ARGUMENTS]       every test; arguments go to the test runner
   check                  formatting, lints, architecture rules, contract, documentation
+  dist                   a Debian package in TARGET/dist, and whether it works from where it is installed
   bless                  record the goldens anew
   components [NAME...]   build the driver components into TARGET/drivers and TARGET/guests
   guest                  make the small Linux guests that demo and tests boot
@@ -64,6 +66,7 @@ fn run(verb: &str, args: Args) -> anyhow::Result<()> {
         "setup" => setup::run(args),
         "guest" => guest::run(args),
         "demo" => demo::run(args),
+        "dist" => dist::run(args),
         "test" => test::run(args),
         "check" => check::run(args),
         "bless" => bless::run(args),
