@@ -51,10 +51,6 @@ impl<'a> Daemon<'a> {
         &self.socket
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// How a client gets there.
     pub(crate) fn uri(&self) -> String {
         format!("hostler:///system?socket={}", self.socket.display())
@@ -87,6 +83,24 @@ impl<'a> Daemon<'a> {
         let answer = Answer::of(command.arg("-c").arg(whole).arg(self.uri()).output().unwrap());
         assert_eq!(answer.status, 0, "{}{}", answer.stdout, answer.stderr);
         answer.stdout
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// What it has said.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.bench.path("daemon.log")).unwrap()
+    }
+
+    /// Waits until it has said this.
+    pub(crate) fn wait_for_log(&mut self, text: &str) {
+        while !self.log().contains(text) {
+            assert!(self.child.try_wait().unwrap().is_none(), "{}", self.log());
+            std::thread::yield_now();
+        }
     }
 
     /// Asks it to end and waits until it has.

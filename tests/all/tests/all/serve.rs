@@ -213,28 +213,6 @@ fn guests_go_on_without_the_daemon_and_are_there_for_the_next() {
 }
 
 #[test]
-fn commands_read_beside_the_daemon_and_are_told_who_changes_things() {
-    let bench = Workbench::of_drivers();
-    bench.define(QUIET);
-    let daemon = Daemon::start(&bench);
-    assert_eq!(bench.state_of("quiet").as_deref(), Some("off"));
-    bench.ok(&["show", "quiet"]);
-    let answer = bench.run(&["start", "quiet"]);
-    assert_eq!(answer.status, 5, "{}", answer.stderr);
-    assert!(
-        answer.stderr.contains(&format!("the daemon (process {}) owns", daemon.pid())),
-        "{}",
-        answer.stderr
-    );
-    let way = format!("virsh -c '{}'", daemon.uri());
-    assert!(
-        answer.stderr.contains(&way) || answer.stderr.contains("hostler:///session"),
-        "{}",
-        answer.stderr
-    );
-}
-
-#[test]
 fn console_is_a_stream_both_ways_to_its_end() {
     if !clients_are_here() {
         return;
