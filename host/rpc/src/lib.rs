@@ -7,6 +7,7 @@ pub mod error;
 pub mod frame;
 mod macros;
 pub mod procedure;
+pub mod subject;
 mod tables;
 pub mod typed;
 pub mod xdr;
