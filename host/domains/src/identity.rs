@@ -19,6 +19,8 @@ pub struct DomainIdentity {
     pub run_number: Option<u32>,
     /// Whether it stays defined when it is off.
     pub persistent: bool,
+    /// The name of the driver that runs it.
+    pub driver: String,
 }
 
 impl Host {
@@ -54,10 +56,18 @@ impl Host {
         self.summarise(&self.find(wanted)?).await
     }
 
+    /// The name of the driver that takes domains of this type.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Unsupported`] when none does; whatever keeps it from being loaded.
+    pub fn driver_for(&self, domain_type: &str) -> Result<String, Error> {
+        Ok(self.drivers.for_type(domain_type)?.manifest().name.clone())
+    }
+
     async fn identify(&self, definition: Definition) -> Result<DomainIdentity, Error> {
         let run_number = self.run_number(&definition).await?;
-        let Definition { name, uuid, persistent, .. } = definition;
-        Ok(DomainIdentity { name, uuid, run_number, persistent })
+        let Definition { name, uuid, persistent, driver, .. } = definition;
+        Ok(DomainIdentity { name, uuid, run_number, persistent, driver })
     }
 
     async fn run_number(&self, definition: &Definition) -> Result<Option<u32>, Error> {

@@ -122,7 +122,7 @@ pub use verbs::{
     DiskLimit, Display, Displays, DomainStats, DriverTestOptions, DriverTested, FirmwareSource, FrozenGuest,
     GuestFileSystem, GuestFileSystems, ImageResizeOptions, KeyUse, Medium, MediumChange, MemoryDump,
     NativeSource, NewImage, NewTenant, NewVolume, Note, RebaseOptions, ResizeOptions, RevertOptions,
-    SaveOptions, Scope, Screenshot, Sized, SnapshotDeleteOptions, StartOptions, TenantRights,
+    SaveOptions, Scope, Screenshot, ServedTenant, Sized, SnapshotDeleteOptions, StartOptions, TenantRights,
     UndefineOptions, Which, conformance_cases, generate_signing_key, probe_image, process_counters,
     sign_driver, test_driver,
 };

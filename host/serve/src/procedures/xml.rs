@@ -70,7 +70,13 @@ mod tests {
 
     fn of(number: Option<u32>, secure: bool) -> String {
         let uuid = uuid::Uuid::nil();
-        let domain = DomainIdentity { name: "a".to_owned(), uuid, run_number: number, persistent: true };
+        let domain = DomainIdentity {
+            name: "a".to_owned(),
+            uuid,
+            run_number: number,
+            persistent: true,
+            driver: "qemu".to_owned(),
+        };
         shown(XML, &domain, number, secure).unwrap()
     }
 
