@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
-use hostler_rpc::frame::Frame;
+use hostler_rpc::frame::{Frame, Header};
 use hostler_rpc::procedure::{self, Call, Priority, Procedure, ReadOnly, program};
 use hostler_rpc::xdr::{self, Xdr};
 
+use crate::access::checks;
 use crate::client::{Client, internal};
 use crate::procedures;
 use crate::streams::StreamBody;
@@ -41,8 +42,7 @@ pub(crate) async fn answer(client: &Arc<Client>, frame: &Frame) -> Result<Answer
     if !matches!(header.program, program::REMOTE | program::QEMU | program::LXC)
         || header.version != program::VERSION
     {
-        let message = format!("Cannot find program {} version {}", header.program, header.version);
-        return Err(RpcError::protocol(message));
+        return Err(no_program(header));
     }
     let unknown = || RpcError::unknown_procedure(header.procedure);
     let procedure = procedure::find(header.program, header.procedure).ok_or_else(unknown)?;
@@ -59,6 +59,11 @@ pub(crate) async fn answer(client: &Arc<Client>, frame: &Frame) -> Result<Answer
     work.await
 }
 
+/// What is said of a program that there is not.
+pub(crate) fn no_program(header: &Header) -> RpcError {
+    RpcError::protocol(format!("Cannot find program {} version {}", header.program, header.version))
+}
+
 impl<'a> Incoming<'a> {
     /// The number of what is called.
     pub(crate) fn number(&self) -> i32 {
@@ -68,14 +73,16 @@ impl<'a> Incoming<'a> {
     /// Decodes, checks, carries out, encodes.
     pub(crate) fn answer<A, F, W>(self, serve: F) -> Work<'a>
     where
-        A: Call + Send + 'a,
-        A::Answer: Send,
+        A: Call + Send + Sync + 'a,
+        A::Answer: Send + Sync,
         F: FnOnce(Arc<Client>, A) -> W + Send + 'a,
         W: Future<Output = Result<A::Answer, RpcError>> + Send + 'a,
     {
         Box::pin(async move {
             let arguments = self.arguments::<A>()?;
+            let open = checks::admit(self.client, self.procedure, &arguments).await?;
             let answer = serve(Arc::clone(self.client), arguments).await?;
+            checks::reveal(self.client, self.procedure, &open, &answer).await?;
             Ok(Answered { payload: encoded(&answer)?, stream: None })
         })
     }
@@ -83,13 +90,14 @@ impl<'a> Incoming<'a> {
     /// The same for a call that opens a stream.
     pub(crate) fn open<A, F, W>(self, serve: F) -> Work<'a>
     where
-        A: Call + Send + 'a,
-        A::Answer: Send,
+        A: Call + Send + Sync + 'a,
+        A::Answer: Send + Sync,
         F: FnOnce(Arc<Client>, A) -> W + Send + 'a,
         W: Future<Output = Result<(A::Answer, StreamBody), RpcError>> + Send + 'a,
     {
         Box::pin(async move {
             let arguments = self.arguments::<A>()?;
+            checks::admit(self.client, self.procedure, &arguments).await?;
             let (answer, stream) = serve(Arc::clone(self.client), arguments).await?;
             Ok(Answered { payload: encoded(&answer)?, stream: Some(stream) })
         })
@@ -102,18 +110,14 @@ impl<'a> Incoming<'a> {
         Ok(arguments)
     }
 
-    /// Refuses what this client may not call.
+    /// Refuses what a client may not call that only reads.
     fn permit(&self, flags: u64) -> Result<(), RpcError> {
-        if procedures::may_come_first(self.number()) {
-            return Ok(());
-        }
-        let session = self.client.session()?;
         let refused = match self.procedure.read_only {
             ReadOnly::Allowed => false,
             ReadOnly::Refused => true,
             ReadOnly::RefusedWith(refused) => flags & u64::from(refused) != 0,
         };
-        if session.read_only && refused {
+        if self.client.session().read_only && refused {
             let detail = format!("read only access prevents {}", self.procedure.name);
             return Err(RpcError::new(codes::ERR_OPERATION_DENIED, codes::FROM_RPC, detail));
         }
@@ -121,7 +125,7 @@ impl<'a> Incoming<'a> {
     }
 }
 
-fn encoded(answer: &impl Xdr) -> Result<Vec<u8>, RpcError> {
+pub(crate) fn encoded(answer: &impl Xdr) -> Result<Vec<u8>, RpcError> {
     xdr::encode(answer).map_err(|error| internal(&format!("the answer cannot be sent: {error}")))
 }
 

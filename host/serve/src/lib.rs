@@ -2,19 +2,35 @@
 //!
 //! Every call is a task of its own. What is asked never waits for what is done: verbs that change a domain wait for each
 //! other (`jobs`), questions wait for nothing, and ending a domain waits only a moment.
+//!
+//! A client is met at the gate, which finds out who it is, what is served to it (the operator's state directory or a
+//! tenant's) and what it may (`access`).
 
+mod access;
 mod client;
 mod connection;
+mod daemon;
 mod dispatch;
 mod events;
 mod failure;
+mod gate;
+mod identity;
 mod jobs;
+mod names;
 mod notify;
 mod outbox;
+mod peer;
+mod polkit;
 mod procedures;
+mod realms;
+mod seats;
 mod server;
 mod sockets;
 mod streams;
+mod tls;
 
-pub use server::{ServeError, serve};
+pub use access::{AccessSettings, Auth};
+pub use daemon::{Settings, serve};
+pub use server::ServeError;
 pub use sockets::Sockets;
+pub use tls::TlsSettings;

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::unix::OwnedWriteHalf;
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
 
 /// Answers and pieces of streams that wait at once; who has more waits with it.
@@ -86,9 +85,10 @@ impl Outbox {
 
 impl Outgoings {
     /// Writes everything, until the connection is to end and nothing waits.
-    pub(crate) async fn write_to(mut self, mut socket: OwnedWriteHalf) {
+    pub(crate) async fn write_to(mut self, mut socket: impl AsyncWrite + Unpin) {
         while let Some((bytes, window)) = self.next().await {
-            if socket.write_all(&bytes).await.is_err() {
+            // What is encrypted is only on its way when it is flushed.
+            if socket.write_all(&bytes).await.is_err() || socket.flush().await.is_err() {
                 break;
             }
             drop(window);

@@ -24,9 +24,10 @@ mod xml;
 
 use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
-use hostler_rpc::wire::{AuthList, ConnectClose, ConnectOpen, ConnectSupportsFeature};
 
 use crate::dispatch::{Incoming, Work};
+
+pub(crate) use connect::supports;
 
 /// What carries a call out; nothing for one that is not served.
 pub(crate) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
@@ -54,12 +55,6 @@ pub(crate) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
         empty::route,
     ];
     FAMILIES.iter().find_map(|family| family(incoming))
-}
-
-/// Whether a call may be made before a client has opened anything.
-pub(crate) fn may_come_first(number: i32) -> bool {
-    [AuthList::NUMBER, ConnectOpen::NUMBER, ConnectClose::NUMBER, ConnectSupportsFeature::NUMBER]
-        .contains(&number)
 }
 
 /// Refuses flags that are not known, as libvirt does.

@@ -1,4 +1,4 @@
-//! The daemon as a whole: what it holds, its beginning and its end.
+//! What is served to the operator, or to one tenant: its state directory, whose turn it is, who is told of events.
 
 use std::future::Future;
 use std::io;
@@ -6,30 +6,22 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_domains::{Access, Config, Host};
+use hostler_domains::Host;
 use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
 
-use crate::connection;
-use crate::events::{self, Hub};
+use crate::events::Hub;
 use crate::jobs::Jobs;
-use crate::notify;
-use crate::sockets::{self, Listener, Sockets};
 
-/// Clients at once. A management program has a few connections; this many cost little as long as they are silent.
-const CLIENTS: usize = 1_000;
-/// Calls that may wait for a hypervisor, of all clients together.
+/// Calls that may wait for a hypervisor, of all clients of one tenant together.
 const SLOW_CALLS: usize = 128;
 /// How long what has begun may take at the end. What is not done then is settled by the next owner.
 const FINISH: Duration = Duration::from_secs(20);
-/// How long a daemon waits for a command that holds the state directory.
-const OWNER_WAIT: Duration = Duration::from_secs(30);
 
 /// Why there is no daemon, or no more.
 #[derive(Debug, Error)]
 pub enum ServeError {
-    /// The state directory cannot be had.
+    /// The state directory cannot be had, or a setting is wrong.
     #[error(transparent)]
     Host(#[from] hostler_domains::Error),
     /// A socket cannot be had.
@@ -53,7 +45,7 @@ impl ServeError {
     }
 }
 
-/// What all connections share.
+/// What the connections of the operator, or of one tenant, share.
 pub(crate) struct Server {
     pub(crate) host: Host,
     pub(crate) jobs: Jobs,
@@ -69,7 +61,7 @@ pub(crate) struct Server {
 const WORK_MAX: u32 = 1 << 20;
 
 impl Server {
-    fn new(host: Host) -> Self {
+    pub(crate) fn new(host: Host) -> Self {
         Self {
             host,
             jobs: Jobs::default(),
@@ -89,73 +81,22 @@ impl Server {
         });
     }
 
-    /// Returns when the daemon is to end.
+    /// Returns when this is to end.
     pub(crate) async fn stopping(&self) {
         // The sender is ours, so that there is always one.
         self.stop.subscribe().wait_for(|stop| *stop).await.ok();
     }
-}
 
-/// Owns the state directory and serves clients, until `stop` comes. Guests go on.
-///
-/// # Errors
-/// [`ServeError`].
-pub async fn serve(
-    config: Config,
-    sockets: &Sockets,
-    stop: impl Future<Output = ()>,
-) -> Result<(), ServeError> {
-    let host = Host::open(config, Access::Owner { wait: OWNER_WAIT }).await?;
-    let listeners = sockets::open(sockets)?;
-    let server = Arc::new(Server::new(host));
-    let following = events::follow(&server)?;
-    let mut tasks = JoinSet::new();
-    for listener in listeners {
-        tasks.spawn(accept(Arc::clone(&server), listener));
+    /// Tells everybody that this is to end.
+    pub(crate) fn stop(&self) {
+        self.stop.send_replace(true);
     }
-    notify::tell(notify::READY);
-    tracing::info!(pid = std::process::id(), "serving");
-    stop.await;
-    notify::tell(notify::STOPPING);
-    tracing::info!("ending; guests go on");
-    server.stop.send_replace(true);
-    following.end();
-    while tasks.join_next().await.is_some() {}
-    if tokio::time::timeout(FINISH, server.working.acquire_many(WORK_MAX)).await.is_err() {
-        tracing::warn!("something that was begun is not done; the next owner settles it");
-    }
-    Ok(())
-}
 
-/// Takes clients until the daemon ends, and waits for those that are there.
-async fn accept(server: Arc<Server>, listener: Listener) {
-    let places = Arc::new(Semaphore::new(CLIENTS));
-    let mut clients = JoinSet::new();
-    loop {
-        let came = tokio::select! {
-            came = listener.listener.accept() => came,
-            () = server.stopping() => break,
-        };
-        let socket = match came {
-            Ok((socket, _)) => socket,
-            Err(error) => {
-                // No descriptors left, as a rule: others have to close theirs first.
-                tracing::warn!(%error, "no client can be taken");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-        };
-        while clients.try_join_next().is_some() {}
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            tracing::warn!("{CLIENTS} clients are connected; one more is turned away");
-            continue;
-        };
-        let (server, read_only) = (Arc::clone(&server), listener.read_only);
-        clients.spawn(async move {
-            connection::serve(server, socket, read_only).await;
-            drop(place);
-        });
+    /// Ends it, and waits for what has begun.
+    pub(crate) async fn end(&self) {
+        self.stop();
+        if tokio::time::timeout(FINISH, self.working.acquire_many(WORK_MAX)).await.is_err() {
+            tracing::warn!("something that was begun is not done; the next owner settles it");
+        }
     }
-    drop(listener);
-    while clients.join_next().await.is_some() {}
 }

@@ -86,6 +86,11 @@ impl Streams {
         }
     }
 
+    /// Whether there is one.
+    pub(crate) fn are_open(&self) -> bool {
+        !self.lock().is_empty()
+    }
+
     /// Ends all of them.
     pub(crate) fn end_all(&self) {
         self.lock().clear();

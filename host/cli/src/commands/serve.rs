@@ -1,10 +1,11 @@
 //! `hostler serve`: the daemon.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use hostler_domains::{Config, Workers};
-use hostler_serve::{ServeError, Sockets};
+use hostler_serve::{AccessSettings, Auth, ServeError, Settings, Sockets, TlsSettings};
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Stop};
@@ -16,7 +17,9 @@ use crate::session::{Session, Signals};
 /// virsh and every other client of libvirt works against the socket: virsh -c 'hostler:///system?socket=PATH'. The daemon
 /// owns the state directory as long as it runs; commands that only read work beside it. On SIGTERM or SIGINT it finishes
 /// what was begun and ends; guests go on. Drivers run in processes of their own unless '--workers off' is given. Where a
-/// service manager has opened sockets, the first one is for everything and the second one for reading.
+/// service manager has opened sockets, the first one is for everything and the second one for reading. Users whom a tenant
+/// admits are served what is that tenant's, and nothing else; root and the daemon's own user get to it by
+/// hostler:///system?tenant=NAME.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// Listen on PATH [default: serve.sock in the state directory]
@@ -25,32 +28,81 @@ pub(crate) struct Serve {
     /// Listen on PATH for clients that may only read [default: serve-ro.sock in the state directory]
     #[arg(long, value_name = "PATH")]
     read_only_socket: Option<PathBuf>,
+    /// Let users connect to the sockets that this file mode names; who may connect may then do everything, or what the access
+    /// file says if there is one [default: 0600; where there are tenants, an access file or polkit 0666, which gives nobody
+    /// anything by itself]
+    #[arg(long, value_name = "MODE", value_parser = mode)]
+    socket_mode: Option<u32>,
+    /// What users are asked for who are not root, not the daemon's own and not a tenant's: nothing; nothing, and they may look
+    /// unless the access file says more; or polkit, by the actions that rules for libvirt name
+    #[arg(long, value_name = "none|policy|polkit")]
+    auth: Option<Auth>,
+    /// Who may do what [default: access.toml in the state directory, if it is there]
+    #[arg(long, value_name = "FILE")]
+    access: Option<PathBuf>,
+    /// Listen for TLS on ADDR, with port 16514 unless it names another
+    #[arg(long, value_name = "ADDR", value_parser = TlsSettings::parse_address)]
+    tls: Option<SocketAddr>,
+    /// The certificates of who signs those of clients [default: /etc/pki/CA/cacert.pem]
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    tls_ca: Option<PathBuf>,
+    /// The list of certificates that are withdrawn
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    tls_crl: Option<PathBuf>,
+    /// This host's certificate [default: /etc/pki/libvirt/servercert.pem]
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    tls_cert: Option<PathBuf>,
+    /// The key of this host's certificate [default: /etc/pki/libvirt/private/serverkey.pem]
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    tls_key: Option<PathBuf>,
+    /// Let clients in whose certificate has this name, such as 'C=GB,O=Lab,CN=*'; what they may says the access file, and
+    /// without one they may look. Can be given again; nobody is let in without
+    #[arg(long, value_name = "PATTERN", requires = "tls")]
+    tls_allow: Vec<String>,
 }
 
 impl Serve {
     /// Serves until a signal comes.
     pub(crate) fn run(self, session: &Session) -> Result<Reply, Stop> {
         let mut config = session.config_with(Workers::On)?;
-        let sockets = self.sockets(&config)?;
-        config.announced = Some(uri(&sockets.full));
+        let settings = self.settings(&config)?;
+        config.announced = Some(uri(&settings.sockets.full));
         session.service_loop(async {
             let mut signals = Signals::new().map_err(|error| Failure::io("listen for signals", &error))?;
-            session.output().note(&format!("serving on '{}'", sockets.full.display()));
-            let served = hostler_serve::serve(config, &sockets, async { signals.received().await }).await;
+            session.output().note(&format!("serving on '{}'", settings.sockets.full.display()));
+            let served = hostler_serve::serve(config, &settings, async { signals.received().await }).await;
             served.map(|()| Reply::streamed()).map_err(failed)
         })
     }
 
-    fn sockets(self, config: &Config) -> Result<Sockets, Stop> {
+    fn settings(self, config: &Config) -> Result<Settings, Stop> {
         let named = |name: &str| match &config.tenant {
             Some(tenant) => config.state_dir.join(format!("{name}-{}.sock", tenant.name)),
             None => config.state_dir.join(format!("{name}.sock")),
         };
-        Ok(Sockets {
+        let sockets = Sockets {
             full: absolute(self.socket.unwrap_or_else(|| named("serve")))?,
             read_only: Some(absolute(self.read_only_socket.unwrap_or_else(|| named("serve-ro")))?),
-        })
+            mode: self.socket_mode,
+        };
+        let usual = TlsSettings::default();
+        let tls = TlsSettings {
+            address: self.tls,
+            authority: self.tls_ca.unwrap_or(usual.authority),
+            revoked: self.tls_crl,
+            certificate: self.tls_cert.unwrap_or(usual.certificate),
+            key: self.tls_key.unwrap_or(usual.key),
+            allow: self.tls_allow,
+        };
+        let access = AccessSettings { file: self.access, auth: self.auth };
+        Ok(Settings { sockets, tls, access })
     }
+}
+
+/// The mode of a file, in octal digits.
+fn mode(text: &str) -> Result<u32, String> {
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
+    mode.ok_or_else(|| format!("'{}' is no mode of a file such as 0660", text.escape_debug()))
 }
 
 fn absolute(path: PathBuf) -> Result<PathBuf, Stop> {

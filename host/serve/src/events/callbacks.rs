@@ -65,6 +65,11 @@ impl Callbacks {
         })
     }
 
+    /// Whether anything is wanted.
+    pub(crate) fn are_wanted(&self) -> bool {
+        !self.lock().is_empty()
+    }
+
     /// Forgets everything.
     pub(crate) fn forget_all(&self) {
         self.lock().clear();

@@ -16,6 +16,7 @@ use hostler_rpc::xdr::List;
 use uuid::Uuid;
 
 use super::{count, meets};
+use crate::access::object::Object;
 use crate::client::{Client, handle, reference};
 use crate::dispatch::{Incoming, Work, routes};
 use crate::failure;
@@ -104,11 +105,12 @@ async fn list_all(
     Ok(ConnectListAllDomainsAnswer { domains: List(domains), ret })
 }
 
-/// The domains that flags ask for. Hypervisors are asked only where flags ask for what only they know.
+/// The domains that flags ask for and the client may see. Hypervisors are asked only where flags ask for what only they know.
 pub(super) async fn filtered(client: &Client, flags: u32) -> Result<Vec<DomainHandle>, RpcError> {
     let mut found = Vec::new();
     for domain in all(client).await? {
-        if fits(client, &domain, flags).await? {
+        let object = Object::domain(&domain.name, domain.uuid, &domain.driver);
+        if client.sees("domain.getattr", &object) && fits(client, &domain, flags).await? {
             found.push(handle(&domain));
         }
     }

@@ -17,6 +17,7 @@ use hostler_rpc::xdr::List;
 use uuid::Uuid;
 
 use super::{count, meets, only};
+use crate::access::object::Object;
 use crate::client::Client;
 use crate::dispatch::{Incoming, Work, routes};
 use crate::failure;
@@ -109,7 +110,8 @@ async fn filtered(client: &Client, flags: u32) -> Result<Vec<NetworkSummary>, Rp
     let mut networks = all(client).await?;
     let pair = |yes, no, is| meets(flags, (yes, no), is);
     networks.retain(|network| {
-        pair(filter::ACTIVE, filter::INACTIVE, network.active)
+        client.sees("network.getattr", &Object::named(&network.name, Some(network.uuid)))
+            && pair(filter::ACTIVE, filter::INACTIVE, network.active)
             && pair(filter::PERSISTENT, filter::TRANSIENT, true)
             && pair(filter::AUTOSTART, filter::NO_AUTOSTART, network.autostart)
     });

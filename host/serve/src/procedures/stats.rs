@@ -11,6 +11,7 @@ use hostler_rpc::wire::{
 use hostler_rpc::xdr::List;
 
 use super::{info, lookup};
+use crate::access::object::Object;
 use crate::client::{Client, handle, reference};
 use crate::dispatch::{Incoming, Work, routes};
 use crate::failure;
@@ -42,6 +43,9 @@ async fn stats(
     for dom in wanted {
         // One that has gone meanwhile is not counted.
         let Ok(domain) = client.domain(&dom).await else { continue };
+        if !client.sees("domain.read", &Object::domain(&domain.name, domain.uuid, &domain.driver)) {
+            continue;
+        }
         records.push(DomainStatsRecord {
             dom: handle(&domain),
             params: List(counted(&client, &domain, call.stats).await?),

@@ -21,6 +21,7 @@ use hostler_rpc::xdr::List;
 use uuid::Uuid;
 
 use super::{count, meets, only};
+use crate::access::object::Object;
 use crate::client::Client;
 use crate::dispatch::{Incoming, Work, routes};
 use crate::failure;
@@ -147,7 +148,8 @@ async fn filtered(client: &Client, flags: u32) -> Result<Vec<PoolSummary>, RpcEr
     let types = flags >> filter::FIRST_TYPE;
     pools.retain(|pool| {
         let place = filter::TYPES.iter().position(|kind| *kind == pool.kind);
-        pair(filter::ACTIVE, filter::INACTIVE, pool.active)
+        client.sees("storage_pool.getattr", &Object::named(&pool.name, Some(pool.uuid)))
+            && pair(filter::ACTIVE, filter::INACTIVE, pool.active)
             && pair(filter::PERSISTENT, filter::TRANSIENT, pool.persistent)
             && pair(filter::AUTOSTART, filter::NO_AUTOSTART, pool.autostart)
             && (types == 0 || place.is_some_and(|place| types >> place & 1 != 0))

@@ -25,6 +25,7 @@ use hostler_rpc::xdr::List;
 
 use super::storage::{self, require_active};
 use super::{count, only};
+use crate::access::object::Object;
 use crate::client::Client;
 use crate::dispatch::{Incoming, Work, routes};
 use crate::failure;
@@ -78,7 +79,9 @@ async fn volumes(client: &Client, pool: &StoragePoolHandle) -> Result<Vec<Volume
     let pool = storage::pool(client, pool).await?;
     require_active(&pool)?;
     let found = client.host().vol_list(&PoolRef::new(pool.uuid.to_string())).await;
-    found.map_err(|error| failure::of_storage(&error))
+    let mut found = found.map_err(|error| failure::of_storage(&error))?;
+    found.retain(|volume| client.sees("storage_vol.getattr", &Object::volume(&volume.name, &volume.pool)));
+    Ok(found)
 }
 
 /// The pool that a handle names, and the volume in it.
