@@ -33,6 +33,8 @@ const TEST_PACKAGES: &[&str] = &[
     "libvirt-clients", // virsh, against the daemon
     "python3-libvirt", // and the clients that are written in Python
     "virtinst",        // of which virt-install is one
+    "polkitd",         // says who may come to the daemon
+    "dbus-daemon",     // by which it is asked
 ];
 
 /// The peer that benchmarks measure against.
