@@ -20,10 +20,11 @@ const FORMAT_MAX_BYTES: u64 = 64;
 /// Permission bits that let others change the state behind our back.
 const OTHERS_WRITE: u32 = 0o022;
 /// The directories under the root, made by the owner.
-pub(crate) const DIRECTORIES: [&str; 9] = [
+pub(crate) const DIRECTORIES: [&str; 10] = [
     "domains",
     "pools",
     crate::network::DIRECTORY,
+    crate::secret::DIRECTORY,
     "drivers",
     "run",
     "journal",

@@ -94,8 +94,10 @@ impl StateDir {
         self.sweep_temporaries(&self.root().join(crate::migration::DIRECTORY))?;
         self.sweep_temporaries(&self.root().join(CHARGES))?;
         self.sweep_tenants()?;
-        let networks = self.root().join(crate::network::DIRECTORY);
-        for parent in [self.domains_dir(), self.root().join("pools"), networks, self.root().join("run")] {
+        let [networks, secrets] =
+            [crate::network::DIRECTORY, crate::secret::DIRECTORY].map(|name| self.root().join(name));
+        let pools = self.root().join("pools");
+        for parent in [self.domains_dir(), pools, networks, secrets, self.root().join("run")] {
             for name in self.names_in(&parent)? {
                 if name.starts_with(REMOVED) {
                     self.files.remove_tree(&parent.join(name), REMOVED_DEPTH)?;
@@ -110,6 +112,9 @@ impl StateDir {
         }
         for uuid in self.uuids_in(crate::network::DIRECTORY)? {
             self.sweep_records(&self.network_dir(uuid))?;
+        }
+        for uuid in self.uuids_in(crate::secret::DIRECTORY)? {
+            self.sweep_records(&self.secret_dir(uuid))?;
         }
         self.sweep_drivers()?;
         for run in self.run_dirs()? {
