@@ -12,6 +12,7 @@ use crate::error::{Error, Kind};
 
 use crate::recovery;
 use crate::reference::DomainRef;
+use crate::secrets::Ephemeral;
 use crate::tenants::Tenancy;
 
 /// How a state directory is opened.
@@ -40,6 +41,8 @@ pub struct Host {
     pub(crate) naming: Mutex<()>,
     /// The number that the last run was given.
     pub(crate) last_run_number: Mutex<u32>,
+    /// Secrets that are in no file.
+    pub(crate) ephemeral: Ephemeral,
     held: Held,
 }
 
@@ -106,6 +109,7 @@ impl Host {
             loaded_templates: OnceLock::new(),
             naming: Mutex::new(()),
             last_run_number: Mutex::new(0),
+            ephemeral: Ephemeral::default(),
             held,
         };
         if matches!(access, Access::Owner { .. }) {

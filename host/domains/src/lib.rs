@@ -25,6 +25,7 @@ mod error;
 mod firmware;
 mod firmware_summary;
 mod host;
+mod host_interfaces;
 mod identity;
 mod image_summary;
 mod images;
@@ -36,6 +37,7 @@ mod migration;
 mod network_summary;
 mod networks;
 mod next;
+mod node_devices;
 mod pools;
 mod process;
 mod quota;
@@ -43,6 +45,7 @@ mod recovery;
 mod reference;
 mod reverted;
 mod saved;
+mod secrets;
 mod snapshot_summary;
 mod snapshots;
 mod storage_summary;
@@ -76,12 +79,14 @@ pub use firmware_summary::{
     StoreLeft, StoreReport,
 };
 pub use host::{Access, Host};
+pub use host_interfaces::HostInterface;
 pub use hostler_conformance::{
     Case as ConformanceCase, CaseReport, Component as TestedComponent, Fault as ConformanceFault, Report,
     Verdict,
 };
 pub use hostler_domain::Bytes;
 pub use hostler_domain::nearest;
+pub use hostler_domain::network::{NetworkCommand, NetworkSection};
 pub use hostler_launch::{CageReport, CageSetting, CommandLine};
 pub use hostler_network::Lease;
 pub use hostler_runtime::{
@@ -98,9 +103,11 @@ pub use migration::{
     MigrateOptions, Migrated, MigrationAddress, MigrationListener, MigrationWatch, OfferedGuest,
 };
 pub use network_summary::{NetworkDefined, NetworkDetails, NetworkLeases, NetworkSummary};
+pub use node_devices::NodeDevice;
 pub use quota::{Quota, QuotaUnit};
-pub use reference::{DomainRef, NetworkRef, PoolRef};
+pub use reference::{DomainRef, NetworkRef, PoolRef, SecretRef};
 pub use saved::{HeaderError, SavedHeader, read_saved_header};
+pub use secrets::{SecretDefined, SecretSummary, SecretValue};
 pub use snapshot_summary::{
     Reverted, SnapshotDetails, SnapshotDiskSummary, SnapshotSummary, SnapshotTaken, SnapshotsDeleted,
 };
@@ -120,9 +127,9 @@ pub use tenants::{Caller, TenantChoice};
 pub use verbs::{
     AgentInfo, AgentThere, AskBy, Autostarted, Changed, CloneOptions, ConsoleStream, ConvertOptions,
     DiskLimit, Display, Displays, DomainStats, DriverTestOptions, DriverTested, FirmwareSource, FrozenGuest,
-    GuestFileSystem, GuestFileSystems, ImageResizeOptions, KeyUse, Medium, MediumChange, MemoryDump,
-    NativeSource, NewImage, NewTenant, NewVolume, Note, RebaseOptions, ResizeOptions, RevertOptions,
-    SaveOptions, Scope, Screenshot, Sized, SnapshotDeleteOptions, StartOptions, TenantRights,
-    UndefineOptions, Which, conformance_cases, generate_signing_key, probe_image, process_counters,
-    sign_driver, test_driver,
+    GuestFileSystem, GuestFileSystems, IfStarted, ImageResizeOptions, KeyUse, Medium, MediumChange,
+    MemoryDump, NativeSource, NetworkChange, NewImage, NewTenant, NewVolume, Note, RebaseOptions,
+    ResizeOptions, RevertOptions, SaveOptions, Scope, Screenshot, Sized, SnapshotDeleteOptions, StartOptions,
+    TenantRights, UndefineOptions, Which, conformance_cases, generate_signing_key, probe_image,
+    process_counters, sign_driver, test_driver,
 };

@@ -78,8 +78,24 @@ impl Host {
         Ok(leases(&Places::within(&self.state().network_dir(network.uuid)).leases)?)
     }
 
+    /// The document of a network as it was made, or else as it was given.
+    ///
+    /// # Errors
+    /// [`crate::Kind::NotFound`].
+    pub async fn network_live_xml(&self, wanted: &NetworkRef) -> Result<String, Error> {
+        let network = self.network(wanted)?;
+        Ok(network.running.as_ref().unwrap_or(&network.document).to_xml())
+    }
+
     /// Running domains of this state directory with interfaces in a network.
     fn connected_domains(&self, network: &str) -> Result<Vec<String>, Error> {
+        let mut names: Vec<_> = self.connected(network)?.into_iter().map(|(name, _)| name).collect();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// The same, once for each such interface, with its address.
+    pub(crate) fn connected(&self, network: &str) -> Result<Vec<(String, Option<[u8; 6]>)>, Error> {
         let mut found = Vec::new();
         for definition in self.state().definitions()? {
             if !self.state().run_dir(definition.uuid).is_held()? {
@@ -87,9 +103,9 @@ impl Host {
             }
             let Ok(domain) = Domain::parse(&self.current_xml(&definition)?) else { continue };
             let is_in = |source: &InterfaceSource| matches!(source, InterfaceSource::Network { network: named, .. } if named == network);
-            if domain.devices.interfaces.iter().any(|interface| is_in(&interface.source)) {
-                found.push(definition.name);
-            }
+            let own = domain.devices.interfaces.iter().filter(|interface| is_in(&interface.source));
+            let own = own.map(|interface| (definition.name.clone(), interface.mac.map(|mac| mac.0)));
+            found.extend(own);
         }
         Ok(found)
     }
