@@ -3,6 +3,7 @@
 mod callbacks;
 mod guests;
 pub(crate) mod meaning;
+pub(crate) mod objects;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};

@@ -48,6 +48,28 @@ pub(crate) fn of_network(error: &Error) -> RpcError {
     RpcError::new(code, codes::FROM_NETWORK, sentence(error))
 }
 
+/// An error of a verb about a secret.
+pub(crate) fn of_secret(error: &Error) -> RpcError {
+    let code = match (error.kind, error.code()) {
+        (Kind::NotFound, _) => codes::ERR_NO_SECRET,
+        (Kind::Denied, "secret.private") => codes::ERR_INVALID_SECRET,
+        (Kind::Exists, _) => codes::ERR_INTERNAL_ERROR,
+        (Kind::Invalid, _) if is_about_a_document(error) => codes::ERR_XML_ERROR,
+        (kind, _) => code_of(kind),
+    };
+    let detail = match (error.kind, error.code()) {
+        (Kind::Denied, "secret.private") => "secret is private".to_owned(),
+        _ => sentence(error),
+    };
+    RpcError::new(code, codes::FROM_SECRET, detail)
+}
+
+/// An error about a device or an interface of this machine.
+pub(crate) fn of_machine(error: &Error, (missing, origin): (i32, i32)) -> RpcError {
+    let code = if error.kind == Kind::NotFound { missing } else { code_of(error.kind) };
+    RpcError::new(code, origin, sentence(error))
+}
+
 fn code_of(kind: Kind) -> i32 {
     match kind {
         Kind::Invalid => codes::ERR_INVALID_ARG,

@@ -6,16 +6,20 @@ mod capabilities;
 mod connect;
 mod define;
 mod devices;
-mod empty;
 mod events;
 mod info;
+mod interfaces;
 mod lifecycle;
 mod lookup;
 mod metadata;
+mod network_parts;
 mod networks;
 mod node;
+mod node_devices;
+mod nwfilters;
 mod saving;
 mod screen;
+mod secrets;
 mod snapshots;
 mod stats;
 mod storage;
@@ -51,7 +55,11 @@ pub(crate) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
         storage::route,
         volumes::route,
         networks::route,
-        empty::route,
+        network_parts::route,
+        secrets::route,
+        node_devices::route,
+        interfaces::route,
+        nwfilters::route,
     ];
     FAMILIES.iter().find_map(|family| family(incoming))
 }
@@ -71,6 +79,11 @@ fn only(flags: u32, known: u32, function: &str) -> Result<(), RpcError> {
             Err(RpcError::new(codes::ERR_INVALID_ARG, codes::FROM_QEMU, detail))
         }
     }
+}
+
+/// What is refused for good, with the reason.
+fn unsupported(origin: i32, detail: &str) -> RpcError {
+    RpcError::new(codes::ERR_OPERATION_UNSUPPORTED, origin, detail)
 }
 
 /// An operation that does not fit how a domain stands.
