@@ -93,7 +93,9 @@ pub use hostler_runtime::{
     Amounts, BlockJobKind, BlockJobState, COMPILE_ARGUMENT, WORK_ARGUMENT, compile_here, work_here,
 };
 pub use hostler_state::{Batch, Event, EventLog, SnapshotKind, SnapshotState};
-pub use hostler_storage::{BackingRequest, CreateRequest, Preallocation, Resize, Window};
+pub use hostler_storage::{
+    BackingRequest, CreateRequest, Preallocation, Resize, VolumeGroupFound, Window, WipePattern,
+};
 pub use identity::DomainIdentity;
 pub use image_summary::{
     ImageChain, ImageCheck, ImageLayer, ImageProbe, ImageReport, ImageResized, ImageWritten, NamedFileReport,

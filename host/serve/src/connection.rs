@@ -97,7 +97,7 @@ async fn see_to(client: &Arc<Client>, window: &Arc<Semaphore>, frame: Frame) -> 
             });
             Ok(())
         }
-        FrameKind::Stream => {
+        FrameKind::Stream | FrameKind::StreamHole => {
             client.streams.take(frame).await;
             Ok(())
         }

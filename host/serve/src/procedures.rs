@@ -17,12 +17,14 @@ mod networks;
 mod node;
 mod node_devices;
 mod nwfilters;
+mod pool_sources;
 mod saving;
 mod screen;
 mod secrets;
 mod snapshots;
 mod stats;
 mod storage;
+mod volume_content;
 mod volumes;
 mod xml;
 
@@ -54,6 +56,8 @@ pub(crate) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
         stats::route,
         storage::route,
         volumes::route,
+        volume_content::route,
+        pool_sources::route,
         networks::route,
         network_parts::route,
         secrets::route,

@@ -49,6 +49,7 @@ mod pool_delete;
 mod pool_list;
 mod pool_refresh;
 mod pool_show;
+mod pool_sources;
 mod pool_start;
 mod pool_undefine;
 mod pool_xml;
@@ -85,6 +86,7 @@ mod vol_path;
 mod vol_resize;
 mod vol_show;
 mod vol_upload;
+mod vol_wipe;
 mod vol_xml;
 mod xml;
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use hostler_domain::volume::StorageVolume;
 use hostler_domains::{
     CloneOptions, Kind, NewVolume, PoolRef, PoolSummary, Preallocation, Resize, ResizeOptions, VolumeSummary,
-    Window,
 };
 use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
@@ -14,12 +13,11 @@ use hostler_rpc::wire::{
     StoragePoolHandle, StoragePoolListAllVolumes, StoragePoolListAllVolumesAnswer, StoragePoolListVolumes,
     StoragePoolListVolumesAnswer, StoragePoolLookupByVolume, StoragePoolLookupByVolumeAnswer,
     StoragePoolNumOfVolumes, StoragePoolNumOfVolumesAnswer, StorageVolCreateXml, StorageVolCreateXmlAnswer,
-    StorageVolCreateXmlFrom, StorageVolCreateXmlFromAnswer, StorageVolDelete, StorageVolDownload,
-    StorageVolGetInfo, StorageVolGetInfoAnswer, StorageVolGetInfoFlags, StorageVolGetInfoFlagsAnswer,
-    StorageVolGetPath, StorageVolGetPathAnswer, StorageVolGetXmlDesc, StorageVolGetXmlDescAnswer,
-    StorageVolHandle, StorageVolLookupByKey, StorageVolLookupByKeyAnswer, StorageVolLookupByName,
-    StorageVolLookupByNameAnswer, StorageVolLookupByPath, StorageVolLookupByPathAnswer, StorageVolResize,
-    StorageVolUpload,
+    StorageVolCreateXmlFrom, StorageVolCreateXmlFromAnswer, StorageVolDelete, StorageVolGetInfo,
+    StorageVolGetInfoAnswer, StorageVolGetInfoFlags, StorageVolGetInfoFlagsAnswer, StorageVolGetPath,
+    StorageVolGetPathAnswer, StorageVolGetXmlDesc, StorageVolGetXmlDescAnswer, StorageVolHandle,
+    StorageVolLookupByKey, StorageVolLookupByKeyAnswer, StorageVolLookupByName, StorageVolLookupByNameAnswer,
+    StorageVolLookupByPath, StorageVolLookupByPathAnswer, StorageVolResize,
 };
 use hostler_rpc::xdr::List;
 
@@ -28,7 +26,6 @@ use super::{count, only};
 use crate::client::Client;
 use crate::dispatch::{Incoming, Work, routes};
 use crate::failure;
-use crate::streams::StreamBody;
 
 /// The flag that sets the tables of an image aside at once.
 const PREALLOC_METADATA: u32 = 1;
@@ -59,9 +56,6 @@ pub(super) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
         StorageVolCreateXmlFrom => create_from,
         StorageVolDelete => delete,
         StorageVolResize => resize,
-        ;
-        StorageVolUpload => upload,
-        StorageVolDownload => download,
     }
 }
 
@@ -82,7 +76,10 @@ async fn volumes(client: &Client, pool: &StoragePoolHandle) -> Result<Vec<Volume
 }
 
 /// The pool that a handle names, and the volume in it.
-async fn volume(client: &Client, wanted: &StorageVolHandle) -> Result<(PoolRef, VolumeSummary), RpcError> {
+pub(super) async fn volume(
+    client: &Client,
+    wanted: &StorageVolHandle,
+) -> Result<(PoolRef, VolumeSummary), RpcError> {
     let pool = storage::all(client).await?.into_iter().find(|pool| pool.name == wanted.pool);
     let pool = pool
         .ok_or_else(|| storage::missing(format!("no storage pool with matching name '{}'", wanted.pool)))?;
@@ -292,33 +289,4 @@ async fn resize(client: Arc<Client>, call: StorageVolResize) -> Result<(), RpcEr
     };
     let resized = client.host().vol_resize(&pool, &found.name, &options).await;
     resized.map(drop).map_err(|error| failure::of_storage(&error))
-}
-
-async fn download(client: Arc<Client>, call: StorageVolDownload) -> Result<((), StreamBody), RpcError> {
-    only(call.flags, 0, "virStorageVolDownload")?;
-    let (pool, found) = volume(&client, &call.vol).await?;
-    let window = Window { offset: call.offset, length: (call.length > 0).then_some(call.length) };
-    let body = StreamBody::Out(Box::new(move |to| {
-        Box::pin(async move {
-            let moved = client.host().vol_download(&pool, &found.name, to, window, Box::new(|_| {})).await;
-            moved.map(drop).map_err(|error| failure::of_storage(&error))
-        })
-    }));
-    Ok(((), body))
-}
-
-/// From its beginning, what comes takes the place of what is there once all of it is there; elsewhere, it is written over.
-async fn upload(client: Arc<Client>, call: StorageVolUpload) -> Result<((), StreamBody), RpcError> {
-    only(call.flags, 0, "virStorageVolUpload")?;
-    let (pool, found) = volume(&client, &call.vol).await?;
-    let length = (call.length > 0).then_some(call.length);
-    let window = (call.offset > 0).then_some(Window { offset: call.offset, length });
-    let body = StreamBody::In(Box::new(move |from| {
-        Box::pin(async move {
-            let host = client.host();
-            let moved = host.vol_upload(&pool, &found.name, from, (window, length), Box::new(|_| {})).await;
-            moved.map(drop).map_err(|error| failure::of_storage(&error))
-        })
-    }));
-    Ok(((), body))
 }
