@@ -10,7 +10,7 @@ use hostler_domains::{CageSetting, Workers};
 use crate::commands::{
     agent, attach, autostart, block, completions, console, define, destroy, detach, display, doctor,
     domain_xml, driver, dump, events, firmware, image, link, list, man, media, migrate, native, net, pool,
-    reboot, receive, reset, restore, resume, run, save, screenshot, send_key, serve, show, shutdown, sizing,
+    reboot, receive, reset, restore, resume, run, save, screenshot, secret, send_key, serve, show, shutdown, sizing,
     snapshot, start, stats, suspend, tenant, undefine, vol,
 };
 use crate::exit::Exit;
@@ -191,6 +191,7 @@ pub(crate) enum Command {
     Pool(pool::Pool),
     Vol(vol::Vol),
     Net(net::Net),
+    Secret(secret::Secret),
     Tenant(tenant::Tenant),
     Serve(serve::Serve),
     Doctor(doctor::Doctor),
@@ -243,6 +244,7 @@ impl Command {
             Self::Pool(command) => command.run(session),
             Self::Vol(command) => command.run(session),
             Self::Net(command) => command.run(session),
+            Self::Secret(command) => command.run(session),
             Self::Tenant(command) => command.run(session),
             Self::Serve(command) => command.run(session),
             Self::Doctor(command) => command.run(session),

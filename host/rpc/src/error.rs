@@ -66,6 +66,7 @@ const WORDS: &[(i32, &str)] = &[
     (codes::ERR_NO_SECRET, "Secret not found"),
     (codes::ERR_INVALID_SECRET, "Invalid secret"),
     (codes::ERR_NO_NWFILTER, "Network filter not found"),
+    (codes::ERR_NO_NWFILTER_BINDING, "Network filter binding not found"),
     (codes::ERR_NO_NETWORK_PORT, "network port not found"),
     (codes::ERR_CONFIG_UNSUPPORTED, "unsupported configuration"),
     (codes::ERR_OPERATION_TIMEOUT, "Timed out during operation"),

@@ -32,7 +32,7 @@ pub(crate) fn of_storage(error: &Error) -> RpcError {
         (Kind::NotFound, code) if code.starts_with("pool") => codes::ERR_NO_STORAGE_POOL,
         (Kind::NotFound, code) if code.starts_with("volume") => codes::ERR_NO_STORAGE_VOL,
         (Kind::Exists, code) if code.starts_with("volume") => codes::ERR_STORAGE_VOL_EXIST,
-        (Kind::Invalid, _) if is_about_a_document(error) => codes::ERR_XML_ERROR,
+        (Kind::Invalid, _) if is_about_a_document(error) => of_document(error),
         (kind, _) => code_of(kind),
     };
     RpcError::new(code, codes::FROM_STORAGE, sentence(error))
@@ -42,7 +42,7 @@ pub(crate) fn of_storage(error: &Error) -> RpcError {
 pub(crate) fn of_network(error: &Error) -> RpcError {
     let code = match (error.kind, error.code()) {
         (Kind::NotFound, "network.not-found") => codes::ERR_NO_NETWORK,
-        (Kind::Invalid, _) if is_about_a_document(error) => codes::ERR_XML_ERROR,
+        (Kind::Invalid, _) if is_about_a_document(error) => of_document(error),
         (kind, _) => code_of(kind),
     };
     RpcError::new(code, codes::FROM_NETWORK, sentence(error))
@@ -53,8 +53,8 @@ pub(crate) fn of_secret(error: &Error) -> RpcError {
     let code = match (error.kind, error.code()) {
         (Kind::NotFound, _) => codes::ERR_NO_SECRET,
         (Kind::Denied, "secret.private") => codes::ERR_INVALID_SECRET,
-        (Kind::Exists, _) => codes::ERR_INTERNAL_ERROR,
-        (Kind::Invalid, _) if is_about_a_document(error) => codes::ERR_XML_ERROR,
+        (Kind::Exists, _) | (Kind::Denied, "secret.stays-private") => codes::ERR_INTERNAL_ERROR,
+        (Kind::Invalid, _) if is_about_a_document(error) => of_document(error),
         (kind, _) => code_of(kind),
     };
     let detail = match (error.kind, error.code()) {
@@ -88,6 +88,14 @@ fn origin_of(kind: Kind) -> i32 {
     match kind {
         Kind::Exists | Kind::Conflict | Kind::Invalid => codes::FROM_DOMAIN,
         _ => codes::FROM_QEMU,
+    }
+}
+
+/// What is wrong with a document: that it is none, or what it says.
+fn of_document(error: &Error) -> i32 {
+    match error.code() {
+        "xml.syntax" => codes::ERR_XML_DETAIL,
+        _ => codes::ERR_XML_ERROR,
     }
 }
 

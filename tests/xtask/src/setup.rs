@@ -27,12 +27,13 @@ const PACKAGES: &[&str] = &[
 
 /// What tests need beside that: they build a driver in C.
 const TEST_PACKAGES: &[&str] = &[
-    "clang",           // compiles it to WebAssembly
-    "lld",             // wasm-ld, which links it
-    "docker-registry", // drivers are fetched from it
-    "libvirt-clients", // virsh, against the daemon
-    "python3-libvirt", // and the clients that are written in Python
-    "virtinst",        // of which virt-install is one
+    "clang",            // compiles it to WebAssembly
+    "lld",              // wasm-ld, which links it
+    "docker-registry",  // drivers are fetched from it
+    "libvirt-clients",  // virsh, against the daemon
+    "python3-libvirt",  // and the clients that are written in Python
+    "virtinst",         // of which virt-install is one
+    "libsys-virt-perl", // and those that are written in Perl
 ];
 
 /// The peer that benchmarks measure against.

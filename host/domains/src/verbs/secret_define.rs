@@ -110,7 +110,7 @@ fn require_same(older: &Secret, document: &Document) -> Result<(), Error> {
     }
     if older.document.private && !document.private {
         let message = format!("the secret {uuid} is private, and does not become one that is told");
-        return Err(Error::new(Kind::Denied, "secret.private", message)
+        return Err(Error::new(Kind::Denied, "secret.stays-private", message)
             .about("secret", uuid.to_string())
             .hint("undefine it, and set its value anew"));
     }

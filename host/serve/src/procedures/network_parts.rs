@@ -75,7 +75,7 @@ fn command(number: u32) -> Result<NetworkCommand, RpcError> {
         4 => Ok(NetworkCommand::AddFirst),
         _ => {
             let detail = format!("unrecognized network update command code {number}");
-            Err(RpcError::new(codes::ERR_NO_SUPPORT, codes::FROM_NETWORK, detail))
+            Err(RpcError::new(codes::ERR_OPERATION_UNSUPPORTED, codes::FROM_NETWORK, detail))
         }
     }
 }
@@ -105,7 +105,7 @@ fn section(number: u32, network: &NetworkSummary) -> Result<NetworkSection, RpcE
             let name =
                 usize::try_from(number).ok().and_then(|number| NAMES.get(number)).unwrap_or(&"unknown");
             let detail = format!("can't update '{name}' section of network '{}'", network.name);
-            Err(RpcError::new(codes::ERR_NO_SUPPORT, codes::FROM_NETWORK, detail))
+            Err(RpcError::new(codes::ERR_OPERATION_UNSUPPORTED, codes::FROM_NETWORK, detail))
         }
     }
 }

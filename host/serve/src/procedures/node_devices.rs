@@ -88,10 +88,10 @@ pub(super) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
         NodeDeviceDestroy => async |client, call| refused(&client, &call.name, NO_MEDIATED).await,
         NodeDeviceCreateXml => async |_, _| Err(unsupported(codes::FROM_NODEDEV, NO_MEDIATED)),
         NodeDeviceDefineXml => async |_, _| Err(unsupported(codes::FROM_NODEDEV, NO_MEDIATED)),
-        NodeDeviceDettach => async |client, call| refused(&client, &call.name, NO_ASSIGNMENT).await,
-        NodeDeviceDetachFlags => async |client, call| refused(&client, &call.name, NO_ASSIGNMENT).await,
-        NodeDeviceReAttach => async |client, call| refused(&client, &call.name, NO_ASSIGNMENT).await,
-        NodeDeviceReset => async |client, call| refused(&client, &call.name, NO_ASSIGNMENT).await,
+        NodeDeviceDettach => async |client, call| not_given(&client, &call.name).await,
+        NodeDeviceDetachFlags => async |client, call| not_given(&client, &call.name).await,
+        NodeDeviceReAttach => async |client, call| not_given(&client, &call.name).await,
+        NodeDeviceReset => async |client, call| not_given(&client, &call.name).await,
     }
 }
 
@@ -151,4 +151,10 @@ async fn document(
 async fn refused<T>(client: &Client, name: &str, why: &str) -> Result<T, RpcError> {
     device(client, name).await?;
     Err(unsupported(codes::FROM_NODEDEV, why))
+}
+
+/// What is done to a device before a guest has it, or after: clients know this number from hosts without VFIO.
+async fn not_given(client: &Client, name: &str) -> Result<(), RpcError> {
+    device(client, name).await?;
+    Err(RpcError::new(codes::ERR_ARGUMENT_UNSUPPORTED, codes::FROM_QEMU, NO_ASSIGNMENT))
 }

@@ -84,7 +84,7 @@ async fn wipe_pattern(client: Arc<Client>, call: StorageVolWipePattern) -> Resul
                     let detail = format!(
                         "'{name}' is no way in which this host wipes; it writes zeros, or random numbers"
                     );
-                    (codes::ERR_OPERATION_UNSUPPORTED, detail)
+                    (codes::ERR_ARGUMENT_UNSUPPORTED, detail)
                 }
                 None => (codes::ERR_INVALID_ARG, format!("wiping algorithm {other} not supported")),
             };

@@ -251,7 +251,14 @@ async fn create_from(
     let reference = PoolRef::new(pool.uuid.to_string());
     let names = (source.name.as_str(), asked.name.as_str());
     let made = client.host().vol_clone(&reference, names, &options, Box::new(|_| {})).await;
-    let mut made = made.map_err(|error| failure::of_storage(&error))?;
+    let mut made = made.map_err(|error| match error.kind {
+        // Another number than for a new volume, and clients know both.
+        Kind::Exists => {
+            let detail = format!("storage volume name '{}' already in use.", asked.name);
+            RpcError::new(codes::ERR_INTERNAL_ERROR, codes::FROM_STORAGE, detail)
+        }
+        _ => failure::of_storage(&error),
+    })?;
     if asked.capacity.0 > made.capacity {
         let larger = ResizeOptions {
             size: Resize::To(asked.capacity.0),

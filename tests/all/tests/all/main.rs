@@ -39,6 +39,7 @@ mod linux;
 mod migrate;
 mod native;
 mod networks;
+mod objects;
 mod observe;
 mod on_crash;
 mod random_kill;
