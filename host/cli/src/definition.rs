@@ -10,8 +10,8 @@ use hostler_domains::{CageSetting, Workers};
 use crate::commands::{
     agent, attach, autostart, block, completions, console, define, destroy, detach, display, doctor,
     domain_xml, driver, dump, events, firmware, image, link, list, man, media, migrate, native, net, pool,
-    reboot, receive, reset, restore, resume, run, save, screenshot, secret, send_key, serve, show, shutdown, sizing,
-    snapshot, start, stats, suspend, tenant, undefine, vol,
+    reboot, receive, reset, restore, resume, run, save, screenshot, secret, send_key, serve, show, shutdown,
+    sizing, snapshot, start, stats, suspend, tenant, undefine, vol,
 };
 use crate::exit::Exit;
 use crate::failure::Stop;

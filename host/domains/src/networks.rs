@@ -246,18 +246,21 @@ impl Host {
                     return Ok(());
                 }
                 let plan = plan(&document, definition.uuid, self.state())?;
-                process::blocking(move || match find(&plan) {
-                    Ok(found) if found.is_whole() => Ok(()),
+                let made_anew = process::blocking(move || match find(&plan) {
+                    Ok(found) if found.is_whole() => Ok(false),
                     Ok(_) => {
                         tracing::warn!(
                             network = plan.name,
                             "a part of the network was gone, and is made anew"
                         );
-                        start(&plan)
+                        start(&plan).map(|()| true)
                     }
                     Err(error) => Err(error),
                 })
                 .await??;
+                if made_anew {
+                    self.rejoin(&opened(self.state(), definition)?).await;
+                }
                 Ok(())
             }
         }

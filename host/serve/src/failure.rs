@@ -32,6 +32,9 @@ pub(crate) fn of_storage(error: &Error) -> RpcError {
         (Kind::NotFound, code) if code.starts_with("pool") => codes::ERR_NO_STORAGE_POOL,
         (Kind::NotFound, code) if code.starts_with("volume") => codes::ERR_NO_STORAGE_VOL,
         (Kind::Exists, code) if code.starts_with("volume") => codes::ERR_STORAGE_VOL_EXIST,
+        // What the system says: a directory that is not there, a disk that is full.
+        (Kind::NotFound | Kind::Host, _) => codes::ERR_SYSTEM_ERROR,
+        (Kind::Invalid, "volume.format-unknown") => codes::ERR_CONFIG_UNSUPPORTED,
         (Kind::Invalid, _) if is_about_a_document(error) => of_document(error),
         (kind, _) => code_of(kind),
     };

@@ -76,10 +76,11 @@ impl Host {
 
     /// Connects guests again that were in a network when it was stopped. Who cannot be is told of, and the network is there.
     pub(crate) async fn rejoin(&self, network: &Network) {
-        if !network.document.makes_bridge() {
+        let made = network.running.as_ref().unwrap_or(&network.document);
+        if !made.makes_bridge() {
             return;
         }
-        let (name, bridge) = (&network.definition.name, network.document.bridge.name.clone());
+        let (name, bridge) = (&network.definition.name, made.bridge.name.clone());
         let macs = match self.connected(name) {
             Ok(connected) => connected.into_iter().filter_map(|(_, mac)| mac).collect::<Vec<_>>(),
             Err(error) => {
