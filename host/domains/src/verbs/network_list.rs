@@ -11,6 +11,12 @@ use crate::networks::{opened, unreadable};
 use crate::process;
 use crate::reference::NetworkRef;
 
+/// An interface of a running domain in a network.
+pub(crate) struct Connected {
+    domain: String,
+    pub(crate) mac: Option<[u8; 6]>,
+}
+
 impl Host {
     /// Every network, sorted by name. One whose document cannot be read is in the list, with the reason.
     ///
@@ -89,13 +95,13 @@ impl Host {
 
     /// Running domains of this state directory with interfaces in a network.
     fn connected_domains(&self, network: &str) -> Result<Vec<String>, Error> {
-        let mut names: Vec<_> = self.connected(network)?.into_iter().map(|(name, _)| name).collect();
+        let mut names: Vec<_> = self.connected(network)?.into_iter().map(|one| one.domain).collect();
         names.dedup();
         Ok(names)
     }
 
-    /// The same, once for each such interface, with its address.
-    pub(crate) fn connected(&self, network: &str) -> Result<Vec<(String, Option<[u8; 6]>)>, Error> {
+    /// Every such interface.
+    pub(crate) fn connected(&self, network: &str) -> Result<Vec<Connected>, Error> {
         let mut found = Vec::new();
         for definition in self.state().definitions()? {
             if !self.state().run_dir(definition.uuid).is_held()? {
@@ -104,7 +110,10 @@ impl Host {
             let Ok(domain) = Domain::parse(&self.current_xml(&definition)?) else { continue };
             let is_in = |source: &InterfaceSource| matches!(source, InterfaceSource::Network { network: named, .. } if named == network);
             let own = domain.devices.interfaces.iter().filter(|interface| is_in(&interface.source));
-            let own = own.map(|interface| (definition.name.clone(), interface.mac.map(|mac| mac.0)));
+            let own = own.map(|interface| Connected {
+                domain: definition.name.clone(),
+                mac: interface.mac.map(|mac| mac.0),
+            });
             found.extend(own);
         }
         Ok(found)

@@ -82,7 +82,7 @@ impl Host {
         }
         let (name, bridge) = (&network.definition.name, made.bridge.name.clone());
         let macs = match self.connected(name) {
-            Ok(connected) => connected.into_iter().filter_map(|(_, mac)| mac).collect::<Vec<_>>(),
+            Ok(connected) => connected.into_iter().filter_map(|one| one.mac).collect::<Vec<_>>(),
             Err(error) => {
                 return tracing::warn!(network = name, %error, "whose guests are to be connected again is not known");
             }
