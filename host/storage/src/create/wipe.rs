@@ -123,7 +123,7 @@ mod tests {
             let before = std::fs::metadata(&path).unwrap();
             let root = PoolRoot::open_at(directory.path()).unwrap();
             let written = wipe_volume(&root, "v", pattern, &mut |_| {}).unwrap();
-            assert!(written >= 5_003 && written < 1 << 20, "{written}");
+            assert!((5_003..1 << 20).contains(&written), "{written}");
             let after = std::fs::read(&path).unwrap();
             assert!(!after.windows(8).any(|bytes| bytes == [7; 8]) && !after.ends_with(b"end"));
             assert_eq!(pattern == WipePattern::Zero, after.iter().all(|byte| *byte == 0));
