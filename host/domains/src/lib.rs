@@ -58,8 +58,8 @@ mod within;
 mod written_out;
 
 pub use block_jobs::{
-    BlockJobEnded, BlockJobSummary, CommitOptions, DiskResizeOptions, DiskResized, Ending, JobOutcome,
-    JobOwner, LeftOutImage, PullOptions,
+    BlockJobEnded, BlockJobSummary, CommitOptions, CopyOptions, DiskResizeOptions, DiskResized, Ending,
+    JobOutcome, JobOwner, LeftOutImage, PullOptions,
 };
 pub use config::{Config, Overrides, Workers};
 pub use drafts::Progress;
@@ -120,9 +120,9 @@ pub use tenants::{Caller, TenantChoice};
 pub use verbs::{
     AgentInfo, AgentThere, AskBy, Autostarted, Changed, CloneOptions, ConsoleStream, ConvertOptions,
     DiskLimit, Display, Displays, DomainStats, DriverTestOptions, DriverTested, FirmwareSource, FrozenGuest,
-    GuestFileSystem, GuestFileSystems, ImageResizeOptions, KeyUse, Medium, MediumChange, MemoryDump,
-    NativeSource, NewImage, NewTenant, NewVolume, Note, RebaseOptions, ResizeOptions, RevertOptions,
-    SaveOptions, Scope, Screenshot, Sized, SnapshotDeleteOptions, StartOptions, TenantRights,
-    UndefineOptions, Which, conformance_cases, generate_signing_key, probe_image, process_counters,
-    sign_driver, test_driver,
+    GuestFileSystem, GuestFileSystems, GuestThread, ImageResizeOptions, InterfaceDevice, KeyUse,
+    LifecycleEvent, Medium, MediumChange, MemoryDump, NativeSource, NewImage, NewTenant, NewVolume, Note,
+    RebaseOptions, ResizeOptions, RevertOptions, SaveOptions, Scope, Screenshot, Sized,
+    SnapshotDeleteOptions, StartOptions, TenantRights, ThreadKind, UndefineOptions, Which, conformance_cases,
+    generate_signing_key, probe_image, process_counters, sign_driver, test_driver,
 };

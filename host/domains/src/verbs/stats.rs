@@ -11,6 +11,7 @@ use crate::host::Host;
 use crate::process;
 use crate::reference::DomainRef;
 use crate::summary::RunState;
+use crate::verbs::InterfaceDevice;
 
 /// How long one hypervisor may take to answer before it is told without: the others are not to wait for it.
 const ANSWER_WAIT: Duration = Duration::from_millis(1_500);
@@ -66,6 +67,8 @@ impl Host {
         }
         if let Some(pid) = summary.pid {
             stats.counters = process::blocking(move || process_counters(pid)).await?;
+            let connected = self.interface_devices(&DomainRef::new(definition.uuid.to_string())).await?;
+            stats.counters.extend(interface_counters(&connected));
         }
         if stats.missing.is_none() {
             match self.hypervisor_counters(definition).await {
@@ -76,7 +79,10 @@ impl Host {
         Ok(stats)
     }
 
-    async fn hypervisor_counters(&self, definition: &Definition) -> Result<Vec<(String, String)>, Error> {
+    pub(super) async fn hypervisor_counters(
+        &self,
+        definition: &Definition,
+    ) -> Result<Vec<(String, String)>, Error> {
         let driver = self.with_ability(definition, "statistics")?;
         let context = self.context(definition, Purpose::Operate)?;
         match tokio::time::timeout(ANSWER_WAIT, driver.read_statistics(&context)).await {
@@ -88,6 +94,22 @@ impl Host {
             )),
         }
     }
+}
+
+/// What goes through the devices that connect a guest, under libvirt's names.
+fn interface_counters(connected: &[InterfaceDevice]) -> Vec<(String, String)> {
+    const NAMES: [&str; 4] = ["bytes", "pkts", "errs", "drop"];
+    let mut counters = vec![("net.count".to_owned(), connected.len().to_string())];
+    for (index, one) in connected.iter().enumerate() {
+        counters.push((format!("net.{index}.name"), one.device.clone()));
+        for (way, numbers) in [("rx", one.received), ("tx", one.sent)] {
+            let named = NAMES.iter().zip(numbers);
+            counters.extend(
+                named.map(|(name, number)| (format!("net.{index}.{way}.{name}"), number.to_string())),
+            );
+        }
+    }
+    counters
 }
 
 /// What the kernel counts of a process: `cpu.time`, `cpu.user` and `cpu.system` in nanoseconds, `memory.resident` in KiB.
