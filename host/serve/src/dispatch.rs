@@ -47,8 +47,11 @@ pub(crate) async fn answer(client: &Arc<Client>, frame: &Frame) -> Result<Answer
     let unknown = || RpcError::unknown_procedure(header.procedure);
     let procedure = procedure::find(header.program, header.procedure).ok_or_else(unknown)?;
     let incoming = Incoming { client, frame, procedure };
-    // Only the first program has procedures here.
-    let served = (header.program == program::REMOTE).then(|| procedures::route(incoming)).flatten();
+    let served = match header.program {
+        program::REMOTE => procedures::route(incoming),
+        program::QEMU => procedures::route_qemu(incoming),
+        _ => None,
+    };
     let work = served.ok_or_else(unknown)?;
     tracing::trace!(procedure = procedure.name, "called");
     if procedure.priority == Priority::High {
@@ -104,7 +107,8 @@ impl<'a> Incoming<'a> {
 
     /// Refuses what this client may not call.
     fn permit(&self, flags: u64) -> Result<(), RpcError> {
-        if procedures::may_come_first(self.number()) {
+        // Numbers are those of a program.
+        if self.frame.header.program == program::REMOTE && procedures::may_come_first(self.number()) {
             return Ok(());
         }
         let session = self.client.session()?;

@@ -14,6 +14,8 @@ pub(crate) fn of_domain(error: &Error) -> RpcError {
         (Kind::NotFound, "snapshot.not-found") => {
             (codes::ERR_NO_DOMAIN_SNAPSHOT, codes::FROM_DOMAIN_SNAPSHOT)
         }
+        // A text that is no XML has a number of its own.
+        (Kind::Invalid, "xml.syntax" | "xml.doctype") => (codes::ERR_XML_DETAIL, codes::FROM_DOMAIN),
         (Kind::Invalid, _) if is_about_a_document(error) => (codes::ERR_XML_ERROR, codes::FROM_DOMAIN),
         (kind, _) => (code_of(kind), origin_of(kind)),
     };
@@ -109,7 +111,9 @@ mod tests {
         assert_eq!(numbers(&gone), (42, 10, "Domain not found: no domain is called 'a'".to_owned()));
         let exists = Error::new(Kind::Exists, "domain.exists", "x");
         assert_eq!(numbers(&exists).0, 9);
-        let wrong = Error::new(Kind::Invalid, "xml.syntax", "x").about("line", "3").about("column", "1");
+        let none = Error::new(Kind::Invalid, "xml.syntax", "x").about("line", "3").about("column", "1");
+        assert_eq!(numbers(&none), (35, 20, "line 3, column 1: x".to_owned()));
+        let wrong = Error::new(Kind::Invalid, "xml.value", "x").about("line", "3").about("column", "1");
         assert_eq!(numbers(&wrong), (27, 20, "XML error: line 3, column 1: x".to_owned()));
     }
 

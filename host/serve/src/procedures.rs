@@ -1,25 +1,41 @@
 //! What clients call, one file for each family.
 
+mod addresses;
 mod autostart;
+mod block_copy;
 mod block_jobs;
+mod blocks;
 mod capabilities;
 mod connect;
+mod counters;
+mod cpu;
 mod define;
 mod devices;
 mod empty;
 mod events;
+mod guest_agent;
+mod guest_info;
+mod hardware;
 mod info;
 mod lifecycle;
 mod lookup;
+mod machine;
 mod metadata;
+mod monitor;
 mod networks;
 mod node;
+mod saved;
 mod saving;
 mod screen;
+mod sizing;
 mod snapshots;
 mod stats;
 mod storage;
+mod threads;
+mod tuning;
+mod updates;
 mod volumes;
+mod work;
 mod xml;
 
 use hostler_rpc::codes;
@@ -39,6 +55,7 @@ pub(crate) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
         saving::route,
         snapshots::route,
         block_jobs::route,
+        block_copy::route,
         info::route,
         xml::route,
         autostart::route,
@@ -51,9 +68,28 @@ pub(crate) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
         storage::route,
         volumes::route,
         networks::route,
+        addresses::route,
+        blocks::route,
+        counters::route,
+        cpu::route,
+        guest_agent::route,
+        guest_info::route,
+        hardware::route,
+        machine::route,
+        saved::route,
+        sizing::route,
+        threads::route,
+        tuning::route,
+        updates::route,
+        work::route,
         empty::route,
     ];
     FAMILIES.iter().find_map(|family| family(incoming))
+}
+
+/// The same for the program of QEMU's own.
+pub(crate) fn route_qemu(incoming: Incoming<'_>) -> Option<Work<'_>> {
+    monitor::route_qemu(incoming).or_else(|| guest_agent::route_qemu(incoming))
 }
 
 /// Whether a call may be made before a client has opened anything.

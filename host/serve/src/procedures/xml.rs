@@ -51,14 +51,35 @@ fn shown(xml: &str, domain: &DomainIdentity, number: Option<u32>, secure: bool) 
         }
         None => drop(document.remove_attribute(root, "id").map_err(|error| failed(&error))?),
     }
-    if !secure && let Some(devices) = document.child(root, "devices") {
-        let graphics: Vec<_> =
-            document.elements(devices).filter(|node| document.name(*node) == "graphics").collect();
-        for node in graphics {
-            document.remove_attribute(node, "passwd").map_err(|error| failed(&error))?;
-        }
+    if !secure {
+        forget_passwords(&mut document).map_err(|error| failed(&error))?;
     }
     Ok(document.to_xml())
+}
+
+fn forget_passwords(document: &mut Document) -> Result<(), hostler_domain::XmlError> {
+    let Some(devices) = document.child(document.root(), "devices") else { return Ok(()) };
+    let graphics: Vec<_> =
+        document.elements(devices).filter(|node| document.name(*node) == "graphics").collect();
+    for node in graphics {
+        document.remove_attribute(node, "passwd")?;
+    }
+    Ok(())
+}
+
+/// A document of a guest that was put away, without its passwords unless they may be shown.
+pub(super) fn without_secrets(xml: &str, secure: bool) -> Result<String, RpcError> {
+    if secure {
+        return Ok(xml.to_owned());
+    }
+    let forgotten = Document::parse(xml).and_then(|mut document| {
+        forget_passwords(&mut document)?;
+        Ok(document.to_xml())
+    });
+    forgotten.map_err(|error| {
+        let detail = format!("the document cannot be read: {error}");
+        RpcError::new(codes::ERR_XML_ERROR, codes::FROM_DOMAIN, detail)
+    })
 }
 
 #[cfg(test)]
