@@ -46,6 +46,8 @@ mod save;
 mod screen;
 mod serve;
 mod serve_block_jobs;
+mod serve_calls;
+mod serve_clients;
 mod serve_hostile;
 mod sizing;
 mod snapshot_kill;
