@@ -44,6 +44,7 @@ mod driver;
 mod error;
 mod events;
 mod files;
+mod index;
 mod journal;
 mod layout;
 mod lock;
@@ -66,6 +67,7 @@ pub use events::{
     Batch, Cancel, Event, EventLog, Follow, Followed, Gap, LINE_MAX_BYTES, NewEvent, ROTATE_AT_BYTES,
 };
 pub use files::Damage;
+pub use index::{Figures, Headline};
 pub use journal::{Intent, Journal};
 pub use layout::{ARCHIVED_STATES, KEPT_STATES, StateDir};
 pub use lock::RunLock;
