@@ -45,6 +45,7 @@ mod reverted;
 mod saved;
 mod snapshot_summary;
 mod snapshots;
+mod standing;
 mod storage_summary;
 mod summary;
 mod tenant_summary;
@@ -105,6 +106,7 @@ pub use snapshot_summary::{
     Reverted, SnapshotDetails, SnapshotDiskSummary, SnapshotSummary, SnapshotTaken, SnapshotsDeleted,
 };
 pub use snapshots::{ImageFate, NewSnapshot, PlannedImage};
+pub use standing::Standing;
 pub use storage_summary::{
     PoolDefined, PoolDetails, PoolRefreshed, PoolSpace, PoolSummary, SkippedEntry, VolumeDetails,
     VolumeMoved, VolumeResized, VolumeSummary, VolumeUse,

@@ -26,9 +26,9 @@ impl Host {
     /// [`crate::Kind::Host`] when the state directory cannot be read.
     pub fn running(&self) -> Result<Vec<Uuid>, Error> {
         let mut running = Vec::new();
-        for run in self.state().run_dirs()? {
-            if run.is_held()? {
-                running.push(run.domain());
+        for domain in self.state().runs()? {
+            if self.state().is_held(domain)? {
+                running.push(domain);
             }
         }
         Ok(running)
@@ -74,10 +74,10 @@ impl Host {
         hotplug::settle_leaving(self).await?;
         let Some(definition) = self.state().definition_by_uuid(domain)? else { return Ok(()) };
         if !definition.persistent
-            && !self.runs_without_process(&definition)?
+            && !self.runs_without_process(definition.uuid, &definition.driver)?
             && !self.state().run_dir(domain).is_held()?
         {
-            recovery::remove_transient(self, &definition)?;
+            recovery::remove_transient(self, definition.uuid)?;
         }
         Ok(())
     }

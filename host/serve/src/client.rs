@@ -85,10 +85,8 @@ impl Client {
     /// That there is none.
     pub(crate) async fn domain(&self, handle: &DomainHandle) -> Result<DomainIdentity, RpcError> {
         let uuid = Uuid::from_bytes(handle.uuid);
-        self.host().identity(&DomainRef::new(uuid.to_string())).await.map_err(|error| {
-            if error.kind != hostler_domains::Kind::NotFound {
-                return failure::of_domain(&error);
-            }
+        let found = self.host().identity_if_there(&DomainRef::new(uuid.to_string())).await;
+        found.map_err(|error| failure::of_domain(&error))?.ok_or_else(|| {
             let detail = format!("no domain with matching uuid '{uuid}' ({})", handle.name);
             RpcError::new(codes::ERR_NO_DOMAIN, codes::FROM_QEMU, detail)
         })

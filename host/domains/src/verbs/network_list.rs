@@ -81,10 +81,11 @@ impl Host {
     /// Running domains of this state directory with interfaces in a network.
     fn connected_domains(&self, network: &str) -> Result<Vec<String>, Error> {
         let mut found = Vec::new();
-        for definition in self.state().definitions()? {
-            if !self.state().run_dir(definition.uuid).is_held()? {
+        for headline in self.state().headlines()? {
+            if !self.state().is_held(headline.uuid)? {
                 continue;
             }
+            let Some(definition) = self.state().definition_by_uuid(headline.uuid)? else { continue };
             let Ok(domain) = Domain::parse(&self.current_xml(&definition)?) else { continue };
             let is_in = |source: &InterfaceSource| matches!(source, InterfaceSource::Network { network: named, .. } if named == network);
             if domain.devices.interfaces.iter().any(|interface| is_in(&interface.source)) {

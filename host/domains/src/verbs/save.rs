@@ -165,7 +165,7 @@ impl Host {
             process::end_because(self, definition, END_WAIT, StopReason::Saved).await?;
         }
         if !definition.persistent {
-            recovery::remove_transient(self, definition)?;
+            recovery::remove_transient(self, definition.uuid)?;
         }
         Ok(())
     }

@@ -165,7 +165,7 @@ impl Host {
     pub(crate) async fn after_end(&self, definition: &Definition) -> Result<DomainSummary, Error> {
         let summary = self.summarise(definition).await?;
         if summary.state == RunState::Off && !definition.persistent {
-            recovery::remove_transient(self, definition)?;
+            recovery::remove_transient(self, definition.uuid)?;
         }
         Ok(summary)
     }

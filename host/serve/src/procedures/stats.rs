@@ -55,8 +55,9 @@ async fn counted(client: &Client, domain: &DomainIdentity, groups: u32) -> Resul
         |group: &str| groups == 0 || GROUPS.iter().any(|(bit, name)| *name == group && groups & bit != 0);
     let mut params = Vec::new();
     if has("state.") {
-        let summary = client.host().summary(&reference(domain)).await;
-        let (state, reason) = info::state_of(&summary.map_err(|error| failure::of_domain(&error))?);
+        let standing = client.host().standing(&reference(domain)).await;
+        let standing = standing.map_err(|error| failure::of_domain(&error))?;
+        let (state, reason) = info::state_of(standing.state, standing.reason.as_deref());
         params.push(TypedParam::new("state.state", TypedValue::Int(state)));
         params.push(TypedParam::new("state.reason", TypedValue::Int(reason)));
     }
