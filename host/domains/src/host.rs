@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::drivers::DriverSet;
 use crate::error::{Error, Kind};
 
+use crate::known::Silent;
 use crate::recovery;
 use crate::reference::DomainRef;
 use crate::tenants::Tenancy;
@@ -40,6 +41,8 @@ pub struct Host {
     pub(crate) naming: Mutex<()>,
     /// The number that the last run was given.
     pub(crate) last_run_number: Mutex<u32>,
+    /// Hypervisors that did not answer.
+    pub(crate) silent: Silent,
     held: Held,
 }
 
@@ -106,6 +109,7 @@ impl Host {
             loaded_templates: OnceLock::new(),
             naming: Mutex::new(()),
             last_run_number: Mutex::new(0),
+            silent: Silent::default(),
             held,
         };
         if matches!(access, Access::Owner { .. }) {
