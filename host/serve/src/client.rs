@@ -99,6 +99,7 @@ impl Client {
     pub(crate) async fn change(&self, handle: &DomainHandle) -> Result<(DomainIdentity, Job), RpcError> {
         let uuid = self.domain(handle).await?.uuid;
         let job = self.server.jobs.begin(uuid).await?;
+        self.host().settle_snapshots(uuid).await.map_err(|error| failure::of_domain(&error))?;
         // As it is now, after whoever had it before.
         Ok((self.domain(handle).await?, job))
     }
