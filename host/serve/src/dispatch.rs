@@ -54,9 +54,8 @@ pub(crate) async fn answer(client: &Arc<Client>, frame: &Frame) -> Result<Answer
     if procedure.priority == Priority::High {
         return work.await;
     }
-    // What may take its time takes turns with the like of all clients.
-    let _turn = client.server.slow.acquire().await.map_err(|_| internal("the daemon ends"))?;
-    work.await
+    // What may take its time has one of so many places.
+    client.server.places.within(work).await
 }
 
 impl<'a> Incoming<'a> {

@@ -11,6 +11,7 @@ mod failure;
 mod jobs;
 mod notify;
 mod outbox;
+mod places;
 mod procedures;
 mod server;
 mod sockets;

@@ -15,12 +15,11 @@ use crate::connection;
 use crate::events::{self, Hub};
 use crate::jobs::Jobs;
 use crate::notify;
+use crate::places::Places;
 use crate::sockets::{self, Listener, Sockets};
 
 /// Clients at once. A management program has a few connections; this many cost little as long as they are silent.
 const CLIENTS: usize = 1_000;
-/// Calls that may wait for a hypervisor, of all clients together.
-const SLOW_CALLS: usize = 128;
 /// How long what has begun may take at the end. What is not done then is settled by the next owner.
 const FINISH: Duration = Duration::from_secs(20);
 /// How long a daemon waits for a command that holds the state directory.
@@ -58,8 +57,7 @@ pub(crate) struct Server {
     pub(crate) host: Host,
     pub(crate) jobs: Jobs,
     pub(crate) hub: Hub,
-    /// Turns for what may wait for a hypervisor.
-    pub(crate) slow: Semaphore,
+    pub(crate) places: Places,
     stop: watch::Sender<bool>,
     /// One for each piece of work that goes on; all of them free is the end of it.
     working: Arc<Semaphore>,
@@ -74,7 +72,7 @@ impl Server {
             host,
             jobs: Jobs::default(),
             hub: Hub::default(),
-            slow: Semaphore::new(SLOW_CALLS),
+            places: Places::default(),
             stop: watch::Sender::new(false),
             working: Arc::new(Semaphore::new(WORK_MAX as usize)),
         }
