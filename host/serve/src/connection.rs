@@ -14,6 +14,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::Semaphore;
 
+use crate::budget::Share;
 use crate::client::{Client, Peer};
 use crate::dispatch::{self, Answered};
 use crate::outbox::outbox;
@@ -39,7 +40,7 @@ pub(crate) async fn serve(server: Arc<Server>, socket: UnixStream, reads_only: b
     };
     tracing::debug!(uid = peer.uid, pid = peer.pid, reads_only, "a client has come");
     let (reading, writing) = socket.into_split();
-    let (outbox, outgoings) = outbox();
+    let (outbox, outgoings) = outbox(&server.budget, peer.uid);
     let mut writer = tokio::spawn(outgoings.write_to(writing));
     let client = Arc::new(Client::new(Arc::clone(&server), peer, reads_only, outbox));
     server.hub.watch(&client);
@@ -65,6 +66,7 @@ pub(crate) async fn serve(server: Arc<Server>, socket: UnixStream, reads_only: b
 async fn read_frames(client: &Arc<Client>, mut socket: OwnedReadHalf) -> Result<(), String> {
     let window = Arc::new(Semaphore::new(WINDOW));
     let mut assembler = Assembler::default();
+    let mut half = client.outbox.account().take(0);
     let mut buffer = vec![0; READ_BYTES];
     loop {
         let read = socket.read(&mut buffer);
@@ -78,12 +80,20 @@ async fn read_frames(client: &Arc<Client>, mut socket: OwnedReadHalf) -> Result<
         }
         assembler.push(buffer.get(..length).unwrap_or_default());
         while let Some(frame) = assembler.next_frame().map_err(|error| error.to_string())? {
-            see_to(client, &window, frame).await?;
+            half.resize(assembler.held_bytes());
+            let share = client.outbox.account().take(frame.payload.len());
+            see_to(client, &window, frame, share).await?;
         }
+        half.resize(assembler.held_bytes());
     }
 }
 
-async fn see_to(client: &Arc<Client>, window: &Arc<Semaphore>, frame: Frame) -> Result<(), String> {
+async fn see_to(
+    client: &Arc<Client>,
+    window: &Arc<Semaphore>,
+    frame: Frame,
+    share: Share,
+) -> Result<(), String> {
     match frame.header.kind {
         FrameKind::Call => {
             // Waiting here, nothing more is read from this client.
@@ -93,12 +103,13 @@ async fn see_to(client: &Arc<Client>, window: &Arc<Semaphore>, frame: Frame) -> 
             let server = Arc::clone(&client.server);
             server.work(async move {
                 let answered = dispatch::answer(&client, &frame).await;
+                drop(share);
                 reply(&client, &frame.header, answered, turn).await;
             });
             Ok(())
         }
         FrameKind::Stream => {
-            client.streams.take(frame).await;
+            client.streams.take(frame, share).await;
             Ok(())
         }
         FrameKind::Event if frame.header.program == program::KEEPALIVE => {

@@ -3,6 +3,7 @@
 //! Every call is a task of its own. What is asked never waits for what is done: verbs that change a domain wait for each
 //! other (`jobs`), questions wait for nothing, and ending a domain waits only a moment.
 
+mod budget;
 mod client;
 mod connection;
 mod dispatch;

@@ -11,6 +11,7 @@ use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::budget::Budget;
 use crate::connection;
 use crate::events::{self, Hub};
 use crate::jobs::Jobs;
@@ -57,6 +58,7 @@ pub(crate) struct Server {
     pub(crate) host: Host,
     pub(crate) jobs: Jobs,
     pub(crate) hub: Hub,
+    pub(crate) budget: Arc<Budget>,
     pub(crate) places: Places,
     stop: watch::Sender<bool>,
     /// One for each piece of work that goes on; all of them free is the end of it.
@@ -72,6 +74,7 @@ impl Server {
             host,
             jobs: Jobs::default(),
             hub: Hub::default(),
+            budget: Arc::default(),
             places: Places::default(),
             stop: watch::Sender::new(false),
             working: Arc::new(Semaphore::new(WORK_MAX as usize)),

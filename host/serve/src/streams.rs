@@ -15,6 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
+use crate::budget::Share;
 use crate::client::Client;
 use crate::connection::send;
 
@@ -25,8 +26,8 @@ const PIECES: usize = 4;
 
 /// What a client sends on a stream.
 pub(crate) enum Piece {
-    /// Bytes.
-    Data(Vec<u8>),
+    /// Bytes, with what they take of the budget.
+    Data(Vec<u8>, Option<Share>),
     /// Its end: all is there.
     Finish,
     /// Its end: it is given up.
@@ -71,13 +72,13 @@ impl Streams {
     }
 
     /// Takes a frame of a stream. One of a stream that has ended is nobody's.
-    pub(crate) async fn take(&self, frame: Frame) {
+    pub(crate) async fn take(&self, frame: Frame, share: Share) {
         let sender = match frame.header.status {
             Status::More => self.lock().get(&frame.header.serial).cloned(),
             _ => self.lock().remove(&frame.header.serial),
         };
         let piece = match frame.header.status {
-            Status::More => Piece::Data(frame.payload),
+            Status::More => Piece::Data(frame.payload, Some(share)),
             Status::Good => Piece::Finish,
             Status::Failed => Piece::GiveUp,
         };
@@ -147,7 +148,7 @@ enum Ended {
 async fn finish(client: &Client, header: Header, pieces: &mut mpsc::Receiver<Piece>) -> Ended {
     send(client, Header { status: Status::More, ..header }, Vec::new()).await;
     while let Some(piece) = pieces.recv().await {
-        if !matches!(piece, Piece::Data(_)) {
+        if !matches!(piece, Piece::Data(..)) {
             return Ended::ByClient;
         }
     }
@@ -173,7 +174,7 @@ async fn copy_both_ways(
                 }
             },
             piece = pieces.recv() => match piece {
-                Some(Piece::Data(data)) => {
+                Some(Piece::Data(data, _share)) => {
                     if to_guest.write_all(&data).await.is_err() {
                         return Ok(finish(client, header, pieces).await);
                     }
@@ -202,7 +203,7 @@ async fn write_out(
                 None => break,
             },
             piece = pieces.recv() => match piece {
-                Some(Piece::Data(_)) => {}
+                Some(Piece::Data(..)) => {}
                 // Whoever writes is told by its next write.
                 Some(Piece::Finish | Piece::GiveUp) => return Ok(Ended::ByClient),
                 None => return Ok(Ended::Gone),
@@ -236,13 +237,14 @@ struct Incoming {
     pieces: mpsc::Receiver<Piece>,
     rest: Vec<u8>,
     at: usize,
+    share: Option<Share>,
     ended: bool,
     given_up: Arc<AtomicBool>,
 }
 
 impl Incoming {
     fn new(pieces: mpsc::Receiver<Piece>, given_up: Arc<AtomicBool>) -> Self {
-        Self { pieces, rest: Vec::new(), at: 0, ended: false, given_up }
+        Self { pieces, rest: Vec::new(), at: 0, share: None, ended: false, given_up }
     }
 }
 
@@ -250,7 +252,7 @@ impl Read for Incoming {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.at == self.rest.len() && !self.ended {
             match self.pieces.blocking_recv() {
-                Some(Piece::Data(data)) => (self.rest, self.at) = (data, 0),
+                Some(Piece::Data(data, share)) => (self.rest, self.at, self.share) = (data, 0, share),
                 Some(Piece::Finish) => self.ended = true,
                 last => {
                     self.given_up.store(last.is_some(), Ordering::Release);
@@ -275,8 +277,8 @@ mod tests {
             [(Some(Piece::Finish), true, false), (Some(Piece::GiveUp), false, true), (None, false, false)];
         for (last, whole, last_gives_up) in ends {
             let (sender, pieces) = mpsc::channel(PIECES);
-            sender.try_send(Piece::Data(b"ab".to_vec())).unwrap();
-            sender.try_send(Piece::Data(b"c".to_vec())).unwrap();
+            sender.try_send(Piece::Data(b"ab".to_vec(), None)).unwrap();
+            sender.try_send(Piece::Data(b"c".to_vec(), None)).unwrap();
             last.map(|last| sender.try_send(last).ok());
             drop(sender);
             let mut read = Vec::new();
