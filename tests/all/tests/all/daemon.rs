@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use crate::workbench::{Answer, Workbench};
 
@@ -87,6 +88,17 @@ impl<'a> Daemon<'a> {
         let answer = Answer::of(command.arg("-c").arg(whole).arg(self.uri()).output().unwrap());
         assert_eq!(answer.status, 0, "{}{}", answer.stdout, answer.stderr);
         answer.stdout
+    }
+
+    /// Kills it at this time from now, as nothing can prevent.
+    pub(crate) fn killed_after(mut self, time: Duration) {
+        let process = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty()).unwrap();
+        let mut polled = [PollFd::new(&process, PollFlags::IN)];
+        let ended = poll(&mut polled, Some(&Timespec::try_from(time).unwrap())).unwrap() > 0;
+        let log = std::fs::read_to_string(self.bench.path("daemon.log"));
+        assert!(!ended, "the daemon has ended by itself: {log:?}");
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// Asks it to end and waits until it has.
