@@ -21,7 +21,7 @@ mod storage_rules;
 use hostler_sdk::{
     About, Amounts, BlockJob, BlockJobs, Description, Domain, Dump, Error, Event, Fact, Hotplug, JobReport,
     Kept, Lifecycle, Migration, MigrationReport, NativeConfig, Presence, Reboot, RunState, Save, Screen,
-    Sizing, Snapshots, Statistics, fact,
+    Sizing, Snapshots, Statistics, Upkeep, fact,
 };
 
 struct Qemu;
@@ -31,7 +31,7 @@ hostler_sdk::driver! {
     name: "qemu",
     types: ["kvm", "qemu"],
     grants: ["process:qemu-system-x86_64", "process:swtpm", "qmp", "storage", "firmware", "endpoint", "network"],
-    abilities: [block_jobs, dump, hotplug, migration, native_config, reboot, save, screen, sizing, snapshots, statistics],
+    abilities: [block_jobs, dump, hotplug, migration, native_config, reboot, save, screen, sizing, snapshots, statistics, upkeep],
 }
 
 impl About for Qemu {
@@ -154,6 +154,10 @@ impl Hotplug for Qemu {
 }
 
 impl BlockJobs for Qemu {
+    fn prepare(domain: &Domain, job: BlockJob) -> Result<(), Error> {
+        lifecycle::block_jobs::prepare(domain, &job)
+    }
+
     fn begin(domain: &Domain, job: BlockJob) -> Result<(), Error> {
         lifecycle::block_jobs::begin(domain, &job)
     }
@@ -172,6 +176,10 @@ impl BlockJobs for Qemu {
 
     fn settle(domain: &Domain, job: BlockJob) -> Result<(), Error> {
         lifecycle::block_jobs::settle(domain, &job)
+    }
+
+    fn set_speed(domain: &Domain, job: BlockJob, bandwidth: u64) -> Result<(), Error> {
+        lifecycle::block_jobs::set_speed(domain, &job, bandwidth)
     }
 
     fn resize(domain: &Domain, target: String, size: u64) -> Result<(), Error> {
@@ -212,6 +220,32 @@ impl Sizing for Qemu {
 
     fn set_vcpus(domain: &Domain, count: u32) -> Result<Amounts, Error> {
         lifecycle::sizing::set_vcpus(domain, count)
+    }
+}
+
+impl Upkeep for Qemu {
+    fn ask(domain: &Domain, question: String, arguments: String) -> Result<String, Error> {
+        lifecycle::upkeep::ask(domain, &question, &arguments)
+    }
+
+    fn interrupt(domain: &Domain) -> Result<(), Error> {
+        lifecycle::upkeep::interrupt(domain)
+    }
+
+    fn wake(domain: &Domain) -> Result<(), Error> {
+        lifecycle::upkeep::wake(domain)
+    }
+
+    fn count_memory(domain: &Domain, seconds: u32) -> Result<(), Error> {
+        lifecycle::upkeep::count_memory(domain, seconds)
+    }
+
+    fn watch_writes(domain: &Domain, target: String, layer: u32, bytes: u64) -> Result<(), Error> {
+        lifecycle::upkeep::watch_writes(domain, &target, layer, bytes)
+    }
+
+    fn measure_writes(domain: &Domain, seconds: u32) -> Result<(), Error> {
+        lifecycle::upkeep::measure_writes(domain, seconds)
     }
 }
 

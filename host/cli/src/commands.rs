@@ -33,6 +33,7 @@ pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod save;
 pub(crate) mod screenshot;
+pub(crate) mod secret;
 pub(crate) mod send_key;
 pub(crate) mod serve;
 pub(crate) mod show;

@@ -10,8 +10,8 @@ use hostler_domains::{CageSetting, Workers};
 use crate::commands::{
     agent, attach, autostart, block, completions, console, define, destroy, detach, display, doctor,
     domain_xml, driver, dump, events, firmware, image, link, list, man, media, migrate, native, net, pool,
-    reboot, receive, reset, restore, resume, run, save, screenshot, send_key, serve, show, shutdown, sizing,
-    snapshot, start, stats, suspend, tenant, undefine, vol,
+    reboot, receive, reset, restore, resume, run, save, screenshot, secret, send_key, serve, show, shutdown,
+    sizing, snapshot, start, stats, suspend, tenant, undefine, vol,
 };
 use crate::exit::Exit;
 use crate::failure::Stop;
@@ -198,6 +198,7 @@ pub(crate) enum Command {
     Pool(pool::Pool),
     Vol(vol::Vol),
     Net(net::Net),
+    Secret(secret::Secret),
     Tenant(tenant::Tenant),
     Serve(serve::Serve),
     Doctor(doctor::Doctor),
@@ -250,6 +251,7 @@ impl Command {
             Self::Pool(command) => command.run(session),
             Self::Vol(command) => command.run(session),
             Self::Net(command) => command.run(session),
+            Self::Secret(command) => command.run(session),
             Self::Tenant(command) => command.run(session),
             Self::Serve(command) => command.run(session),
             Self::Doctor(command) => command.run(session),

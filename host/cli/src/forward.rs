@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use hostler_rpc::own::{CommandRun, EnvironmentVariable};
 use hostler_rpc::xdr::List;
 use rustix::fs::{MemfdFlags, memfd_create};
+use zeroize::Zeroizing;
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Stop};
@@ -32,43 +33,47 @@ const VARIABLES: [&str; 4] = ["NO_COLOR", "CLICOLOR_FORCE", "TERM", "COLUMNS"];
 pub(crate) fn forward(
     session: &Session,
     address: &str,
-    unserved: Failure,
+    unserved: Box<Failure>,
     words: &[OsString],
-) -> Result<u8, Failure> {
-    let Some(socket) = socket(address) else { return Err(unserved) };
+) -> Result<u8, Box<Failure>> {
+    let Some((name, socket)) = parts(address) else { return Err(unserved) };
     let words = words::to_send(words)?;
     let environment = VARIABLES.iter().filter_map(|name| {
         let value = std::env::var(name).ok()?;
         Some(EnvironmentVariable { name: (*name).to_owned(), value })
     });
-    let call = CommandRun { words: List(words), environment: List(environment.collect()) };
+    let said = List(session.output().said());
+    let call = CommandRun { words: List(words), environment: List(environment.collect()), said };
     let streams = streams(session.kept_input())?;
     let patience = session.lock_timeout();
     let answered = session.block_on(async move {
-        let exchange = move || Connection::open(&socket, patience)?.run(&call, &streams, unserved);
+        let exchange = move || Connection::open(&socket, patience)?.run(&name, &call, &streams, unserved);
         let done = tokio::task::spawn_blocking(exchange).await;
         let done =
             done.map_err(|_| Failure::new("serve.exchange", Exit::Failed, "the exchange broke down"))?;
-        Ok(done?)
+        done.map_err(Stop::Failed)
     });
     match answered {
         Ok(status) => Ok(u8::try_from(status).unwrap_or(Exit::Failed.status())),
         Err(Stop::Failed(failure)) if failure.exit == Exit::Interrupted => {
-            Err(failure.hint("what was begun goes on in the daemon", None))
+            Err(failure.hint("what was begun goes on in the daemon", None).into())
         }
-        Err(Stop::Failed(failure) | Stop::Served(_, failure)) => Err(*failure),
+        Err(Stop::Failed(failure) | Stop::Served(_, failure)) => Err(failure),
         Err(Stop::PipeClosed) => Ok(Exit::Success.status()),
     }
 }
 
-/// The socket in an address as daemons announce it.
-fn socket(address: &str) -> Option<PathBuf> {
-    let (_, query) = address.split_once('?')?;
-    query.split('&').find_map(|part| part.strip_prefix("socket=")).map(PathBuf::from)
+/// What is to be opened, and the socket where, of an address as daemons announce it.
+fn parts(address: &str) -> Option<(String, PathBuf)> {
+    let (place, query) = address.split_once('?')?;
+    let socket = query.split('&').find_map(|part| part.strip_prefix("socket="))?;
+    let rest: Vec<&str> = query.split('&').filter(|part| !part.starts_with("socket=")).collect();
+    let name = if rest.is_empty() { place.to_owned() } else { format!("{place}?{}", rest.join("&")) };
+    Some((name, PathBuf::from(socket)))
 }
 
 /// Standard input, with what was read from it already in its place, output and error.
-fn streams(read: Option<Vec<u8>>) -> Result<[OwnedFd; 3], Failure> {
+fn streams(read: Option<Zeroizing<Vec<u8>>>) -> Result<[OwnedFd; 3], Box<Failure>> {
     let failed = |error: std::io::Error| Failure::io("hand the standard streams over", &error);
     let input = match read {
         None => std::io::stdin().as_fd().try_clone_to_owned().map_err(failed)?,
@@ -94,10 +99,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn socket_is_found_in_an_address() {
-        assert_eq!(socket("hostler:///system?socket=/run/x.sock"), Some("/run/x.sock".into()));
-        assert_eq!(socket("hostler:///system?a=b&socket=/x"), Some("/x".into()));
-        assert_eq!(socket("hostler:///system"), None);
+    fn address_has_a_name_and_a_socket() {
+        let of = |address| parts(address).map(|(name, socket)| (name, socket.display().to_string()));
+        let found = |name: &str| Some((name.to_owned(), "/run/x.sock".to_owned()));
+        assert_eq!(of("hostler:///system?socket=/run/x.sock"), found("hostler:///system"));
+        assert_eq!(of("hostler:///system?socket=/run/x.sock&tenant=a"), found("hostler:///system?tenant=a"));
+        assert_eq!(of("hostler:///system"), None);
     }
 
     #[test]

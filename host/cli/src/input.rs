@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use crate::exit::Exit;
 use crate::failure::{Failure, Stop};
 use crate::session::Session;
@@ -19,13 +21,34 @@ pub(crate) fn document(path: &Path, session: &Session) -> Result<String, Stop> {
             session.output().note("reading the document from the terminal; end it with Ctrl+D");
         }
         let text = read(streams.input(), "standard input")?;
-        session.keep_input(&text);
+        session.keep_input(text.as_bytes());
         return Ok(text);
     }
     let shown = format!("'{}'", path.display());
     let file = File::open(path)
         .map_err(|error| Failure::io(format!("open {shown}"), &error).about("path", path.display()))?;
     read(file, &shown)
+}
+
+/// The bytes of a file, or of standard input as `-`: so many at most.
+pub(crate) fn bytes(path: &Path, most: usize, session: &Session) -> Result<Zeroizing<Vec<u8>>, Stop> {
+    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(most.saturating_add(1)));
+    let read = match path == Path::new("-") {
+        true => {
+            let read = session.output().streams().input().take(limit).read_to_end(&mut bytes);
+            session.keep_input(&bytes);
+            read
+        }
+        false => File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)),
+    };
+    let shown = format!("'{}'", path.display());
+    read.map_err(|error| Failure::io(format!("read {shown}"), &error).about("path", path.display()))?;
+    if bytes.len() > most {
+        let message = format!("{shown} has more than {most} bytes");
+        return Err(Failure::new("cli.input-too-large", Exit::Failed, message).users().into());
+    }
+    Ok(bytes)
 }
 
 fn read(source: impl Read, shown: &str) -> Result<String, Stop> {

@@ -25,7 +25,7 @@ pub(crate) fn run(words: &[OsString]) -> u8 {
     let session = Session::new(line.globals, output);
     match carry_out(line.command, &session) {
         Ok(exit) => exit.status(),
-        Err((address, failure)) => match forward::forward(&session, &address, *failure, words) {
+        Err((address, failure)) => match forward::forward(&session, &address, failure, words) {
             Ok(status) => status,
             Err(failure) => {
                 session.output().failure(&failure);
@@ -38,7 +38,7 @@ pub(crate) fn run(words: &[OsString]) -> u8 {
 /// Does what the words of a command say that was sent to this process, a daemon.
 pub(crate) fn run_sent(
     words: &[OsString],
-    streams: &Streams,
+    (streams, said): (&Streams, Vec<String>),
     own: &Globals,
     command: hostler_serve::Command,
 ) -> Exit {
@@ -46,10 +46,12 @@ pub(crate) fn run_sent(
         Ok(read) => read,
         Err(exit) => return exit,
     };
+    let output = output.after(said);
     let fits = match line.command.is_for_the_owner() {
         true => fits(own, &line.globals),
         false => {
-            Err(Failure::new("cli.not-for-daemon", Exit::Usage, "a daemon does not carry this command out"))
+            let message = "a daemon does not carry this command out";
+            Err(Failure::new("cli.not-for-daemon", Exit::Usage, message).into())
         }
     };
     if let Err(failure) = fits {

@@ -10,7 +10,9 @@ mod streams;
 pub(crate) mod table;
 mod terminal;
 
+use std::collections::VecDeque;
 use std::io::{self, BufRead as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) use progress::Progress;
 pub(crate) use reply::{Block, Reply, with_schema};
@@ -34,12 +36,32 @@ pub(crate) enum Format {
 #[derive(Clone, Debug)]
 pub(crate) struct Output {
     streams: Streams,
+    remarks: Arc<Mutex<Remarks>>,
     format: Format,
     quiet: bool,
     colour_out: bool,
     colour_err: bool,
     terminal_out: bool,
     terminal_err: bool,
+}
+
+/// The remarks of a command. One that a daemon carries out begins anew there, and makes those again that it has made already.
+#[derive(Debug, Default)]
+struct Remarks {
+    said: Vec<String>,
+    expected: VecDeque<String>,
+}
+
+impl Remarks {
+    /// Whether a remark was not made before this command came here.
+    fn is_new(&mut self, text: &str) -> bool {
+        self.said.push(text.to_owned());
+        let repeated = self.expected.front().is_some_and(|expected| expected == text);
+        if repeated {
+            self.expected.pop_front();
+        }
+        !repeated
+    }
 }
 
 impl Output {
@@ -56,6 +78,7 @@ impl Output {
         let terminal_err = streams.errors_are_on_terminal();
         Self {
             streams: streams.clone(),
+            remarks: Arc::default(),
             format,
             quiet,
             colour_out: when.decide(terminal_out, &wishes),
@@ -63,6 +86,21 @@ impl Output {
             terminal_out,
             terminal_err,
         }
+    }
+
+    /// The same, after these remarks were made elsewhere: they are not made again.
+    pub(crate) fn after(self, said: Vec<String>) -> Self {
+        self.remarks().expected = said.into();
+        self
+    }
+
+    /// The remarks that were made until now.
+    pub(crate) fn said(&self) -> Vec<String> {
+        self.remarks().said.clone()
+    }
+
+    fn remarks(&self) -> MutexGuard<'_, Remarks> {
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where is read and written.
@@ -145,7 +183,7 @@ impl Output {
     /// Writes a remark that is neither data nor a problem; not with `--quiet`, and not for programs:
     /// with JSON output they find one document on standard error, or nothing.
     pub(crate) fn note(&self, text: &str) {
-        if !self.quiet && (self.format == Format::Table || self.terminal_err) {
+        if !self.quiet && (self.format == Format::Table || self.terminal_err) && self.remarks().is_new(text) {
             self.complain(&format!("{}\n", escape::line(text)));
         }
     }

@@ -47,11 +47,11 @@ fn verbosity(own: &Globals, settings: &Settings) -> u8 {
 
 impl Program for Around {
     fn run(&self, sent: SentLine, command: Command) -> i32 {
-        let SentLine { words, environment, input, output, errors } = sent;
+        let SentLine { words, environment, said, input, output, errors } = sent;
         let streams = Streams::given(Given { input, output, errors, environment });
         let words: Vec<OsString> =
             std::iter::once("hostler".to_owned()).chain(words).map(OsString::from).collect();
-        line::run_sent(&words, &streams, &self.own, command).status().into()
+        line::run_sent(&words, (&streams, said), &self.own, command).status().into()
     }
 
     fn reload(&self) {
@@ -73,7 +73,7 @@ impl Program for Around {
 }
 
 /// Refuses options that say something else than what the daemon was started with.
-pub(crate) fn fits(own: &Globals, asked: &Globals) -> Result<(), Failure> {
+pub(crate) fn fits(own: &Globals, asked: &Globals) -> Result<(), Box<Failure>> {
     let differences = [
         ("driver-dir", !asked.driver_dirs.is_empty() && asked.driver_dirs != own.driver_dirs),
         ("image-root", !asked.image_roots.is_empty() && asked.image_roots != own.image_roots),
@@ -84,7 +84,7 @@ pub(crate) fn fits(own: &Globals, asked: &Globals) -> Result<(), Failure> {
     let Some((option, _)) = differences.iter().find(|(_, differs)| *differs) else { return Ok(()) };
     let message = format!("a daemon owns the state directory and was not started with this '--{option}'");
     let failure = Failure::new("cli.daemon-decides", Exit::Usage, message).about("option", option);
-    Err(failure.hint(format!("leave '--{option}' out, or give it to 'hostler serve'"), None))
+    Err(failure.hint(format!("leave '--{option}' out, or give it to 'hostler serve'"), None).into())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use hostler_domains::{Access, Config, Host, Overrides, Workers};
 use hostler_serve::{StillBusy, Turn};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use zeroize::Zeroizing;
 
 use crate::definition::Globals;
 use crate::exit::Exit;
@@ -21,7 +22,7 @@ pub(crate) struct Session {
     output: Output,
     place: Place,
     /// What was read from standard input, for whoever does this in our place.
-    input: Mutex<Option<Vec<u8>>>,
+    input: Mutex<Option<Zeroizing<Vec<u8>>>>,
 }
 
 /// Where a command is carried out.
@@ -75,12 +76,12 @@ impl Session {
     }
 
     /// Keeps what was read from standard input: nobody can read it again.
-    pub(crate) fn keep_input(&self, text: &str) {
-        *self.input.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.as_bytes().to_vec());
+    pub(crate) fn keep_input(&self, read: &[u8]) {
+        *self.input.lock().unwrap_or_else(PoisonError::into_inner) = Some(Zeroizing::new(read.to_vec()));
     }
 
     /// What was kept.
-    pub(crate) fn kept_input(&self) -> Option<Vec<u8>> {
+    pub(crate) fn kept_input(&self) -> Option<Zeroizing<Vec<u8>>> {
         self.input.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
@@ -113,6 +114,13 @@ impl Session {
         match &self.place {
             Place::Process => self.open(Access::Reader).await,
             Place::Daemon(sent) => Ok(OpenHost { host: sent.command.host(), _turn: None }),
+        }
+    }
+
+    /// Lets the state directory of a tenant go, if it is held by this very process.
+    pub(crate) async fn release_tenant(&self, name: &str) {
+        if let Place::Daemon(sent) = &self.place {
+            sent.command.release_tenant(name).await;
         }
     }
 

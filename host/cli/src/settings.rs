@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use hostler_domains::{CageSetting, Overrides, Workers};
+use hostler_serve::{Auth, TlsSettings};
 use serde::{Deserialize, Deserializer};
 
 use crate::exit::Exit;
@@ -25,6 +26,8 @@ pub(crate) struct Settings {
     host: Host,
     /// What the daemon alone is told.
     pub(crate) serve: Serve,
+    /// The daemon's way in from other machines.
+    pub(crate) tls: Tls,
     /// What is told of what goes on inside.
     pub(crate) log: Log,
 }
@@ -51,8 +54,35 @@ pub(crate) struct Serve {
     pub(crate) socket: Option<PathBuf>,
     /// The socket for reading.
     pub(crate) read_only_socket: Option<PathBuf>,
+    /// Who may connect to them, as the mode of a file in octal digits.
+    #[serde(deserialize_with = "mode")]
+    pub(crate) socket_mode: Option<u32>,
+    /// What clients are asked for.
+    #[serde(deserialize_with = "word")]
+    pub(crate) auth: Option<Auth>,
+    /// Who may do what.
+    pub(crate) access: Option<PathBuf>,
     /// Where figures are fetched.
     pub(crate) metrics: Option<SocketAddr>,
+}
+
+/// The way in from other machines.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct Tls {
+    /// Where to listen.
+    #[serde(deserialize_with = "address")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// The certificates of who signs those of clients.
+    pub(crate) ca: Option<PathBuf>,
+    /// The list of certificates that are withdrawn.
+    pub(crate) crl: Option<PathBuf>,
+    /// This host's certificate.
+    pub(crate) cert: Option<PathBuf>,
+    /// The key of this host's certificate.
+    pub(crate) key: Option<PathBuf>,
+    /// The names that are let in, as patterns.
+    pub(crate) allow: Vec<String>,
 }
 
 /// The log of the daemon.
@@ -107,6 +137,20 @@ fn word<'de, D: Deserializer<'de>, T: std::str::FromStr<Err = String>>(
 ) -> Result<Option<T>, D::Error> {
     let word = String::deserialize(from)?;
     word.parse().map(Some).map_err(serde::de::Error::custom)
+}
+
+fn mode<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    parse_mode(&String::deserialize(from)?).map(Some).map_err(serde::de::Error::custom)
+}
+
+fn address<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SocketAddr>, D::Error> {
+    TlsSettings::parse_address(&String::deserialize(from)?).map(Some).map_err(serde::de::Error::custom)
+}
+
+/// The mode of a file, in octal digits.
+pub(crate) fn parse_mode(text: &str) -> Result<u32, String> {
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
+    mode.ok_or_else(|| format!("'{}' is no mode of a file such as 0660", text.escape_debug()))
 }
 
 impl Settings {
@@ -165,7 +209,11 @@ impl Settings {
 
     /// What of it a daemon that runs cannot change, if these differ from others.
     pub(crate) fn fixed_differences(&self, other: &Self) -> Vec<&'static str> {
-        let differences = [("host", self.host != other.host), ("serve", self.serve != other.serve)];
+        let differences = [
+            ("host", self.host != other.host),
+            ("serve", self.serve != other.serve),
+            ("tls", self.tls != other.tls),
+        ];
         differences.into_iter().filter_map(|(section, differs)| differs.then_some(section)).collect()
     }
 }
@@ -188,13 +236,16 @@ mod tests {
         let settings = Settings::parse(
             "[host]\nstate-dir = '/s'\ndriver-dirs = ['/d']\nimage-roots = ['/i']\npolicy = '/p'\ncage = 'require'\n\
              workers = 'on'\n[serve]\nsocket = '/a'\nread-only-socket = '/b'\nmetrics = '127.0.0.1:9177'\n\
-             [log]\nlevel = 'debug'\nformat = 'json'\n",
+             socket-mode = '0660'\nauth = 'polkit'\naccess = '/c'\n[tls]\nlisten = '[::1]'\nca = '/1'\ncrl = '/2'\ncert = '/3'\n\
+             key = '/4'\nallow = ['CN=*']\n[log]\nlevel = 'debug'\nformat = 'json'\n",
         )
         .unwrap();
         let overrides = settings.overrides();
         assert_eq!(overrides.state_dir, Some("/s".into()));
         assert_eq!(overrides.workers, Some(Workers::On));
         assert_eq!(overrides.cage, Some(CageSetting::Require));
+        assert_eq!((settings.serve.socket_mode, settings.serve.auth), (Some(0o660), Some(Auth::Polkit)));
+        assert_eq!(settings.tls.listen, Some("[::1]:16514".parse().unwrap()));
         assert_eq!(settings.serve.metrics, Some("127.0.0.1:9177".parse().unwrap()));
         assert_eq!((settings.log.level.unwrap().verbosity(), settings.log.format), (2, LogFormat::Json));
         assert_eq!(Settings::parse("").unwrap(), Settings::default());
@@ -222,13 +273,12 @@ mod tests {
         let Host { state_dir, driver_dirs, image_roots, policy, cage, workers } = settings.host;
         assert!(state_dir.is_some() && policy.is_some() && cage.is_some() && workers.is_some());
         assert!(!driver_dirs.is_empty() && !image_roots.is_empty());
-        let Serve { socket, read_only_socket, metrics } = settings.serve;
-        assert!(
-            socket.is_some()
-                && read_only_socket.is_some()
-                && metrics.is_some()
-                && settings.log.level.is_some()
-        );
+        let Serve { socket, read_only_socket, socket_mode, auth, access, metrics } = settings.serve;
+        assert!(socket.is_some() && read_only_socket.is_some() && metrics.is_some());
+        assert!(socket_mode.is_some() && auth.is_some() && access.is_some() && settings.log.level.is_some());
+        let Tls { listen, ca, crl, cert, key, allow } = settings.tls;
+        assert!(listen.is_some() && ca.is_some() && crl.is_some() && cert.is_some() && key.is_some());
+        assert!(!allow.is_empty());
         assert_eq!(Settings::parse(example).unwrap(), Settings::default(), "it changes nothing as it is");
     }
 
@@ -238,7 +288,7 @@ mod tests {
             ("[serve]\nsoket = 'x'\n", 2, 1, "unknown field `soket`"),
             ("[sevre]\n", 1, 2, "unknown field `sevre`"),
             ("[host]\n\ncage = 'perhaps'\n", 3, 8, "perhaps"),
-            ("[log]\nlevel = 3\n", 2, 9, "invalid type"),
+            ("[log]\nlevel = 3\n", 2, 9, "wanted string"),
             ("[host\n", 1, 6, ""),
         ] {
             let (at_line, at_column, why) = Settings::parse(text).unwrap_err();

@@ -171,6 +171,7 @@ const CALLS: &[&[&str]] = &[
     &["pool", "list", "--all"],
     &["vol", "list", "nowhere"],
     &["net", "list", "--all"],
+    &["secret", "list"],
     &["tenant", "list"],
     &["serve", "--socket", "/nonexistent/socket"],
     &["doctor"],

@@ -26,6 +26,7 @@ const OPTIONAL: &[&str] = &[
     "migration",
     "sizing",
     "statistics",
+    "upkeep",
 ];
 
 /// An interface of a driver, and what it comes to.

@@ -4,14 +4,16 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use hostler_launch::TemplateSet;
-use hostler_state::{Definition, Owner, StateDir, Uuid};
+use hostler_state::{Definition, Headline, Owner, StateDir, Uuid};
 
 use crate::config::Config;
 use crate::drivers::DriverSet;
 use crate::error::{Error, Kind};
 
+use crate::known::Silent;
 use crate::recovery;
 use crate::reference::DomainRef;
+use crate::secrets::Ephemeral;
 use crate::tenants::Tenancy;
 
 /// How a state directory is opened.
@@ -40,6 +42,10 @@ pub struct Host {
     pub(crate) naming: Mutex<()>,
     /// The number that the last run was given.
     pub(crate) last_run_number: Mutex<u32>,
+    /// Secrets that are in no file.
+    pub(crate) ephemeral: Ephemeral,
+    /// Hypervisors that did not answer.
+    pub(crate) silent: Silent,
     held: Held,
 }
 
@@ -102,6 +108,8 @@ impl Host {
             loaded_templates: OnceLock::new(),
             naming: Mutex::new(()),
             last_run_number: Mutex::new(0),
+            ephemeral: Ephemeral::default(),
+            silent: Silent::default(),
             held,
         };
         if matches!(access, Access::Owner { .. }) {
@@ -148,28 +156,45 @@ impl Host {
     /// # Errors
     /// [`Kind::NotFound`] with the nearest names.
     pub(crate) fn find(&self, wanted: &DomainRef) -> Result<Definition, Error> {
+        if let Some(found) = self.look_up(wanted)?
+            && let Some(definition) = self.definition(found.uuid)?
+        {
+            return Ok(definition);
+        }
+        Err(self.no_such_domain(wanted))
+    }
+
+    /// The domain that the user means, by its identifier or its name; nothing when there is none.
+    ///
+    /// # Errors
+    /// [`Kind::Host`] when the state directory cannot be read.
+    pub(crate) fn look_up(&self, wanted: &DomainRef) -> Result<Option<Arc<Headline>>, Error> {
         let text = wanted.text();
         let uuid = Uuid::parse_str(text).ok();
         if let Some(uuid) = uuid
-            && let Ok(Some(found)) = self.state().definition_by_uuid(uuid)
+            && let Ok(Some(found)) = self.state().headline(uuid)
         {
-            return Ok(found);
+            return Ok(Some(found));
         }
-        let definitions = self.definitions()?;
-        let named = || definitions.iter().find(|definition| definition.name == text);
-        let found = definitions.iter().find(|definition| Some(definition.uuid) == uuid).or_else(named);
-        if let Some(found) = found {
-            return Ok(found.clone());
+        if let Some(found) = self.state().headline_by_name(text)? {
+            return Ok(Some(found));
         }
+        // One that runs and has no definition any more.
+        let lost = self.headlines()?;
+        let is_meant = |found: &&Arc<Headline>| Some(found.uuid) == uuid || found.name == text;
+        Ok(lost.iter().find(is_meant).map(Arc::clone))
+    }
+
+    /// That there is no such domain, with the nearest names.
+    pub(crate) fn no_such_domain(&self, wanted: &DomainRef) -> Error {
+        let text = wanted.text();
         let error = Error::new(Kind::NotFound, "domain.not-found", format!("no domain is called '{text}'"))
             .about("domain", text);
-        Err(
-            match hostler_domain::nearest(text, definitions.iter().map(|definition| definition.name.as_str()))
-            {
-                Some(name) => error.hint(format!("did you mean '{name}'?")),
-                None => error.hint_command("see which there are", "hostler list --all"),
-            },
-        )
+        let known = self.headlines().unwrap_or_default();
+        match hostler_domain::nearest(text, known.iter().map(|headline| headline.name.as_str())) {
+            Some(name) => error.hint(format!("did you mean '{name}'?")),
+            None => error.hint_command("see which there are", "hostler list --all"),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a domain is called and whether it runs, without asking anybody what it is doing.
 
 use hostler_runtime::RunDocument;
-use hostler_state::{Definition, RunRecord, Uuid};
+use hostler_state::{Headline, RunRecord, Uuid};
 
 use crate::error::Error;
 use crate::host::Host;
@@ -19,6 +19,8 @@ pub struct DomainIdentity {
     pub run_number: Option<u32>,
     /// Whether it stays defined when it is off.
     pub persistent: bool,
+    /// The name of the driver that runs it.
+    pub driver: String,
 }
 
 impl Host {
@@ -27,9 +29,10 @@ impl Host {
     /// # Errors
     /// [`crate::Kind::Host`] when the state directory cannot be read.
     pub async fn identities(&self) -> Result<Vec<DomainIdentity>, Error> {
-        let mut found = Vec::new();
-        for definition in self.definitions()? {
-            let identity = self.identify(definition).await?;
+        let headlines = self.headlines()?;
+        let mut found = Vec::with_capacity(headlines.len());
+        for headline in headlines {
+            let identity = self.identify(&headline).await?;
             // What is left of a transient domain that has ended is forgotten any moment.
             if identity.persistent || identity.run_number.is_some() {
                 found.push(identity);
@@ -43,7 +46,19 @@ impl Host {
     /// # Errors
     /// [`crate::Kind::NotFound`].
     pub async fn identity(&self, wanted: &DomainRef) -> Result<DomainIdentity, Error> {
-        self.identify(self.find(wanted)?).await
+        let found = self.identity_if_there(wanted).await?;
+        found.ok_or_else(|| self.no_such_domain(wanted))
+    }
+
+    /// The same; nothing when there is none, for those who ask whether there is one.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Host`] when the state directory cannot be read.
+    pub async fn identity_if_there(&self, wanted: &DomainRef) -> Result<Option<DomainIdentity>, Error> {
+        match self.look_up(wanted)? {
+            Some(headline) => self.identify(&headline).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// The line about one domain, as [`Host::list`] has it.
@@ -51,27 +66,41 @@ impl Host {
     /// # Errors
     /// [`crate::Kind::NotFound`]; [`crate::Kind::Host`] when the state directory cannot be read.
     pub async fn summary(&self, wanted: &DomainRef) -> Result<DomainSummary, Error> {
-        self.summarise(&self.find(wanted)?).await
+        let summary = match self.look_up(wanted)? {
+            Some(headline) => self.summarise_known(&headline).await?,
+            None => None,
+        };
+        summary.ok_or_else(|| self.no_such_domain(wanted))
     }
 
-    async fn identify(&self, definition: Definition) -> Result<DomainIdentity, Error> {
-        let run_number = self.run_number(&definition).await?;
-        let Definition { name, uuid, persistent, .. } = definition;
-        Ok(DomainIdentity { name, uuid, run_number, persistent })
+    /// The name of the driver that takes domains of this type.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Unsupported`] when none does; whatever keeps it from being loaded.
+    pub fn driver_for(&self, domain_type: &str) -> Result<String, Error> {
+        Ok(self.drivers.for_type(domain_type)?.manifest().name.clone())
     }
 
-    async fn run_number(&self, definition: &Definition) -> Result<Option<u32>, Error> {
-        let run = self.state().run_dir(definition.uuid);
-        if run.is_held()? {
-            let document: Option<RunDocument> = run.read(RunRecord::Document)?;
+    async fn identify(&self, headline: &Headline) -> Result<DomainIdentity, Error> {
+        let run_number = self.run_number(headline).await?;
+        let Headline { name, uuid, persistent, driver, .. } = headline;
+        let (name, driver) = (name.clone(), driver.clone());
+        Ok(DomainIdentity { name, uuid: *uuid, run_number, persistent: *persistent, driver })
+    }
+
+    async fn run_number(&self, headline: &Headline) -> Result<Option<u32>, Error> {
+        let uuid = headline.uuid;
+        if self.state().is_held(uuid)? {
+            let document: Option<RunDocument> = self.state().run_dir(uuid).read(RunRecord::Document)?;
             // Its record comes a moment after its lock.
             return Ok(Some(document.map_or(0, |document| document.numeric_id)));
         }
-        if !self.runs_without_process(definition)? {
+        if !self.runs_without_process(uuid, &headline.driver)? {
             return Ok(None);
         }
-        let runs = self.ask(definition).await.is_ok_and(|answer| answer.state != RunState::Off);
-        Ok(runs.then(|| number_of(definition.uuid)))
+        let Some(definition) = self.definition(uuid)? else { return Ok(None) };
+        let runs = self.ask(&definition).await.is_ok_and(|answer| answer.state != RunState::Off);
+        Ok(runs.then(|| number_of(uuid)))
     }
 }
 

@@ -25,6 +25,7 @@ mod error;
 mod firmware;
 mod firmware_summary;
 mod host;
+mod host_interfaces;
 mod identity;
 mod image_summary;
 mod images;
@@ -36,6 +37,7 @@ mod migration;
 mod network_summary;
 mod networks;
 mod next;
+mod node_devices;
 mod pools;
 mod process;
 mod quota;
@@ -43,8 +45,10 @@ mod recovery;
 mod reference;
 mod reverted;
 mod saved;
+mod secrets;
 mod snapshot_summary;
 mod snapshots;
+mod standing;
 mod storage_summary;
 mod summary;
 mod tenant_summary;
@@ -58,8 +62,8 @@ mod within;
 mod written_out;
 
 pub use block_jobs::{
-    BlockJobEnded, BlockJobSummary, CommitOptions, DiskResizeOptions, DiskResized, Ending, JobOutcome,
-    JobOwner, LeftOutImage, PullOptions,
+    BlockJobEnded, BlockJobSummary, CommitOptions, CopyOptions, DiskResizeOptions, DiskResized, Ending,
+    JobOutcome, JobOwner, LeftOutImage, PullOptions,
 };
 pub use config::{Config, Overrides, Workers};
 pub use drafts::Progress;
@@ -76,19 +80,23 @@ pub use firmware_summary::{
     StoreLeft, StoreReport,
 };
 pub use host::{Access, Host};
+pub use host_interfaces::HostInterface;
 pub use hostler_conformance::{
     Case as ConformanceCase, CaseReport, Component as TestedComponent, Fault as ConformanceFault, Report,
     Verdict,
 };
 pub use hostler_domain::Bytes;
 pub use hostler_domain::nearest;
+pub use hostler_domain::network::{NetworkCommand, NetworkSection};
 pub use hostler_launch::{CageReport, CageSetting, CommandLine};
 pub use hostler_network::Lease;
 pub use hostler_runtime::{
     Amounts, BlockJobKind, BlockJobState, COMPILE_ARGUMENT, WORK_ARGUMENT, compile_here, work_here,
 };
 pub use hostler_state::{Batch, Event, EventLog, SnapshotKind, SnapshotState};
-pub use hostler_storage::{BackingRequest, CreateRequest, Preallocation, Resize, Window};
+pub use hostler_storage::{
+    BackingRequest, CreateRequest, Preallocation, Resize, VolumeGroupFound, Window, WipePattern,
+};
 pub use identity::DomainIdentity;
 pub use image_summary::{
     ImageChain, ImageCheck, ImageLayer, ImageProbe, ImageReport, ImageResized, ImageWritten, NamedFileReport,
@@ -98,13 +106,16 @@ pub use migration::{
     MigrateOptions, Migrated, MigrationAddress, MigrationListener, MigrationWatch, OfferedGuest,
 };
 pub use network_summary::{NetworkDefined, NetworkDetails, NetworkLeases, NetworkSummary};
+pub use node_devices::NodeDevice;
 pub use quota::{Quota, QuotaUnit};
-pub use reference::{DomainRef, NetworkRef, PoolRef};
+pub use reference::{DomainRef, NetworkRef, PoolRef, SecretRef};
 pub use saved::{HeaderError, SavedHeader, read_saved_header};
+pub use secrets::{SecretDefined, SecretSummary, SecretValue};
 pub use snapshot_summary::{
     Reverted, SnapshotDetails, SnapshotDiskSummary, SnapshotSummary, SnapshotTaken, SnapshotsDeleted,
 };
 pub use snapshots::{ImageFate, NewSnapshot, PlannedImage};
+pub use standing::Standing;
 pub use storage_summary::{
     PoolDefined, PoolDetails, PoolRefreshed, PoolSpace, PoolSummary, SkippedEntry, VolumeDetails,
     VolumeMoved, VolumeResized, VolumeSummary, VolumeUse,
@@ -120,9 +131,9 @@ pub use tenants::{Caller, TenantChoice};
 pub use verbs::{
     AgentInfo, AgentThere, AskBy, Autostarted, Changed, CloneOptions, ConsoleStream, ConvertOptions,
     DiskLimit, Display, Displays, DomainStats, DriverTestOptions, DriverTested, FirmwareSource, FrozenGuest,
-    GuestFileSystem, GuestFileSystems, ImageResizeOptions, KeyUse, Medium, MediumChange, MemoryDump,
-    NativeSource, NewImage, NewTenant, NewVolume, Note, RebaseOptions, ResizeOptions, RevertOptions,
-    SaveOptions, Scope, Screenshot, Sized, SnapshotDeleteOptions, StartOptions, TenantRights,
-    UndefineOptions, Which, conformance_cases, generate_signing_key, probe_image, process_counters,
-    sign_driver, test_driver,
+    GuestFileSystem, GuestFileSystems, GuestThread, IfStarted, ImageResizeOptions, InterfaceDevice, KeyUse,
+    LifecycleEvent, Medium, MediumChange, MemoryDump, NativeSource, NetworkChange, NewImage, NewTenant,
+    NewVolume, Note, RebaseOptions, ResizeOptions, RevertOptions, SaveOptions, Scope, Screenshot,
+    ServedTenant, Sized, SnapshotDeleteOptions, StartOptions, TenantRights, ThreadKind, UndefineOptions,
+    Which, conformance_cases, generate_signing_key, probe_image, process_counters, sign_driver, test_driver,
 };

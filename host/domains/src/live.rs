@@ -20,15 +20,32 @@ impl Host {
         self.state().run_dir(domain).path().to_owned()
     }
 
+    /// Finishes or undoes a change of a domain's snapshots that was begun and could not be finished then, for want of room as
+    /// a rule. For whoever has the domain to itself, before it changes anything: what is left may decide on which images
+    /// the domain stands.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Host`] when the state directory cannot be read or written.
+    pub async fn settle_snapshots(&self, domain: Uuid) -> Result<(), Error> {
+        let owner = self.owner()?;
+        for intent in self.state().pending()? {
+            let left = intent.domain == domain && intent.verb == verb::SNAPSHOT;
+            if left && crate::snapshots::change::settle(self, &intent).await {
+                owner.journal().finish(&intent)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The domains whose processes this host holds now.
     ///
     /// # Errors
     /// [`crate::Kind::Host`] when the state directory cannot be read.
     pub fn running(&self) -> Result<Vec<Uuid>, Error> {
         let mut running = Vec::new();
-        for run in self.state().run_dirs()? {
-            if run.is_held()? {
-                running.push(run.domain());
+        for domain in self.state().runs()? {
+            if self.state().is_held(domain)? {
+                running.push(domain);
             }
         }
         Ok(running)
@@ -71,13 +88,14 @@ impl Host {
                 crate::block_jobs::settle_or_tell(self, &intent).await;
             }
         }
+        self.settle_snapshots(domain).await?;
         hotplug::settle_leaving(self).await?;
         let Some(definition) = self.state().definition_by_uuid(domain)? else { return Ok(()) };
         if !definition.persistent
-            && !self.runs_without_process(&definition)?
+            && !self.runs_without_process(definition.uuid, &definition.driver)?
             && !self.state().run_dir(domain).is_held()?
         {
-            recovery::remove_transient(self, &definition)?;
+            recovery::remove_transient(self, definition.uuid)?;
         }
         Ok(())
     }

@@ -1,8 +1,11 @@
 //! Domains that run although their definition is lost: its record was damaged, or removed by hand.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use hostler_domain::Domain;
 use hostler_runtime::RunDocument;
-use hostler_state::{Definition, RunDir, RunRecord, unix_ms};
+use hostler_state::{Definition, Headline, RunDir, RunRecord, Uuid, unix_ms};
 
 use crate::error::Error;
 use crate::host::Host;
@@ -30,6 +33,25 @@ impl Host {
         }
         definitions.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(definitions)
+    }
+
+    /// The same without the documents. An owner reads no file for it, unless there is one whose definition is lost.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Host`] when the state directory cannot be read.
+    pub(crate) fn headlines(&self) -> Result<Vec<Arc<Headline>>, Error> {
+        let headlines = self.state().headlines()?;
+        let runs = self.state().runs()?;
+        if runs.is_empty() {
+            return Ok(headlines);
+        }
+        let known: HashSet<Uuid> = headlines.iter().map(|headline| headline.uuid).collect();
+        for domain in runs {
+            if !known.contains(&domain) && self.state().is_held(domain)? {
+                return Ok(self.definitions()?.iter().map(|found| Arc::new(Headline::of(found))).collect());
+            }
+        }
+        Ok(headlines)
     }
 
     /// What a run directory says of the domain it was made for: enough to show it and to end it. It goes by its
@@ -60,14 +82,32 @@ impl Host {
     /// # Errors
     /// [`crate::Kind::Host`] when the state directory cannot be read or written.
     pub(crate) fn keep_lost(&self) -> Result<(), Error> {
-        let stored = self.state().definitions()?;
-        for definition in self.definitions()? {
-            let lost = stored.iter().all(|known| known.uuid != definition.uuid);
-            if lost && !definition.xml.is_empty() && !definition.driver.is_empty() {
+        for headline in self.headlines()? {
+            if self.state().headline(headline.uuid)?.is_some() {
+                continue;
+            }
+            let Some(definition) = self.definition(headline.uuid)? else { continue };
+            if !definition.xml.is_empty() && !definition.driver.is_empty() {
                 tracing::warn!(domain = definition.name, "its definition is lost; what runs takes its place");
                 self.owner()?.put_definition(&definition)?;
             }
         }
         Ok(())
+    }
+
+    /// The definition of a domain that is listed, lost or not; nothing when it has gone meanwhile.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Host`] when the state directory cannot be read.
+    pub(crate) fn definition(&self, domain: Uuid) -> Result<Option<Definition>, Error> {
+        match self.state().definition_by_uuid(domain) {
+            Ok(Some(found)) => return Ok(Some(found)),
+            Err(error) if error.kind != hostler_state::Kind::Corrupt => return Err(error.into()),
+            _ => {}
+        }
+        match self.state().is_held(domain)? {
+            true => Ok(self.definitions()?.into_iter().find(|found| found.uuid == domain)),
+            false => Ok(None),
+        }
     }
 }

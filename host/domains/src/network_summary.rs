@@ -17,6 +17,8 @@ pub struct NetworkSummary {
     pub mode: String,
     /// Whether it is started.
     pub active: bool,
+    /// Whether it is there when it is not started.
+    pub persistent: bool,
     /// Whether it is started after a boot of the machine.
     pub autostart: bool,
     /// Its bridge.

@@ -49,6 +49,7 @@ impl Network {
             uuid: self.definition.uuid,
             mode: shown.mode().map_or("isolated", ForwardMode::as_str).to_owned(),
             active: self.is_active(),
+            persistent: self.definition.persistent,
             autostart: self.definition.autostart,
             bridge: shown.bridge.name.clone(),
             addresses: shown.ips.iter().map(|ip| format!("{}/{}", ip.address, ip.prefix)).collect(),
@@ -58,7 +59,7 @@ impl Network {
 }
 
 /// What a network of this document is made of.
-fn plan(document: &Document, uuid: Uuid, state: &StateDir) -> Result<NetworkPlan, Error> {
+pub(crate) fn plan(document: &Document, uuid: Uuid, state: &StateDir) -> Result<NetworkPlan, Error> {
     Ok(NetworkPlan::of(document, &uuid.simple().to_string(), &state.network_dir(uuid))?)
 }
 
@@ -69,6 +70,7 @@ pub(crate) fn unreadable(definition: &NetworkDefinition, problem: &Error) -> Net
         uuid: definition.uuid,
         mode: "unknown".to_owned(),
         active: false,
+        persistent: definition.persistent,
         autostart: definition.autostart,
         bridge: None,
         addresses: Vec::new(),
@@ -165,13 +167,13 @@ impl Host {
 
     /// Makes a network, or leaves nothing of it. What is noted comes first: whoever is killed in between is followed by
     /// somebody who takes away what there is.
-    pub(crate) async fn make_network(&self, network: &Network) -> Result<(), Error> {
-        let (uuid, xml) = (network.definition.uuid, network.definition.xml.clone());
-        if network.document.mode() == Some(ForwardMode::Bridge) && network.document.bridge.name.is_some() {
+    pub(crate) async fn make_network(&self, uuid: Uuid, document: &Document) -> Result<(), Error> {
+        let xml = document.to_xml();
+        if document.mode() == Some(ForwardMode::Bridge) && document.bridge.name.is_some() {
             // It is the host's bridge: nothing is made, and whether it is there is seen when a guest is connected.
             return self.note_phase(uuid, NetworkPhase::Active, xml);
         }
-        let plan = plan(&network.document, uuid, self.state())?;
+        let plan = plan(document, uuid, self.state())?;
         self.note_phase(uuid, NetworkPhase::Starting, xml.clone())?;
         let made = {
             let plan = plan.clone();
@@ -211,12 +213,21 @@ impl Host {
         Ok(())
     }
 
+    /// Forgets a network that is not started any more, if it was there for that long only.
+    pub(crate) fn forget_transient(&self, definition: &NetworkDefinition) -> Result<(), Error> {
+        match definition.persistent {
+            true => Ok(()),
+            false => Ok(self.owner()?.remove_network(definition.uuid)?),
+        }
+    }
+
     async fn settle_network(&self, definition: NetworkDefinition) -> Result<(), Error> {
         let noted = self.state().network_activity(definition.uuid)?;
         let Some(activity) = noted.filter(|activity| activity.boot == boot_id()) else {
-            return match definition.autostart {
-                true => self.make_network(&opened(self.state(), definition)?).await,
-                false => Ok(()),
+            return match (definition.persistent, definition.autostart) {
+                (false, _) => Ok(self.owner()?.remove_network(definition.uuid)?),
+                (true, true) => self.make_network(definition.uuid, &Document::parse(&definition.xml)?).await,
+                (true, false) => Ok(()),
             };
         };
         if activity.namespace != namespace()? {
@@ -224,9 +235,10 @@ impl Host {
             return Ok(());
         }
         match activity.phase {
-            NetworkPhase::Stopped => Ok(()),
+            NetworkPhase::Stopped => self.forget_transient(&definition),
             NetworkPhase::Starting | NetworkPhase::Stopping => {
-                self.unmake_network(definition.uuid, &Document::parse(&activity.xml)?).await
+                self.unmake_network(definition.uuid, &Document::parse(&activity.xml)?).await?;
+                self.forget_transient(&definition)
             }
             NetworkPhase::Active => {
                 let document = Document::parse(&activity.xml)?;
@@ -234,18 +246,21 @@ impl Host {
                     return Ok(());
                 }
                 let plan = plan(&document, definition.uuid, self.state())?;
-                process::blocking(move || match find(&plan) {
-                    Ok(found) if found.is_whole() => Ok(()),
+                let made_anew = process::blocking(move || match find(&plan) {
+                    Ok(found) if found.is_whole() => Ok(false),
                     Ok(_) => {
                         tracing::warn!(
                             network = plan.name,
                             "a part of the network was gone, and is made anew"
                         );
-                        start(&plan)
+                        start(&plan).map(|()| true)
                     }
                     Err(error) => Err(error),
                 })
                 .await??;
+                if made_anew {
+                    self.rejoin(&opened(self.state(), definition)?).await;
+                }
                 Ok(())
             }
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hostler_state::{Definition, Intent};
+use hostler_state::{Definition, Intent, Uuid};
 
 use crate::catch_up;
 use crate::context::Purpose;
@@ -181,28 +181,28 @@ async fn state_by_driver(host: &Host, definition: &Definition) -> Result<RunStat
 /// Leaves nothing of a start that did not come to be. A transient domain was only its start.
 pub(crate) fn undo_start(host: &Host, definition: &Definition) -> Result<(), Error> {
     if !definition.persistent {
-        remove_transient(host, definition)?;
+        remove_transient(host, definition.uuid)?;
     }
     Ok(())
 }
 
 fn forget_ended_transients(host: &Host) -> Result<(), Error> {
-    for definition in host.state().definitions()? {
-        let ended = !definition.persistent
-            && host.drivers.by_name(&definition.driver).is_ok_and(|driver| process::is_ours(&driver))
-            && !host.state().run_dir(definition.uuid).is_held()?;
+    for headline in host.state().headlines()? {
+        let ended = !headline.persistent
+            && host.drivers.by_name(&headline.driver).is_ok_and(|driver| process::is_ours(&driver))
+            && !host.state().is_held(headline.uuid)?;
         if ended {
-            remove_transient(host, &definition)?;
+            remove_transient(host, headline.uuid)?;
         }
     }
     Ok(())
 }
 
 /// Removes a transient domain that has ended, with its run directory.
-pub(crate) fn remove_transient(host: &Host, definition: &Definition) -> Result<(), Error> {
+pub(crate) fn remove_transient(host: &Host, domain: Uuid) -> Result<(), Error> {
     let owner = host.owner()?;
-    owner.remove_run_dir(definition.uuid)?;
-    match owner.remove_definition(definition.uuid) {
+    owner.remove_run_dir(domain)?;
+    match owner.remove_definition(domain) {
         // Whoever ended it was there first.
         Err(error) if error.kind == hostler_state::Kind::NotFound => Ok(()),
         removed => Ok(removed?),

@@ -1,4 +1,4 @@
-//! How a user names a domain, a pool or a network: by its name, or by its identifier.
+//! How a user names a domain, a pool, a network or a secret: by its name, or by its identifier.
 
 use std::fmt;
 
@@ -68,5 +68,22 @@ impl NetworkRef {
 impl fmt::Display for NetworkRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// A secret's identifier, or what it is for, as the user wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretRef(String);
+
+impl SecretRef {
+    /// Takes what the user wrote.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// What the user wrote.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.0
     }
 }

@@ -75,7 +75,7 @@ impl Host {
 
     /// Whether it runs in a hypervisor that keeps its own processes. One that does not answer may well run.
     async fn runs_elsewhere(&self, definition: &Definition) -> Result<bool, Error> {
-        Ok(self.runs_without_process(definition)?
+        Ok(self.runs_without_process(definition.uuid, &definition.driver)?
             && !self.query(definition).await.is_ok_and(|state| !state.is_active()))
     }
 
@@ -86,7 +86,7 @@ impl Host {
     pub(crate) fn require_room_to_define(&self, domain: &Domain, is_new: bool) -> Result<(), Error> {
         let Some(tenant) = self.tenant() else { return Ok(()) };
         if is_new {
-            let there = self.definitions()?.len();
+            let there = self.headlines()?.len();
             require_room(tenant, Quota::Domains, (u64::try_from(there).unwrap_or(u64::MAX), 1))?;
         }
         require_room(tenant, Quota::Memory, (0, domain.memory.0))?;

@@ -91,11 +91,34 @@ pub fn connect(attachment: &Attachment) -> Result<Taps, NetworkError> {
     }
     let name = given.unwrap_or(NAMES);
     let (name, fds) = tap::open_tap(name, queues).map_err(|error| unopened(name, error))?;
-    let mac = attachment.mac.map(|[_, a, b, c, d, e]| [FIRST_BYTE, a, b, c, d, e]);
+    let mac = attachment.mac.map(address_of_tap);
     let joining = Joining { bridge: attachment.bridge.as_deref(), mac, mtu: attachment.mtu };
     // The tap goes with its descriptors when that fails.
     links::join(&name, &joining)?;
     Ok(Taps { name, fds })
+}
+
+/// The address of the tap of a guest that has this one.
+pub(crate) fn address_of_tap([_, a, b, c, d, e]: [u8; 6]) -> [u8; 6] {
+    [FIRST_BYTE, a, b, c, d, e]
+}
+
+/// Joins the taps of guests with these addresses to a bridge, those that are on none: the bridge that they were on was taken
+/// away. Their names. One of several taps with the same address is left alone, for whose it is cannot be told.
+///
+/// # Errors
+/// The bridge is not there, or the kernel refuses; those that were joined stay joined.
+pub fn rejoin(bridge: &str, macs: &[[u8; 6]]) -> Result<Vec<String>, NetworkError> {
+    let free: Vec<_> = links::taps()?.into_iter().filter(|tap| tap.controller.is_none()).collect();
+    let mut joined = Vec::new();
+    for mac in macs {
+        let wanted = address_of_tap(*mac);
+        let mut own = free.iter().filter(|tap| tap.mac == wanted);
+        let (Some(tap), None) = (own.next(), own.next()) else { continue };
+        links::join(&tap.name, &Joining { bridge: Some(bridge), mac: None, mtu: Some(tap.mtu) })?;
+        joined.push(tap.name.clone());
+    }
+    Ok(joined)
 }
 
 /// Names such as `vnet7`: they are in documents that were taken from guests that ran.

@@ -19,7 +19,7 @@ mod start;
 mod sysctl;
 mod tap;
 
-pub use attachment::{Attachment, Attachments, Taps, connect};
+pub use attachment::{Attachment, Attachments, Taps, connect, rejoin};
 pub use error::{ErrorKind, Hint, NetworkError};
 pub use leases::{Lease, leases};
 pub use namespace::namespace;

@@ -113,6 +113,13 @@ pub(crate) fn ports(bridge: u32) -> Result<Vec<String>, NetworkError> {
     Ok(ports.map(|device| device.name).collect())
 }
 
+/// Every tap of the host.
+pub(crate) fn taps() -> Result<Vec<Device>, NetworkError> {
+    let devices = with(|handle| async move { all(&handle).await })
+        .map_err(|error| NetworkError::io("list", "network devices", error))?;
+    Ok(devices.into_iter().filter(|device| device.is_tap).collect())
+}
+
 /// Makes a bridge with its mark and addresses, or completes one that has that mark. It is not up yet.
 pub(crate) fn make_bridge(plan: &BridgePlan, mark: &str) -> Result<(), NetworkError> {
     let failed = |error| NetworkError::io("make the bridge", &plan.name, error);

@@ -43,9 +43,15 @@ pub(crate) fn start(settings: &str, places: &Places) -> Result<(), NetworkError>
 }
 
 /// Whether it runs.
-pub(crate) fn runs(places: &Places) -> Result<bool, NetworkError> {
+fn runs(places: &Places) -> Result<bool, NetworkError> {
     let found = find(&places.settings).map_err(|error| NetworkError::io("look at", "/proc", error))?;
     Ok(!found.is_empty())
+}
+
+/// Whether it runs with these settings, and not with others of the same network.
+pub(crate) fn runs_with(settings: &str, places: &Places) -> Result<bool, NetworkError> {
+    let same = std::fs::read(&places.settings).is_ok_and(|written| written == settings.as_bytes());
+    Ok(same && runs(places)?)
 }
 
 /// Ends it; one that has ended has ended.

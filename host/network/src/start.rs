@@ -9,7 +9,7 @@ use crate::{firewall, links, server, sysctl};
 pub struct Found {
     /// Its bridge is there and up.
     pub bridge: bool,
-    /// Its dnsmasq runs, or it needs none.
+    /// Its dnsmasq runs as it is to be, or it needs none.
     pub server: bool,
     /// The devices on its bridge: those of guests, and what others have put there.
     pub ports: Vec<String>,
@@ -23,7 +23,7 @@ impl Found {
     }
 }
 
-/// Makes what is not there yet of a network.
+/// Makes what is not there yet of a network, and its dnsmasq anew where that has other settings.
 ///
 /// # Errors
 /// What the kernel or a program refuses; what has been made stays, for [`stop`] to take away.
@@ -38,12 +38,14 @@ pub fn start(plan: &NetworkPlan) -> Result<(), NetworkError> {
     }
     sysctl::forward(plan.forward_v4, plan.forward_v6).map_err(about)?;
     links::bring_up(&plan.bridge.name).map_err(about)?;
-    if let Some(settings) = &plan.settings
-        && !server::runs(&plan.places)?
-    {
-        server::start(settings, &plan.places).map_err(about)?;
+    match &plan.settings {
+        Some(settings) if server::runs_with(settings, &plan.places)? => Ok(()),
+        Some(settings) => {
+            server::stop(&plan.places).map_err(about)?;
+            server::start(settings, &plan.places).map_err(about)
+        }
+        None => server::stop(&plan.places).map_err(about),
     }
-    Ok(())
 }
 
 /// What there is of a network.
@@ -54,7 +56,10 @@ pub fn find(plan: &NetworkPlan) -> Result<Found, NetworkError> {
     let device = links::find(&plan.bridge.name)?.filter(|device| device.is_of(&plan.mark, plan.bridge.mac));
     Ok(Found {
         bridge: device.as_ref().is_some_and(|device| device.is_up),
-        server: plan.settings.is_none() || server::runs(&plan.places)?,
+        server: match &plan.settings {
+            Some(settings) => server::runs_with(settings, &plan.places)?,
+            None => true,
+        },
         ports: device.map_or_else(|| Ok(Vec::new()), |device| links::ports(device.index))?,
     })
 }

@@ -193,6 +193,12 @@ impl Assembler {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// How many bytes it holds.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Whether a frame has begun and not ended.
     #[must_use]
     pub fn is_within_a_frame(&self) -> bool {

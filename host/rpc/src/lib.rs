@@ -8,6 +8,7 @@ pub mod frame;
 mod macros;
 pub mod own;
 pub mod procedure;
+pub mod subject;
 mod tables;
 pub mod typed;
 pub mod xdr;

@@ -2,6 +2,17 @@
 
 /// Records: named values in a row.
 macro_rules! records {
+    (@handle DomainHandle $value:expr, $see:expr) => { $see($crate::subject::Handle::Domain($value)) };
+    (@handle InterfaceHandle $value:expr, $see:expr) => { $see($crate::subject::Handle::Interface($value)) };
+    (@handle NetworkHandle $value:expr, $see:expr) => { $see($crate::subject::Handle::Network($value)) };
+    (@handle NetworkPortHandle $value:expr, $see:expr) => { $see($crate::subject::Handle::NetworkPort($value)) };
+    (@handle NodeDeviceHandle $value:expr, $see:expr) => { $see($crate::subject::Handle::NodeDevice($value)) };
+    (@handle NwfilterHandle $value:expr, $see:expr) => { $see($crate::subject::Handle::Filter($value)) };
+    (@handle NwfilterBindingHandle $value:expr, $see:expr) => { $see($crate::subject::Handle::FilterBinding($value)) };
+    (@handle SecretHandle $value:expr, $see:expr) => { $see($crate::subject::Handle::Secret($value)) };
+    (@handle StoragePoolHandle $value:expr, $see:expr) => { $see($crate::subject::Handle::Pool($value)) };
+    (@handle StorageVolHandle $value:expr, $see:expr) => { $see($crate::subject::Handle::Volume($value)) };
+    (@handle $other:ident $value:expr, $see:expr) => {};
     ($($(#[$about:meta])* $name:ident { $($field:ident: $kind:ty),* $(,)? })*) => {$(
         $(#[$about])*
         #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +32,11 @@ macro_rules! records {
             fn read(_from: &mut $crate::xdr::Decoder<'_>) -> Result<Self, $crate::xdr::DecodeError> {
                 Ok(Self { $($field: $crate::xdr::Xdr::read(_from)?,)* })
             }
+
+            fn handles<'a>(&'a self, _see: &mut dyn FnMut($crate::subject::Handle<'a>)) {
+                records! { @handle $name self, _see }
+                $($crate::xdr::Xdr::handles(&self.$field, _see);)*
+            }
         }
     )*};
 }
@@ -37,6 +53,16 @@ macro_rules! calls {
     (@flags $arguments:ident) => { 0 };
     (@flags $arguments:ident flags $($field:ident)*) => { u64::from($arguments.flags) };
     (@flags $arguments:ident $other:ident $($field:ident)*) => { calls! { @flags $arguments $($field)* } };
+    (@document $arguments:ident) => { None };
+    (@document $arguments:ident xml $($field:ident)*) => { Some($arguments.xml.as_str()) };
+    (@document $arguments:ident xml_desc $($field:ident)*) => { Some($arguments.xml_desc.as_str()) };
+    (@document $arguments:ident $other:ident $($field:ident)*) => { calls! { @document $arguments $($field)* } };
+    (@name $arguments:ident) => { None };
+    (@name $arguments:ident name $($field:ident)*) => { $crate::subject::text(&$arguments.name) };
+    (@name $arguments:ident $other:ident $($field:ident)*) => { calls! { @name $arguments $($field)* } };
+    (@new_name $arguments:ident) => { None };
+    (@new_name $arguments:ident new_name $($field:ident)*) => { $crate::subject::text(&$arguments.new_name) };
+    (@new_name $arguments:ident $other:ident $($field:ident)*) => { calls! { @new_name $arguments $($field)* } };
     ($($program:ident $number:literal $args:ident { $($field:ident: $kind:ty),* $(,)? }
        => $answer:tt $({ $($answers:tt)* })?;)*) => {$(
         records! {
@@ -55,6 +81,21 @@ macro_rules! calls {
             fn flags(&self) -> u64 {
                 let _arguments = self;
                 calls! { @flags _arguments $($field)* }
+            }
+
+            fn document(&self) -> Option<&str> {
+                let _arguments = self;
+                calls! { @document _arguments $($field)* }
+            }
+
+            fn name(&self) -> Option<&str> {
+                let _arguments = self;
+                calls! { @name _arguments $($field)* }
+            }
+
+            fn new_name(&self) -> Option<&str> {
+                let _arguments = self;
+                calls! { @new_name _arguments $($field)* }
             }
         }
         calls! { @answer $number $answer $({ $($answers)* })? }

@@ -11,6 +11,8 @@ use crate::xdr::List;
 pub const WORDS_MAX: usize = 4_096;
 /// Most variables of an environment. A command needs four.
 pub const VARIABLES_MAX: usize = 16;
+/// Most remarks that were made before a command was sent.
+pub const SAID_MAX: usize = 64;
 /// How many descriptors come with a command: its standard input, output and error.
 pub const COMMAND_DESCRIPTORS: usize = 3;
 
@@ -20,7 +22,7 @@ records! {
 }
 
 calls! {
-    HOSTLER 1 CommandRun { words: List<String, WORDS_MAX>, environment: List<EnvironmentVariable, VARIABLES_MAX> } => CommandRunAnswer { status: i32 };
+    HOSTLER 1 CommandRun { words: List<String, WORDS_MAX>, environment: List<EnvironmentVariable, VARIABLES_MAX>, said: List<String, SAID_MAX> } => CommandRunAnswer { status: i32 };
 }
 
 /// What is known of each. A command has a thread of its own and takes no turn from those who wait for a hypervisor.
@@ -40,7 +42,11 @@ mod tests {
     #[test]
     fn command_travels_whole() {
         let variable = EnvironmentVariable { name: "TERM".to_owned(), value: "dumb".to_owned() };
-        let call = CommandRun { words: List(vec!["list".to_owned()]), environment: List(vec![variable]) };
+        let call = CommandRun {
+            words: List(vec!["list".to_owned()]),
+            environment: List(vec![variable]),
+            said: List(vec!["starting 'web'".to_owned()]),
+        };
         assert_eq!(decode::<CommandRun>(&encode(&call).unwrap()).unwrap(), call);
     }
 }

@@ -27,6 +27,15 @@ pub trait Call: Xdr {
 
     /// Its flags; none for a call without.
     fn flags(&self) -> u64;
+
+    /// The document that it brings: of what is to be made, or of a part of what its handle names.
+    fn document(&self) -> Option<&str>;
+
+    /// The name that it brings, of what has no handle or of a part of what its handle names.
+    fn name(&self) -> Option<&str>;
+
+    /// The name that what its handle names is to get.
+    fn new_name(&self) -> Option<&str>;
 }
 
 /// What an event tells.
@@ -114,6 +123,26 @@ pub fn find(program: u32, number: i32) -> Option<&'static Procedure> {
     })
 }
 
+/// A permission as libvirt names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permission {
+    /// Kind of object and what is done to it: `domain.start`.
+    pub name: &'static str,
+    /// Whether everybody has it of whom nothing else is said.
+    pub by_default: bool,
+}
+
+/// Every permission there is.
+#[must_use]
+pub fn permissions() -> &'static [Permission] {
+    tables::permissions::PERMISSIONS
+}
+
+/// A line of the table of permissions.
+pub(crate) const fn permission(name: &'static str, by_default: bool) -> Permission {
+    Permission { name, by_default }
+}
+
 /// A line of the tables.
 pub(crate) const fn procedure(
     number: i32,
@@ -186,6 +215,31 @@ mod tests {
         assert_eq!(rule(23), ReadOnly::Allowed);
         // Newer than the tables tell: nobody has said that reading is enough.
         assert_eq!(rule(447), ReadOnly::Refused);
+    }
+
+    #[test]
+    fn every_permission_that_is_needed_is_known_and_only_what_harms_nobody_needs_none() {
+        let known: Vec<_> = permissions().iter().map(|permission| permission.name).collect();
+        let mut free = Vec::new();
+        for procedure in (1..=456).filter_map(|number| find(program::REMOTE, number)) {
+            let needed = procedure.needs.iter().map(|need| &need.permission).chain(procedure.shows);
+            assert!(needed.clone().all(|needed| known.contains(needed)), "{}", procedure.name);
+            let is_event = procedure.name.contains("_event_") && !procedure.name.contains("register");
+            if procedure.needs.is_empty() && !is_event {
+                free.push(procedure.name);
+            }
+        }
+        let harmless = [
+            "connect_close",
+            "auth_list",
+            "auth_sasl_init",
+            "auth_sasl_start",
+            "auth_sasl_step",
+            "auth_polkit",
+            "connect_is_secure",
+        ];
+        assert_eq!(free, harmless);
+        assert_eq!(permissions().iter().filter(|permission| permission.by_default).count(), 29);
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub(crate) mod calls_domain;
 pub(crate) mod calls_other;
 pub(crate) mod codes;
 pub(crate) mod events;
+pub(crate) mod permissions;
 pub(crate) mod procedures_high;
 pub(crate) mod procedures_low;
 pub(crate) mod records;

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::subject::Handle;
+
 /// Longest text, in bytes.
 pub const TEXT_MAX_BYTES: usize = 4 << 20;
 /// Every value takes a multiple of this many bytes.
@@ -55,6 +57,9 @@ pub trait Xdr: Sized {
     /// # Errors
     /// See [`DecodeError`].
     fn read(from: &mut Decoder<'_>) -> Result<Self, DecodeError>;
+
+    /// Shows every handle in the value.
+    fn handles<'a>(&'a self, _see: &mut dyn FnMut(Handle<'a>)) {}
 }
 
 /// Bytes that are being made.
@@ -222,6 +227,10 @@ impl<T: Xdr> Xdr for Option<T> {
     fn read(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         (from.word()? != 0).then(|| T::read(from)).transpose()
     }
+
+    fn handles<'a>(&'a self, see: &mut dyn FnMut(Handle<'a>)) {
+        self.iter().for_each(|value| value.handles(see));
+    }
 }
 
 /// An identifier: its bytes in the order of its text.
@@ -254,6 +263,10 @@ impl<T: Xdr, const MAX: usize> Xdr for List<T, MAX> {
         // Of nothing, there would be no end.
         let count = from.count(MAX, T::LEAST_BYTES.max(1))?;
         (0..count).map(|_| T::read(from)).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn handles<'a>(&'a self, see: &mut dyn FnMut(Handle<'a>)) {
+        self.0.iter().for_each(|item| item.handles(see));
     }
 }
 

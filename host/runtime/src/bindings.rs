@@ -115,6 +115,11 @@ ability! {
 }
 
 ability! {
+    /// The optional interface `upkeep`.
+    upkeep: "hostler:driver/upkeep-ability@0.1.1"
+}
+
+ability! {
     /// The optional interface `migration`.
     migration: "hostler:driver/migration-ability@0.1.1"
 }

@@ -11,7 +11,7 @@ use crate::driver::Driver;
 use crate::error::RuntimeError;
 use crate::limits;
 use crate::operation::Operation;
-use crate::request::{AskedReport, NewSize, Reply, Request};
+use crate::request::{AskedReport, NewSize, NewSpeed, Reply, Request};
 use crate::text;
 
 /// What a job does to a chain.
@@ -22,6 +22,8 @@ pub enum BlockJobKind {
     Commit,
     /// The content of layers goes into the active layer above them.
     Pull,
+    /// The content of layers goes into another image, with which the guest goes on.
+    Copy,
 }
 
 impl BlockJobKind {
@@ -31,6 +33,7 @@ impl BlockJobKind {
         match self {
             Self::Commit => "commit",
             Self::Pull => "pull",
+            Self::Copy => "copy",
         }
     }
 }
@@ -56,7 +59,11 @@ impl BlockJob {
     /// Whether the guest writes to another layer afterwards.
     #[must_use]
     pub fn changes_the_active_layer(&self) -> bool {
-        self.kind == BlockJobKind::Commit && self.top == 0
+        match self.kind {
+            BlockJobKind::Commit => self.top == 0,
+            BlockJobKind::Pull => false,
+            BlockJobKind::Copy => true,
+        }
     }
 }
 
@@ -98,6 +105,7 @@ impl From<&BlockJob> for wit::BlockJob {
             kind: match job.kind {
                 BlockJobKind::Commit => wit::JobKind::Commit,
                 BlockJobKind::Pull => wit::JobKind::Pull,
+                BlockJobKind::Copy => wit::JobKind::Copy,
             },
             target: job.target.clone(),
             top: job.top,
@@ -130,6 +138,19 @@ impl From<wit::JobReport> for BlockJobReport {
 const NO_BLOCK_JOBS: &str = ", so its disks stay as they are";
 
 impl Driver {
+    /// Opens what a job needs beside the disk.
+    ///
+    /// # Errors
+    /// As for [`Driver::begin_block_job`].
+    pub async fn prepare_block_job(
+        &self,
+        context: &DomainContext,
+        job: &BlockJob,
+    ) -> Result<(), RuntimeError> {
+        self.require("block-jobs", NO_BLOCK_JOBS)?;
+        self.done(context, Request::PrepareBlockJob(job.into())).await
+    }
+
     /// Lets a job begin. The context has the reference that the job names, if it names one.
     ///
     /// # Errors
@@ -198,6 +219,20 @@ impl Driver {
     ) -> Result<(), RuntimeError> {
         self.require("block-jobs", NO_BLOCK_JOBS)?;
         self.done(context, Request::SettleBlockJob(job.into())).await
+    }
+
+    /// Lets a job take at most so many bytes a second; 0 for as fast as it goes.
+    ///
+    /// # Errors
+    /// As for [`Driver::begin_block_job`].
+    pub async fn set_job_speed(
+        &self,
+        context: &DomainContext,
+        job: &BlockJob,
+        bandwidth: u64,
+    ) -> Result<(), RuntimeError> {
+        self.require("block-jobs", NO_BLOCK_JOBS)?;
+        self.done(context, Request::SetJobSpeed(NewSpeed { job: job.into(), bandwidth })).await
     }
 
     /// Gives the disk of a running guest another size, in bytes.

@@ -154,6 +154,7 @@ impl Driver {
             snapshots,
             migration,
             sizing,
+            upkeep,
         } = self.0.abilities;
         let known = [
             ("native-config", native_config),
@@ -167,6 +168,7 @@ impl Driver {
             ("snapshots", snapshots),
             ("migration", migration),
             ("sizing", sizing),
+            ("upkeep", upkeep),
         ];
         known.into_iter().filter_map(|(name, has)| has.then_some(name)).collect()
     }

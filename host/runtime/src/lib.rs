@@ -44,6 +44,7 @@ mod runtime;
 mod settings;
 mod sizing;
 mod text;
+mod upkeep;
 mod volumes;
 mod worker;
 

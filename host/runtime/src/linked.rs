@@ -15,11 +15,14 @@ use crate::bindings::screen::ScreenAbilityPre;
 use crate::bindings::sizing::SizingAbilityPre;
 use crate::bindings::snapshots::SnapshotsAbilityPre;
 use crate::bindings::statistics::StatisticsAbilityPre;
+use crate::bindings::upkeep::UpkeepAbilityPre;
 use crate::call::{ContractViolation, MemoryLimit};
 use crate::contract;
 use crate::interfaces::domain::Domain;
 use crate::meter::Meter;
-use crate::request::{AskedReport, Change, Keys, NewSize, Reply, Request, Return};
+use crate::request::{
+    AskedReport, Change, Keys, NewSize, NewSpeed, Question, Reply, Request, Return, Threshold,
+};
 
 /// A driver linked to the host calls of `T`.
 pub(crate) struct Linked<T: 'static> {
@@ -35,6 +38,7 @@ pub(crate) struct Linked<T: 'static> {
     snapshots: Option<SnapshotsAbilityPre<T>>,
     migration: Option<MigrationAbilityPre<T>>,
     sizing: Option<SizingAbilityPre<T>>,
+    upkeep: Option<UpkeepAbilityPre<T>>,
 }
 
 /// The optional interfaces that a driver has.
@@ -51,6 +55,7 @@ pub(crate) struct Abilities {
     pub(crate) snapshots: bool,
     pub(crate) migration: bool,
     pub(crate) sizing: bool,
+    pub(crate) upkeep: bool,
 }
 
 /// The data of a call, as far as the engine's limits look at it.
@@ -94,6 +99,7 @@ impl<T: Send + 'static> Linked<T> {
         let snapshots = has("snapshots").then(|| SnapshotsAbilityPre::new(linked.clone())).transpose()?;
         let migration = has("migration").then(|| MigrationAbilityPre::new(linked.clone())).transpose()?;
         let sizing = has("sizing").then(|| SizingAbilityPre::new(linked.clone())).transpose()?;
+        let upkeep = has("upkeep").then(|| UpkeepAbilityPre::new(linked.clone())).transpose()?;
         let driver = DriverPre::new(linked)?;
         Ok(Self {
             driver,
@@ -108,6 +114,7 @@ impl<T: Send + 'static> Linked<T> {
             snapshots,
             migration,
             sizing,
+            upkeep,
         })
     }
 
@@ -125,6 +132,7 @@ impl<T: Send + 'static> Linked<T> {
             snapshots: self.snapshots.is_some(),
             migration: self.migration.is_some(),
             sizing: self.sizing.is_some(),
+            upkeep: self.upkeep.is_some(),
         }
     }
 
@@ -157,6 +165,8 @@ impl<T: Send + 'static> Linked<T> {
             | Request::CompleteBlockJob(_)
             | Request::CancelBlockJob(_)
             | Request::SettleBlockJob(_)
+            | Request::SetJobSpeed(_)
+            | Request::PrepareBlockJob(_)
             | Request::ResizeDisk(_) => return self.block_jobs(store, domain, request).await,
             Request::Overlay(_)
             | Request::SettleOverlay(_)
@@ -168,6 +178,12 @@ impl<T: Send + 'static> Linked<T> {
             Request::ReadAmounts | Request::SetMemory(_) | Request::SetVcpus(_) => {
                 return self.sizing(store, domain, request).await;
             }
+            Request::Ask(_)
+            | Request::Interrupt
+            | Request::Wake
+            | Request::CountMemory(_)
+            | Request::WatchWrites(_)
+            | Request::MeasureWrites(_) => return self.upkeep(store, domain, request).await,
             Request::BeginMigration(_)
             | Request::ReportMigration(_)
             | Request::AbandonMigration
@@ -276,10 +292,14 @@ impl<T: Send + 'static> Linked<T> {
             Request::ReportBlockJob(AskedReport { job, timeout_ms }) => {
                 return jobs.call_report(store, domain, job, *timeout_ms).await.map(Reply::Reported);
             }
+            Request::PrepareBlockJob(job) => jobs.call_prepare(store, domain, job).await,
             Request::BeginBlockJob(job) => jobs.call_begin(store, domain, job).await,
             Request::CompleteBlockJob(job) => jobs.call_complete(store, domain, job).await,
             Request::CancelBlockJob(job) => jobs.call_cancel(store, domain, job).await,
             Request::SettleBlockJob(job) => jobs.call_settle(store, domain, job).await,
+            Request::SetJobSpeed(NewSpeed { job, bandwidth }) => {
+                jobs.call_set_speed(store, domain, job, *bandwidth).await
+            }
             Request::ResizeDisk(NewSize { target, bytes }) => {
                 jobs.call_resize(store, domain, target, *bytes).await
             }
@@ -404,6 +424,31 @@ impl<T: Send + 'static> Linked<T> {
             _ => return Err(needs("this operation")),
         };
         amounts.map(Reply::Amounts)
+    }
+
+    async fn upkeep(
+        &self,
+        store: &mut Store<T>,
+        domain: Option<Resource<Domain>>,
+        request: &Request,
+    ) -> wasmtime::Result<Reply> {
+        let (Some(ability), Some(domain)) = (&self.upkeep, domain) else { return Err(needs("upkeep")) };
+        let instance = ability.instantiate_async(&mut *store).await?;
+        let upkeep = instance.hostler_driver_upkeep();
+        let done = match request {
+            Request::Ask(Question { name, arguments }) => {
+                return upkeep.call_ask(store, domain, name, arguments).await.map(Reply::Document);
+            }
+            Request::Interrupt => upkeep.call_interrupt(store, domain).await,
+            Request::Wake => upkeep.call_wake(store, domain).await,
+            Request::CountMemory(seconds) => upkeep.call_count_memory(store, domain, *seconds).await,
+            Request::WatchWrites(Threshold { target, layer, bytes }) => {
+                upkeep.call_watch_writes(store, domain, target, *layer, *bytes).await
+            }
+            Request::MeasureWrites(seconds) => upkeep.call_measure_writes(store, domain, *seconds).await,
+            _ => return Err(needs("this operation")),
+        };
+        done.map(Reply::Done)
     }
 }
 

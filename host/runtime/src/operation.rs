@@ -101,6 +101,22 @@ pub enum Operation {
     SetMemory,
     /// `sizing.set-vcpus`
     SetVcpus,
+    /// `block-jobs.set-speed`
+    SetJobSpeed,
+    /// `block-jobs.prepare`
+    PrepareBlockJob,
+    /// `upkeep.ask`
+    Ask,
+    /// `upkeep.interrupt`
+    Interrupt,
+    /// `upkeep.wake`
+    Wake,
+    /// `upkeep.count-memory`
+    CountMemory,
+    /// `upkeep.watch-writes`
+    WatchWrites,
+    /// `upkeep.measure-writes`
+    MeasureWrites,
 }
 
 impl Operation {
@@ -154,6 +170,14 @@ impl Operation {
             Self::ReadAmounts => "read-amounts",
             Self::SetMemory => "set-memory",
             Self::SetVcpus => "set-vcpus",
+            Self::SetJobSpeed => "set-job-speed",
+            Self::PrepareBlockJob => "prepare-block-job",
+            Self::Ask => "ask",
+            Self::Interrupt => "interrupt",
+            Self::Wake => "wake",
+            Self::CountMemory => "count-memory",
+            Self::WatchWrites => "watch-writes",
+            Self::MeasureWrites => "measure-writes",
         }
     }
 
@@ -182,6 +206,14 @@ impl Operation {
             | Self::ReadAmounts
             | Self::SetMemory
             | Self::SetVcpus
+            | Self::SetJobSpeed
+            | Self::PrepareBlockJob
+            | Self::Ask
+            | Self::Interrupt
+            | Self::Wake
+            | Self::CountMemory
+            | Self::WatchWrites
+            | Self::MeasureWrites
             | Self::Attach
             | Self::Detach
             | Self::UpdateDevice

@@ -62,6 +62,16 @@ pub(crate) enum Request {
     /// In bytes.
     SetMemory(u64),
     SetVcpus(u32),
+    SetJobSpeed(NewSpeed),
+    PrepareBlockJob(BlockJob),
+    Ask(Question),
+    Interrupt,
+    Wake,
+    /// Every so many seconds.
+    CountMemory(u32),
+    WatchWrites(Threshold),
+    /// For so many seconds.
+    MeasureWrites(u32),
 }
 
 /// A guest that is brought back from what is kept of it.
@@ -84,6 +94,29 @@ pub(crate) struct Change {
 pub(crate) struct AskedReport {
     pub(crate) job: BlockJob,
     pub(crate) timeout_ms: u64,
+}
+
+/// How fast a job may be.
+#[derive(Clone, Debug)]
+pub(crate) struct NewSpeed {
+    pub(crate) job: BlockJob,
+    pub(crate) bandwidth: u64,
+}
+
+/// What a hypervisor is asked in its own words.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    pub(crate) name: String,
+    /// A JSON object, or nothing.
+    pub(crate) arguments: String,
+}
+
+/// Where in a layer of a disk a write is told of.
+#[derive(Clone, Debug)]
+pub(crate) struct Threshold {
+    pub(crate) target: String,
+    pub(crate) layer: u32,
+    pub(crate) bytes: u64,
 }
 
 /// The size that a disk is to have.
@@ -166,6 +199,14 @@ impl Request {
             Self::ReadAmounts => Operation::ReadAmounts,
             Self::SetMemory(_) => Operation::SetMemory,
             Self::SetVcpus(_) => Operation::SetVcpus,
+            Self::SetJobSpeed(_) => Operation::SetJobSpeed,
+            Self::PrepareBlockJob(_) => Operation::PrepareBlockJob,
+            Self::Ask(_) => Operation::Ask,
+            Self::Interrupt => Operation::Interrupt,
+            Self::Wake => Operation::Wake,
+            Self::CountMemory(_) => Operation::CountMemory,
+            Self::WatchWrites(_) => Operation::WatchWrites,
+            Self::MeasureWrites(_) => Operation::MeasureWrites,
         }
     }
 }

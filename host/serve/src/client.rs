@@ -1,6 +1,6 @@
 //! One client: who it is, what it has opened, what it wants to be told.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use hostler_domains::{DomainIdentity, DomainRef, Host};
 use hostler_rpc::codes;
@@ -8,30 +8,26 @@ use hostler_rpc::error::RpcError;
 use hostler_rpc::wire::DomainHandle;
 use uuid::Uuid;
 
+use crate::access::object::Object;
+use crate::access::rights::Rights;
 use crate::events::Callbacks;
 use crate::failure;
 use crate::jobs::Job;
 use crate::outbox::Outbox;
+use crate::peer::Peer;
 use crate::server::Server;
 use crate::streams::Streams;
 
-/// Who is at the other end of a socket, as the kernel says.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer {
-    pub(crate) uid: u32,
-    pub(crate) pid: Option<i32>,
-}
-
-/// A client that is connected.
+/// A client that is connected, and has opened what is served to it.
 pub(crate) struct Client {
+    /// What is served to it: the operator's, or its tenant's.
     pub(crate) server: Arc<Server>,
     pub(crate) peer: Peer,
     pub(crate) outbox: Outbox,
     pub(crate) streams: Streams,
     pub(crate) callbacks: Callbacks,
-    /// Whether its socket is one for reading.
-    reads_only: bool,
-    session: Mutex<Option<Session>>,
+    session: Session,
+    rights: Rights,
 }
 
 /// What a client has opened.
@@ -44,9 +40,15 @@ pub(crate) struct Session {
 }
 
 impl Client {
-    pub(crate) fn new(server: Arc<Server>, peer: Peer, reads_only: bool, outbox: Outbox) -> Self {
+    pub(crate) fn new(
+        server: Arc<Server>,
+        peer: Peer,
+        session: Session,
+        rights: Rights,
+        outbox: Outbox,
+    ) -> Self {
         let (streams, callbacks) = (Streams::default(), Callbacks::default());
-        Self { server, peer, outbox, streams, callbacks, reads_only, session: Mutex::default() }
+        Self { server, peer, outbox, streams, callbacks, session, rights }
     }
 
     /// The library.
@@ -54,29 +56,24 @@ impl Client {
         &self.server.host
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Session>> {
-        self.session.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Begins its work. A socket for reading makes everybody a reader.
-    ///
-    /// # Errors
-    /// That it has begun already.
-    pub(crate) fn open(&self, uri: String, read_only: bool) -> Result<(), RpcError> {
-        let mut session = self.lock();
-        if session.is_some() {
-            return Err(internal("connection already open"));
-        }
-        *session = Some(Session { uri, read_only: read_only || self.reads_only });
-        Ok(())
-    }
-
     /// What it has opened.
-    ///
-    /// # Errors
-    /// That it has opened nothing yet.
-    pub(crate) fn session(&self) -> Result<Session, RpcError> {
-        self.lock().clone().ok_or_else(|| internal("connection not open"))
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// What it may do.
+    pub(crate) fn rights(&self) -> &Rights {
+        &self.rights
+    }
+
+    /// Whether it may be shown something, by the permission that the tables name for that.
+    pub(crate) fn sees(&self, permission: &str, object: &Object<'_>) -> bool {
+        self.rights.is_everything() || self.rights.may(permission, object)
+    }
+
+    /// Whether it has streams, or waits for events.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.streams.are_open() || self.callbacks.are_wanted()
     }
 
     /// The domain that a handle is about. Only its identifier is believed.
@@ -85,10 +82,8 @@ impl Client {
     /// That there is none.
     pub(crate) async fn domain(&self, handle: &DomainHandle) -> Result<DomainIdentity, RpcError> {
         let uuid = Uuid::from_bytes(handle.uuid);
-        self.host().identity(&DomainRef::new(uuid.to_string())).await.map_err(|error| {
-            if error.kind != hostler_domains::Kind::NotFound {
-                return failure::of_domain(&error);
-            }
+        let found = self.host().identity_if_there(&DomainRef::new(uuid.to_string())).await;
+        found.map_err(|error| failure::of_domain(&error))?.ok_or_else(|| {
             let detail = format!("no domain with matching uuid '{uuid}' ({})", handle.name);
             RpcError::new(codes::ERR_NO_DOMAIN, codes::FROM_QEMU, detail)
         })
@@ -101,6 +96,7 @@ impl Client {
     pub(crate) async fn change(&self, handle: &DomainHandle) -> Result<(DomainIdentity, Job), RpcError> {
         let uuid = self.domain(handle).await?.uuid;
         let job = self.server.jobs.begin(uuid).await?;
+        self.host().settle_snapshots(uuid).await.map_err(|error| failure::of_domain(&error))?;
         // As it is now, after whoever had it before.
         Ok((self.domain(handle).await?, job))
     }

@@ -27,6 +27,8 @@ pub struct SentLine {
     pub words: Vec<String>,
     /// The variables that matter, by their names.
     pub environment: Vec<(String, String)>,
+    /// What its user was told before it was sent, in this order, and is not to be told again.
+    pub said: Vec<String>,
     /// What it reads.
     pub input: File,
     /// Where its data goes.
@@ -67,7 +69,15 @@ impl Command {
         // The verb says what is wrong with the name.
         let Ok(found) = self.client.host().identity(&DomainRef::new(domain)).await else { return Ok(None) };
         let job = self.client.server.jobs.begin_within(found.uuid, WAIT).await.ok_or(StillBusy)?;
+        if let Err(error) = self.client.host().settle_snapshots(found.uuid).await {
+            tracing::warn!(domain, %error, "a snapshot that was not done stays so");
+        }
         Ok(Some(Turn { _job: job }))
+    }
+
+    /// Lets the state directory of a tenant go. Who is connected there has to come again, and then it is held again.
+    pub async fn release_tenant(&self, name: &str) {
+        self.client.server.shared.realms.release(name).await;
     }
 
     /// Returns when nobody waits for it any more. What it has begun is to be brought to an end all the same.

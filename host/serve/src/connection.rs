@@ -10,14 +10,18 @@ use hostler_rpc::frame::{Assembler, Frame, FrameKind, Header, Status};
 use hostler_rpc::procedure::program;
 use hostler_rpc::wire::ConnectClose;
 use hostler_rpc::xdr::encode;
-use tokio::net::UnixStream;
+use tokio::io::AsyncWrite;
 use tokio::sync::Semaphore;
 
-use crate::client::{Client, Peer};
+use crate::budget::Share;
+use crate::client::Client;
+use crate::daemon::Daemon;
 use crate::dispatch::{self, Answered};
-use crate::outbox::outbox;
-use crate::server::Server;
-use crate::source::Source;
+use crate::gate::Gate;
+use crate::outbox::{Outbox, outbox};
+use crate::peer::Peer;
+use crate::seats::Seat;
+use crate::source::Receive;
 
 /// Calls of one client that are worked on at once. Whoever sends more is not read from meanwhile.
 const WINDOW: usize = 5;
@@ -31,41 +35,56 @@ const FAREWELL: Duration = Duration::from_secs(2);
 const PING: i32 = 1;
 const PONG: i32 = 2;
 
+/// Somebody who has come, and by which way.
+pub(crate) struct Arrival {
+    pub(crate) peer: Peer,
+    /// Whether this way is one for reading.
+    pub(crate) reads_only: bool,
+    /// Whether who may come this way has been decided by who made it: then whoever comes may everything.
+    pub(crate) lets_in: bool,
+    /// Whether it leads to other machines.
+    pub(crate) is_remote: bool,
+    pub(crate) seat: Seat,
+}
+
 /// Serves a client until it goes, breaks the protocol, or this daemon ends.
-pub(crate) async fn serve(server: Arc<Server>, socket: UnixStream, reads_only: bool) {
-    let peer = match socket.peer_cred() {
-        Ok(peer) => Peer { uid: peer.uid(), pid: peer.pid() },
-        Err(error) => return tracing::warn!(%error, "a client without a name is not served"),
-    };
-    tracing::debug!(uid = peer.uid, pid = peer.pid, reads_only, "a client has come");
-    let _connected = server.metrics.connected();
-    let (reading, writing) = socket.into_split();
-    let (outbox, outgoings) = outbox();
+pub(crate) async fn serve(
+    daemon: Arc<Daemon>,
+    arrival: Arrival,
+    reading: impl Receive,
+    writing: impl AsyncWrite + Send + Unpin + 'static,
+) {
+    let peer = arrival.peer.clone();
+    tracing::debug!(%peer, reads_only = arrival.reads_only, "a client has come");
+    let _connected = daemon.shared.metrics.connected();
+    let (outbox, outgoings) = outbox(&daemon.shared.budget, peer.identity.uid);
     let mut writer = tokio::spawn(outgoings.write_to(writing));
-    let client = Arc::new(Client::new(Arc::clone(&server), peer, reads_only, outbox));
-    server.hub.watch(&client);
+    let gate = Arc::new(Gate::new(daemon, arrival, outbox));
     let ended = tokio::select! {
-        read = read_frames(&client, Source::new(reading)) => read,
-        () = client.outbox.closed() => Ok(()),
-        () = server.stopping() => Ok(()),
+        read = read_frames(&gate, reading) => read,
+        () = gate.outbox.closed() => Ok(()),
+        () = gate.ended() => Ok(()),
         // It takes nothing any more.
         _ = &mut writer => Ok(()),
     };
     if let Err(error) = ended {
-        tracing::debug!(uid = peer.uid, error, "a client broke the protocol");
+        tracing::debug!(%peer, error, "a client broke the protocol");
     }
-    client.streams.end_all();
-    client.callbacks.forget_all();
-    client.outbox.close();
+    if let Some(client) = gate.client() {
+        client.streams.end_all();
+        client.callbacks.forget_all();
+    }
+    gate.outbox.close();
     if !writer.is_finished() && tokio::time::timeout(FAREWELL, &mut writer).await.is_err() {
         writer.abort();
     }
 }
 
 /// Reads frames and sees to each, until the client goes.
-async fn read_frames(client: &Arc<Client>, mut source: Source) -> Result<(), String> {
+async fn read_frames(gate: &Arc<Gate>, mut source: impl Receive) -> Result<(), String> {
     let window = Arc::new(Semaphore::new(WINDOW));
     let mut assembler = Assembler::default();
+    let mut half = gate.outbox.account().take(0);
     let mut buffer = vec![0; READ_BYTES];
     loop {
         let read = source.read(&mut buffer);
@@ -79,41 +98,51 @@ async fn read_frames(client: &Arc<Client>, mut source: Source) -> Result<(), Str
         }
         assembler.push(buffer.get(..length).unwrap_or_default());
         while let Some(frame) = assembler.next_frame().map_err(|error| error.to_string())? {
+            half.resize(assembler.held_bytes());
+            let share = gate.outbox.account().take(frame.payload.len());
             let Some(descriptors) = source.take(frame.descriptors) else {
                 return Err("a descriptor is missing".to_owned());
             };
-            see_to(client, &window, frame, descriptors).await?;
+            see_to(gate, &window, (frame, share), descriptors).await?;
         }
+        half.resize(assembler.held_bytes());
     }
 }
 
 async fn see_to(
-    client: &Arc<Client>,
+    gate: &Arc<Gate>,
     window: &Arc<Semaphore>,
-    frame: Frame,
+    (frame, share): (Frame, Share),
     descriptors: Vec<OwnedFd>,
 ) -> Result<(), String> {
     match frame.header.kind {
         FrameKind::Call | FrameKind::CallWithDescriptors => {
             // Waiting here, nothing more is read from this client.
             let Ok(turn) = Arc::clone(window).acquire_owned().await else { return Ok(()) };
-            let client = Arc::clone(client);
+            let gate = Arc::clone(gate);
+            let client = gate.client().filter(|_| !Gate::keeps(&frame));
+            let server = client.as_ref().map_or(&gate.daemon.operator, |client| &client.server);
             // A change that has begun is finished, whether or not anybody waits for the answer.
-            let server = Arc::clone(&client.server);
-            server.work(async move {
-                let answered = dispatch::answer(&client, &frame, descriptors).await;
-                reply(&client, &frame.header, answered, turn).await;
+            Arc::clone(server).work(async move {
+                let answered = match &client {
+                    Some(client) => dispatch::answer(client, &frame, descriptors).await,
+                    None => gate.answer(&frame, descriptors).await,
+                };
+                drop(share);
+                reply(&gate, &frame.header, answered, turn).await;
             });
             Ok(())
         }
-        FrameKind::Stream => {
-            client.streams.take(frame).await;
+        FrameKind::Stream | FrameKind::StreamHole => {
+            if let Some(client) = gate.client() {
+                client.streams.take(frame, share).await;
+            }
             Ok(())
         }
         FrameKind::Event if frame.header.program == program::KEEPALIVE => {
             if frame.header.procedure == PING {
                 let header = Header { procedure: PONG, ..frame.header };
-                send(client, header, Vec::new()).await;
+                send_on(&gate.outbox, header, Vec::new()).await;
             }
             Ok(())
         }
@@ -122,38 +151,37 @@ async fn see_to(
 }
 
 async fn reply(
-    client: &Arc<Client>,
+    gate: &Gate,
     call: &Header,
     answered: Result<Answered, RpcError>,
     turn: tokio::sync::OwnedSemaphorePermit,
 ) {
     let header = Header { kind: FrameKind::Reply, ..*call };
     // A client may write to its stream as soon as it has the answer.
-    let opened = answered.and_then(|Answered { payload, stream }| match stream {
-        None => Ok((payload, None)),
-        Some(body) => match client.streams.open(call) {
-            Some(pieces) => Ok((payload, Some((pieces, body)))),
+    let opened = answered.and_then(|Answered { payload, stream }| match (stream, gate.client()) {
+        (Some(body), Some(client)) => match client.streams.open(call) {
+            Some(pieces) => Ok((payload, Some((client, pieces, body)))),
             None => {
                 Err(RpcError::new(codes::ERR_RESOURCE_BUSY, codes::FROM_STREAMS, "too many streams are open"))
             }
         },
+        _ => Ok((payload, None)),
     });
     let (status, payload, stream) = match opened {
         Ok((payload, stream)) => (Status::Good, payload, stream),
         Err(error) => (Status::Failed, encode(&error).unwrap_or_default(), None),
     };
     match Frame::new(Header { status, ..header }, payload).to_bytes() {
-        Ok(bytes) => client.outbox.send(bytes, Some(turn)).await,
+        Ok(bytes) => gate.outbox.send(bytes, Some(turn)).await,
         Err(error) => {
             tracing::error!(%error, "an answer is too long to be sent");
-            client.outbox.close();
+            gate.outbox.close();
         }
     }
     if (call.program, call.procedure) == (ConnectClose::PROGRAM, ConnectClose::NUMBER) {
-        client.outbox.close();
+        gate.outbox.close();
     }
-    if let Some((pieces, body)) = stream {
-        let client = Arc::clone(client);
+    if let Some((client, pieces, body)) = stream {
         let header = Header { kind: FrameKind::Stream, ..*call };
         let server = Arc::clone(&client.server);
         server.work(async move { body.run(&client, header, pieces).await });
@@ -162,8 +190,12 @@ async fn reply(
 
 /// Sends a frame of ours.
 pub(crate) async fn send(client: &Client, header: Header, payload: Vec<u8>) {
+    send_on(&client.outbox, header, payload).await;
+}
+
+async fn send_on(outbox: &Outbox, header: Header, payload: Vec<u8>) {
     match Frame::new(header, payload).to_bytes() {
-        Ok(bytes) => client.outbox.send(bytes, None).await,
+        Ok(bytes) => outbox.send(bytes, None).await,
         Err(error) => tracing::error!(%error, "a frame is too long to be sent"),
     }
 }

@@ -8,10 +8,11 @@ use std::time::Instant;
 
 use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
-use hostler_rpc::frame::Frame;
+use hostler_rpc::frame::{Frame, Header};
 use hostler_rpc::procedure::{self, Call, Priority, Procedure, ReadOnly, program};
 use hostler_rpc::xdr::{self, Xdr};
 
+use crate::access::checks;
 use crate::client::{Client, internal};
 use crate::procedures;
 use crate::streams::StreamBody;
@@ -51,7 +52,7 @@ pub(crate) async fn answer(
     let answered = carry_out(client, frame, descriptors).await;
     let known = procedure::find(frame.header.program, frame.header.procedure);
     let known = known.map(|procedure| (procedure.name, procedure.priority));
-    client.server.metrics.called(known, answered.is_ok(), begun.elapsed());
+    client.server.shared.metrics.called(known, answered.is_ok(), begun.elapsed());
     answered
 }
 
@@ -62,14 +63,14 @@ async fn carry_out(
 ) -> Result<Answered, RpcError> {
     let header = &frame.header;
     if !PROGRAMS.contains(&header.program) || header.version != program::VERSION {
-        let message = format!("Cannot find program {} version {}", header.program, header.version);
-        return Err(RpcError::protocol(message));
+        return Err(no_program(header));
     }
     let unknown = || RpcError::unknown_procedure(header.procedure);
     let procedure = procedure::find(header.program, header.procedure).ok_or_else(unknown)?;
     let incoming = Incoming { client, frame, procedure, descriptors: &Mutex::new(descriptors) };
     let served = match header.program {
         program::REMOTE => procedures::route(incoming),
+        program::QEMU => procedures::route_qemu(incoming),
         program::HOSTLER => procedures::route_own(incoming),
         _ => None,
     };
@@ -78,9 +79,13 @@ async fn carry_out(
     if procedure.priority == Priority::High {
         return work.await;
     }
-    // What may take its time takes turns with the like of all clients.
-    let _turn = client.server.slow.acquire().await.map_err(|_| internal("the daemon ends"))?;
-    work.await
+    // What may take its time has one of so many places.
+    client.server.places.within(work).await
+}
+
+/// What is said of a program that there is not.
+pub(crate) fn no_program(header: &Header) -> RpcError {
+    RpcError::protocol(format!("Cannot find program {} version {}", header.program, header.version))
 }
 
 impl<'a> Incoming<'a> {
@@ -97,14 +102,16 @@ impl<'a> Incoming<'a> {
     /// Decodes, checks, carries out, encodes.
     pub(crate) fn answer<A, F, W>(self, serve: F) -> Work<'a>
     where
-        A: Call + Send + 'a,
-        A::Answer: Send,
+        A: Call + Send + Sync + 'a,
+        A::Answer: Send + Sync,
         F: FnOnce(Arc<Client>, A) -> W + Send + 'a,
         W: Future<Output = Result<A::Answer, RpcError>> + Send + 'a,
     {
         Box::pin(async move {
             let arguments = self.arguments::<A>()?;
+            let open = checks::admit(self.client, self.procedure, &arguments).await?;
             let answer = serve(Arc::clone(self.client), arguments).await?;
+            checks::reveal(self.client, self.procedure, &open, &answer).await?;
             Ok(Answered { payload: encoded(&answer)?, stream: None })
         })
     }
@@ -112,13 +119,14 @@ impl<'a> Incoming<'a> {
     /// The same for a call that opens a stream.
     pub(crate) fn open<A, F, W>(self, serve: F) -> Work<'a>
     where
-        A: Call + Send + 'a,
-        A::Answer: Send,
+        A: Call + Send + Sync + 'a,
+        A::Answer: Send + Sync,
         F: FnOnce(Arc<Client>, A) -> W + Send + 'a,
         W: Future<Output = Result<(A::Answer, StreamBody), RpcError>> + Send + 'a,
     {
         Box::pin(async move {
             let arguments = self.arguments::<A>()?;
+            checks::admit(self.client, self.procedure, &arguments).await?;
             let (answer, stream) = serve(Arc::clone(self.client), arguments).await?;
             Ok(Answered { payload: encoded(&answer)?, stream: Some(stream) })
         })
@@ -131,18 +139,14 @@ impl<'a> Incoming<'a> {
         Ok(arguments)
     }
 
-    /// Refuses what this client may not call.
+    /// Refuses what a client may not call that only reads.
     fn permit(&self, flags: u64) -> Result<(), RpcError> {
-        if procedures::may_come_first(self.frame.header.program, self.number()) {
-            return Ok(());
-        }
-        let session = self.client.session()?;
         let refused = match self.procedure.read_only {
             ReadOnly::Allowed => false,
             ReadOnly::Refused => true,
             ReadOnly::RefusedWith(refused) => flags & u64::from(refused) != 0,
         };
-        if session.read_only && refused {
+        if self.client.session().read_only && refused {
             let detail = format!("read only access prevents {}", self.procedure.name);
             return Err(RpcError::new(codes::ERR_OPERATION_DENIED, codes::FROM_RPC, detail));
         }
@@ -150,7 +154,7 @@ impl<'a> Incoming<'a> {
     }
 }
 
-fn encoded(answer: &impl Xdr) -> Result<Vec<u8>, RpcError> {
+pub(crate) fn encoded(answer: &impl Xdr) -> Result<Vec<u8>, RpcError> {
     xdr::encode(answer).map_err(|error| internal(&format!("the answer cannot be sent: {error}")))
 }
 

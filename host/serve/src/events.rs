@@ -3,6 +3,7 @@
 mod callbacks;
 mod guests;
 pub(crate) mod meaning;
+pub(crate) mod objects;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -15,11 +16,14 @@ use uuid::Uuid;
 pub(crate) use callbacks::Callbacks;
 use guests::Guests;
 
+use crate::access::object::Object;
 use crate::client::{self, Client};
 use crate::server::{ServeError, Server};
 
 /// Events that are read ahead of those that are told.
 const READ_AHEAD: usize = 256;
+/// What it takes to be told of a domain.
+const SHOWN: &str = "domain.getattr";
 
 /// The clients that may want to be told of something.
 #[derive(Default)]
@@ -95,31 +99,34 @@ async fn tell(server: Arc<Server>, mut events: mpsc::Receiver<Event>) {
     let mut switched_off = HashSet::new();
     guests.watch_all(&server);
     while let Some(event) = events.recv().await {
-        server.metrics.happened(&event.kind);
+        server.shared.metrics.happened(&event.kind);
         tell_clients(&server, &event, &mut switched_off).await;
         guests.see_to(&server, &event);
     }
 }
 
 async fn tell_clients(server: &Server, event: &Event, switched_off: &mut HashSet<Uuid>) {
-    let handle = handle_of(server, event).await;
+    let (handle, driver) = handle_of(server, event).await;
     let told = meaning::of(event, &handle, switched_off);
     if !told.is_empty() {
-        for client in server.hub.clients() {
-            client.callbacks.tell(&client, event, &told);
+        // Of what is gone, nobody knows any more which driver had it.
+        let object =
+            Object { driver: driver.as_deref().map(Some), ..Object::named(&event.name, Some(event.domain)) };
+        for client in server.hub.clients().iter().filter(|client| client.sees(SHOWN, &object)) {
+            client.callbacks.tell(client, event, &told);
         }
     }
 }
 
-/// Whom an event is about, as a client knows it. Of what is gone, the event itself tells.
-async fn handle_of(server: &Server, event: &Event) -> hostler_rpc::wire::DomainHandle {
+/// Whom an event is about, as a client knows it, and its driver. Of what is gone, the event itself tells.
+async fn handle_of(server: &Server, event: &Event) -> (hostler_rpc::wire::DomainHandle, Option<String>) {
     let gone =
         hostler_rpc::wire::DomainHandle { name: event.name.clone(), uuid: *event.domain.as_bytes(), id: -1 };
     if matches!(event.kind.as_str(), "stopped" | "undefined") {
-        return gone;
+        return (gone, None);
     }
     match server.host.identity(&DomainRef::new(event.domain.to_string())).await {
-        Ok(domain) => client::handle(&domain),
-        Err(_) => gone,
+        Ok(domain) => (client::handle(&domain), Some(domain.driver)),
+        Err(_) => (gone, None),
     }
 }

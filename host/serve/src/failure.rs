@@ -14,6 +14,8 @@ pub(crate) fn of_domain(error: &Error) -> RpcError {
         (Kind::NotFound, "snapshot.not-found") => {
             (codes::ERR_NO_DOMAIN_SNAPSHOT, codes::FROM_DOMAIN_SNAPSHOT)
         }
+        // A text that is no XML has a number of its own.
+        (Kind::Invalid, "xml.syntax" | "xml.doctype") => (codes::ERR_XML_DETAIL, codes::FROM_DOMAIN),
         (Kind::Invalid, _) if is_about_a_document(error) => (codes::ERR_XML_ERROR, codes::FROM_DOMAIN),
         (kind, _) => (code_of(kind), origin_of(kind)),
     };
@@ -32,7 +34,10 @@ pub(crate) fn of_storage(error: &Error) -> RpcError {
         (Kind::NotFound, code) if code.starts_with("pool") => codes::ERR_NO_STORAGE_POOL,
         (Kind::NotFound, code) if code.starts_with("volume") => codes::ERR_NO_STORAGE_VOL,
         (Kind::Exists, code) if code.starts_with("volume") => codes::ERR_STORAGE_VOL_EXIST,
-        (Kind::Invalid, _) if is_about_a_document(error) => codes::ERR_XML_ERROR,
+        // What the system says: a directory that is not there, a disk that is full.
+        (Kind::NotFound | Kind::Host, _) => codes::ERR_SYSTEM_ERROR,
+        (Kind::Invalid, "volume.format-unknown") => codes::ERR_CONFIG_UNSUPPORTED,
+        (Kind::Invalid, _) if is_about_a_document(error) => of_document(error),
         (kind, _) => code_of(kind),
     };
     RpcError::new(code, codes::FROM_STORAGE, sentence(error))
@@ -42,10 +47,32 @@ pub(crate) fn of_storage(error: &Error) -> RpcError {
 pub(crate) fn of_network(error: &Error) -> RpcError {
     let code = match (error.kind, error.code()) {
         (Kind::NotFound, "network.not-found") => codes::ERR_NO_NETWORK,
-        (Kind::Invalid, _) if is_about_a_document(error) => codes::ERR_XML_ERROR,
+        (Kind::Invalid, _) if is_about_a_document(error) => of_document(error),
         (kind, _) => code_of(kind),
     };
     RpcError::new(code, codes::FROM_NETWORK, sentence(error))
+}
+
+/// An error of a verb about a secret.
+pub(crate) fn of_secret(error: &Error) -> RpcError {
+    let code = match (error.kind, error.code()) {
+        (Kind::NotFound, _) => codes::ERR_NO_SECRET,
+        (Kind::Denied, "secret.private") => codes::ERR_INVALID_SECRET,
+        (Kind::Exists, _) | (Kind::Denied, "secret.stays-private") => codes::ERR_INTERNAL_ERROR,
+        (Kind::Invalid, _) if is_about_a_document(error) => of_document(error),
+        (kind, _) => code_of(kind),
+    };
+    let detail = match (error.kind, error.code()) {
+        (Kind::Denied, "secret.private") => "secret is private".to_owned(),
+        _ => sentence(error),
+    };
+    RpcError::new(code, codes::FROM_SECRET, detail)
+}
+
+/// An error about a device or an interface of this machine.
+pub(crate) fn of_machine(error: &Error, (missing, origin): (i32, i32)) -> RpcError {
+    let code = if error.kind == Kind::NotFound { missing } else { code_of(error.kind) };
+    RpcError::new(code, origin, sentence(error))
 }
 
 fn code_of(kind: Kind) -> i32 {
@@ -66,6 +93,14 @@ fn origin_of(kind: Kind) -> i32 {
     match kind {
         Kind::Exists | Kind::Conflict | Kind::Invalid => codes::FROM_DOMAIN,
         _ => codes::FROM_QEMU,
+    }
+}
+
+/// What is wrong with a document: that it is none, or what it says.
+fn of_document(error: &Error) -> i32 {
+    match error.code() {
+        "xml.syntax" => codes::ERR_XML_DETAIL,
+        _ => codes::ERR_XML_ERROR,
     }
 }
 
@@ -109,7 +144,9 @@ mod tests {
         assert_eq!(numbers(&gone), (42, 10, "Domain not found: no domain is called 'a'".to_owned()));
         let exists = Error::new(Kind::Exists, "domain.exists", "x");
         assert_eq!(numbers(&exists).0, 9);
-        let wrong = Error::new(Kind::Invalid, "xml.syntax", "x").about("line", "3").about("column", "1");
+        let none = Error::new(Kind::Invalid, "xml.syntax", "x").about("line", "3").about("column", "1");
+        assert_eq!(numbers(&none), (35, 20, "line 3, column 1: x".to_owned()));
+        let wrong = Error::new(Kind::Invalid, "xml.value", "x").about("line", "3").about("column", "1");
         assert_eq!(numbers(&wrong), (27, 20, "XML error: line 3, column 1: x".to_owned()));
     }
 

@@ -9,6 +9,8 @@ use hostler_rpc::error::RpcError;
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 use uuid::Uuid;
 
+use crate::places;
+
 /// How long a change waits for the one before it. Clients know this time from libvirt.
 pub(crate) const WAIT: Duration = Duration::from_secs(30);
 /// How many turns are kept before those that nobody has are forgotten.
@@ -38,7 +40,10 @@ impl Jobs {
     /// The same with a time of one's own; nothing when it is over.
     pub(crate) async fn begin_within(&self, domain: Uuid, wait: Duration) -> Option<Job> {
         let turn = self.turn(domain);
-        tokio::time::timeout(wait, turn.lock_owned()).await.ok()
+        if let Ok(free) = Arc::clone(&turn).try_lock_owned() {
+            return Some(free);
+        }
+        places::beside(tokio::time::timeout(wait, turn.lock_owned())).await.ok()
     }
 
     fn turn(&self, domain: Uuid) -> Arc<Turn<()>> {

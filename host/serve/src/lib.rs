@@ -2,23 +2,41 @@
 //!
 //! Every call is a task of its own. What is asked never waits for what is done: verbs that change a domain wait for each
 //! other (`jobs`), questions wait for nothing, and ending a domain waits only a moment.
+//!
+//! A client is met at the gate, which finds out who it is, what is served to it (the operator's state directory or a
+//! tenant's) and what it may (`access`).
 
+mod access;
+mod budget;
 mod client;
 mod command;
 mod connection;
+mod daemon;
 mod dispatch;
 mod events;
 mod failure;
+mod gate;
+mod identity;
 mod jobs;
 mod metrics;
+mod names;
 mod notify;
 mod outbox;
+mod peer;
+mod places;
+mod polkit;
 mod procedures;
+mod realms;
+mod seats;
 mod server;
 mod sockets;
 mod source;
 mod streams;
+mod tls;
 
+pub use access::{AccessSettings, Auth};
 pub use command::{Command, Program, SentLine, StillBusy, Turn};
-pub use server::{Options, ServeError, serve};
+pub use daemon::{Settings, serve};
+pub use server::ServeError;
 pub use sockets::Sockets;
+pub use tls::TlsSettings;

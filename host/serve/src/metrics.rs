@@ -151,7 +151,7 @@ fn drivers(registry: &mut Registry, all: Vec<DriverStats>) {
     registry.register_with_unit("driver_cpu", about, Unit::Seconds, Family::clone(&cpu_seconds));
     for stats in all {
         let driver = ("driver", stats.driver.clone());
-        cpu_seconds.get_or_create(&[driver.clone()]).inc_by(seconds(stats.cpu_us));
+        cpu_seconds.get_or_create(std::array::from_ref(&driver)).inc_by(seconds(stats.cpu_us));
         for line in stats.operations {
             let operation = ("operation", line.name);
             for (outcome, count) in [("good", line.count - line.failed), ("failed", line.failed)] {

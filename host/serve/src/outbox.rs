@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::unix::OwnedWriteHalf;
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
+
+use crate::budget::{Account, Budget, Share};
 
 /// Answers and pieces of streams that wait at once; who has more waits with it.
 const ANSWERS: usize = 8;
@@ -15,39 +16,54 @@ const EVENTS: usize = 1_024;
 /// What waits to be written.
 struct Outgoing {
     bytes: Vec<u8>,
+    share: Share,
     /// The right to have one more call, given back when the answer is written.
-    _window: Option<OwnedSemaphorePermit>,
+    window: Option<OwnedSemaphorePermit>,
 }
 
 /// The way to a client.
 #[derive(Clone)]
 pub(crate) struct Outbox {
     answers: mpsc::Sender<Outgoing>,
-    events: mpsc::Sender<Vec<u8>>,
+    events: mpsc::Sender<(Vec<u8>, Share)>,
     closing: Arc<Closing>,
+    account: Arc<Account>,
 }
 
+/// That a connection is to end.
 #[derive(Default)]
-struct Closing {
+pub(crate) struct Closing {
     wanted: AtomicBool,
     changed: Notify,
+}
+
+impl Closing {
+    pub(crate) fn close(&self) {
+        self.wanted.store(true, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Acquire)
+    }
 }
 
 /// The other end of an outbox.
 pub(crate) struct Outgoings {
     answers: mpsc::Receiver<Outgoing>,
-    events: mpsc::Receiver<Vec<u8>>,
+    events: mpsc::Receiver<(Vec<u8>, Share)>,
     closing: Arc<Closing>,
 }
 
-/// An outbox and its other end.
-pub(crate) fn outbox() -> (Outbox, Outgoings) {
+/// An outbox and its other end, for a client of this user.
+pub(crate) fn outbox(budget: &Arc<Budget>, user: Option<u32>) -> (Outbox, Outgoings) {
     let (answers, waiting_answers) = mpsc::channel(ANSWERS);
     let (events, waiting_events) = mpsc::channel(EVENTS);
     let closing = Arc::<Closing>::default();
     let outgoings =
         Outgoings { answers: waiting_answers, events: waiting_events, closing: Arc::clone(&closing) };
-    (Outbox { answers, events, closing }, outgoings)
+    let account = budget.open(user, Arc::clone(&closing));
+    (Outbox { answers, events, closing, account }, outgoings)
 }
 
 impl Outbox {
@@ -55,12 +71,14 @@ impl Outbox {
     /// gone takes everything.
     pub(crate) async fn send(&self, bytes: Vec<u8>, window: Option<OwnedSemaphorePermit>) {
         // That nobody is there to take it is no failure of what was done.
-        self.answers.send(Outgoing { bytes, _window: window }).await.ok();
+        let share = self.account.take(bytes.len());
+        self.answers.send(Outgoing { bytes, share, window }).await.ok();
     }
 
     /// Tells of something. Never waits.
     pub(crate) fn tell(&self, bytes: Vec<u8>) {
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.events.try_send(bytes) {
+        let share = self.account.take(bytes.len());
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.events.try_send((bytes, share)) {
             tracing::warn!("a client takes no events; it is let go");
             self.close();
         }
@@ -68,15 +86,19 @@ impl Outbox {
 
     /// Ends the connection once what waits is written, if the client takes it.
     pub(crate) fn close(&self) {
-        self.closing.wanted.store(true, Ordering::Release);
-        self.closing.changed.notify_waiters();
+        self.closing.close();
+    }
+
+    /// What this client has of the memory.
+    pub(crate) fn account(&self) -> &Arc<Account> {
+        &self.account
     }
 
     /// Returns when the connection is to end.
     pub(crate) async fn closed(&self) {
         loop {
             let changed = self.closing.changed.notified();
-            if self.closing.wanted.load(Ordering::Acquire) {
+            if self.closing.is_wanted() {
                 return;
             }
             changed.await;
@@ -86,33 +108,43 @@ impl Outbox {
 
 impl Outgoings {
     /// Writes everything, until the connection is to end and nothing waits.
-    pub(crate) async fn write_to(mut self, mut socket: OwnedWriteHalf) {
-        while let Some((bytes, window)) = self.next().await {
-            if socket.write_all(&bytes).await.is_err() {
+    pub(crate) async fn write_to(mut self, mut socket: impl AsyncWrite + Unpin) {
+        while let Some((bytes, kept)) = self.next().await {
+            // What is encrypted is only on its way when it is flushed.
+            if socket.write_all(&bytes).await.is_err() || socket.flush().await.is_err() {
                 break;
             }
-            drop(window);
+            drop((bytes, kept));
         }
     }
 
-    async fn next(&mut self) -> Option<(Vec<u8>, Option<OwnedSemaphorePermit>)> {
+    async fn next(&mut self) -> Option<(Vec<u8>, Kept)> {
         loop {
             let changed = self.closing.changed.notified();
             // Answers first, in the order in which they came: an event may wait.
             if let Ok(answer) = self.answers.try_recv() {
-                return Some((answer.bytes, answer._window));
+                return Some(answer.into());
             }
-            if let Ok(event) = self.events.try_recv() {
-                return Some((event, None));
+            if let Ok((bytes, share)) = self.events.try_recv() {
+                return Some((bytes, (share, None)));
             }
-            if self.closing.wanted.load(Ordering::Acquire) {
+            if self.closing.is_wanted() {
                 return None;
             }
             tokio::select! {
-                answer = self.answers.recv() => return answer.map(|answer| (answer.bytes, answer._window)),
-                event = self.events.recv() => return event.map(|event| (event, None)),
+                answer = self.answers.recv() => return answer.map(Into::into),
+                event = self.events.recv() => return event.map(|(bytes, share)| (bytes, (share, None))),
                 () = changed => {}
             }
         }
+    }
+}
+
+/// What is given back when something is written.
+type Kept = (Share, Option<OwnedSemaphorePermit>);
+
+impl From<Outgoing> for (Vec<u8>, Kept) {
+    fn from(Outgoing { bytes, share, window }: Outgoing) -> Self {
+        (bytes, (share, window))
     }
 }

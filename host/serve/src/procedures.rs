@@ -1,34 +1,56 @@
 //! What clients call, one file for each family.
 
+mod addresses;
 mod autostart;
+mod block_copy;
 mod block_jobs;
+mod blocks;
 mod capabilities;
 mod command;
 mod connect;
+mod counters;
+mod cpu;
 mod define;
 mod devices;
-mod empty;
 mod events;
+mod guest_agent;
+mod guest_info;
+mod hardware;
 mod info;
+mod interfaces;
 mod lifecycle;
 mod lookup;
+mod machine;
 mod metadata;
+mod monitor;
+mod network_parts;
 mod networks;
 mod node;
+mod node_devices;
+mod nwfilters;
+mod pool_sources;
+mod saved;
 mod saving;
 mod screen;
+mod secrets;
+mod sizing;
 mod snapshots;
 mod stats;
 mod storage;
+mod threads;
+mod tuning;
+mod updates;
+mod volume_content;
 mod volumes;
+mod work;
 mod xml;
 
 use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
-use hostler_rpc::procedure::program;
-use hostler_rpc::wire::{AuthList, ConnectClose, ConnectOpen, ConnectSupportsFeature};
 
 use crate::dispatch::{Incoming, Work};
+
+pub(crate) use connect::supports;
 
 /// What carries a call out; nothing for one that is not served.
 pub(crate) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
@@ -41,6 +63,7 @@ pub(crate) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
         saving::route,
         snapshots::route,
         block_jobs::route,
+        block_copy::route,
         info::route,
         xml::route,
         autostart::route,
@@ -52,8 +75,28 @@ pub(crate) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
         stats::route,
         storage::route,
         volumes::route,
+        volume_content::route,
+        pool_sources::route,
         networks::route,
-        empty::route,
+        network_parts::route,
+        secrets::route,
+        node_devices::route,
+        interfaces::route,
+        nwfilters::route,
+        addresses::route,
+        blocks::route,
+        counters::route,
+        cpu::route,
+        guest_agent::route,
+        guest_info::route,
+        hardware::route,
+        machine::route,
+        saved::route,
+        sizing::route,
+        threads::route,
+        tuning::route,
+        updates::route,
+        work::route,
     ];
     FAMILIES.iter().find_map(|family| family(incoming))
 }
@@ -63,11 +106,9 @@ pub(crate) fn route_own(incoming: Incoming<'_>) -> Option<Work<'_>> {
     command::route(incoming)
 }
 
-/// Whether a call may be made before a client has opened anything.
-pub(crate) fn may_come_first(of: u32, number: i32) -> bool {
-    of == program::REMOTE
-        && [AuthList::NUMBER, ConnectOpen::NUMBER, ConnectClose::NUMBER, ConnectSupportsFeature::NUMBER]
-            .contains(&number)
+/// The same for the program of QEMU's own.
+pub(crate) fn route_qemu(incoming: Incoming<'_>) -> Option<Work<'_>> {
+    monitor::route_qemu(incoming).or_else(|| guest_agent::route_qemu(incoming))
 }
 
 /// Refuses flags that are not known, as libvirt does.
@@ -79,6 +120,11 @@ fn only(flags: u32, known: u32, function: &str) -> Result<(), RpcError> {
             Err(RpcError::new(codes::ERR_INVALID_ARG, codes::FROM_QEMU, detail))
         }
     }
+}
+
+/// What is refused for good, with the reason.
+fn unsupported(origin: i32, detail: &str) -> RpcError {
+    RpcError::new(codes::ERR_OPERATION_UNSUPPORTED, origin, detail)
 }
 
 /// An operation that does not fit how a domain stands.

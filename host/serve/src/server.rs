@@ -1,4 +1,4 @@
-//! The daemon as a whole: what it holds, its beginning and its end.
+//! What is served to the operator, or to one tenant: its state directory, whose turn it is, who is told of events.
 
 use std::future::Future;
 use std::io;
@@ -7,33 +7,25 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_domains::{Access, Config, Host};
+use hostler_domains::Host;
 use thiserror::Error;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
 
+use crate::budget::Budget;
 use crate::command::Program;
-use crate::connection;
-use crate::events::{self, Hub};
+use crate::events::Hub;
 use crate::jobs::Jobs;
-use crate::metrics::{self, Endpoint, Metrics};
-use crate::notify;
-use crate::sockets::{self, Listener, Sockets};
+use crate::metrics::Metrics;
+use crate::places::Places;
+use crate::realms::Realms;
 
-/// Clients at once. A management program has a few connections; this many cost little as long as they are silent.
-const CLIENTS: usize = 1_000;
-/// Calls that may wait for a hypervisor, of all clients together.
-const SLOW_CALLS: usize = 128;
 /// How long what has begun may take at the end. What is not done then is settled by the next owner.
 const FINISH: Duration = Duration::from_secs(20);
-/// How long a daemon waits for a command that holds the state directory.
-const OWNER_WAIT: Duration = Duration::from_secs(30);
 
 /// Why there is no daemon, or no more.
 #[derive(Debug, Error)]
 pub enum ServeError {
-    /// The state directory cannot be had.
+    /// The state directory cannot be had, or a setting is wrong.
     #[error(transparent)]
     Host(#[from] hostler_domains::Error),
     /// A socket cannot be had.
@@ -68,16 +60,28 @@ impl ServeError {
     }
 }
 
-/// What all connections share.
+/// What the whole daemon shares.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    /// What is around it.
+    pub(crate) program: Arc<dyn Program>,
+    /// What it counts.
+    pub(crate) metrics: Arc<Metrics>,
+    /// What all clients may have of its memory.
+    pub(crate) budget: Arc<Budget>,
+    /// What is served to tenants.
+    pub(crate) realms: Arc<Realms>,
+    /// How a client of this machine gets to the operator's, as a URI; nothing where no name leads there.
+    pub(crate) address: Option<String>,
+}
+
+/// What the connections of the operator, or of one tenant, share.
 pub(crate) struct Server {
     pub(crate) host: Arc<Host>,
-    /// What is around all this.
-    pub(crate) program: Arc<dyn Program>,
+    pub(crate) shared: Shared,
     pub(crate) jobs: Jobs,
     pub(crate) hub: Hub,
-    pub(crate) metrics: Metrics,
-    /// Turns for what may wait for a hypervisor.
-    pub(crate) slow: Semaphore,
+    pub(crate) places: Places,
     stop: watch::Sender<bool>,
     /// One for each piece of work that goes on; all of them free is the end of it.
     working: Arc<Semaphore>,
@@ -87,14 +91,13 @@ pub(crate) struct Server {
 const WORK_MAX: u32 = 1 << 20;
 
 impl Server {
-    fn new(host: Host, program: Arc<dyn Program>) -> Self {
+    pub(crate) fn new(host: Host, shared: Shared) -> Self {
         Self {
             host: Arc::new(host),
-            program,
+            shared,
             jobs: Jobs::default(),
             hub: Hub::default(),
-            metrics: Metrics::default(),
-            slow: Semaphore::new(SLOW_CALLS),
+            places: Places::default(),
             stop: watch::Sender::new(false),
             working: Arc::new(Semaphore::new(WORK_MAX as usize)),
         }
@@ -109,113 +112,22 @@ impl Server {
         });
     }
 
-    /// Returns when the daemon is to end.
+    /// Returns when this is to end.
     pub(crate) async fn stopping(&self) {
         // The sender is ours, so that there is always one.
         self.stop.subscribe().wait_for(|stop| *stop).await.ok();
     }
-}
 
-/// How a daemon serves.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Where clients connect, unless a service manager has opened sockets.
-    pub sockets: Sockets,
-    /// Where its figures can be fetched, if they are to be.
-    pub metrics: Option<SocketAddr>,
-}
+    /// Tells everybody that this is to end.
+    pub(crate) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
 
-/// Owns the state directory and serves clients, until `stop` comes. Guests go on. The commands that clients send are
-/// carried out by `program`, which also reads its settings again on SIGHUP.
-///
-/// # Errors
-/// [`ServeError`].
-pub async fn serve(
-    config: Config,
-    options: &Options,
-    program: Arc<dyn Program>,
-    stop: impl Future<Output = ()>,
-) -> Result<(), ServeError> {
-    let host = Host::open(config, Access::Owner { wait: OWNER_WAIT }).await?;
-    let listeners = sockets::open(&options.sockets)?;
-    let endpoint = match options.metrics {
-        None => None,
-        Some(address) => {
-            let opened = Endpoint::open(address).await;
-            Some(opened.map_err(|source| ServeError::Metrics { address, source })?)
+    /// Ends it, and waits for what has begun.
+    pub(crate) async fn end(&self) {
+        self.stop();
+        if tokio::time::timeout(FINISH, self.working.acquire_many(WORK_MAX)).await.is_err() {
+            tracing::warn!("something that was begun is not done; the next owner settles it");
         }
-    };
-    if let Some(address) = listeners.first().and_then(Listener::address) {
-        host.announce(&address)?;
     }
-    let hangups = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
-    let server = Arc::new(Server::new(host, program));
-    let following = events::follow(&server)?;
-    let mut tasks = JoinSet::new();
-    for listener in listeners {
-        tasks.spawn(accept(Arc::clone(&server), listener));
-    }
-    if let Some(endpoint) = endpoint {
-        tasks.spawn(metrics::serve(Arc::clone(&server), endpoint));
-    }
-    tasks.spawn(reload(Arc::clone(&server), hangups));
-    notify::tell(notify::READY);
-    tracing::info!(pid = std::process::id(), "serving");
-    stop.await;
-    notify::tell(notify::STOPPING);
-    tracing::info!("ending; guests go on");
-    server.stop.send_replace(true);
-    following.end();
-    while tasks.join_next().await.is_some() {}
-    if tokio::time::timeout(FINISH, server.working.acquire_many(WORK_MAX)).await.is_err() {
-        tracing::warn!("something that was begun is not done; the next owner settles it");
-    }
-    Ok(())
-}
-
-/// Reads the settings again, each time that the service manager asks for it.
-async fn reload(server: Arc<Server>, mut hangups: Signal) {
-    loop {
-        tokio::select! {
-            _ = hangups.recv() => {}
-            () = server.stopping() => return,
-        }
-        notify::tell_reloading();
-        server.program.reload();
-        notify::tell(notify::READY);
-    }
-}
-
-/// Takes clients until the daemon ends, and waits for those that are there.
-async fn accept(server: Arc<Server>, listener: Listener) {
-    let places = Arc::new(Semaphore::new(CLIENTS));
-    let mut clients = JoinSet::new();
-    loop {
-        let came = tokio::select! {
-            came = listener.listener.accept() => came,
-            () = server.stopping() => break,
-        };
-        let socket = match came {
-            Ok((socket, _)) => socket,
-            Err(error) => {
-                // No descriptors left, as a rule: others have to close theirs first.
-                tracing::warn!(%error, "no client can be taken");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-        };
-        while clients.try_join_next().is_some() {}
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            server.metrics.turned_away();
-            tracing::warn!("{CLIENTS} clients are connected; one more is turned away");
-            continue;
-        };
-        let (server, read_only) = (Arc::clone(&server), listener.read_only);
-        clients.spawn(async move {
-            connection::serve(server, socket, read_only).await;
-            drop(place);
-        });
-    }
-    drop(listener);
-    while clients.join_next().await.is_some() {}
 }

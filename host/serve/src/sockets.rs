@@ -20,29 +20,38 @@ const FULL: &str = "full";
 const READ_ONLY: &str = "read-only";
 /// Who may connect to a socket that is opened here: its owner.
 const MODE: u32 = 0o600;
+/// The same where others are served too, or asked who they are.
+const OPEN_MODE: u32 = 0o666;
 
-/// Where clients connect.
-#[derive(Clone, Debug)]
+/// Where clients of this machine connect.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sockets {
     /// The socket for everything.
     pub full: PathBuf,
     /// The socket for reading; none for no such socket.
     pub read_only: Option<PathBuf>,
+    /// Who may connect to them, as a file's mode says it, and then may everything, or what an access file says. When it is
+    /// not said, the owner; where there are tenants, an access file or polkit everybody, whom that gives nothing by itself.
+    pub mode: Option<u32>,
 }
 
 /// A socket that is listened on. Its file goes with it, unless the service manager has made it.
 pub(crate) struct Listener {
     pub(crate) listener: UnixListener,
     pub(crate) read_only: bool,
+    /// Whether who may connect was decided by who made it.
+    pub(crate) lets_in: bool,
     path: Option<PathBuf>,
 }
 
 impl Listener {
     /// How a client of this machine gets here, as a URI of libvirt; nothing for a socket without a name.
     pub(crate) fn address(&self) -> Option<String> {
-        let address = self.listener.local_addr().ok()?;
+        let bound = self.listener.local_addr().ok();
+        // Of one that was made under another name, that is what the system knows.
+        let path = self.path.as_deref().or_else(|| bound.as_ref()?.as_pathname())?;
         let kind = if rustix::process::geteuid().is_root() { "system" } else { "session" };
-        Some(format!("hostler:///{kind}?socket={}", address.as_pathname()?.display()))
+        Some(format!("hostler:///{kind}?socket={}", path.display()))
     }
 }
 
@@ -58,7 +67,7 @@ impl Drop for Listener {
 /// The sockets of the service manager if there are any: those that are called `full` are for everything and those called
 /// `read-only` for reading; of others the first is for everything.
 /// Else those that are named.
-pub(crate) fn open(sockets: &Sockets) -> Result<Vec<Listener>, ServeError> {
+pub(crate) fn open(sockets: &Sockets, serves_others: bool) -> Result<Vec<Listener>, ServeError> {
     // Before they are taken over, which forgets it.
     let names = std::env::var(NAMES).unwrap_or_default();
     let mut handed = ListenFd::from_env();
@@ -76,7 +85,7 @@ pub(crate) fn open(sockets: &Sockets) -> Result<Vec<Listener>, ServeError> {
             // Nothing that is started from here is to have it.
             rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)
                 .map_err(|error| ServeError::socket("take over", Path::new("LISTEN_FDS"), error.into()))?;
-            listeners.push(listener(socket, read_only, None)?);
+            listeners.push(listener(socket, read_only, true, None)?);
         }
     }
     if !listeners.is_empty() {
@@ -84,24 +93,30 @@ pub(crate) fn open(sockets: &Sockets) -> Result<Vec<Listener>, ServeError> {
         listeners.sort_by_key(|listener| listener.read_only);
         return Ok(listeners);
     }
+    let mode = sockets.mode.unwrap_or(if serves_others { OPEN_MODE } else { MODE });
     let named = [(Some(&sockets.full), false), (sockets.read_only.as_ref(), true)];
     for (path, read_only) in named {
         if let Some(path) = path {
-            let socket = bind(path).map_err(|error| ServeError::socket("listen on", path, error))?;
-            listeners.push(listener(socket, read_only, Some(path.clone()))?);
+            let socket = bind(path, mode).map_err(|error| ServeError::socket("listen on", path, error))?;
+            listeners.push(listener(socket, read_only, sockets.mode.is_some(), Some(path.clone()))?);
         }
     }
     Ok(listeners)
 }
 
-fn listener(socket: StdListener, read_only: bool, path: Option<PathBuf>) -> Result<Listener, ServeError> {
+fn listener(
+    socket: StdListener,
+    read_only: bool,
+    lets_in: bool,
+    path: Option<PathBuf>,
+) -> Result<Listener, ServeError> {
     let shown = path.clone().unwrap_or_else(|| PathBuf::from("LISTEN_FDS"));
     let made = socket.set_nonblocking(true).and_then(|()| UnixListener::from_std(socket));
     let listener = made.map_err(|error| ServeError::socket("listen on", &shown, error))?;
-    Ok(Listener { listener, read_only, path })
+    Ok(Listener { listener, read_only, lets_in, path })
 }
 
-fn bind(path: &Path) -> io::Result<StdListener> {
+fn bind(path: &Path, mode: u32) -> io::Result<StdListener> {
     if path.as_os_str().len() > PATH_MAX_BYTES {
         let message =
             format!("its path has more than {PATH_MAX_BYTES} bytes, which no address of a socket holds");
@@ -113,7 +128,7 @@ fn bind(path: &Path) -> io::Result<StdListener> {
     let draft = path.with_extension("new");
     std::fs::remove_file(&draft).or_else(absent_is_fine)?;
     let socket = StdListener::bind(&draft)?;
-    std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(MODE))?;
+    std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(mode))?;
     std::fs::rename(&draft, path)?;
     Ok(socket)
 }
@@ -148,11 +163,11 @@ mod tests {
     fn socket_is_its_owners_and_takes_the_place_of_one_that_is_dead() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("serve.sock");
-        let first = bind(&path).unwrap();
+        let first = bind(&path, MODE).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, MODE);
-        assert_eq!(bind(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(bind(&path, MODE).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         drop(first);
-        bind(&path).unwrap();
+        bind(&path, MODE).unwrap();
     }
 
     #[test]
@@ -160,9 +175,9 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("file");
         std::fs::write(&file, "x").unwrap();
-        assert_eq!(bind(&file).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(bind(&file, MODE).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(std::fs::read(&file).unwrap(), b"x");
         let long = place.path().join("x".repeat(PATH_MAX_BYTES));
-        assert_eq!(bind(&long).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(bind(&long, MODE).unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 }

@@ -1,13 +1,14 @@
 //! What a client of this machine sends: bytes, and descriptors beside them.
 
 use std::collections::VecDeque;
+use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 
 use hostler_rpc::frame::DESCRIPTORS_MAX;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, recvmsg};
-use tokio::io::Interest;
+use tokio::io::{AsyncRead, AsyncReadExt as _, Interest};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
 
@@ -15,7 +16,32 @@ use tokio::net::unix::OwnedReadHalf;
 /// one is read, and one that only sends descriptors must not have them all.
 const WAITING_MAX: usize = 2 * DESCRIPTORS_MAX;
 
-/// The reading half of a socket.
+/// The reading half of a connection.
+pub(crate) trait Receive: Send {
+    /// Reads some bytes; none when the client is gone. Descriptors that come with them are kept.
+    ///
+    /// # Errors
+    /// What the connection says, and more descriptors than a client may send at once.
+    fn read(&mut self, buffer: &mut [u8]) -> impl Future<Output = io::Result<usize>> + Send;
+
+    /// The descriptors of the next frame that has any, which has come with all of its bytes.
+    fn take(&mut self, count: usize) -> Option<Vec<OwnedFd>>;
+}
+
+/// One that leads to another machine, from where no descriptors come.
+pub(crate) struct Remote<R>(pub(crate) R);
+
+impl<R: AsyncRead + Send + Unpin> Receive for Remote<R> {
+    async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer).await
+    }
+
+    fn take(&mut self, count: usize) -> Option<Vec<OwnedFd>> {
+        (count == 0).then(Vec::new)
+    }
+}
+
+/// One of this machine.
 pub(crate) struct Source {
     socket: OwnedReadHalf,
     waiting: VecDeque<OwnedFd>,
@@ -25,12 +51,10 @@ impl Source {
     pub(crate) fn new(socket: OwnedReadHalf) -> Self {
         Self { socket, waiting: VecDeque::new() }
     }
+}
 
-    /// Reads some bytes; none when the client is gone. Descriptors that come with them are kept.
-    ///
-    /// # Errors
-    /// What the socket says, and more descriptors than a client may send at once.
-    pub(crate) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+impl Receive for Source {
+    async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             self.socket.readable().await?;
             let socket: &UnixStream = self.socket.as_ref();
@@ -46,8 +70,7 @@ impl Source {
         }
     }
 
-    /// The descriptors of the next frame that has any, which has come with all of its bytes.
-    pub(crate) fn take(&mut self, count: usize) -> Option<Vec<OwnedFd>> {
+    fn take(&mut self, count: usize) -> Option<Vec<OwnedFd>> {
         (count <= self.waiting.len()).then(|| self.waiting.drain(..count).collect())
     }
 }

@@ -9,7 +9,7 @@ use crate::layout::StateDir;
 use crate::owner::Owner;
 
 /// The record in a domain's directory: it is there, or the domain is not started by itself.
-const WANTED: &str = "autostart";
+pub(crate) const WANTED: &str = "autostart";
 /// The record of the directory.
 const DONE: &str = "autostarted";
 
@@ -25,6 +25,9 @@ impl StateDir {
     /// # Errors
     /// [`Kind::Io`] or [`Kind::TooNew`].
     pub fn autostart(&self, domain: Uuid) -> Result<bool, StateError> {
+        if let Some(known) = self.known_autostart(domain)? {
+            return Ok(known);
+        }
         match self.files.load(&self.domain_dir(domain).join(WANTED)) {
             // What is written there says nothing that its being there does not.
             Err(error) if error.kind == Kind::Corrupt => Ok(true),
@@ -54,10 +57,12 @@ impl Owner {
     /// [`Kind::Io`] or [`Kind::Full`].
     pub fn set_autostart(&self, domain: Uuid, on: bool) -> Result<(), StateError> {
         let path = self.domain_dir(domain).join(WANTED);
-        match on {
+        let written = match on {
             true => self.files.replace(&path, b"{}", Keep::OnlyCurrent),
             false => self.files.remove(&path),
-        }
+        };
+        self.index_again(domain);
+        written
     }
 
     /// What is to be started by itself was started for this boot.

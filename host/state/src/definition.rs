@@ -13,6 +13,8 @@ use crate::owner::Owner;
 
 /// Largest state document of a driver, in bytes: 1 MiB per domain.
 pub const DRIVER_STATE_MAX_BYTES: usize = 1 << 20;
+/// The record that the domain's driver keeps.
+pub(crate) const DRIVER_STATE: &str = "driver-state";
 /// Longest domain name, in bytes.
 pub const NAME_MAX_BYTES: usize = 255;
 
@@ -60,6 +62,16 @@ impl StateDir {
     /// # Errors
     /// [`Kind::Corrupt`] when there is one that cannot be read, [`Kind::Io`] or [`Kind::TooNew`].
     pub fn definition_by_uuid(&self, uuid: Uuid) -> Result<Option<Definition>, StateError> {
+        let found = self.read_definition(uuid);
+        if let (Err(error), Some(index)) = (&found, &self.index)
+            && error.kind == Kind::Corrupt
+        {
+            index.forget(uuid);
+        }
+        found
+    }
+
+    pub(crate) fn read_definition(&self, uuid: Uuid) -> Result<Option<Definition>, StateError> {
         let path = self.definition_path(uuid);
         let Some(payload) = self.files.load(&path)? else { return Ok(None) };
         match serde_json::from_slice::<Definition>(&payload) {
@@ -85,7 +97,10 @@ impl StateDir {
     /// # Errors
     /// [`Kind::Io`] or [`Kind::TooNew`].
     pub fn by_name(&self, name: &str) -> Result<Option<Definition>, StateError> {
-        Ok(self.definitions()?.into_iter().find(|definition| definition.name == name))
+        match self.headline_by_name(name)? {
+            Some(found) => self.definition_by_uuid(found.uuid),
+            None => Ok(None),
+        }
     }
 
     /// The document that the domain's driver keeps, or nothing when it has not stored any.
@@ -101,7 +116,7 @@ impl StateDir {
     }
 
     fn driver_state_path(&self, uuid: Uuid) -> PathBuf {
-        self.domain_dir(uuid).join("driver-state")
+        self.domain_dir(uuid).join(DRIVER_STATE)
     }
 }
 
@@ -118,7 +133,9 @@ impl Owner {
         let payload = serde_json::to_vec(definition)
             .map_err(|error| StateError::io(&path, "encode the definition", io::Error::from(error)))?;
         self.files.ensure_directory(&self.domain_dir(definition.uuid))?;
-        self.files.replace(&path, &payload, Keep::Previous)
+        let written = self.files.replace(&path, &payload, Keep::Previous);
+        self.index_again(definition.uuid);
+        written
     }
 
     /// Removes the domain's directory with everything in it: definition, driver state, *variable store*. A
@@ -128,7 +145,9 @@ impl Owner {
     /// [`Kind::NotFound`] when there is no such domain; [`Kind::Io`] or [`Kind::ReadOnly`].
     pub fn remove_definition(&self, uuid: Uuid) -> Result<(), StateError> {
         let directory = self.domain_dir(uuid);
-        self.remove_at_once(&directory, uuid).map_err(|error| match error.kind {
+        let removed = self.remove_at_once(&directory, uuid);
+        self.index_again(uuid);
+        removed.map_err(|error| match error.kind {
             Kind::NotFound => no_such_domain(&directory),
             _ => error,
         })
@@ -199,7 +218,9 @@ impl Owner {
         if self.definition_by_uuid(domain)?.is_none() {
             return Err(no_such_domain(&self.domain_dir(domain)));
         }
-        self.files.replace(&path, document, Keep::Previous)
+        let written = self.files.replace(&path, document, Keep::Previous);
+        self.index_again(domain);
+        written
     }
 }
 

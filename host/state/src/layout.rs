@@ -11,6 +11,7 @@ use crate::disk::{Disk, RealDisk};
 use crate::error::{Kind, StateError};
 use crate::events::EventLog;
 use crate::files::{Damage, Files};
+use crate::index::Index;
 use crate::run::RunDir;
 
 /// Version of the layout that this crate writes, and the newest it reads.
@@ -20,10 +21,11 @@ const FORMAT_MAX_BYTES: u64 = 64;
 /// Permission bits that let others change the state behind our back.
 const OTHERS_WRITE: u32 = 0o022;
 /// The directories under the root, made by the owner.
-pub(crate) const DIRECTORIES: [&str; 9] = [
+pub(crate) const DIRECTORIES: [&str; 10] = [
     "domains",
     "pools",
     crate::network::DIRECTORY,
+    crate::secret::DIRECTORY,
     "drivers",
     "run",
     "journal",
@@ -37,6 +39,8 @@ pub(crate) const DIRECTORIES: [&str; 9] = [
 pub struct StateDir {
     root: PathBuf,
     pub(crate) files: Files,
+    /// What its owner knows; none for readers.
+    pub(crate) index: Option<Index>,
 }
 
 /// Where what helpers have kept lies when its domain is undefined.
@@ -52,7 +56,7 @@ impl StateDir {
     /// # Errors
     /// [`Kind::Insecure`] when it is not ours alone, [`Kind::TooNew`], [`Kind::Corrupt`] or [`Kind::Io`].
     pub fn open_reader(root: &Path) -> Result<Self, StateError> {
-        let state = Self { root: root.to_owned(), files: Files::new(Arc::new(RealDisk), None) };
+        let state = Self { root: root.to_owned(), files: Files::new(Arc::new(RealDisk), None), index: None };
         match check_ownership(root) {
             Err(error) if error.kind == Kind::NotFound => return Ok(state),
             checked => checked?,
@@ -62,7 +66,8 @@ impl StateDir {
     }
 
     pub(crate) fn for_owner(root: &Path, disk: Arc<dyn Disk>) -> Self {
-        Self { root: root.to_owned(), files: Files::new(disk, Some(root.join("corrupt"))) }
+        let files = Files::new(disk, Some(root.join("corrupt")));
+        Self { root: root.to_owned(), files, index: Some(Index::default()) }
     }
 
     /// The root of the tree.

@@ -19,6 +19,8 @@
 //!       /networks/<uuid>/definition record       (+ .prev)
 //!                       /activity   record, of one boot of the machine
 //!                       /dnsmasq.conf, leases  of its dnsmasq; hostler-network reads and writes them
+//!       /secrets/<uuid>/definition  record       (+ .prev)
+//!                      /value       record: what the secret is, and nothing else has it
 //!       /drivers/<name>/record      record       (+ .prev): installed drivers, what the operator said of them
 //!                      /<digest>.wasm, .wasm.sig  components under their digests, and their signatures
 //!                      /usage       record of the grants that were used
@@ -44,6 +46,7 @@ mod driver;
 mod error;
 mod events;
 mod files;
+mod index;
 mod journal;
 mod layout;
 mod lock;
@@ -53,6 +56,7 @@ mod owner;
 mod pool;
 mod record;
 mod run;
+mod secret;
 mod snapshot;
 mod tenant;
 
@@ -66,6 +70,7 @@ pub use events::{
     Batch, Cancel, Event, EventLog, Follow, Followed, Gap, LINE_MAX_BYTES, NewEvent, ROTATE_AT_BYTES,
 };
 pub use files::Damage;
+pub use index::{Figures, Headline};
 pub use journal::{Intent, Journal};
 pub use layout::{ARCHIVED_STATES, KEPT_STATES, StateDir};
 pub use lock::RunLock;
@@ -75,6 +80,7 @@ pub use owner::Owner;
 pub use pool::{PoolActivity, PoolDefinition, VolumeRecord};
 pub use record::{PAYLOAD_MAX_BYTES, decode, encode};
 pub use run::{RunDir, RunRecord};
+pub use secret::{SECRET_MAX_BYTES, SecretDefinition};
 pub use snapshot::{
     LeftOverlay, Snapshot, SnapshotDisk, SnapshotKind, SnapshotState, SnapshotStore, SnapshotTree,
 };

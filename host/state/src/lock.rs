@@ -96,6 +96,12 @@ impl RunLock {
             .hint("look for a stopped hostler process and continue or end it"))
     }
 
+    /// Lets the lock go now: a lock that is only dropped stays as long as a process that is between fork and exec has its
+    /// descriptor. Whoever was given it has it no longer either.
+    pub fn let_go(self) {
+        release(&self.file);
+    }
+
     /// Whether somebody holds the lock. A file that does not exist is not held.
     ///
     /// The probe tries the lock in shared mode and lets it go at once; [`RunLock::acquire`] tells a probe
@@ -202,6 +208,18 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(!RunLock::is_held(&path).unwrap());
+    }
+
+    #[test]
+    fn lock_that_is_let_go_is_free_although_a_child_has_its_descriptor_still() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let lock = RunLock::acquire(&path).unwrap();
+        let child = lock.share().unwrap();
+        lock.let_go();
+        assert!(!RunLock::is_held(&path).unwrap());
+        RunLock::acquire(&path).unwrap().let_go();
+        drop(child);
     }
 
     #[test]

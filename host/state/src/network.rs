@@ -23,6 +23,9 @@ pub struct NetworkDefinition {
     pub name: String,
     /// The network XML.
     pub xml: String,
+    /// Whether it is there when it is not started; `false` for one that was only created. All were of earlier versions.
+    #[serde(default = "persistent")]
+    pub persistent: bool,
     /// Whether the first owner after a boot of the machine starts it.
     pub autostart: bool,
     /// Grows with each change.
@@ -31,6 +34,10 @@ pub struct NetworkDefinition {
     pub created_unix_ms: u64,
     /// When this generation was written, in milliseconds since 1970.
     pub changed_unix_ms: u64,
+}
+
+fn persistent() -> bool {
+    true
 }
 
 /// How far a network has been made.
@@ -158,11 +165,19 @@ mod tests {
             uuid: Uuid::new_v4(),
             name: name.to_owned(),
             xml: "<network/>".to_owned(),
+            persistent: true,
             autostart: false,
             generation: 1,
             created_unix_ms: 1,
             changed_unix_ms: 2,
         }
+    }
+
+    #[test]
+    fn records_of_earlier_versions_are_of_networks_that_stay() {
+        let mut record = serde_json::to_value(network("a")).unwrap();
+        record.as_object_mut().unwrap().remove("persistent");
+        assert!(serde_json::from_value::<NetworkDefinition>(record).unwrap().persistent);
     }
 
     #[test]

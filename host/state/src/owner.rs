@@ -96,22 +96,25 @@ impl StateDir {
         self.sweep_temporaries(&self.root().join(crate::migration::DIRECTORY))?;
         self.sweep_temporaries(&self.root().join(CHARGES))?;
         self.sweep_tenants()?;
-        let networks = self.root().join(crate::network::DIRECTORY);
-        for parent in [self.domains_dir(), self.root().join("pools"), networks, self.root().join("run")] {
+        let [networks, secrets] =
+            [crate::network::DIRECTORY, crate::secret::DIRECTORY].map(|name| self.root().join(name));
+        let pools = self.root().join("pools");
+        for parent in [self.domains_dir(), pools, networks, secrets, self.root().join("run")] {
             for name in self.names_in(&parent)? {
                 if name.starts_with(REMOVED) {
                     self.files.remove_tree(&parent.join(name), REMOVED_DEPTH)?;
                 }
             }
         }
-        for uuid in self.uuids_in("domains")? {
-            self.sweep_records(&self.domain_dir(uuid))?;
-        }
+        self.sweep_domains()?;
         for uuid in self.uuids_in("pools")? {
             self.sweep_records(&self.pool_dir(uuid))?;
         }
         for uuid in self.uuids_in(crate::network::DIRECTORY)? {
             self.sweep_records(&self.network_dir(uuid))?;
+        }
+        for uuid in self.uuids_in(crate::secret::DIRECTORY)? {
+            self.sweep_records(&self.secret_dir(uuid))?;
         }
         self.sweep_drivers()?;
         for run in self.run_dirs()? {
@@ -124,9 +127,23 @@ impl StateDir {
     }
 
     fn sweep_records(&self, directory: &Path) -> Result<(), StateError> {
-        if self.sweep_temporaries(directory)? > 0 {
+        if !self.sweep_names(directory)?.is_empty() {
             return Ok(());
         }
+        self.sweep_empty(directory)
+    }
+
+    /// Sweeps what lies in the directory of a domain. The names that stay.
+    pub(crate) fn sweep_domain(&self, domain: Uuid) -> Result<Vec<String>, StateError> {
+        let directory = self.domain_dir(domain);
+        let stay = self.sweep_names(&directory)?;
+        if stay.is_empty() {
+            self.sweep_empty(&directory)?;
+        }
+        Ok(stay)
+    }
+
+    fn sweep_empty(&self, directory: &Path) -> Result<(), StateError> {
         // A define stopped before its record was there; it left an empty directory, or lost the race to one.
         match self.files.disk().remove_directory(directory) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -136,9 +153,14 @@ impl StateDir {
         }
     }
 
-    /// Returns how many names stay.
-    pub(crate) fn sweep_temporaries(&self, directory: &Path) -> Result<usize, StateError> {
-        let mut stay = 0;
+    /// Removes temporaries from a directory.
+    pub(crate) fn sweep_temporaries(&self, directory: &Path) -> Result<(), StateError> {
+        self.sweep_names(directory).map(drop)
+    }
+
+    /// Removes temporaries from a directory. The names that stay.
+    fn sweep_names(&self, directory: &Path) -> Result<Vec<String>, StateError> {
+        let mut stay = Vec::new();
         for name in self.names_in(directory)? {
             if files::is_temporary(&name) {
                 let path = directory.join(name);
@@ -147,7 +169,7 @@ impl StateDir {
                     .remove_file(&path)
                     .map_err(|e| StateError::io(&path, "sweep the temporary", e))?;
             } else {
-                stay += 1;
+                stay.push(name);
             }
         }
         Ok(stay)

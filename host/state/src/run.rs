@@ -216,6 +216,9 @@ impl Owner {
     /// [`Kind::Busy`] when the domain runs; [`Kind::Full`], [`Kind::Io`] or [`Kind::ReadOnly`].
     pub fn create_run_dir(&self, domain: Uuid) -> Result<RunDir, StateError> {
         let run = self.run_dir(domain);
+        if let Some(index) = &self.index {
+            index.run_begins(domain);
+        }
         if !self.files.ensure_directory(run.path())? {
             let lock = run.acquire()?;
             let stale = [
@@ -226,8 +229,10 @@ impl Owner {
                 RunRecord::State,
                 RunRecord::Seen,
             ];
-            self.files.remove_all(&stale.map(|record| run.record_path(record)))?;
-            drop(lock);
+            let removed = self.files.remove_all(&stale.map(|record| run.record_path(record)));
+            // Who starts the domain takes it anew, at once.
+            lock.let_go();
+            removed?;
         }
         Ok(run)
     }
@@ -243,8 +248,12 @@ impl Owner {
         }
         let lock = run.acquire()?;
         let removed = self.remove_at_once(run.path(), domain);
-        drop(lock);
-        removed
+        lock.let_go();
+        removed?;
+        if let Some(index) = &self.index {
+            index.run_gone(domain);
+        }
+        Ok(())
     }
 }
 

@@ -18,6 +18,7 @@ mod request;
 mod resize;
 mod source;
 mod transfer;
+mod wipe;
 
 pub use arguments::{
     commit_arguments, convert_arguments, create_arguments, rebase_arguments, record_arguments,
@@ -35,6 +36,7 @@ pub use remove::delete_volume;
 pub use request::{BackingRequest, CreateRequest, Preallocation};
 pub use resize::{Resize, ResizeRequest, resize_volume};
 pub use transfer::{Incoming, Transfer, Window, download, upload, upload_part};
+pub use wipe::{WipePattern, wipe_volume};
 
 /// Told how much of something is done, from 0 to 1.
 pub(crate) type Progress<'a> = &'a mut dyn FnMut(f64);

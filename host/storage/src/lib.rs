@@ -21,10 +21,10 @@ mod translations;
 
 pub use create::{
     BackingRequest, CloneRequest, Copied, CreateRequest, Draft, Incoming, InternalStep, Preallocation,
-    RebaseRequest, Resize, ResizeRequest, Transfer, Window, clone_volume, commit_arguments, commit_image,
-    convert_arguments, convert_file, copy_image, create_arguments, create_volume, delete_volume, download,
-    internal_snapshot, internal_snapshots, rebase_arguments, rebase_image, record_arguments,
-    resize_arguments, resize_volume, upload, upload_part,
+    RebaseRequest, Resize, ResizeRequest, Transfer, Window, WipePattern, clone_volume, commit_arguments,
+    commit_image, convert_arguments, convert_file, copy_image, create_arguments, create_volume,
+    delete_volume, download, internal_snapshot, internal_snapshots, rebase_arguments, rebase_image,
+    record_arguments, resize_arguments, resize_volume, upload, upload_part, wipe_volume,
 };
 pub use error::{ErrorKind, Hint, StorageError};
 pub use facts::{BackingName, VolumeFacts};
@@ -33,7 +33,10 @@ pub use image_file::{kind_of_file, opened_image};
 pub use probe::probe;
 pub use programs::Programs;
 pub use reach::Reach;
-pub use refresh::{Listing, Skipped, Space, find, parse_logical_volumes, parse_volume_group, refresh};
+pub use refresh::{
+    Listing, Skipped, Space, VolumeGroupFound, find, parse_logical_volumes, parse_volume_group, refresh,
+    volume_groups,
+};
 pub use root::PoolRoot;
 pub use support::{open_pool, prepare_target, remove_directory, require_startable};
 pub use translate::{KnownVolume, PoolView, Secret, Translated, TranslatedPlace, VolumeReference, translate};

@@ -13,7 +13,7 @@ use crate::reach::Reach;
 use crate::root;
 use crate::support;
 
-pub use logical::{parse_logical_volumes, parse_volume_group};
+pub use logical::{VolumeGroupFound, parse_logical_volumes, parse_volume_group, volume_groups};
 
 /// What a pool holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

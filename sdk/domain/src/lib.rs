@@ -37,6 +37,7 @@ pub mod pool;
 pub mod qemu;
 pub mod redirdev;
 pub mod rng;
+pub mod secret;
 pub mod shmem;
 pub mod smartcard;
 pub mod sound;

@@ -4,6 +4,7 @@ mod dhcp;
 mod forward;
 mod ip;
 mod rules;
+mod update;
 
 use crate::document::{Document, NodeId};
 use crate::error::{XmlError, XmlErrorKind};
@@ -17,6 +18,7 @@ use crate::trace::{Trace, Unmodelled};
 pub use dhcp::{Dhcp, DhcpHost, DhcpRange};
 pub use forward::{Forward, ForwardMode, Nat};
 pub use ip::{NetworkDns, NetworkIp};
+pub use update::{NetworkCommand, NetworkSection, NetworkUpdateError};
 
 /// Longest name of a network device, in bytes: the kernel's IFNAMSIZ without its NUL.
 pub const DEVICE_NAME_MAX_BYTES: usize = 15;

@@ -111,6 +111,11 @@ ability! {
 }
 
 ability! {
+    /// The optional interface `upkeep`.
+    upkeep: "hostler:driver/upkeep-ability@0.1.1", "export_upkeep", "hostler_sdk::bindings::upkeep"
+}
+
+ability! {
     /// The optional interface `migration`.
     migration: "hostler:driver/migration-ability@0.1.1", "export_migration", "hostler_sdk::bindings::migration"
 }

@@ -82,6 +82,7 @@ pub use bindings::screen::exports::hostler::driver::screen::Guest as Screen;
 pub use bindings::sizing::exports::hostler::driver::sizing::{Amounts, Guest as Sizing};
 pub use bindings::snapshots::exports::hostler::driver::snapshots::{Guest as Snapshots, Kept};
 pub use bindings::statistics::exports::hostler::driver::statistics::Guest as Statistics;
+pub use bindings::upkeep::exports::hostler::driver::upkeep::Guest as Upkeep;
 pub use error::{ProblemExt, problem};
 pub use hostler_domain as domain;
 pub use launch::{Companion, Launch};
@@ -99,7 +100,7 @@ pub fn fact(key: &str, value: impl Into<String>) -> Fact {
 pub mod internal {
     pub use crate::bindings::{
         block_jobs, driver, dump, hotplug, migration, native_config, reboot, save, screen, sizing, snapshots,
-        statistics,
+        statistics, upkeep,
     };
     pub use crate::manifest::{copy, names};
 }

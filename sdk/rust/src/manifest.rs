@@ -97,6 +97,10 @@ macro_rules! driver {
         use $crate::internal::sizing::export_sizing;
         export_sizing!($type with_types_in $crate::internal::sizing);
     };
+    (@ability upkeep $type:ident) => {
+        use $crate::internal::upkeep::export_upkeep;
+        export_upkeep!($type with_types_in $crate::internal::upkeep);
+    };
     (@ability migration $type:ident) => {
         use $crate::internal::migration::export_migration;
         export_migration!($type with_types_in $crate::internal::migration);

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its figures")]
 
 mod bare;
+mod daemon;
 mod driver;
 mod figures;
 mod footprint;
@@ -28,6 +29,7 @@ usage: cargo xtask bench [NAME] [--rounds N]
   operations  what is done to a domain day by day, beside the same steps of a script and beside virsh
   driver      loading a driver, cold and cached; one call in an instance of its own
   worker      one call of a driver in a process of its own, beside the same call in this process
+  daemon      the daemon with many defined domains beside libvirtd: its start, its memory, what it answers
   footprint   sizes of components and programs, peak memory of the command line
   storage     resolving a chain beside qemu-img and beside bare reads; listing a pool beside libvirt;
               making a volume beside qemu-img
@@ -66,6 +68,7 @@ fn run(words: &[String]) -> Result<()> {
         "operations" => operations::run(&place, rounds),
         "driver" => driver::run(&place, rounds),
         "worker" => driver::worker::run(&place, rounds),
+        "daemon" => daemon::run(&place, rounds),
         "footprint" => footprint::run(&place, rounds),
         "storage" => storage::run(&place, rounds),
         "all" => {
@@ -73,6 +76,7 @@ fn run(words: &[String]) -> Result<()> {
             operations::run(&place, rounds)?;
             driver::run(&place, rounds)?;
             driver::worker::run(&place, rounds)?;
+            daemon::run(&place, rounds)?;
             footprint::run(&place, rounds)?;
             storage::run(&place, rounds)
         }

@@ -1,6 +1,7 @@
 //! The peer: a libvirtd of our own, in namespaces of its own, so that none on the machine is touched.
 
 use anyhow::{Context, Result, bail};
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -51,6 +52,22 @@ impl Peer {
         Ok(began.elapsed())
     }
 
+    /// The process that was started here and has this name.
+    pub(crate) fn process(&self, name: &str) -> Result<u32> {
+        let processes = processes()?;
+        let ours = |mut pid: u32| {
+            while let Some(process) = processes.get(&pid) {
+                if process.parent == self.process.id() {
+                    return true;
+                }
+                pid = process.parent;
+            }
+            false
+        };
+        let found = processes.iter().find(|(pid, process)| process.name == name && ours(**pid));
+        found.map(|(pid, _)| *pid).with_context(|| format!("no {name} runs in the peer"))
+    }
+
     fn expect(&mut self, what: &str) -> Result<()> {
         let mut answer = String::new();
         self.answers.read_line(&mut answer)?;
@@ -59,6 +76,30 @@ impl Peer {
         }
         Ok(())
     }
+}
+
+/// A process of this machine.
+pub(crate) struct Process {
+    pub(crate) name: String,
+    pub(crate) parent: u32,
+}
+
+/// All processes, by their numbers.
+pub(crate) fn processes() -> Result<BTreeMap<u32, Process>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let path = entry?.path();
+        let pid = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+        let (Some(pid), Ok(stat)) = (pid, std::fs::read_to_string(path.join("stat"))) else { continue };
+        // PID (NAME) STATE PARENT; a name may have anything in it.
+        let parts = stat.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')'));
+        let Some((name, rest)) = parts else { continue };
+        let Some(parent) = rest.split_whitespace().nth(1).and_then(|parent| parent.parse().ok()) else {
+            continue;
+        };
+        found.insert(pid, Process { name: name.to_owned(), parent });
+    }
+    Ok(found)
 }
 
 impl Drop for Peer {

@@ -1,5 +1,5 @@
 # Run within fresh namespaces: $1 is an empty directory. Says 0 when libvirtd answers, then for each line read
-# runs virsh with it and says its status. Errors go to stderr.
+# runs virsh with it and says its status; begin-daemon and end-daemon are about libvirtd itself. Errors go to stderr.
 set -eu
 room=$1
 mkdir -p "$room/etc" "$room/lib" "$room/cache" "$room/log"
@@ -15,7 +15,11 @@ for part in "etc /etc/libvirt" "lib /var/lib/libvirt" "cache /var/cache/libvirt"
 done
 ip link set lo up 2>/dev/null || true
 virtlogd >/dev/null 2>&1 </dev/null &
-libvirtd >/dev/null 2>&1 </dev/null &
+start() {
+  libvirtd >/dev/null 2>&1 </dev/null &
+  daemon=$!
+}
+start
 tries=0
 until virsh -q -c qemu:///system version >/dev/null 2>&1; do
   tries=$((tries + 1))
@@ -28,8 +32,18 @@ done
 echo 0
 while read -r line; do
   status=0
-  # The line is a virsh command with plain words.
-  # shellcheck disable=SC2086
-  virsh -q -c qemu:///system $line >/dev/null </dev/null || status=$?
+  case $line in
+    begin-daemon) start ;;
+    end-daemon)
+      kill "$daemon"
+      # How it ends is its own affair.
+      wait "$daemon" || true
+      ;;
+    *)
+      # The line is a virsh command with plain words.
+      # shellcheck disable=SC2086
+      virsh -q -c qemu:///system $line >/dev/null </dev/null || status=$?
+      ;;
+  esac
   echo $status
 done

@@ -33,6 +33,8 @@ fn round_trips(payload: &[u8]) {
     round_trip::<wire::ConnectGetAllDomainStats>(payload);
     round_trip::<wire::DomainSendKey>(payload);
     round_trip::<wire::DomainSetMetadata>(payload);
+    round_trip::<wire::ConnectSetIdentity>(payload);
+    round_trip::<wire::StorageVolCreateXmlFrom>(payload);
     round_trip::<hostler_rpc::error::RpcError>(payload);
 }
 
@@ -41,6 +43,10 @@ fn round_trip<T: Xdr>(payload: &[u8]) {
         let bytes = encode(&value).expect("what was read can be written");
         let again = decode::<T>(&bytes).expect("what was written can be read");
         assert_eq!(encode(&again).expect("and written again"), bytes);
+        // What it is about is found in what came.
+        let mut handles = 0;
+        again.handles(&mut |_| handles += 1);
+        assert!(handles * 4 <= bytes.len());
     }
 }
 

@@ -74,6 +74,8 @@ fn make(target: &Path) -> Result<PathBuf> {
     for unit in ["hostler.service", "hostler.socket", "hostler-ro.socket"] {
         install(&source.join(unit), &root.join("lib/systemd/system").join(unit), 0o644)?;
     }
+    let actions = workspace::root()?.join("host/serve/polkit/org.hostler.policy");
+    install(&actions, &root.join("usr/share/polkit-1/actions/org.hostler.policy"), 0o644)?;
     let documents = root.join("usr/share/doc/hostler");
     install(&source.join("hostler.toml"), &documents.join("hostler.toml"), 0o644)?;
     install(&workspace::root()?.join("LICENSE"), &documents.join("copyright"), 0o644)?;

@@ -29,6 +29,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         ("records", records(&corpus)?),
         ("events", events(&corpus)?),
         ("codes", codes(&corpus)),
+        ("permissions", procedures::permissions(&corpus)),
         ("procedures_high", procedures::table(&corpus, "high")?),
         ("procedures_low", procedures::table(&corpus, "low")?),
     ];

@@ -27,12 +27,19 @@ const PACKAGES: &[&str] = &[
 
 /// What tests need beside that: they build a driver in C.
 const TEST_PACKAGES: &[&str] = &[
-    "clang",           // compiles it to WebAssembly
-    "lld",             // wasm-ld, which links it
-    "docker-registry", // drivers are fetched from it
-    "libvirt-clients", // virsh, against the daemon
-    "python3-libvirt", // and the clients that are written in Python
-    "virtinst",        // of which virt-install is one
+    "clang",                                     // compiles it to WebAssembly
+    "lld",                                       // wasm-ld, which links it
+    "docker-registry",                           // drivers are fetched from it
+    "libvirt-clients",                           // virsh, against the daemon
+    "libsys-virt-perl",                          // what the programs in tests/all/clients are written with
+    "golang-go",                                 // and the one that has nothing of libvirt's library,
+    "golang-github-digitalocean-go-libvirt-dev", // but this
+    "libvirt-dbus",                              // domains over D-Bus,
+    "libglib2.0-bin",                            // and gdbus to ask for them
+    "python3-libvirt",                           // and the clients that are written in Python
+    "virtinst",                                  // of which virt-install is one
+    "polkitd",                                   // says who may come to the daemon
+    "dbus-daemon",                               // by which it is asked
 ];
 
 /// The peer that benchmarks measure against.

@@ -10,6 +10,7 @@ use hostler_sdk::{
 };
 use serde_json::Value as Json;
 
+use super::hotplug::Copy;
 use super::monitor_state;
 use super::nodes::{self, DiskNodes};
 
@@ -31,9 +32,12 @@ pub(crate) fn begin(domain: &Domain, job: &BlockJob) -> Result<(), Error> {
     nodes::remove_left(domain, &monitor, &job.target)?;
     let disk = DiskNodes::of(domain, &monitor, &job.target)?;
     disk.note(domain)?;
+    if job.kind == JobKind::Copy {
+        return begin_copy(domain, &monitor, &disk, job);
+    }
     let mut command = match job.kind {
         JobKind::Commit => Command::new("block-commit"),
-        JobKind::Pull => Command::new("block-stream"),
+        JobKind::Pull | JobKind::Copy => Command::new("block-stream"),
     }
     .with("job-id", id(job))
     .with("device", disk.root()?)
@@ -56,6 +60,45 @@ pub(crate) fn begin(domain: &Domain, job: &BlockJob) -> Result<(), Error> {
     monitor.run_with(&command, domain, &mut Resources::default()).map(drop)
 }
 
+/// Opens the image that a copy goes into.
+///
+/// # Errors
+/// What cannot be opened; what the host or the monitor answers.
+pub(crate) fn prepare(domain: &Domain, job: &BlockJob) -> Result<(), Error> {
+    if job.kind != JobKind::Copy {
+        return Ok(());
+    }
+    let monitor = domain.monitor()?;
+    Copy::of(domain, &job.target)?.open(domain, &monitor, &job.target)
+}
+
+/// Has everything copied to the image that was opened for it.
+fn begin_copy(domain: &Domain, monitor: &Monitor, disk: &DiskNodes, job: &BlockJob) -> Result<(), Error> {
+    if disk.has_filter() {
+        return Err(filtered(job));
+    }
+    let mut copy = Copy::of(domain, &job.target)?;
+    let target = copy.nodes.first().cloned().ok_or_else(|| {
+        problem("qemu.no-copy", format!("no image was opened to copy '{}' to", job.target)).conflict()
+    })?;
+    let sync = if job.base.is_some() { "top" } else { "full" };
+    let mut command = Command::new("blockdev-mirror")
+        .with("job-id", id(job))
+        .with("device", disk.root()?)
+        .with("target", target)
+        .with("sync", sync)
+        .with("auto-finalize", false)
+        .with("auto-dismiss", false);
+    if let Some(bandwidth) = bandwidth(job)? {
+        command = command.with("speed", bandwidth);
+    }
+    if let Err(error) = monitor.run_with(&command, domain, &mut Resources::default()) {
+        copy.close(domain, monitor)?;
+        return Err(error);
+    }
+    Ok(())
+}
+
 fn filtered(job: &BlockJob) -> Error {
     let message =
         format!("disk '{}' has limits or copies on read, and its active layer cannot be left", job.target);
@@ -76,6 +119,7 @@ fn id(job: &BlockJob) -> String {
     let kind = match job.kind {
         JobKind::Commit => "commit",
         JobKind::Pull => "pull",
+        JobKind::Copy => "copy",
     };
     format!("{kind}-{}", job.target)
 }
@@ -86,7 +130,13 @@ fn id(job: &BlockJob) -> String {
 /// What the monitor answers.
 pub(crate) fn report(domain: &Domain, job: &BlockJob, timeout_ms: u64) -> Result<JobReport, Error> {
     let monitor = domain.monitor()?;
-    wait_while(&monitor, job, &[JobState::Running], timeout_ms)
+    let report = wait_while(&monitor, job, &[JobState::Running], timeout_ms)?;
+    let ended = matches!(report.state, JobState::Pending | JobState::Done);
+    if ended && job.kind == JobKind::Copy && Copy::is_given_up(domain, &job.target)? {
+        let error = Some("it was given up; the copy is complete".to_owned());
+        return Ok(JobReport { state: JobState::Failed, error, ..report });
+    }
+    Ok(report)
 }
 
 /// Ends a job that is ready.
@@ -95,6 +145,9 @@ pub(crate) fn report(domain: &Domain, job: &BlockJob, timeout_ms: u64) -> Result
 /// What the monitor answers; `timed-out` when the guest writes faster than the rest is copied.
 pub(crate) fn complete(domain: &Domain, job: &BlockJob) -> Result<(), Error> {
     let monitor = domain.monitor()?;
+    if job.kind == JobKind::Copy {
+        Copy::note_given_up(domain, &job.target, false)?;
+    }
     tell(&monitor, "job-complete", job)?;
     let report = wait_while(&monitor, job, &[JobState::Running, JobState::Ready], STEP_MS)?;
     left_behind(&report, &[JobState::Running, JobState::Ready], "come to its end")
@@ -107,12 +160,26 @@ pub(crate) fn complete(domain: &Domain, job: &BlockJob) -> Result<(), Error> {
 pub(crate) fn cancel(domain: &Domain, job: &BlockJob) -> Result<(), Error> {
     let monitor = domain.monitor()?;
     let over = [JobState::None, JobState::Done, JobState::Failed];
-    if over.contains(&wait_while(&monitor, job, &[], 0)?.state) {
+    let state = wait_while(&monitor, job, &[], 0)?.state;
+    if over.contains(&state) {
         return Ok(());
+    }
+    if job.kind == JobKind::Copy && state == JobState::Ready {
+        return leave_complete(domain, &monitor, job);
     }
     tell(&monitor, "job-cancel", job)?;
     let unended = [JobState::Running, JobState::Ready, JobState::Pending];
     left_behind(&wait_while(&monitor, job, &unended, STEP_MS)?, &unended, "give up")
+}
+
+/// Ends a copy that is ready without the guest going on with it: it has all that the guest has written until then. To QEMU that
+/// is an end as any other, so it is noted that it is not.
+fn leave_complete(domain: &Domain, monitor: &Monitor, job: &BlockJob) -> Result<(), Error> {
+    Copy::note_given_up(domain, &job.target, true)?;
+    let command = Command::new("block-job-cancel").with("device", id(job));
+    monitor.run_all(&[command]).into_iter().try_for_each(|answer| answer.map(drop))?;
+    let unended = [JobState::Running, JobState::Ready];
+    left_behind(&wait_while(monitor, job, &unended, STEP_MS)?, &unended, "give up")
 }
 
 /// Makes a job that waits for it, and forgets one that is over.
@@ -134,9 +201,22 @@ pub(crate) fn settle(domain: &Domain, job: &BlockJob) -> Result<(), Error> {
         }
     }
     match report.state {
-        JobState::Done => nodes::leave_out(domain, &monitor, job)?,
-        JobState::Failed => close_base(domain, &monitor, job)?,
-        JobState::None => return nodes::remove_left(domain, &monitor, &job.target),
+        JobState::Done if job.kind != JobKind::Copy || !Copy::is_given_up(domain, &job.target)? => {
+            nodes::leave_out(domain, &monitor, job)?;
+        }
+        JobState::Done | JobState::Failed if job.kind == JobKind::Copy => {
+            // Its nodes are free only when the job is forgotten.
+            tell(&monitor, "job-dismiss", job)?;
+            return Copy::of(domain, &job.target)?.close(domain, &monitor);
+        }
+        JobState::Done | JobState::Failed => close_base(domain, &monitor, job)?,
+        JobState::None => {
+            if job.kind == JobKind::Copy {
+                // One that was made is noted as the disk's.
+                Copy::of(domain, &job.target)?.close(domain, &monitor)?;
+            }
+            return nodes::remove_left(domain, &monitor, &job.target);
+        }
         JobState::Running | JobState::Ready | JobState::Pending => {
             let message = format!("the {} goes on", id(job));
             return Err(problem("qemu.job-runs", message).conflict());
@@ -157,6 +237,15 @@ fn close_base(domain: &Domain, monitor: &Monitor, job: &BlockJob) -> Result<(), 
     let options = Value::Sequence(vec![disk.described(base)?]);
     let command = Command::new("blockdev-reopen").with("options", options);
     monitor.run_with(&command, domain, &mut Resources::default()).map(drop)
+}
+
+/// Lets a job take at most so many bytes a second.
+///
+/// # Errors
+/// `conflict` when there is no such job, or it does not work any more; what the monitor answers.
+pub(crate) fn set_speed(domain: &Domain, job: &BlockJob, bandwidth: u64) -> Result<(), Error> {
+    let command = Command::new("block-job-set-speed").with("device", id(job)).with("speed", bandwidth);
+    domain.monitor()?.run_all(&[command]).into_iter().try_for_each(|answer| answer.map(drop))
 }
 
 /// Gives a disk another size. The guest is told by QEMU.

@@ -30,6 +30,7 @@ pub(crate) mod sizing;
 mod start;
 mod statistics;
 mod suspend;
+pub(crate) mod upkeep;
 
 pub(crate) use check::check;
 pub(crate) use destroy::destroy;

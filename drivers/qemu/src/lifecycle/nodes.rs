@@ -5,7 +5,8 @@
 use hostler_sdk::domain::Domain as Document;
 use hostler_sdk::domain::disk::Disk;
 use hostler_sdk::{
-    BlockJob, Command, Domain, Error, Layer, Level, Monitor, MonitorExt, ProblemExt, Value, log, problem,
+    BlockJob, Command, Domain, Error, JobKind, Layer, Level, Monitor, MonitorExt, ProblemExt, Value, log,
+    problem,
 };
 use serde_json::Value as Json;
 
@@ -60,6 +61,17 @@ impl DiskNodes {
             problem("qemu.no-layer", message).conflict()
         })?;
         Ok(LayerNames::numbered(*number).format)
+    }
+
+    /// The node that holds the bytes of a layer, as `query-blockstats` tells of all nodes: of most it has a name that QEMU chose.
+    ///
+    /// # Errors
+    /// A layer that the guest does not have.
+    pub(super) fn storage(&self, layer: u32, told: &[Json]) -> Result<String, Error> {
+        let format = self.format(layer)?;
+        let is_own = |node: &&Json| node.get("node-name").and_then(Json::as_str) == Some(format.as_str());
+        let below = told.iter().find(is_own).and_then(|node| node.pointer("/parent/node-name")?.as_str());
+        Ok(below.map_or_else(|| format.clone(), str::to_owned))
     }
 
     /// The node that the guest's device uses.
@@ -135,6 +147,9 @@ pub(super) fn leave_out(domain: &Domain, monitor: &Monitor, job: &BlockJob) -> R
         return Ok(());
     }
     let disk = DiskNodes::of(domain, monitor, &job.target)?;
+    if job.kind == JobKind::Copy {
+        return exchange(domain, &disk, key, job);
+    }
     let end = job.base.and_then(|base| usize::try_from(base).ok()).unwrap_or(disk.numbers.len());
     let top = usize::try_from(job.top).unwrap_or(usize::MAX);
     let gone = disk.numbers.get(top..end).unwrap_or_default();
@@ -142,6 +157,13 @@ pub(super) fn leave_out(domain: &Domain, monitor: &Monitor, job: &BlockJob) -> R
     let (left, stay): (Vec<_>, Vec<_>) = disk.names.into_iter().partition(is_gone);
     let entries = [(hotplug::key(&disk.disk), Some(stay.join(","))), (key, Some(left.join(",")))];
     notes::put(domain, &entries)
+}
+
+/// Notes that a disk has the nodes of its copy, and that all that it had are to be removed.
+fn exchange(domain: &Domain, disk: &DiskNodes, left: String, job: &BlockJob) -> Result<(), Error> {
+    let copy = hotplug::Copy::of(domain, &job.target)?;
+    let own = (hotplug::key(&disk.disk), Some(copy.nodes.join(",")));
+    notes::put(domain, &[own, (left, Some(disk.names.join(","))), copy.taken()])
 }
 
 /// Removes the nodes of layers that were left out, as far as they are there.
@@ -202,6 +224,16 @@ pub(super) fn having(monitor: &Monitor, tag: &str) -> Result<Vec<String>, Error>
     };
     let name = |node: &Json| node.get("node-name")?.as_str().map(str::to_owned);
     Ok(all(monitor)?.iter().filter(has).filter_map(name).collect())
+}
+
+/// What is counted of all nodes, with what each of them stands on: untrusted text.
+///
+/// # Errors
+/// What the monitor answers.
+pub(super) fn counted(monitor: &Monitor) -> Result<Vec<Json>, Error> {
+    let command = Command::new("query-blockstats").with("query-nodes", true);
+    let answer = monitor.run_all(&[command]).pop().unwrap_or_else(|| Ok("[]".to_owned()))?;
+    Ok(serde_json::from_str(&answer).unwrap_or_default())
 }
 
 fn all(monitor: &Monitor) -> Result<Vec<Json>, Error> {

@@ -2,9 +2,14 @@
 
 use hostler_sdk::{Domain, Event, Fact, Level, fact, log};
 
+use super::upkeep;
+
 /// Members of an event's data that are passed on, where they are there.
 const PASSED_ON: &[&str] =
     &["guest", "reason", "action", "device", "id", "operation", "tray-open", "node-name"];
+
+/// The event of a write that somebody waits for.
+const THRESHOLD: &str = "BLOCK_WRITE_THRESHOLD";
 
 /// Most bytes of one of them.
 const FACT_BYTES: usize = 256;
@@ -12,9 +17,33 @@ const FACT_BYTES: usize = 256;
 /// Tells whoever listens. What the document says should follow has followed already: the shim has done it, by
 /// the launch's reactions, whether anybody was attached or not.
 pub(crate) fn on_event(domain: &Domain, event: &Event) {
+    if event.name == THRESHOLD {
+        return tell_threshold(domain, &event.data);
+    }
     match kind(&event.name) {
         Some(kind) => domain.emit(kind, &facts(&event.data)),
         None => log::write(Level::Trace, &format!("ignored the event {}", event.name), &[]),
+    }
+}
+
+/// Tells where a guest has written behind what somebody wanted to be told of: by its disk and the layer, where they are known.
+fn tell_threshold(domain: &Domain, data: &str) {
+    let Ok(data) = serde_json::from_str::<serde_json::Value>(data) else { return };
+    let number =
+        |key: &str| data.get(key).and_then(serde_json::Value::as_u64).unwrap_or_default().to_string();
+    let node = data.get("node-name").and_then(serde_json::Value::as_str).unwrap_or_default();
+    match upkeep::place_of(domain, node) {
+        Ok(Some((target, layer, image))) => domain.emit(
+            "write-threshold",
+            &[
+                fact("disk", target),
+                fact("layer", layer.to_string()),
+                fact("image", image),
+                fact("threshold", number("write-threshold")),
+                fact("excess", number("amount-exceeded")),
+            ],
+        ),
+        other => log::write(Level::Debug, &format!("nobody knows the node {node:?}: {other:?}"), &[]),
     }
 }
 

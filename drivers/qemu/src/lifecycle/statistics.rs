@@ -18,23 +18,123 @@ const DISK_COUNTERS: &[(&str, &str)] = &[
     ("fl.times", "flush_total_time_ns"),
 ];
 
-/// Reads them: four questions in one exchange.
+/// What a guest tells of its memory through its balloon: libvirt's name, QEMU's, and the unit that libvirt counts in.
+const GUEST_COUNTERS: &[(&str, &str, u64)] = &[
+    ("swap_in", "stat-swap-in", 1_024),
+    ("swap_out", "stat-swap-out", 1_024),
+    ("major_fault", "stat-major-faults", 1),
+    ("minor_fault", "stat-minor-faults", 1),
+    ("unused", "stat-free-memory", 1_024),
+    ("available", "stat-total-memory", 1_024),
+    ("usable", "stat-available-memory", 1_024),
+    ("disk_caches", "stat-disk-caches", 1_024),
+    ("hugetlb_pgalloc", "stat-htlb-pgalloc", 1),
+    ("hugetlb_pgfail", "stat-htlb-pgfail", 1),
+];
+
+/// What is told of how fast a guest writes: libvirt's name, and QEMU's.
+const DIRTY_RATE: &[(&str, &str)] = &[
+    ("calc_start_time", "start-time"),
+    ("calc_period", "calc-time"),
+    ("megabytes_per_second", "dirty-rate"),
+];
+
+/// Reads them: some questions in one exchange.
 ///
 /// # Errors
 /// What the host or the monitor answers. A machine without a balloon has no counters of one.
 pub(crate) fn read(domain: &Domain) -> Result<Vec<Fact>, Error> {
     let document = Document::parse(&domain.config())?;
     let monitor = domain.monitor()?;
-    let asked = ["query-cpus-fast", "query-blockstats", "query-block", "query-balloon"];
-    let mut answers = monitor.run_all(&asked.map(Command::new)).into_iter();
+    let asked = [
+        "query-cpus-fast",
+        "query-blockstats",
+        "query-block",
+        "query-balloon",
+        "query-iothreads",
+        "query-dirty-rate",
+    ];
+    let told = balloon_path(&document)
+        .map(|path| Command::new("qom-get").with("path", path).with("property", "guest-stats"));
+    let asked: Vec<_> = asked.map(Command::new).into_iter().chain(told).collect();
+    let mut answers = monitor.run_all(&asked).into_iter();
     let mut next = || answers.next().unwrap_or_else(|| Ok("null".to_owned()));
     let (cpus, counters, images) = (json(&next()?), json(&next()?), json(&next()?));
-    let balloon = next().map(|text| json(&text)).unwrap_or_default();
+    // The rest is not asked of every machine or version in vain.
+    let mut known = || next().map(|text| json(&text)).unwrap_or_default();
+    let (balloon, threads, rate, told) = (known(), known(), known(), known());
     let mut facts = memory(&document, &balloon);
-    facts.push(fact("vcpu.current", count(&cpus)));
-    facts.push(fact("vcpu.maximum", document.vcpus.maximum.to_string()));
+    facts.extend(guest_memory(&told));
+    facts.extend(processors(&document, &cpus));
+    facts.extend(io_threads(&threads));
+    facts.extend(dirty_rate(&rate));
     facts.extend(disks(&document, &counters, &images));
     Ok(facts)
+}
+
+/// The object of a machine's balloon; none for a machine without one.
+pub(super) fn balloon_path(document: &Document) -> Option<String> {
+    let balloon = document.devices.memballoon.as_ref().filter(|balloon| balloon.model != "none")?;
+    Some(format!("/machine/peripheral/{}", alias::assign(document).get(balloon.node)?))
+}
+
+fn processors(document: &Document, cpus: &Json) -> Vec<Fact> {
+    let mut facts =
+        vec![fact("vcpu.current", count(cpus)), fact("vcpu.maximum", document.vcpus.maximum.to_string())];
+    for cpu in cpus.as_array().into_iter().flatten() {
+        let number = |name: &str| cpu.get(name).and_then(Json::as_u64);
+        if let (Some(index), Some(thread)) = (number("cpu-index"), number("thread-id")) {
+            facts.push(fact(&format!("vcpu.{index}.thread"), thread.to_string()));
+        }
+    }
+    facts
+}
+
+/// Threads that do nothing but I/O, by their numbers in the document.
+fn io_threads(threads: &Json) -> Vec<Fact> {
+    let number = |thread: &Json, name: &str| thread.get(name).and_then(Json::as_u64);
+    let own = |thread: &&Json| {
+        thread.get("id").and_then(Json::as_str)?.strip_prefix("iothread")?.parse::<u32>().ok()
+    };
+    let threads = threads.as_array().into_iter().flatten();
+    let threads: Vec<_> = threads.filter_map(|thread| Some((own(&thread)?, thread))).collect();
+    let mut facts = vec![fact("iothread.count", threads.len().to_string())];
+    for (index, (id, thread)) in threads.into_iter().enumerate() {
+        facts.push(fact(&format!("iothread.{index}.id"), id.to_string()));
+        if let Some(thread) = number(thread, "thread-id") {
+            facts.push(fact(&format!("iothread.{index}.thread"), thread.to_string()));
+        }
+        for name in ["poll-max-ns", "poll-grow", "poll-shrink"] {
+            if let Some(value) = number(thread, name) {
+                facts.push(fact(&format!("iothread.{id}.{name}"), value.to_string()));
+            }
+        }
+    }
+    facts
+}
+
+/// How fast the guest writes, once that was measured.
+fn dirty_rate(rate: &Json) -> Vec<Fact> {
+    let status = match rate.get("status").and_then(Json::as_str) {
+        Some("measuring") => "1",
+        Some("measured") => "2",
+        _ => return Vec::new(),
+    };
+    let numbers = DIRTY_RATE.iter().filter_map(|(name, member)| {
+        Some(fact(&format!("dirtyrate.{name}"), rate.get(member)?.as_i64()?.to_string()))
+    });
+    std::iter::once(fact("dirtyrate.calc_status", status)).chain(numbers).collect()
+}
+
+/// What the guest has told of its memory. What it has not told it has as the highest number.
+fn guest_memory(told: &Json) -> Vec<Fact> {
+    let number =
+        |pointer: &str| told.pointer(pointer).and_then(Json::as_u64).filter(|told| *told != u64::MAX);
+    let counters = GUEST_COUNTERS.iter().filter_map(|(name, member, unit)| {
+        Some(fact(&format!("balloon.{name}"), (number(&format!("/stats/{member}"))? / unit).to_string()))
+    });
+    let last = number("/last-update").map(|last| fact("balloon.last-update", last.to_string()));
+    counters.chain(last).collect()
 }
 
 fn json(text: &str) -> Json {
@@ -74,6 +174,10 @@ fn disks(document: &Document, counters: &Json, images: &Json) -> Vec<Fact> {
         let image = entry_of(images, &aliases, disk.node);
         number("capacity", image, "/inserted/image/virtual-size");
         number("physical", image, "/inserted/image/actual-size");
+        let status = image.and_then(|image| image.get("io-status")?.as_str());
+        if let Some(error) = status.filter(|status| *status != "ok") {
+            put("error", error.to_owned());
+        }
     }
     facts
 }
@@ -118,6 +222,33 @@ mod tests {
         assert_eq!((value("block.0.allocation"), value("block.0.capacity")), (Some("9"), Some("1024")));
         assert_eq!((value("block.1.name"), value("block.1.rd.bytes")), (Some("sda"), Some("7")));
         assert_eq!(value("block.1.capacity"), None, "an empty drive");
+    }
+
+    #[test]
+    fn threads_and_writes_are_told_as_far_as_they_are_known() {
+        let key = |fact: &Fact| format!("{}={}", fact.key, fact.value);
+        let cpus = json!([{"cpu-index": 0, "thread-id": 7}, {"cpu-index": 1}]);
+        let facts: Vec<_> = processors(&document(), &cpus).iter().map(key).collect();
+        assert_eq!(facts, ["vcpu.current=2", "vcpu.maximum=4", "vcpu.0.thread=7"]);
+        let threads = json!([{"id": "iothread3", "thread-id": 9, "poll-max-ns": 32_768}, {"id": "mine"}]);
+        let facts: Vec<_> = io_threads(&threads).iter().map(key).collect();
+        let wanted =
+            ["iothread.count=1", "iothread.0.id=3", "iothread.0.thread=9", "iothread.3.poll-max-ns=32768"];
+        assert_eq!(facts, wanted);
+        assert!(dirty_rate(&json!({"status": "unstarted", "calc-time": 0})).is_empty());
+        let rate = json!({"status": "measured", "calc-time": 1, "dirty-rate": 5});
+        let facts: Vec<_> = dirty_rate(&rate).iter().map(key).collect();
+        let wanted =
+            ["dirtyrate.calc_status=2", "dirtyrate.calc_period=1", "dirtyrate.megabytes_per_second=5"];
+        assert_eq!(facts, wanted);
+    }
+
+    #[test]
+    fn guest_tells_what_it_knows_of_its_memory() {
+        let told = json!({"stats": {"stat-free-memory": 4_096, "stat-swap-in": u64::MAX}, "last-update": 5});
+        let facts: Vec<_> = guest_memory(&told).into_iter().map(|fact| (fact.key, fact.value)).collect();
+        let wanted = [("balloon.unused", "4"), ("balloon.last-update", "5")];
+        assert_eq!(facts, wanted.map(|(key, value)| (key.to_owned(), value.to_owned())));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod cancel;
 mod commit;
 mod complete;
+mod copy;
 mod jobs;
 mod limit;
 mod pull;
@@ -15,7 +16,7 @@ use crate::failure::Stop;
 use crate::output::Reply;
 use crate::session::Session;
 
-/// Commit, pull, resize and limit the disks of running guests
+/// Commit, pull, copy, resize and limit the disks of running guests
 ///
 /// A disk is a chain of layers: layer 0 is the active one, to which the guest writes, and each layer stands on the next.
 /// 'hostler show DOMAIN' lists them. Work on a chain goes on in the hypervisor: a command that is interrupted leaves it
@@ -31,6 +32,7 @@ pub(crate) struct Blocks {
 enum What {
     Commit(commit::Commit),
     Pull(pull::Pull),
+    Copy(copy::Copy),
     Resize(resize::Resize),
     #[command(visible_alias = "iotune")]
     Limit(limit::Limit),
@@ -45,6 +47,7 @@ impl Blocks {
         match self.what {
             What::Commit(command) => command.run(session),
             What::Pull(command) => command.run(session),
+            What::Copy(command) => command.run(session),
             What::Resize(command) => command.run(session),
             What::Limit(command) => command.run(session),
             What::Jobs(command) => command.run(session),

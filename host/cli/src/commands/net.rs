@@ -98,6 +98,7 @@ pub(super) mod samples {
             uuid: "c7a5fdbd-edaf-9455-926a-d65c16db1809".parse().unwrap(),
             mode: "nat".into(),
             active,
+            persistent: true,
             autostart: !active,
             bridge: Some("hostler0".into()),
             addresses: vec!["192.168.122.1/24".into()],

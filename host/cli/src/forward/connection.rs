@@ -41,7 +41,7 @@ enum Unanswered {
 
 impl Connection {
     /// Connects to a daemon that may be about to listen, for as long as this.
-    pub(super) fn open(path: &Path, patience: Duration) -> Result<Self, Failure> {
+    pub(super) fn open(path: &Path, patience: Duration) -> Result<Self, Box<Failure>> {
         let begun = Instant::now();
         loop {
             match UnixStream::connect(path) {
@@ -53,37 +53,44 @@ impl Connection {
                     let what =
                         format!("reach the daemon that owns the state directory at '{}'", path.display());
                     let failure = Failure::io(what, &error).about("socket", path.display());
-                    return Err(failure.hint("it may have ended or hang; see its log", None));
+                    return Err(failure.hint("it may have ended or hang; see its log", None).into());
                 }
             }
         }
     }
 
-    /// Lets a command be carried out with these streams, and returns the status that it has ended with.
+    /// Opens this and lets a command be carried out there with these streams, and returns the status that it has ended with.
     pub(super) fn run(
         mut self,
+        name: &str,
         call: &CommandRun,
         streams: &[OwnedFd],
-        unserved: Failure,
-    ) -> Result<i32, Failure> {
-        let answered = self.open_and_call(call, streams);
+        unserved: Box<Failure>,
+    ) -> Result<i32, Box<Failure>> {
+        let answered = self.open_and_call(name, call, streams);
         answered.map_err(|unanswered| match unanswered {
             // A daemon of before there were commands.
             Unanswered::Refused(error) if error.code == codes::ERR_RPC => unserved,
             Unanswered::Refused(error) => {
-                Failure::new("serve.refused", Exit::Refused, format!("the daemon refuses: {}", error.message))
+                let message = format!("the daemon refuses: {}", error.message);
+                Failure::new("serve.refused", Exit::Refused, message).into()
             }
             Unanswered::Broken(error) => {
                 let message = "the daemon was gone before the command was done";
                 let failure = Failure::new("serve.gone", Exit::Failed, message).cause(&error);
-                failure.hint("see how things stand", Some("hostler list --all".to_owned()))
+                failure.hint("see how things stand", Some("hostler list --all".to_owned())).into()
             }
         })
     }
 
-    fn open_and_call(&mut self, call: &CommandRun, streams: &[OwnedFd]) -> Result<i32, Unanswered> {
+    fn open_and_call(
+        &mut self,
+        name: &str,
+        call: &CommandRun,
+        streams: &[OwnedFd],
+    ) -> Result<i32, Unanswered> {
         self.call(program::REMOTE, AuthList::NUMBER, &AuthList {}, &[])?;
-        let open = ConnectOpen { name: Some("hostler:///system".to_owned()), flags: 0 };
+        let open = ConnectOpen { name: Some(name.to_owned()), flags: 0 };
         self.call(program::REMOTE, ConnectOpen::NUMBER, &open, &[])?;
         Ok(self.call(program::HOSTLER, CommandRun::NUMBER, call, streams)?.status)
     }

@@ -19,7 +19,7 @@ const OF_THE_PLACE: [&str; 3] = ["config", "state_dir", "tenant"];
 ///
 /// # Errors
 /// Words that are no text.
-pub(super) fn to_send(words: &[OsString]) -> Result<Vec<String>, Failure> {
+pub(super) fn to_send(words: &[OsString]) -> Result<Vec<String>, Box<Failure>> {
     let directory =
         std::env::current_dir().map_err(|error| Failure::io("find the current directory", &error))?;
     let mut definition = definition();
@@ -37,7 +37,7 @@ pub(super) fn to_send(words: &[OsString]) -> Result<Vec<String>, Failure> {
     let texts = sent.into_iter().map(OsString::into_string);
     texts.collect::<Result<_, _>>().map_err(|word| {
         let message = format!("'{}' is not UTF-8; a daemon takes text only", word.display());
-        Failure::new("cli.word-encoding", Exit::Usage, message)
+        Failure::new("cli.word-encoding", Exit::Usage, message).into()
     })
 }
 

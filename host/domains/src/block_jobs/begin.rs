@@ -105,7 +105,23 @@ impl Host {
         definition: &Definition,
         wanted: &Wanted,
     ) -> Result<BlockJobSummary, Error> {
-        let owner = self.owner()?;
+        self.require_ready_for_job(definition, &wanted.target).await?;
+        let before = lend::started_with(self, definition)?;
+        let chain = lend::opened(self, &before, &wanted.target)?;
+        let mut record = self.planned(&chain, before, wanted)?;
+        record.after = document_after(&record.before, &record)?;
+        self.require_base_alone(definition, &record, wanted.force)?;
+        self.require_no_snapshot(definition, &record, wanted.force)?;
+        self.begin_planned(definition, &chain, record).await
+    }
+
+    /// Refuses a job for a disk that has one, and for a guest that none can be done for.
+    pub(super) async fn require_ready_for_job(
+        &self,
+        definition: &Definition,
+        target: &str,
+    ) -> Result<(), Error> {
+        self.owner()?;
         let driver = self.drivers.by_name(&definition.driver)?;
         if !driver.has("block-jobs") {
             let message =
@@ -113,18 +129,22 @@ impl Host {
             return Err(Error::new(Kind::Unsupported, "driver.no-block-jobs", message)
                 .about("domain", &definition.name));
         }
-        self.require_no_job(definition, &wanted.target)?;
-        self.require_running(definition).await?;
-        let before = lend::started_with(self, definition)?;
-        let chain = lend::opened(self, &before, &wanted.target)?;
-        let mut record = self.planned(&chain, before, wanted)?;
-        record.after = document_after(&record.before, &record)?;
-        self.require_base_alone(definition, &record, wanted.force)?;
-        self.require_no_snapshot(definition, &record, wanted.force)?;
+        self.require_no_job(definition, target)?;
+        self.require_running(definition).await
+    }
+
+    /// Lets a job begin that is planned to the end, journalled.
+    pub(super) async fn begin_planned(
+        &self,
+        definition: &Definition,
+        chain: &OpenChain,
+        record: Record,
+    ) -> Result<BlockJobSummary, Error> {
         let payload = json!(record);
-        let intent = owner.journal().begin(verb::BLOCK_JOB, definition.uuid, step::BEGUN, payload)?;
+        let journal = self.owner()?.journal();
+        let intent = journal.begin(verb::BLOCK_JOB, definition.uuid, step::BEGUN, payload)?;
         let mut pending = Pending { intent, record, given_up: false };
-        let begun = self.begin_journalled(definition, &chain, &pending).await;
+        let begun = self.begin_journalled(definition, chain, &mut pending).await;
         if let Err(error) = begun {
             // The chain is as it was; what was lent is taken back by whoever gets this done.
             if let Err(left) = self.advance(definition, &mut pending).await {
@@ -157,11 +177,16 @@ impl Host {
         &self,
         definition: &Definition,
         chain: &OpenChain,
-        pending: &Pending,
+        pending: &mut Pending,
     ) -> Result<(), Error> {
+        self.make_copy(&mut pending.intent, &mut pending.record).await?;
         lend::lend(self, definition, chain, &pending.record).await?;
         let driver = self.drivers.by_name(&definition.driver)?;
         let context = self.job_context(definition, &pending.record)?;
+        if pending.record.copy.is_some() {
+            driver.prepare_block_job(&context, &pending.record.job).await?;
+            lend::freshen_copy(self, definition, &pending.record).await?;
+        }
         driver.begin_block_job(&context, &pending.record.job).await?;
         lend::freshen_base(self, definition, &pending.record).await
     }
@@ -170,10 +195,7 @@ impl Host {
     fn planned(&self, chain: &OpenChain, before: RunDocument, wanted: &Wanted) -> Result<Record, Error> {
         let layers = chain.layers();
         let (top, base) = chosen(layers, wanted)?;
-        if layers.iter().any(|layer| layer.data_apart) {
-            let message = format!("disk '{}' has an image whose data is in another file", wanted.target);
-            return Err(Error::new(Kind::Unsupported, "block.data-apart", message));
-        }
+        require_whole(layers, &wanted.target)?;
         let reference = match (top.checked_sub(1), base) {
             (Some(above), Some(base)) => Some(chain.reference(above, base, &self.roots())?),
             _ => None,
@@ -199,10 +221,11 @@ impl Host {
             lent,
             after: before.clone(),
             before,
+            copy: None,
         })
     }
 
-    fn job_owner(&self) -> JobOwner {
+    pub(super) fn job_owner(&self) -> JobOwner {
         let words: Vec<_> = std::env::args().take(12).collect();
         let command = words.join(" ").chars().take(256).collect();
         JobOwner { pid: std::process::id(), command, tenant: self.tenant().map(|tenant| tenant.name.clone()) }
@@ -284,7 +307,16 @@ impl Host {
     }
 }
 
-fn place(layer: &OpenLayer) -> Place {
+/// Refuses a chain with data outside its images.
+pub(super) fn require_whole(layers: &[OpenLayer], target: &str) -> Result<(), Error> {
+    if layers.iter().all(|layer| !layer.data_apart) {
+        return Ok(());
+    }
+    let message = format!("disk '{target}' has an image whose data is in another file");
+    Err(Error::new(Kind::Unsupported, "block.data-apart", message))
+}
+
+pub(super) fn place(layer: &OpenLayer) -> Place {
     Place { path: layer.path.clone(), format: layer.format.clone(), is_file: layer.is_file, file: layer.file }
 }
 
@@ -300,7 +332,7 @@ fn chosen(layers: &[OpenLayer], wanted: &Wanted) -> Result<(usize, Option<usize>
     }
     let base = match wanted.kind {
         BlockJobKind::Commit => Some(named(&wanted.base)?.unwrap_or(lowest)),
-        BlockJobKind::Pull => named(&wanted.base)?,
+        BlockJobKind::Pull | BlockJobKind::Copy => named(&wanted.base)?,
     };
     let first = usize::from(wanted.kind == BlockJobKind::Pull || !wanted.active);
     let top = named(&wanted.top)?.unwrap_or(first);

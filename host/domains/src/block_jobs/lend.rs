@@ -183,19 +183,17 @@ fn not_lendable(definition: &Definition, path: &Path) -> Error {
         .hint("the guest was started by an older version; start it anew")
 }
 
-/// Gives the hypervisor other descriptors for a plain base, once it has it open for writing: only then does it give its locks
+/// Gives the hypervisor other descriptors for a plain base or copy, once it has it open for writing: only then does it give its locks
 /// back with what it has open, which it does when the job ends, before it may open the base again. QEMU 7.2 ends itself where
 /// locks are in its own way.
 ///
 /// # Errors
 /// [`Kind::Conflict`] for a guest that is stopped: the job is not to end before it runs. What opening or the hypervisor says.
 pub(super) async fn freshen_base(host: &Host, definition: &Definition, record: &Record) -> Result<(), Error> {
-    let base = record.job.base.and_then(|base| usize::try_from(base).ok());
-    let base = base.filter(|base| record.job.kind == BlockJobKind::Commit && record.lent.contains(base));
-    let place = base.and_then(|base| record.chain.get(base)).filter(|place| place.format == "raw");
-    let (Some(base), Some(place)) = (base, place) else { return Ok(()) };
-    let chain = opened(host, &record.before, &record.job.target)?;
-    let descriptors = chain.descriptors(base, true)?;
+    let Some((document, index)) = written_plain(record) else { return Ok(()) };
+    let chain = opened(host, document, &record.job.target)?;
+    let Some(place) = chain.layers().get(index) else { return Ok(()) };
+    let descriptors = chain.descriptors(index, true)?;
     let (receiver, file) = (Receiver::of(host, definition)?, place.file);
     if process::blocking(move || receiver.leave(file, &descriptors)).await?? {
         return Ok(());
@@ -205,6 +203,29 @@ pub(super) async fn freshen_base(host: &Host, definition: &Definition, record: &
     Err(Error::new(Kind::Conflict, "block.stopped", message)
         .about("domain", &definition.name)
         .hint_command("let it go on: the job ends then", command("resume", &definition.name)))
+}
+
+/// The plain image that a job writes to beside the active layer: its place in the chain of one of the job's documents.
+fn written_plain(record: &Record) -> Option<(&RunDocument, usize)> {
+    if let Some(copy) = &record.copy {
+        return (copy.format == "raw").then_some((&record.after, 0));
+    }
+    let base = usize::try_from(record.job.base?).ok()?;
+    let lent = record.job.kind == BlockJobKind::Commit && record.lent.contains(&base);
+    (lent && record.chain.get(base)?.format == "raw").then_some((&record.before, base))
+}
+
+/// Gives the hypervisor other descriptors for the image that a copy goes into, once it has it open: QEMU takes its locks on the
+/// one that it opens to read, and then writes by another, whose way those would be in.
+///
+/// # Errors
+/// What opening or the hypervisor says.
+pub(super) async fn freshen_copy(host: &Host, definition: &Definition, record: &Record) -> Result<(), Error> {
+    let chain = opened(host, &record.after, &record.job.target)?;
+    let Some(layer) = chain.layers().first() else { return Ok(()) };
+    let (receiver, file, descriptors) =
+        (Receiver::of(host, definition)?, layer.file, chain.descriptors(0, true)?);
+    process::blocking(move || receiver.replace(file, &descriptors)).await?.map(drop)
 }
 
 /// Leaves the hypervisor what a document says: layers that are only read it can only read again, and what is not in the

@@ -1,6 +1,7 @@
 //! Long work on the disks of running guests: what other verbs and the command line ask for.
 
 mod begin;
+mod copy;
 mod document;
 mod lend;
 mod record;
@@ -20,6 +21,7 @@ use crate::reference::DomainRef;
 
 pub(crate) use begin::Wanted;
 pub use begin::{CommitOptions, PullOptions};
+pub use copy::CopyOptions;
 pub use record::JobOwner;
 pub(crate) use record::Pending;
 pub use resize::{DiskResizeOptions, DiskResized};
@@ -160,6 +162,7 @@ impl Host {
             Ending::Pivot => driver.complete_block_job(&context, &pending.record.job).await?,
             Ending::Keep => {
                 pending.given_up = true;
+                self.keep_copy(&mut pending)?;
                 driver.cancel_block_job(&context, &pending.record.job).await?;
             }
         }
@@ -167,6 +170,26 @@ impl Host {
             (Standing::Undone(_), Ending::Keep) => self.summarise_ended(&job, JobOutcome::Kept),
             (standing, _) => self.ended(&job, standing),
         }
+    }
+
+    /// Lets a job take at most so many bytes a second from now on; 0 for as fast as it goes.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when there is no job for that disk; what the hypervisor says of one that does not work any more.
+    pub async fn block_set_speed(
+        &self,
+        wanted: &DomainRef,
+        target: &str,
+        bandwidth: u64,
+    ) -> Result<(), Error> {
+        let (definition, mut pending) = self.job_of(wanted, target)?;
+        let driver = self.drivers.by_name(&definition.driver)?;
+        let context = self.job_context(&definition, &pending.record)?;
+        driver.set_job_speed(&context, &pending.record.job, bandwidth).await?;
+        pending.record.job.bandwidth = (bandwidth > 0).then_some(bandwidth);
+        pending.intent.payload = serde_json::json!(pending.record);
+        let step = pending.intent.step.clone();
+        Ok(self.owner()?.journal().advance(&mut pending.intent, &step)?)
     }
 
     /// Gives a job up. The chain is as it was.

@@ -1,14 +1,15 @@
 //! The record of a job: an intent of the journal that is pending for as long as the job is not settled.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hostler_launch::FileId;
 use hostler_network::Attachments;
-use hostler_runtime::{BlockJob, Next, RunDocument};
+use hostler_runtime::{BlockJob, BlockJobKind, Next, RunDocument};
 use hostler_state::{Definition, Intent};
 use hostler_storage::Translations;
 use serde::{Deserialize, Serialize};
 
+use super::copy::CopyTarget;
 use crate::error::{Error, Kind};
 use crate::host::Host;
 use crate::recovery::verb;
@@ -52,6 +53,9 @@ pub(crate) struct Record {
     pub(crate) owner: JobOwner,
     /// The chain, from the active layer down.
     pub(crate) chain: Vec<Place>,
+    /// The image that a copy goes into.
+    #[serde(default)]
+    pub(crate) copy: Option<CopyTarget>,
     /// Layers that the hypervisor was let write to for the job.
     pub(crate) lent: Vec<usize>,
     /// What the guest runs with until the job is settled.
@@ -61,11 +65,12 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// The layer that everything goes into.
-    pub(crate) fn receiving(&self) -> Option<&Place> {
+    /// The image that everything goes into.
+    pub(crate) fn receiving(&self) -> Option<&Path> {
         match self.job.kind {
-            hostler_runtime::BlockJobKind::Commit => self.base(),
-            hostler_runtime::BlockJobKind::Pull => self.chain.first(),
+            BlockJobKind::Commit => self.base().map(|place| place.path.as_path()),
+            BlockJobKind::Pull => self.chain.first().map(|place| place.path.as_path()),
+            BlockJobKind::Copy => self.copy.as_ref().map(|copy| copy.path.as_path()),
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use hostler_runtime::{BlockJobReport, BlockJobState, DomainContext, Driver, RunDocument};
 use hostler_state::{Definition, Intent, NewEvent, unix_ms};
 
+use super::copy::with_copy;
 use super::document::{LeftOut, without_layers};
 use super::lend;
 use super::record::{Pending, Record, step};
@@ -120,6 +121,7 @@ impl Host {
         self.owner()?.journal().advance(&mut pending.intent, step::BEGUN)?;
         driver.settle_block_job(context, &pending.record.job).await?;
         lend::take_back(self, definition, &pending.record, &pending.record.before).await?;
+        self.unmake_copy(&pending.intent, &pending.record)?;
         self.finish_job(definition, pending, Standing::Undone(why))
     }
 
@@ -175,7 +177,10 @@ impl Host {
         }
         let standing = match made {
             true => Standing::Made,
-            false => Standing::Undone("the hypervisor ended".to_owned()),
+            false => {
+                self.unmake_copy(&pending.intent, &pending.record)?;
+                Standing::Undone("the hypervisor ended".to_owned())
+            }
         };
         self.finish_job(definition, pending, standing)
     }
@@ -212,7 +217,7 @@ fn stored_after(xml: &str, record: &Record) -> Result<Option<String>, Error> {
         tracing::warn!(target, "the stored definition has another image there, and stays as it is");
         return Ok(None);
     }
-    let changed = without_layers(xml, target, left_out(record), &record.chain)?;
+    let changed = changed(xml, record)?;
     Ok((changed != xml).then_some(changed))
 }
 
@@ -222,9 +227,17 @@ pub(super) fn left_out(record: &Record) -> LeftOut {
     LeftOut { top: index(record.job.top), base: record.job.base.map(index) }
 }
 
+/// A document with what a job makes of its disk.
+fn changed(xml: &str, record: &Record) -> Result<String, Error> {
+    match &record.copy {
+        Some(copy) => with_copy(xml, &record.job.target, copy),
+        None => without_layers(xml, &record.job.target, left_out(record), &record.chain),
+    }
+}
+
 /// The run's document once a job is settled.
 pub(super) fn document_after(before: &RunDocument, record: &Record) -> Result<RunDocument, Error> {
-    let xml = without_layers(&before.xml, &record.job.target, left_out(record), &record.chain)?;
+    let xml = changed(&before.xml, record)?;
     Ok(RunDocument { xml, ..before.clone() })
 }
 

@@ -183,7 +183,7 @@ pub(super) fn described(
         total: report.total,
         bandwidth: record.job.bandwidth,
         error: report.error,
-        into: record.receiving().map(|place| place.path.clone()),
+        into: record.receiving().map(Path::to_owned),
         left_out: record.left_out().iter().map(|place| place.path.clone()).collect(),
         owner: record.owner.clone(),
         since_unix_ms,

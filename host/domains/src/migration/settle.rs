@@ -101,7 +101,7 @@ impl Host {
             self.tell(definition, "migrated");
         }
         if !definition.persistent {
-            return recovery::remove_transient(self, definition);
+            return recovery::remove_transient(self, definition.uuid);
         }
         if given.undefine {
             let wanted = DomainRef::new(definition.uuid.to_string());

@@ -80,7 +80,8 @@ impl Host {
         draft.keep();
         let transfer = Some(Transfer::Output(Arc::new(output.into()), "the guest's memory".into()));
         let context = DomainContext { transfer, ..context.clone() };
-        driver.overlay_with_memory(&context, &live.targets).await?;
+        let taken = driver.overlay_with_memory(&context, &live.targets).await;
+        taken.map_err(|error| save::with_cause(error.into(), &file))?;
         if file.metadata().map_err(save::unwritten)?.len() > begins {
             return Ok(());
         }

@@ -110,6 +110,17 @@ fn place(document: &Document, note: &Note) -> Option<NodeId> {
 }
 
 fn noted(xml: &str, note: &Note, content: Option<&str>, prefix: Option<&str>) -> Result<String, Error> {
+    // Read as whoever comes next will read it.
+    Ok(Domain::parse(&written_down(xml, note, content, prefix)?)?.to_xml())
+}
+
+/// A document of any kind with a note, or without.
+pub(super) fn written_down(
+    xml: &str,
+    note: &Note,
+    content: Option<&str>,
+    prefix: Option<&str>,
+) -> Result<String, Error> {
     let mut document = Document::parse(xml)?;
     if let Some(old) = place(&document, note) {
         document.remove(old)?;
@@ -127,8 +138,7 @@ fn noted(xml: &str, note: &Note, content: Option<&str>, prefix: Option<&str>) ->
         };
         document.append_child(parent, &element)?;
     }
-    // Read as whoever comes next will read it.
-    Ok(Domain::parse(&document.to_xml())?.to_xml())
+    Ok(document.to_xml())
 }
 
 /// An element of a program's own, in its namespace.

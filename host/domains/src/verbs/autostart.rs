@@ -57,8 +57,11 @@ impl Host {
     pub async fn autostart_all(&self) -> Result<Vec<Autostarted>, Error> {
         self.owner()?;
         let mut done = Vec::new();
-        for definition in self.state().definitions()? {
-            if definition.persistent && self.state().autostart(definition.uuid)? {
+        for headline in self.state().headlines()? {
+            if headline.persistent
+                && self.state().autostart(headline.uuid)?
+                && let Some(definition) = self.state().definition_by_uuid(headline.uuid)?
+            {
                 done.push(self.autostart_one(&definition).await);
             }
         }

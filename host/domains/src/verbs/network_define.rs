@@ -46,6 +46,7 @@ impl Host {
             uuid,
             name: document.name.as_str().to_owned(),
             xml: document.to_xml(),
+            persistent: true,
             autostart: older.as_ref().is_some_and(|older| older.autostart),
             generation: older.as_ref().map_or(1, |older| older.generation + 1),
             created_unix_ms: older.as_ref().map_or(now, |older| older.created_unix_ms),
@@ -66,7 +67,7 @@ impl Host {
     }
 
     /// Chooses what the document leaves open.
-    async fn complete_network(
+    pub(super) async fn complete_network(
         &self,
         document: &mut Document,
         uuid: Uuid,
@@ -98,7 +99,7 @@ impl Host {
     }
 
     /// The network that this document replaces.
-    fn older_network(&self, document: &Document) -> Result<Option<Network>, Error> {
+    pub(super) fn older_network(&self, document: &Document) -> Result<Option<Network>, Error> {
         let networks = self.state().networks()?;
         let named = networks.iter().find(|network| network.name == document.name.as_str());
         let uuid = document.uuid.map(|uuid| Uuid::from_bytes(*uuid.as_bytes()));
@@ -118,7 +119,7 @@ impl Host {
 }
 
 /// Refuses the bridge and the addresses of another network.
-fn require_apart(document: &Document, others: &[Network]) -> Result<(), Error> {
+pub(super) fn require_apart(document: &Document, others: &[Network]) -> Result<(), Error> {
     for other in others {
         let name = other.definition.name.as_str();
         let taken = document.bridge.name.as_deref().filter(|_| document.makes_bridge());

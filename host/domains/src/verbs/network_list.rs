@@ -11,6 +11,12 @@ use crate::networks::{opened, unreadable};
 use crate::process;
 use crate::reference::NetworkRef;
 
+/// An interface of a running domain in a network.
+pub(crate) struct Connected {
+    domain: String,
+    pub(crate) mac: Option<[u8; 6]>,
+}
+
 impl Host {
     /// Every network, sorted by name. One whose document cannot be read is in the list, with the reason.
     ///
@@ -78,18 +84,38 @@ impl Host {
         Ok(leases(&Places::within(&self.state().network_dir(network.uuid)).leases)?)
     }
 
+    /// The document of a network as it was made, or else as it was given.
+    ///
+    /// # Errors
+    /// [`crate::Kind::NotFound`].
+    pub async fn network_live_xml(&self, wanted: &NetworkRef) -> Result<String, Error> {
+        let network = self.network(wanted)?;
+        Ok(network.running.as_ref().unwrap_or(&network.document).to_xml())
+    }
+
     /// Running domains of this state directory with interfaces in a network.
     fn connected_domains(&self, network: &str) -> Result<Vec<String>, Error> {
+        let mut names: Vec<_> = self.connected(network)?.into_iter().map(|one| one.domain).collect();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// Every such interface.
+    pub(crate) fn connected(&self, network: &str) -> Result<Vec<Connected>, Error> {
         let mut found = Vec::new();
-        for definition in self.state().definitions()? {
-            if !self.state().run_dir(definition.uuid).is_held()? {
+        for headline in self.state().headlines()? {
+            if !self.state().is_held(headline.uuid)? {
                 continue;
             }
+            let Some(definition) = self.state().definition_by_uuid(headline.uuid)? else { continue };
             let Ok(domain) = Domain::parse(&self.current_xml(&definition)?) else { continue };
             let is_in = |source: &InterfaceSource| matches!(source, InterfaceSource::Network { network: named, .. } if named == network);
-            if domain.devices.interfaces.iter().any(|interface| is_in(&interface.source)) {
-                found.push(definition.name);
-            }
+            let own = domain.devices.interfaces.iter().filter(|interface| is_in(&interface.source));
+            let own = own.map(|interface| Connected {
+                domain: definition.name.clone(),
+                mac: interface.mac.map(|mac| mac.0),
+            });
+            found.extend(own);
         }
         Ok(found)
     }

@@ -67,7 +67,7 @@ impl Host {
     }
 
     /// The pool that this document replaces.
-    fn older_pool(&self, document: &StoragePool) -> Result<Option<Pool>, Error> {
+    pub(super) fn older_pool(&self, document: &StoragePool) -> Result<Option<Pool>, Error> {
         let pools = self.state().pools()?;
         let named = pools.iter().find(|pool| pool.name == document.name.as_str());
         let uuid = document.uuid.map(|uuid| Uuid::from_bytes(*uuid.as_bytes()));

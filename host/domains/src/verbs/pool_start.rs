@@ -48,6 +48,20 @@ impl Host {
         Ok(pool.summary())
     }
 
+    /// Makes the place of a pool and starts nothing.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when it is started; [`Kind::Unsupported`] for a type whose place is not made here.
+    pub async fn pool_build(&self, wanted: &PoolRef) -> Result<PoolSummary, Error> {
+        let pool = self.pool(wanted)?;
+        self.owner()?;
+        pool.require_inactive("its place is made only while it is not")?;
+        self.require_pool_within(&pool.document)?;
+        let (document, reach) = (pool.document.clone(), pool.reach.clone());
+        process::blocking(move || prepare_target(&document, &reach)).await??;
+        Ok(pool.summary())
+    }
+
     /// Stops a pool: nothing of its storage changes, and guests that use its volumes go on. A pool that was only
     /// created is forgotten.
     ///

@@ -123,7 +123,7 @@ impl Host {
         let mut context = self.context(definition, Purpose::Operate)?;
         let output = write_only(draft, begins)?;
         context.transfer = Some(Transfer::Output(Arc::new(output.into()), "the saved guest".into()));
-        driver.save(&context).await?;
+        driver.save(&context).await.map_err(|error| with_cause(error.into(), &file))?;
         let bytes = file.metadata().map_err(unwritten)?.len();
         if bytes <= begins {
             let message = format!(
@@ -165,7 +165,7 @@ impl Host {
             process::end_because(self, definition, END_WAIT, StopReason::Saved).await?;
         }
         if !definition.persistent {
-            recovery::remove_transient(self, definition)?;
+            recovery::remove_transient(self, definition.uuid)?;
         }
         Ok(())
     }
@@ -176,6 +176,18 @@ pub(crate) fn write_only(draft: &Draft<'_>, begins: u64) -> Result<File, Error> 
     let mut output = draft.write_only()?;
     output.seek(SeekFrom::Start(begins)).map_err(unwritten)?;
     Ok(output)
+}
+
+/// Why a hypervisor could not write its guest out, where it is that there was no room: QEMU does not say so.
+pub(crate) fn with_cause(error: Error, draft: &File) -> Error {
+    /// A hypervisor writes pieces of this size at least.
+    const PIECE_BYTES: u64 = 64 << 10;
+    let room = rustix::fs::fstatvfs(draft).map(|found| found.f_bavail.saturating_mul(found.f_frsize));
+    match room {
+        Ok(0..PIECE_BYTES) => unwritten(rustix::io::Errno::NOSPC.into())
+            .hint("the guest goes on; free some space, or name a file on another file system"),
+        _ => error,
+    }
 }
 
 pub(crate) fn unwritten(error: std::io::Error) -> Error {

@@ -52,23 +52,22 @@ impl Host {
     /// [`Kind::Conflict`] when it does not run; [`Kind::Host`] when it will not end.
     pub async fn destroy(&self, wanted: &DomainRef) -> Result<DomainSummary, Error> {
         let definition = self.alive(wanted).await?;
-        let by_driver = match self.state().run_dir(definition.uuid).is_held()? {
-            true => tokio::time::timeout(DRIVER_WAIT, self.destroy_by_driver(&definition))
-                .await
-                .unwrap_or_else(|_| {
-                    let message = format!("the driver has not ended it within {} s", DRIVER_WAIT.as_secs());
-                    Err(Error::new(Kind::TimedOut, "destroy.driver", message))
-                }),
+        if !self.state().run_dir(definition.uuid).is_held()? {
             // Nobody else can.
-            false => self.destroy_by_driver(&definition).await,
-        };
+            self.destroy_by_driver(&definition).await?;
+            return self.after_end(&definition).await;
+        }
+        let by_driver = tokio::time::timeout(DRIVER_WAIT, self.destroy_by_driver(&definition)).await;
+        let by_driver = by_driver.unwrap_or_else(|_| {
+            let message = format!("the driver has not ended it within {} s", DRIVER_WAIT.as_secs());
+            Err(Error::new(Kind::TimedOut, "destroy.driver", message))
+        });
+        if let Err(error) = by_driver {
+            tracing::warn!(domain = definition.name, %error, "the driver could not destroy it");
+        }
+        // A driver that has not come back may have ended it all the same.
         if self.state().run_dir(definition.uuid).is_held()? {
-            if let Err(error) = by_driver {
-                tracing::warn!(domain = definition.name, %error, "the driver could not destroy it; the host does");
-            }
             process::end(self, &definition, DESTROY_WAIT).await?;
-        } else {
-            by_driver?;
         }
         self.after_end(&definition).await
     }
@@ -165,7 +164,7 @@ impl Host {
     pub(crate) async fn after_end(&self, definition: &Definition) -> Result<DomainSummary, Error> {
         let summary = self.summarise(definition).await?;
         if summary.state == RunState::Off && !definition.persistent {
-            recovery::remove_transient(self, definition)?;
+            recovery::remove_transient(self, definition.uuid)?;
         }
         Ok(summary)
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hostler_state::Definition;
+use hostler_state::{Definition, Headline};
 use serde::Serialize;
 
 use crate::context::Purpose;
@@ -11,6 +11,7 @@ use crate::host::Host;
 use crate::process;
 use crate::reference::DomainRef;
 use crate::summary::RunState;
+use crate::verbs::InterfaceDevice;
 
 /// How long one hypervisor may take to answer before it is told without: the others are not to wait for it.
 const ANSWER_WAIT: Duration = Duration::from_millis(1_500);
@@ -36,13 +37,16 @@ impl Host {
     /// [`crate::Kind::NotFound`] for a name that there is not.
     pub async fn stats(&self, wanted: &[DomainRef]) -> Result<Vec<DomainStats>, Error> {
         let all = wanted.is_empty();
-        let definitions = match all {
-            true => self.definitions()?,
-            false => wanted.iter().map(|wanted| self.find(wanted)).collect::<Result<_, _>>()?,
+        let headlines = match all {
+            true => self.headlines()?,
+            false => {
+                let there = |wanted| self.look_up(wanted)?.ok_or_else(|| self.no_such_domain(wanted));
+                wanted.iter().map(there).collect::<Result<_, _>>()?
+            }
         };
         let mut found = Vec::new();
-        for definition in definitions {
-            let stats = self.stats_of(&definition).await?;
+        for headline in headlines {
+            let stats = self.stats_of(&headline).await?;
             if !all || stats.state.is_active() {
                 found.push(stats);
             }
@@ -50,25 +54,32 @@ impl Host {
         Ok(found)
     }
 
-    async fn stats_of(&self, definition: &Definition) -> Result<DomainStats, Error> {
-        let summary = self.summarise(definition).await?;
+    async fn stats_of(&self, headline: &Headline) -> Result<DomainStats, Error> {
         let mut stats = DomainStats {
-            name: summary.name,
-            state: summary.state,
+            name: headline.name.clone(),
+            state: RunState::Off,
             counters: Vec::new(),
-            // It has just been asked in vain.
-            missing: summary
-                .reason
-                .filter(|_| summary.state == RunState::Quarantined || summary.as_of_unix_ms.is_some()),
+            missing: None,
         };
-        if !summary.state.is_active() {
+        if self.standing_off(headline)?.is_some() {
             return Ok(stats);
         }
-        if let Some(pid) = summary.pid {
+        let Some(definition) = self.definition(headline.uuid)? else { return Ok(stats) };
+        let standing = self.standing_of(&definition).await?;
+        stats.state = standing.state;
+        if !standing.state.is_active() {
+            return Ok(stats);
+        }
+        // It has just been asked in vain.
+        let silent = standing.state == RunState::Quarantined || standing.as_of_unix_ms.is_some();
+        stats.missing = standing.reason.filter(|_| silent);
+        if let Some(pid) = standing.pid {
             stats.counters = process::blocking(move || process_counters(pid)).await?;
+            let connected = self.interface_devices(&DomainRef::new(definition.uuid.to_string())).await?;
+            stats.counters.extend(interface_counters(&connected));
         }
         if stats.missing.is_none() {
-            match self.hypervisor_counters(definition).await {
+            match self.hypervisor_counters(&definition).await {
                 Ok(counters) => stats.counters.extend(counters),
                 Err(error) => stats.missing = Some(error.to_string()),
             }
@@ -76,7 +87,10 @@ impl Host {
         Ok(stats)
     }
 
-    async fn hypervisor_counters(&self, definition: &Definition) -> Result<Vec<(String, String)>, Error> {
+    pub(super) async fn hypervisor_counters(
+        &self,
+        definition: &Definition,
+    ) -> Result<Vec<(String, String)>, Error> {
         let driver = self.with_ability(definition, "statistics")?;
         let context = self.context(definition, Purpose::Operate)?;
         match tokio::time::timeout(ANSWER_WAIT, driver.read_statistics(&context)).await {
@@ -88,6 +102,22 @@ impl Host {
             )),
         }
     }
+}
+
+/// What goes through the devices that connect a guest, under libvirt's names.
+fn interface_counters(connected: &[InterfaceDevice]) -> Vec<(String, String)> {
+    const NAMES: [&str; 4] = ["bytes", "pkts", "errs", "drop"];
+    let mut counters = vec![("net.count".to_owned(), connected.len().to_string())];
+    for (index, one) in connected.iter().enumerate() {
+        counters.push((format!("net.{index}.name"), one.device.clone()));
+        for (way, numbers) in [("rx", one.received), ("tx", one.sent)] {
+            let named = NAMES.iter().zip(numbers);
+            counters.extend(
+                named.map(|(name, number)| (format!("net.{index}.{way}.{name}"), number.to_string())),
+            );
+        }
+    }
+    counters
 }
 
 /// What the kernel counts of a process: `cpu.time`, `cpu.user` and `cpu.system` in nanoseconds, `memory.resident` in KiB.

@@ -27,7 +27,9 @@ fn document(volume: &VolumeSummary) -> Fragment {
     let backing = volume.backing.as_ref().map(|path| {
         let format =
             volume.backing_format.as_ref().map(|format| Fragment::new("format").attribute("type", format));
-        Fragment::new("backingStore").child(Fragment::new("path").text(path)).maybe_child(format)
+        Fragment::new("backingStore")
+            .child(Fragment::new("path").text(below(volume, path)))
+            .maybe_child(format)
     });
     Fragment::new("volume")
         .attribute("type", &volume.kind)
@@ -38,6 +40,15 @@ fn document(volume: &VolumeSummary) -> Fragment {
         .child(bytes("physical", volume.physical))
         .child(target(volume))
         .maybe_child(backing)
+}
+
+/// Where what is below a volume lies: a plain name is one beside it. What names a server, or says how it is to be opened, stays.
+fn below(volume: &VolumeSummary, name: &str) -> String {
+    let is_plain = !name.contains(':') && !name.starts_with('/');
+    match volume.path.parent().filter(|_| is_plain) {
+        Some(directory) => directory.join(name).display().to_string(),
+        None => name.to_owned(),
+    }
 }
 
 fn target(volume: &VolumeSummary) -> Fragment {
@@ -91,6 +102,9 @@ mod tests {
         assert!(read.unmodelled().is_empty(), "{:?}", read.unmodelled());
         assert_eq!((read.name.as_str(), read.capacity.0), ("a<b", 1 << 20));
         assert_eq!(read.target.format.as_deref(), Some("qcow2"));
-        assert_eq!(read.backing.unwrap().path, "base & co");
+        assert_eq!(read.backing.unwrap().path, "/nonexistent/base & co");
+        for name in ["/a/b", "nbd://host/x", "json:{}"] {
+            assert_eq!(below(&volume, name), name);
+        }
     }
 }

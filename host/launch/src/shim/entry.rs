@@ -105,6 +105,15 @@ pub(crate) enum Failed {
 }
 
 impl Failed {
+    /// A record that cannot be written or read, with why: nobody else sees the cause.
+    fn state(error: hostler_state::StateError) -> Self {
+        let message = match std::error::Error::source(&error) {
+            Some(cause) => format!("{error}: {cause}"),
+            None => error.to_string(),
+        };
+        Self::Start { kind: StartFailure::Shim, message }
+    }
+
     fn lost() -> Self {
         Self::Start { kind: StartFailure::Shim, message: "descriptors were lost on their way".into() }
     }
@@ -129,11 +138,7 @@ struct Prepared {
 
 /// Takes over the lock that the launcher holds, then makes the rest and starts the program.
 fn prepare(request: &StartRequest, fds: Vec<OwnedFd>) -> Result<Prepared, Failed> {
-    let state = |error: hostler_state::StateError| Failed::Start {
-        kind: StartFailure::Shim,
-        message: error.to_string(),
-    };
-    let run = RunDir::open(&request.run).map_err(state)?;
+    let run = RunDir::open(&request.run).map_err(Failed::state)?;
     let mut fds = fds.into_iter();
     let Some(lock) = fds.next().map(RunLock::shared_by_its_taker) else {
         return Err(Failed::lost());
@@ -172,24 +177,20 @@ fn start_all(
     granted: Vec<OwnedFd>,
     beside: Vec<Vec<OwnedFd>>,
 ) -> Result<Started, Failed> {
-    let state = |error: hostler_state::StateError| Failed::Start {
-        kind: StartFailure::Shim,
-        message: error.to_string(),
-    };
     let mut companions = Vec::with_capacity(beside.len());
     for (wanted, fds) in request.companions.iter().zip(beside) {
-        let shared = lock.share().map_err(state)?;
+        let shared = lock.share().map_err(Failed::state)?;
         let started = program::start(Starting::companion(request, wanted), fds, shared);
         let program = started.map_err(|error| companion::not_started(&wanted.name, error))?;
         companions.push(Companion::new(wanted, program));
     }
-    let shared = lock.share().map_err(state)?;
+    let shared = lock.share().map_err(Failed::state)?;
     let program = program::start(Starting::main(request), granted, shared).map_err(|error| match error {
         NotStarted::Io(error) => Failed::shim("start the program")(error),
         NotStarted::NoCage(failure) => Failed::NoCage(failure),
     })?;
     let identity = identity(request, &program, &companions).map_err(Failed::shim("identify the programs"))?;
-    run.write(RunRecord::Process, &identity).map_err(state)?;
+    run.write(RunRecord::Process, &identity).map_err(Failed::state)?;
     Ok(Started { program, companions, identity })
 }
 

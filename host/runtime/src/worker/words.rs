@@ -17,7 +17,9 @@ use crate::bindings::wit::qmp::{Command, Event};
 use crate::bindings::wit::storage::{Below, Layer};
 use crate::bindings::wit::types::{Error, Fact, Problem, RunState};
 use crate::bindings::wit::value::{Handle, Node, Tree};
-use crate::request::{AskedReport, Change, Keys, NewSize, Reply, Request, Return};
+use crate::request::{
+    AskedReport, Change, Keys, NewSize, NewSpeed, Question, Reply, Request, Return, Threshold,
+};
 
 macro_rules! records {
     ($($type:ident { $($field:ident),* })*) => {
@@ -80,6 +82,9 @@ records! {
     Return { kept, options }
     MigrationReport { state, facts, error }
     Amounts { memory, vcpus }
+    NewSpeed { job, bandwidth }
+    Question { name, arguments }
+    Threshold { target, layer, bytes }
 }
 
 variants! {
@@ -110,9 +115,10 @@ variants! {
         29 SettleKeep(kept), 30 Forget(kept), 31 BringBack(back), 32 OverlayWithMemory(targets), 40 Reboot,
         41 Dump(format), 42 ReadStatistics, 60 Overlay(targets), 61 SettleOverlay(targets), 50 BeginMigration(options),
         51 ReportMigration(timeout), 52 AbandonMigration, 53 PrepareGuest(options), 54 ReceiveGuest, 90 ReadAmounts,
-        91 SetMemory(bytes), 92 SetVcpus(count)
+        91 SetMemory(bytes), 92 SetVcpus(count), 100 SetJobSpeed(speed), 101 Ask(question), 102 Interrupt, 103 Wake,
+        104 CountMemory(seconds), 105 WatchWrites(threshold), 106 MeasureWrites(seconds), 107 PrepareBlockJob(job)
     }
-    JobKind { 0 Commit, 1 Pull }
+    JobKind { 0 Commit, 1 Pull, 2 Copy }
     JobState { 0 None, 1 Running, 2 Ready, 3 Pending, 4 Done, 5 Failed }
     Reply {
         0 Described(description), 1 Document(answer), 2 State(answer), 3 Done(answer), 4 Presence(answer),

@@ -12,6 +12,7 @@ use hostler_rpc::procedure::program;
 use uuid::Uuid;
 
 use super::meaning::Told;
+use super::objects::{Happening, Topic};
 use crate::client::Client;
 
 /// Things that a client can want to be told at once.
@@ -29,8 +30,9 @@ pub(crate) struct Callbacks {
 /// One thing that is wanted.
 #[derive(Clone, Copy)]
 struct Wanted {
-    kind: i32,
-    domain: Option<Uuid>,
+    topic: Topic,
+    /// Of this one alone.
+    about: Option<Uuid>,
 }
 
 impl Callbacks {
@@ -43,13 +45,21 @@ impl Callbacks {
     /// # Errors
     /// That the client wants too much.
     pub(crate) fn add(&self, kind: i32, domain: Option<Uuid>) -> Result<i32, RpcError> {
+        self.add_topic(Topic::Domain(kind), domain)
+    }
+
+    /// The same for events of any kind of thing.
+    ///
+    /// # Errors
+    /// That the client wants too much.
+    pub(crate) fn add_topic(&self, topic: Topic, about: Option<Uuid>) -> Result<i32, RpcError> {
         let mut wanted = self.lock();
         if wanted.len() >= CALLBACKS {
             let detail = format!("more than {CALLBACKS} events are wanted");
             return Err(RpcError::new(codes::ERR_RESOURCE_BUSY, codes::FROM_EVENT, detail));
         }
         let number = self.last.fetch_add(1, Ordering::Relaxed);
-        wanted.insert(number, Wanted { kind, domain });
+        wanted.insert(number, Wanted { topic, about });
         Ok(number)
     }
 
@@ -65,6 +75,11 @@ impl Callbacks {
         })
     }
 
+    /// Whether anything is wanted.
+    pub(crate) fn are_wanted(&self) -> bool {
+        !self.lock().is_empty()
+    }
+
     /// Forgets everything.
     pub(crate) fn forget_all(&self) {
         self.lock().clear();
@@ -72,31 +87,41 @@ impl Callbacks {
 
     /// Tells the client what it wants to know of this.
     pub(super) fn tell(&self, client: &Client, event: &Event, told: &[Told]) {
-        let wanted: Vec<_> = self.lock().iter().map(|(number, wanted)| (*number, *wanted)).collect();
         for told in told {
-            for (number, _) in wanted.iter().filter(|(_, wanted)| {
-                wanted.kind == told.kind && wanted.domain.is_none_or(|domain| domain == event.domain)
-            }) {
-                match frame(told, *number) {
-                    Some(bytes) => client.outbox.tell(bytes),
-                    None => tracing::error!(kind = event.kind, "an event does not fit into a message"),
-                }
+            self.send(client, (Topic::Domain(told.kind), event.domain), told.procedure, &told.content);
+        }
+    }
+
+    /// The same of what is no domain.
+    pub(super) fn tell_of(&self, client: &Client, happening: &Happening) {
+        let what = (happening.topic, happening.about);
+        self.send(client, what, happening.procedure, &happening.content);
+    }
+
+    fn send(&self, client: &Client, (topic, about): (Topic, Uuid), procedure: i32, content: &[u8]) {
+        let wants = |wanted: &Wanted| wanted.topic == topic && wanted.about.is_none_or(|one| one == about);
+        let numbers: Vec<i32> =
+            self.lock().iter().filter(|(_, wanted)| wants(wanted)).map(|(number, _)| *number).collect();
+        for number in numbers {
+            match frame(procedure, content, number) {
+                Some(bytes) => client.outbox.tell(bytes),
+                None => tracing::error!(procedure, "an event does not fit into a message"),
             }
         }
     }
 }
 
-fn frame(told: &Told, number: i32) -> Option<Vec<u8>> {
+fn frame(procedure: i32, content: &[u8], number: i32) -> Option<Vec<u8>> {
     let header = Header {
         program: program::REMOTE,
         version: program::VERSION,
-        procedure: told.procedure,
+        procedure,
         kind: FrameKind::Event,
         serial: SERIAL,
         status: Status::Good,
     };
     // The number that it is wanted under comes before all else.
-    let payload = number.to_be_bytes().into_iter().chain(told.content.iter().copied()).collect();
+    let payload = number.to_be_bytes().into_iter().chain(content.iter().copied()).collect();
     Frame::new(header, payload).to_bytes().ok()
 }
 

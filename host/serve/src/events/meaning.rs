@@ -31,9 +31,11 @@ pub(crate) mod kind {
     pub(crate) const TRAY_CHANGE: i32 = 10;
     pub(crate) const WAKEUP: i32 = 11;
     pub(crate) const SLEEP: i32 = 12;
+    pub(crate) const BALLOON_CHANGE: i32 = 13;
     pub(crate) const DEVICE_REMOVED: i32 = 15;
     pub(crate) const BLOCK_JOB_2: i32 = 16;
     pub(crate) const DEVICE_ADDED: i32 = 19;
+    pub(crate) const BLOCK_THRESHOLD: i32 = 24;
     /// The last that there is.
     pub(crate) const LAST: i32 = 26;
 }
@@ -80,6 +82,11 @@ pub(super) fn of(event: &Event, dom: &DomainHandle, switched_off: &mut HashSet<U
             let procedure = wire::DomainEventCallbackDeviceAdded::NUMBER;
             content.ok().map(|content| Told { kind: kind::DEVICE_ADDED, procedure, content })
         }
+        "memory-changed" => detail("bytes").parse::<u64>().ok().and_then(|bytes| {
+            let msg = wire::DomainEventBalloonChangeMsg { dom: dom(), actual: bytes >> 10 };
+            message(kind::BALLOON_CHANGE, wire::DomainEventCallbackBalloonChange::NUMBER, &msg)
+        }),
+        "write-threshold" => write_threshold(event, handle),
         // The reason comes before the message, as only in these two.
         "guest-slept" => {
             let msg = (0, wire::DomainEventPmsuspendMsg { dom: dom() });
@@ -116,6 +123,24 @@ fn switching_off(event: &Event, dom: &DomainHandle, told: &mut HashSet<Uuid>) ->
     new.then_some(BY_GUEST)
 }
 
+/// That a guest has written behind the bytes that somebody wanted to be told of.
+fn write_threshold(event: &Event, dom: &DomainHandle) -> Option<Told> {
+    let detail = |name: &str| event.detail.get(name).cloned().unwrap_or_default();
+    let number = |name: &str| detail(name).parse::<u64>().unwrap_or(0);
+    // The active layer goes by the name of its disk.
+    let layer = Some(detail("layer")).filter(|layer| layer != "0").map(|layer| format!("[{layer}]"));
+    let dev = detail("disk") + &layer.unwrap_or_default();
+    let content = encode(dom).and_then(|mut content| {
+        content.extend(encode(&dev)?);
+        content.extend(encode(&Some(detail("image")))?);
+        content.extend(encode(&number("threshold"))?);
+        content.extend(encode(&number("excess"))?);
+        Ok(content)
+    });
+    let procedure = wire::DomainEventBlockThreshold::NUMBER;
+    content.ok().map(|content| Told { kind: kind::BLOCK_THRESHOLD, procedure, content })
+}
+
 /// News of work on a disk, told twice: by the file that the guest wrote to, and by the disk's target.
 fn block_job(event: &Event, dom: &DomainHandle) -> Vec<Told> {
     let detail = |name: &str| event.detail.get(name).map(String::as_str).unwrap_or_default();
@@ -125,7 +150,7 @@ fn block_job(event: &Event, dom: &DomainHandle) -> Vec<Told> {
         "block-job-ended" => i32::from(event.detail.contains_key("error")),
         _ => return Vec::new(),
     };
-    let r#type = job_type(detail("kind") == "pull", detail("active") == "yes");
+    let r#type = job_type(detail("kind"), detail("active") == "yes");
     let (path, dst) = (detail("image").to_owned(), detail("disk").to_owned());
     let by_file = wire::DomainEventBlockJobMsg { dom: dom.clone(), path, r#type, status };
     let by_target = encode(dom).and_then(|mut content| {
@@ -142,14 +167,16 @@ fn block_job(event: &Event, dom: &DomainHandle) -> Vec<Told> {
 }
 
 /// The number of what is done to a disk, as clients know it.
-pub(crate) fn job_type(pull: bool, active: bool) -> i32 {
+pub(crate) fn job_type(kind: &str, active: bool) -> i32 {
     const PULL: i32 = 1;
+    const COPY: i32 = 2;
     const COMMIT: i32 = 3;
     const ACTIVE_COMMIT: i32 = 4;
-    match (pull, active) {
-        (true, _) => PULL,
-        (false, false) => COMMIT,
-        (false, true) => ACTIVE_COMMIT,
+    match (kind, active) {
+        ("pull", _) => PULL,
+        ("copy", _) => COPY,
+        (_, false) => COMMIT,
+        (_, true) => ACTIVE_COMMIT,
     }
 }
 

@@ -1,7 +1,6 @@
 //! Where the figures are fetched: HTTP, one path, for reading.
 
 use std::convert::Infallible;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +14,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-use crate::server::Server;
+use crate::daemon::Daemon;
+use crate::server::ServeError;
 
 /// The kind of document that the figures are.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -34,23 +34,27 @@ const REST: Duration = Duration::from_millis(100);
 pub(crate) struct Endpoint(TcpListener);
 
 impl Endpoint {
-    /// Listens at an address of this machine.
+    /// Listens at an address of this machine, if there is to be one.
     ///
     /// # Errors
-    /// What the system says.
-    pub(crate) async fn open(address: SocketAddr) -> io::Result<Self> {
-        TcpListener::bind(address).await.map(Self)
+    /// [`ServeError::Metrics`].
+    pub(crate) async fn open(address: Option<SocketAddr>) -> Result<Option<Self>, ServeError> {
+        let Some(address) = address else { return Ok(None) };
+        let listener = TcpListener::bind(address).await;
+        listener
+            .map(|listener| Some(Self(listener)))
+            .map_err(|source| ServeError::Metrics { address, source })
     }
 }
 
 /// Answers until the daemon ends.
-pub(crate) async fn serve(server: Arc<Server>, Endpoint(listener): Endpoint) {
+pub(crate) async fn serve(daemon: Arc<Daemon>, Endpoint(listener): Endpoint) {
     let places = Arc::new(Semaphore::new(READERS));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let came = tokio::select! {
             came = listener.accept() => came,
-            () = server.stopping() => return,
+            () = daemon.operator.stopping() => return,
         };
         let socket = match came {
             Ok((socket, _)) => TokioIo::new(socket),
@@ -60,9 +64,9 @@ pub(crate) async fn serve(server: Arc<Server>, Endpoint(listener): Endpoint) {
                 continue;
             }
         };
-        let server = Arc::clone(&server);
+        let daemon = Arc::clone(&daemon);
         tokio::spawn(async move {
-            let answer = service_fn(|request: Request<Incoming>| answer(&server, request));
+            let answer = service_fn(|request: Request<Incoming>| answer(&daemon, request));
             let mut http = hyper::server::conn::http1::Builder::new();
             http.timer(TokioTimer::new()).header_read_timeout(REQUEST_WAIT);
             let served = tokio::time::timeout(READER_WAIT, http.serve_connection(socket, answer)).await;
@@ -74,10 +78,15 @@ pub(crate) async fn serve(server: Arc<Server>, Endpoint(listener): Endpoint) {
     }
 }
 
-async fn answer(server: &Server, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(daemon: &Daemon, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let (method, path) = (request.method(), request.uri().path());
     Ok(match (path, method) {
-        ("/metrics", &Method::GET | &Method::HEAD) => match server.metrics.text(&server.host).await {
+        ("/metrics", &Method::GET | &Method::HEAD) => match daemon
+            .shared
+            .metrics
+            .text(&daemon.operator.host)
+            .await
+        {
             Ok(text) => document(StatusCode::OK, OPENMETRICS, text),
             Err(error) => {
                 tracing::warn!(%error, "there are no figures");

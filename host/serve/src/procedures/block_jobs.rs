@@ -14,11 +14,11 @@ use hostler_domains::{
 use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
 use hostler_rpc::wire::{
-    DomainBlockCommit, DomainBlockCopy, DomainBlockJobAbort, DomainBlockPull, DomainBlockRebase,
+    DomainBlockCommit, DomainBlockJobAbort, DomainBlockJobSetSpeed, DomainBlockPull, DomainBlockRebase,
     DomainBlockResize, DomainGetBlockJobInfo, DomainGetBlockJobInfoAnswer, DomainHandle,
 };
 
-use super::{invalid, only};
+use super::{block_copy, invalid, only};
 use crate::client::{Client, reference};
 use crate::dispatch::{Incoming, Work, routes};
 use crate::events::meaning::job_type;
@@ -37,12 +37,10 @@ mod commit_flag {
     pub(super) const ALL: u32 = 31;
 }
 
-/// Flags of a pull under its two names. The others of a rebase make it a copy, which there is not.
+/// Flags of a pull under its two names.
 mod pull_flag {
     pub(super) const RELATIVE: u32 = 16;
     pub(super) const BYTES: u32 = 64;
-    pub(super) const COPIES: u32 = 1 | 2 | 4 | 8 | 32;
-    pub(super) const ALL: u32 = 127;
 }
 
 pub(super) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
@@ -53,23 +51,23 @@ pub(super) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
             pulled(&client, &call.dom, &call.path, None, (call.bandwidth, call.flags)).await
         },
         DomainBlockRebase => rebase,
-        DomainBlockCopy => async |_client, _call: DomainBlockCopy| Err::<(), _>(lacking("disks are not copied while their guest runs")),
+        DomainBlockJobSetSpeed => set_speed,
         DomainGetBlockJobInfo => info,
         DomainBlockJobAbort => abort,
         DomainBlockResize => resize,
     }
 }
 
-fn wrong(detail: impl AsRef<str>) -> RpcError {
+pub(super) fn wrong(detail: impl AsRef<str>) -> RpcError {
     RpcError::new(codes::ERR_INVALID_ARG, codes::FROM_QEMU, detail.as_ref())
 }
 
 /// What is known and not done.
-fn lacking(detail: &str) -> RpcError {
+pub(super) fn lacking(detail: &str) -> RpcError {
     RpcError::new(codes::ERR_ARGUMENT_UNSUPPORTED, codes::FROM_QEMU, detail)
 }
 
-fn failed(error: &Error) -> RpcError {
+pub(super) fn failed(error: &Error) -> RpcError {
     match error.code() {
         "block.busy" => RpcError::new(codes::ERR_BLOCK_COPY_ACTIVE, codes::FROM_QEMU, error.to_string()),
         "block.job-works" => RpcError::new(
@@ -82,7 +80,7 @@ fn failed(error: &Error) -> RpcError {
 }
 
 /// Most bytes a second; nothing for as fast as it goes.
-fn bandwidth(wanted: u64, bytes: bool) -> Result<Option<u64>, RpcError> {
+pub(super) fn bandwidth(wanted: u64, bytes: bool) -> Result<Option<u64>, RpcError> {
     let wanted = if bytes { Some(wanted) } else { wanted.checked_mul(MIB) };
     // QEMU counts in signed numbers.
     let wanted = wanted
@@ -92,14 +90,14 @@ fn bandwidth(wanted: u64, bytes: bool) -> Result<Option<u64>, RpcError> {
 }
 
 /// A disk of a guest that runs, with its layers from the active one down.
-struct Disk {
-    target: String,
-    layers: Vec<LayerSummary>,
+pub(super) struct Disk {
+    pub(super) target: String,
+    pub(super) layers: Vec<LayerSummary>,
 }
 
 impl Disk {
     /// By its target, or by the file that its guest writes to.
-    async fn of(client: &Client, domain: &DomainIdentity, named: &str) -> Result<Self, RpcError> {
+    pub(super) async fn of(client: &Client, domain: &DomainIdentity, named: &str) -> Result<Self, RpcError> {
         if domain.run_number.is_none() {
             return Err(invalid("domain is not running"));
         }
@@ -175,10 +173,10 @@ fn span(
 }
 
 async fn rebase(client: Arc<Client>, call: DomainBlockRebase) -> Result<(), RpcError> {
-    only(call.flags, pull_flag::ALL, "virDomainBlockRebase")?;
-    if call.flags & pull_flag::COPIES != 0 {
-        return Err(lacking("disks are not copied while their guest runs"));
+    if block_copy::is_copy(call.flags) {
+        return block_copy::rebase(client, call).await;
     }
+    only(call.flags, pull_flag::RELATIVE | pull_flag::BYTES, "virDomainBlockRebase")?;
     if call.flags & pull_flag::RELATIVE != 0 && call.base.is_none() {
         return Err(wrong("a backing name can only stay relative with a base"));
     }
@@ -219,7 +217,7 @@ async fn info(
     let (cur, end) = progress(&job);
     Ok(DomainGetBlockJobInfoAnswer {
         found: 1,
-        r#type: job_type(job.kind == BlockJobKind::Pull, job.active),
+        r#type: job_type(job.kind.word(), job.active),
         bandwidth: if call.flags & BYTES == 0 { most.div_ceil(MIB) } else { most },
         cur,
         end,
@@ -243,18 +241,36 @@ async fn abort(client: Arc<Client>, call: DomainBlockJobAbort) -> Result<(), Rpc
     let (domain, _job) = client.change(&call.dom).await?;
     let disk = Disk::of(&client, &domain, &call.path).await?;
     let wanted = reference(&domain);
+    let jobs = client.host().block_jobs(Some(&wanted)).await;
+    let jobs = jobs.map_err(|error| failure::of_domain(&error))?;
+    let complete = |job: &BlockJobSummary| {
+        let is_copy = job.kind == BlockJobKind::Copy && job.state == BlockJobState::Ready;
+        job.target == disk.target && is_copy
+    };
     let ended = match call.flags & PIVOT {
+        // What is complete is a copy that is worth something.
+        0 if jobs.iter().any(complete) => {
+            client.host().block_complete(&wanted, &disk.target, Ending::Keep).await
+        }
         0 => client.host().block_cancel(&wanted, &disk.target).await,
         _ => {
-            let jobs = client.host().block_jobs(Some(&wanted)).await;
-            let jobs = jobs.map_err(|error| failure::of_domain(&error))?;
             if jobs.iter().any(|job| job.target == disk.target && !job.active) {
-                return Err(invalid("pivot requires a commit of the active layer"));
+                return Err(invalid("pivot requires a copy, or a commit of the active layer"));
             }
             client.host().block_complete(&wanted, &disk.target, Ending::Pivot).await
         }
     };
     ended.map(drop).map_err(|error| failed(&error))
+}
+
+async fn set_speed(client: Arc<Client>, call: DomainBlockJobSetSpeed) -> Result<(), RpcError> {
+    const BYTES: u32 = 1;
+    only(call.flags, BYTES, "virDomainBlockJobSetSpeed")?;
+    let most = bandwidth(call.bandwidth, call.flags & BYTES != 0)?;
+    let (domain, _job) = client.change(&call.dom).await?;
+    let disk = Disk::of(&client, &domain, &call.path).await?;
+    let set = client.host().block_set_speed(&reference(&domain), &disk.target, most.unwrap_or(0)).await;
+    set.map_err(|error| failed(&error))
 }
 
 async fn resize(client: Arc<Client>, call: DomainBlockResize) -> Result<(), RpcError> {

@@ -10,7 +10,7 @@ use hostler_rpc::wire::{
 };
 
 use super::connect::MAX_VCPUS;
-use super::{node, only};
+use super::{cpu, hardware, node, only};
 use crate::client::Client;
 use crate::dispatch::{Incoming, Work, routes};
 
@@ -43,10 +43,18 @@ async fn capabilities(
             format!("          <cpu id='{cpu}' socket_id='0' die_id='0' core_id='{cpu}' siblings='{cpu}'/>\n")
         })
         .collect();
+    let memory = node::memory("MemTotal")?;
+    let (mut sizes, mut pages) = (String::new(), String::new());
+    for (kib, number) in hardware::pages(memory) {
+        sizes += &format!("      <pages unit='KiB' size='{kib}'/>\n");
+        pages += &format!("          <pages unit='KiB' size='{kib}'>{number}</pages>\n");
+    }
     let machines: String = MACHINES
         .iter()
         .map(|machine| format!("      <machine maxCpus='{MAX_VCPUS}'>{machine}</machine>\n"))
         .collect();
+    let model = cpu::usable_here().first().map(|model| format!("      <model>{model}</model>\n"));
+    let model = model.unwrap_or_default();
     let kinds: String = kinds().iter().map(|kind| format!("      <domain type='{kind}'/>\n")).collect();
     Ok(ConnectGetCapabilitiesAnswer {
         capabilities: format!(
@@ -54,12 +62,13 @@ async fn capabilities(
   <host>
     <cpu>
       <arch>{ARCH}</arch>
-      <topology sockets='1' dies='1' cores='{cpus}' threads='1'/>
-    </cpu>
+{model}      <topology sockets='1' dies='1' cores='{cpus}' threads='1'/>
+{sizes}    </cpu>
     <topology>
       <cells num='1'>
         <cell id='0'>
-          <cpus num='{cpus}'>
+          <memory unit='KiB'>{memory}</memory>
+{pages}          <cpus num='{cpus}'>
 {cells}          </cpus>
         </cell>
       </cells>
@@ -119,6 +128,10 @@ fn is_machine(machine: &str) -> bool {
 
 fn document(kind: &str, machine: &str) -> String {
     let passthrough = if kind == "kvm" { "yes" } else { "no" };
+    let models: String = cpu::usable_here()
+        .into_iter()
+        .map(|model| format!("      <model usable='yes'>{model}</model>\n"))
+        .collect();
     format!(
         "<domainCapabilities>
   <path>{EMULATOR}</path>
@@ -152,8 +165,7 @@ fn document(kind: &str, machine: &str) -> String {
     <mode name='maximum' supported='yes'/>
     <mode name='host-model' supported='no'/>
     <mode name='custom' supported='yes'>
-      <model usable='yes'>qemu64</model>
-    </mode>
+{models}    </mode>
   </cpu>
   <devices>
     <disk supported='yes'>

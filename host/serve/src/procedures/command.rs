@@ -25,7 +25,10 @@ async fn run(
     descriptors: Vec<OwnedFd>,
 ) -> Result<CommandRunAnswer, RpcError> {
     // A command reads and writes files by their names, with all the rights of this process.
-    if client.peer.uid != rustix::process::geteuid().as_raw() {
+    let own = rustix::process::geteuid().as_raw();
+    let is_ours =
+        client.peer.is_owner && client.peer.identity.uid == Some(own) && client.rights().is_everything();
+    if !is_ours {
         let detail = "commands are taken from the user alone whom this daemon runs as";
         return Err(RpcError::new(codes::ERR_ACCESS_DENIED, codes::FROM_RPC, detail));
     }
@@ -35,8 +38,8 @@ async fn run(
     let [input, output, errors] = files.map(File::from);
     let environment =
         call.environment.0.into_iter().map(|variable| (variable.name, variable.value)).collect();
-    let line = SentLine { words: call.words.0, environment, input, output, errors };
-    let program = Arc::clone(&client.server.program);
+    let line = SentLine { words: call.words.0, environment, said: call.said.0, input, output, errors };
+    let program = Arc::clone(&client.server.shared.program);
     let command = Command { runtime: Handle::current(), client };
     let ended = tokio::task::spawn_blocking(move || program.run(line, command)).await;
     ended.map(|status| CommandRunAnswer { status }).map_err(|_| internal("the command broke down"))

@@ -48,7 +48,7 @@ async fn info(client: Arc<Client>, call: DomainGetInfo) -> Result<DomainGetInfoA
     let summary = summary(&client, &call.dom).await?;
     let counters = summary.pid.map(process_counters).unwrap_or_default();
     let time = counters.iter().find(|(name, _)| name == "cpu.time").and_then(|(_, value)| value.parse().ok());
-    let (state, _) = state_of(&summary);
+    let (state, _) = state_of(summary.state, summary.reason.as_deref());
     Ok(DomainGetInfoAnswer {
         state: u8::try_from(state).unwrap_or_default(),
         max_mem: summary.memory_bytes / KIB,
@@ -60,14 +60,17 @@ async fn info(client: Arc<Client>, call: DomainGetInfo) -> Result<DomainGetInfoA
 
 async fn state(client: Arc<Client>, call: DomainGetState) -> Result<DomainGetStateAnswer, RpcError> {
     only(call.flags, 0, "virDomainGetState")?;
-    let (state, reason) = state_of(&summary(&client, &call.dom).await?);
+    let domain = client.domain(&call.dom).await?;
+    let standing = client.host().standing(&reference(&domain)).await;
+    let standing = standing.map_err(|error| failure::of_domain(&error))?;
+    let (state, reason) = state_of(standing.state, standing.reason.as_deref());
     Ok(DomainGetStateAnswer { state, reason })
 }
 
 /// What it does, and why, in libvirt's numbers.
-pub(super) fn state_of(summary: &DomainSummary) -> (i32, i32) {
-    match summary.state {
-        RunState::Off => (5, off_reason(summary.reason.as_deref().unwrap_or_default())),
+pub(super) fn state_of(state: RunState, reason: Option<&str>) -> (i32, i32) {
+    match state {
+        RunState::Off => (5, off_reason(reason.unwrap_or_default())),
         // Booted; stopped by its user; asked to by its user.
         RunState::Running => (1, 1),
         RunState::Starting => (3, 11),

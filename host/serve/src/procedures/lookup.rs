@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hostler_domains::{DomainIdentity, DomainRef, Kind, RunState};
+use hostler_domains::{DomainIdentity, DomainRef, RunState};
 use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
 use hostler_rpc::wire::{
@@ -16,6 +16,7 @@ use hostler_rpc::xdr::List;
 use uuid::Uuid;
 
 use super::{count, meets};
+use crate::access::object::Object;
 use crate::client::{Client, handle, reference};
 use crate::dispatch::{Incoming, Work, routes};
 use crate::failure;
@@ -58,11 +59,10 @@ async fn by_name(
     client: Arc<Client>,
     call: DomainLookupByName,
 ) -> Result<DomainLookupByNameAnswer, RpcError> {
-    let found = client.host().identity(&DomainRef::new(&call.name)).await;
-    match found {
+    let found = client.host().identity_if_there(&DomainRef::new(&call.name)).await;
+    match found.map_err(|error| failure::of_domain(&error))? {
         // An identifier finds a domain too, but not by this name.
-        Ok(domain) if domain.name == call.name => Ok(DomainLookupByNameAnswer { dom: handle(&domain) }),
-        Err(error) if error.kind != Kind::NotFound => Err(failure::of_domain(&error)),
+        Some(domain) if domain.name == call.name => Ok(DomainLookupByNameAnswer { dom: handle(&domain) }),
         _ => Err(missing(format!("no domain with matching name '{}'", call.name))),
     }
 }
@@ -72,10 +72,10 @@ async fn by_uuid(
     call: DomainLookupByUuid,
 ) -> Result<DomainLookupByUuidAnswer, RpcError> {
     let uuid = Uuid::from_bytes(call.uuid);
-    match client.host().identity(&DomainRef::new(uuid.to_string())).await {
-        Ok(domain) => Ok(DomainLookupByUuidAnswer { dom: handle(&domain) }),
-        Err(error) if error.kind != Kind::NotFound => Err(failure::of_domain(&error)),
-        Err(_) => Err(missing(format!("no domain with matching uuid '{uuid}'"))),
+    let found = client.host().identity_if_there(&DomainRef::new(uuid.to_string())).await;
+    match found.map_err(|error| failure::of_domain(&error))? {
+        Some(domain) => Ok(DomainLookupByUuidAnswer { dom: handle(&domain) }),
+        None => Err(missing(format!("no domain with matching uuid '{uuid}'"))),
     }
 }
 
@@ -104,11 +104,12 @@ async fn list_all(
     Ok(ConnectListAllDomainsAnswer { domains: List(domains), ret })
 }
 
-/// The domains that flags ask for. Hypervisors are asked only where flags ask for what only they know.
+/// The domains that flags ask for and the client may see. Hypervisors are asked only where flags ask for what only they know.
 pub(super) async fn filtered(client: &Client, flags: u32) -> Result<Vec<DomainHandle>, RpcError> {
     let mut found = Vec::new();
     for domain in all(client).await? {
-        if fits(client, &domain, flags).await? {
+        let object = Object::domain(&domain.name, domain.uuid, &domain.driver);
+        if client.sees("domain.getattr", &object) && fits(client, &domain, flags).await? {
             found.push(handle(&domain));
         }
     }
@@ -120,8 +121,13 @@ async fn fits(client: &Client, domain: &DomainIdentity, flags: u32) -> Result<bo
     let pair = |yes, no, is| meets(flags, (yes, no), is);
     if !pair(filter::ACTIVE, filter::INACTIVE, domain.run_number.is_some())
         || !pair(filter::PERSISTENT, filter::TRANSIENT, domain.persistent)
-        || !pair(filter::SAVED, filter::NOT_SAVED, client.host().has_saved_guest(domain.uuid))
         || !pair(filter::CHECKPOINT, filter::NO_CHECKPOINT, false)
+    {
+        return Ok(false);
+    }
+    // Looked at only where it is asked for: a listing of all is of many.
+    if flags & (filter::SAVED | filter::NOT_SAVED) != 0
+        && !pair(filter::SAVED, filter::NOT_SAVED, client.host().has_saved_guest(domain.uuid))
     {
         return Ok(false);
     }

@@ -57,7 +57,7 @@ fn mhz() -> i32 {
 }
 
 /// A line of `/proc/meminfo`, in KiB.
-fn memory(name: &str) -> Result<u64, RpcError> {
+pub(super) fn memory(name: &str) -> Result<u64, RpcError> {
     let text =
         std::fs::read_to_string("/proc/meminfo").map_err(|error| unreadable("/proc/meminfo", &error))?;
     memory_of(&text, name).ok_or_else(|| unreadable("/proc/meminfo", &"it has no such line"))

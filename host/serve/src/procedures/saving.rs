@@ -45,7 +45,7 @@ async fn save_with_its_domain(client: Arc<Client>, call: DomainManagedSave) -> R
 }
 
 /// Refuses another document than the guest's own.
-fn require_own_document(xml: Option<&str>) -> Result<(), RpcError> {
+pub(super) fn require_own_document(xml: Option<&str>) -> Result<(), RpcError> {
     if xml.is_none() {
         return Ok(());
     }
@@ -54,7 +54,7 @@ fn require_own_document(xml: Option<&str>) -> Result<(), RpcError> {
 }
 
 /// Whether the guest is to run afterwards; nothing when that is not said.
-fn running(flags: u32) -> Result<Option<bool>, RpcError> {
+pub(super) fn running(flags: u32) -> Result<Option<bool>, RpcError> {
     match (flags & RUNNING != 0, flags & PAUSED != 0) {
         (true, true) => {
             let detail = "a guest is either running or paused";
@@ -65,7 +65,12 @@ fn running(flags: u32) -> Result<Option<bool>, RpcError> {
     }
 }
 
-async fn saved(client: &Client, dom: &DomainHandle, to: Option<PathBuf>, flags: u32) -> Result<(), RpcError> {
+pub(super) async fn saved(
+    client: &Client,
+    dom: &DomainHandle,
+    to: Option<PathBuf>,
+    flags: u32,
+) -> Result<(), RpcError> {
     only(flags, BYPASS_CACHE | RUNNING | PAUSED, "virDomainSaveFlags")?;
     let options = SaveOptions { to, running: running(flags)? };
     let (domain, _job) = client.change(dom).await?;
@@ -85,7 +90,7 @@ async fn restore_with_flags(client: Arc<Client>, call: DomainRestoreFlags) -> Re
     restored(&client, Path::new(&call.from), call.flags).await
 }
 
-async fn restored(client: &Client, from: &Path, flags: u32) -> Result<(), RpcError> {
+pub(super) async fn restored(client: &Client, from: &Path, flags: u32) -> Result<(), RpcError> {
     only(flags, BYPASS_CACHE | RUNNING | PAUSED | RESET_NVRAM, "virDomainRestoreFlags")?;
     let options = StartOptions {
         paused: running(flags)? == Some(false),

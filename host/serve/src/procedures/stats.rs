@@ -11,19 +11,33 @@ use hostler_rpc::wire::{
 use hostler_rpc::xdr::List;
 
 use super::{info, lookup};
+use crate::access::object::Object;
 use crate::client::{Client, handle, reference};
 use crate::dispatch::{Incoming, Work, routes};
 use crate::failure;
 
 /// Groups of counters by the bits that ask for them, and how their names begin.
-const GROUPS: [(u32, &str); 6] =
-    [(1, "state."), (2, "cpu."), (4, "balloon."), (8, "vcpu."), (16, "net."), (32, "block.")];
+const GROUPS: [(u32, &str); 8] = [
+    (1, "state."),
+    (2, "cpu."),
+    (4, "balloon."),
+    (8, "vcpu."),
+    (16, "net."),
+    (32, "block."),
+    (128, "iothread."),
+    (512, "dirtyrate."),
+];
+/// Counters that are for this host, and nothing to clients.
+const OWN: [&str; 3] = [".thread", ".id", ".error"];
 /// Flags that choose among domains are those of listing them; those above are of the counting.
 const FILTERS: u32 = 0xff;
 /// Counters that are texts.
 const TEXTS: [&str; 3] = [".name", ".path", ".backingIndex"];
 /// Counters that are small numbers.
-const SMALL: [&str; 4] = ["vcpu.current", "vcpu.maximum", "block.count", "net.count"];
+const SMALL: [&str; 5] = ["vcpu.current", "vcpu.maximum", "block.count", "net.count", "iothread.count"];
+/// Counters that may be less than nothing, and those of them that are small.
+const SIGNED: &str = "dirtyrate.";
+const SMALL_SIGNED: [&str; 2] = ["dirtyrate.calc_status", "dirtyrate.calc_period"];
 
 pub(super) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
     routes! { incoming; ConnectGetAllDomainStats => stats, }
@@ -42,6 +56,9 @@ async fn stats(
     for dom in wanted {
         // One that has gone meanwhile is not counted.
         let Ok(domain) = client.domain(&dom).await else { continue };
+        if !client.sees("domain.read", &Object::domain(&domain.name, domain.uuid, &domain.driver)) {
+            continue;
+        }
         records.push(DomainStatsRecord {
             dom: handle(&domain),
             params: List(counted(&client, &domain, call.stats).await?),
@@ -55,8 +72,9 @@ async fn counted(client: &Client, domain: &DomainIdentity, groups: u32) -> Resul
         |group: &str| groups == 0 || GROUPS.iter().any(|(bit, name)| *name == group && groups & bit != 0);
     let mut params = Vec::new();
     if has("state.") {
-        let summary = client.host().summary(&reference(domain)).await;
-        let (state, reason) = info::state_of(&summary.map_err(|error| failure::of_domain(&error))?);
+        let standing = client.host().standing(&reference(domain)).await;
+        let standing = standing.map_err(|error| failure::of_domain(&error))?;
+        let (state, reason) = info::state_of(standing.state, standing.reason.as_deref());
         params.push(TypedParam::new("state.state", TypedValue::Int(state)));
         params.push(TypedParam::new("state.reason", TypedValue::Int(reason)));
     }
@@ -74,7 +92,14 @@ async fn counted(client: &Client, domain: &DomainIdentity, groups: u32) -> Resul
 }
 
 fn parameter(name: String, value: &str) -> Option<TypedParam> {
-    let value = if TEXTS.iter().any(|end| name.ends_with(end)) {
+    if OWN.iter().any(|end| name.ends_with(end)) {
+        return None;
+    }
+    let value = if SMALL_SIGNED.contains(&name.as_str()) {
+        TypedValue::Int(value.parse().ok()?)
+    } else if name.starts_with(SIGNED) {
+        TypedValue::Long(value.parse().ok()?)
+    } else if TEXTS.iter().any(|end| name.ends_with(end)) {
         TypedValue::Text(value.to_owned())
     } else if SMALL.contains(&name.as_str()) {
         TypedValue::UInt(value.parse().ok()?)
@@ -98,5 +123,8 @@ mod tests {
         assert_eq!(value("vcpu.current", "2"), Some(TypedValue::UInt(2)));
         assert_eq!(value("vcpu.0.state", "1"), Some(TypedValue::Int(1)));
         assert_eq!(value("cpu.time", "many"), None);
+        assert_eq!(value("dirtyrate.calc_status", "2"), Some(TypedValue::Int(2)));
+        assert_eq!(value("dirtyrate.megabytes_per_second", "7"), Some(TypedValue::Long(7)));
+        assert_eq!(value("vcpu.0.thread", "5"), None);
     }
 }

@@ -20,16 +20,23 @@ use hostler_rpc::wire::{
 use hostler_rpc::xdr::List;
 use uuid::Uuid;
 
-use super::{count, meets, only};
+use super::{count, meets, only, unsupported};
+use crate::access::object::Object;
 use crate::client::Client;
 use crate::dispatch::{Incoming, Work, routes};
+use crate::events::objects::Step;
 use crate::failure;
+use crate::jobs::Job;
 
 /// States of a pool.
 const INACTIVE: u8 = 0;
 const RUNNING: u8 = 2;
-/// Flags that make the place of a pool before it is started.
+/// Flags that make the place of a pool before it is started; the last two say what becomes of what is there.
 const WITH_BUILD: u32 = 7;
+const OVERWRITE_AT_START: u32 = 2;
+const KEEP_AT_START: u32 = 4;
+/// Under what changes of pools take turns.
+const POOLS: Uuid = Uuid::from_u128(2);
 
 /// Pairs of flags by which pools are listed; above them is one for each type of pool.
 mod filter {
@@ -147,7 +154,8 @@ async fn filtered(client: &Client, flags: u32) -> Result<Vec<PoolSummary>, RpcEr
     let types = flags >> filter::FIRST_TYPE;
     pools.retain(|pool| {
         let place = filter::TYPES.iter().position(|kind| *kind == pool.kind);
-        pair(filter::ACTIVE, filter::INACTIVE, pool.active)
+        client.sees("storage_pool.getattr", &Object::named(&pool.name, Some(pool.uuid)))
+            && pair(filter::ACTIVE, filter::INACTIVE, pool.active)
             && pair(filter::PERSISTENT, filter::TRANSIENT, pool.persistent)
             && pair(filter::AUTOSTART, filter::NO_AUTOSTART, pool.autostart)
             && (types == 0 || place.is_some_and(|place| types >> place & 1 != 0))
@@ -238,12 +246,44 @@ fn with_space(xml: &str, space: &PoolSpace) -> Result<String, hostler_domain::Xm
 }
 
 async fn set_autostart(client: Arc<Client>, call: StoragePoolSetAutostart) -> Result<(), RpcError> {
+    let _turn = turn(&client).await?;
+    if !pool(&client, &call.pool).await?.persistent {
+        let detail = "pool has no config file";
+        return Err(RpcError::new(codes::ERR_INTERNAL_ERROR, codes::FROM_STORAGE, detail));
+    }
     let set = client.host().pool_autostart(&reference(&call.pool), call.autostart != 0).await;
     done(set)
 }
 
+/// Changes of pools take turns: names and places of one are compared with those of all others.
+async fn turn(client: &Client) -> Result<Job, RpcError> {
+    client.server.jobs.begin(POOLS).await
+}
+
 fn done<T>(result: Result<T, Error>) -> Result<(), RpcError> {
     result.map(drop).map_err(|error| failure::of_storage(&error))
+}
+
+fn invalid(detail: &str) -> RpcError {
+    RpcError::new(codes::ERR_OPERATION_INVALID, codes::FROM_STORAGE, detail)
+}
+
+/// A file system that something would be written over with is not made.
+fn refuse_overwriting(pool: &PoolSummary, overwrites: bool) -> Result<(), RpcError> {
+    if !overwrites || pool.kind == "dir" {
+        return Ok(());
+    }
+    let detail = format!("a pool of type '{}' is made from a device by the tools of the system", pool.kind);
+    Err(unsupported(codes::FROM_STORAGE, &detail))
+}
+
+/// Refuses flags that say opposite things.
+fn not_both(flags: u32, overwrite: u32, keep: u32) -> Result<(), RpcError> {
+    if flags & overwrite == 0 || flags & keep == 0 {
+        return Ok(());
+    }
+    let detail = "Flags 'overwrite' and 'no overwrite' are mutually exclusive";
+    Err(RpcError::new(codes::ERR_INVALID_ARG, codes::FROM_STORAGE, detail))
 }
 
 async fn define(
@@ -252,8 +292,11 @@ async fn define(
 ) -> Result<StoragePoolDefineXmlAnswer, RpcError> {
     const VALIDATE: u32 = 1;
     only(call.flags, VALIDATE, "virStoragePoolDefineXML")?;
+    let _turn = turn(&client).await?;
     let defined = client.host().pool_define(&call.xml).await.map_err(|error| failure::of_storage(&error))?;
-    Ok(StoragePoolDefineXmlAnswer { pool: handle(&defined.summary) })
+    let pool = handle(&defined.summary);
+    client.server.hub.pool(&pool, Step::Defined);
+    Ok(StoragePoolDefineXmlAnswer { pool })
 }
 
 async fn create_from_document(
@@ -261,50 +304,97 @@ async fn create_from_document(
     call: StoragePoolCreateXml,
 ) -> Result<StoragePoolCreateXmlAnswer, RpcError> {
     only(call.flags, WITH_BUILD, "virStoragePoolCreateXML")?;
+    not_both(call.flags, OVERWRITE_AT_START, KEEP_AT_START)?;
+    let _turn = turn(&client).await?;
     let made = client.host().pool_create(&call.xml, call.flags & WITH_BUILD != 0).await;
-    let made = made.map_err(|error| failure::of_storage(&error))?;
-    Ok(StoragePoolCreateXmlAnswer { pool: handle(&made.summary) })
+    let pool = handle(&made.map_err(|error| failure::of_storage(&error))?.summary);
+    client.server.hub.pool(&pool, Step::Started);
+    Ok(StoragePoolCreateXmlAnswer { pool })
 }
 
 async fn create(client: Arc<Client>, call: StoragePoolCreate) -> Result<(), RpcError> {
     only(call.flags, WITH_BUILD, "virStoragePoolCreate")?;
-    done(client.host().pool_start(&reference(&call.pool), call.flags & WITH_BUILD != 0).await)
+    not_both(call.flags, OVERWRITE_AT_START, KEEP_AT_START)?;
+    let _turn = turn(&client).await?;
+    let pool = pool(&client, &call.pool).await?;
+    if pool.active {
+        return Err(invalid(&format!("storage pool '{}' is already active", pool.name)));
+    }
+    refuse_overwriting(&pool, call.flags & OVERWRITE_AT_START != 0)?;
+    done(client.host().pool_start(&reference(&call.pool), call.flags & WITH_BUILD != 0).await)?;
+    client.server.hub.pool(&handle(&pool), Step::Started);
+    Ok(())
 }
 
-/// The place is made, and nothing started: which is a start and a stop.
+/// The place is made, and nothing started. A directory has nothing that could be written over or kept; where there would be, in
+/// a device, nothing is made at all.
 async fn build(client: Arc<Client>, call: StoragePoolBuild) -> Result<(), RpcError> {
-    only(call.flags, 0, "virStoragePoolBuild")?;
-    let wanted = reference(&call.pool);
-    if pool(&client, &call.pool).await?.active {
-        let detail = format!("storage pool '{}' is already active", call.pool.name);
-        return Err(RpcError::new(codes::ERR_OPERATION_INVALID, codes::FROM_STORAGE, detail));
+    const KEEP: u32 = 4;
+    const OVERWRITE: u32 = 8;
+    only(call.flags, KEEP | OVERWRITE, "virStoragePoolBuild")?;
+    not_both(call.flags, OVERWRITE, KEEP)?;
+    let _turn = turn(&client).await?;
+    let pool = pool(&client, &call.pool).await?;
+    if pool.active {
+        return Err(invalid(&format!("storage pool '{}' is already active", pool.name)));
     }
-    done(client.host().pool_start(&wanted, true).await)?;
-    done(client.host().pool_stop(&wanted).await)
+    refuse_overwriting(&pool, call.flags & OVERWRITE != 0)?;
+    done(client.host().pool_build(&reference(&call.pool)).await)?;
+    client.server.hub.pool(&handle(&pool), Step::Created);
+    Ok(())
 }
 
 async fn stop(client: Arc<Client>, call: StoragePoolDestroy) -> Result<(), RpcError> {
-    require_active(&pool(&client, &call.pool).await?)?;
-    done(client.host().pool_stop(&reference(&call.pool)).await)
+    let _turn = turn(&client).await?;
+    let pool = pool(&client, &call.pool).await?;
+    require_active(&pool)?;
+    done(client.host().pool_stop(&reference(&call.pool)).await)?;
+    client.server.hub.pool(&handle(&pool), Step::Stopped);
+    Ok(())
 }
 
 async fn undefine(client: Arc<Client>, call: StoragePoolUndefine) -> Result<(), RpcError> {
-    done(client.host().pool_undefine(&reference(&call.pool)).await)
+    let _turn = turn(&client).await?;
+    let pool = pool(&client, &call.pool).await?;
+    if pool.active {
+        return Err(invalid(&format!("storage pool '{}' is still active", pool.name)));
+    }
+    done(client.host().pool_undefine(&reference(&call.pool)).await)?;
+    client.server.hub.pool(&handle(&pool), Step::Undefined);
+    Ok(())
 }
 
 async fn delete(client: Arc<Client>, call: StoragePoolDelete) -> Result<(), RpcError> {
     only(call.flags, 0, "virStoragePoolDelete")?;
-    done(client.host().pool_delete(&reference(&call.pool)).await)
+    let _turn = turn(&client).await?;
+    let pool = pool(&client, &call.pool).await?;
+    if pool.active {
+        return Err(invalid(&format!("storage pool '{}' is still active", pool.name)));
+    }
+    match client.host().pool_delete(&reference(&call.pool)).await {
+        // What the system says, as clients know it.
+        Err(error) if error.code() == "pool.not-empty" => {
+            let target = pool.target.as_deref().unwrap_or_else(|| std::path::Path::new(""));
+            let detail = format!("failed to remove pool '{}': Directory not empty", target.display());
+            return Err(RpcError::new(codes::ERR_SYSTEM_ERROR, codes::FROM_STORAGE, detail));
+        }
+        deleted => done(deleted)?,
+    }
+    client.server.hub.pool(&handle(&pool), Step::Deleted);
+    Ok(())
 }
 
 async fn refresh(client: Arc<Client>, call: StoragePoolRefresh) -> Result<(), RpcError> {
     only(call.flags, 0, "virStoragePoolRefresh")?;
-    require_active(&pool(&client, &call.pool).await?)?;
+    let pool = pool(&client, &call.pool).await?;
+    require_active(&pool)?;
     match client.host().pool_refresh(&reference(&call.pool)).await {
         // A pool that somebody changes is looked at again by whoever needs it.
-        Err(error) if error.kind == Kind::Busy => Ok(()),
-        refreshed => done(refreshed),
+        Err(error) if error.kind == Kind::Busy => {}
+        refreshed => done(refreshed)?,
     }
+    client.server.hub.pool_refreshed(&handle(&pool));
+    Ok(())
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use hostler_domain::volume::StorageVolume;
 use hostler_domains::{
     CloneOptions, Kind, NewVolume, PoolRef, PoolSummary, Preallocation, Resize, ResizeOptions, VolumeSummary,
-    Window,
 };
 use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
@@ -14,21 +13,20 @@ use hostler_rpc::wire::{
     StoragePoolHandle, StoragePoolListAllVolumes, StoragePoolListAllVolumesAnswer, StoragePoolListVolumes,
     StoragePoolListVolumesAnswer, StoragePoolLookupByVolume, StoragePoolLookupByVolumeAnswer,
     StoragePoolNumOfVolumes, StoragePoolNumOfVolumesAnswer, StorageVolCreateXml, StorageVolCreateXmlAnswer,
-    StorageVolCreateXmlFrom, StorageVolCreateXmlFromAnswer, StorageVolDelete, StorageVolDownload,
-    StorageVolGetInfo, StorageVolGetInfoAnswer, StorageVolGetInfoFlags, StorageVolGetInfoFlagsAnswer,
-    StorageVolGetPath, StorageVolGetPathAnswer, StorageVolGetXmlDesc, StorageVolGetXmlDescAnswer,
-    StorageVolHandle, StorageVolLookupByKey, StorageVolLookupByKeyAnswer, StorageVolLookupByName,
-    StorageVolLookupByNameAnswer, StorageVolLookupByPath, StorageVolLookupByPathAnswer, StorageVolResize,
-    StorageVolUpload,
+    StorageVolCreateXmlFrom, StorageVolCreateXmlFromAnswer, StorageVolDelete, StorageVolGetInfo,
+    StorageVolGetInfoAnswer, StorageVolGetInfoFlags, StorageVolGetInfoFlagsAnswer, StorageVolGetPath,
+    StorageVolGetPathAnswer, StorageVolGetXmlDesc, StorageVolGetXmlDescAnswer, StorageVolHandle,
+    StorageVolLookupByKey, StorageVolLookupByKeyAnswer, StorageVolLookupByName, StorageVolLookupByNameAnswer,
+    StorageVolLookupByPath, StorageVolLookupByPathAnswer, StorageVolResize,
 };
 use hostler_rpc::xdr::List;
 
 use super::storage::{self, require_active};
 use super::{count, only};
+use crate::access::object::Object;
 use crate::client::Client;
 use crate::dispatch::{Incoming, Work, routes};
 use crate::failure;
-use crate::streams::StreamBody;
 
 /// The flag that sets the tables of an image aside at once.
 const PREALLOC_METADATA: u32 = 1;
@@ -59,9 +57,6 @@ pub(super) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
         StorageVolCreateXmlFrom => create_from,
         StorageVolDelete => delete,
         StorageVolResize => resize,
-        ;
-        StorageVolUpload => upload,
-        StorageVolDownload => download,
     }
 }
 
@@ -78,11 +73,16 @@ async fn volumes(client: &Client, pool: &StoragePoolHandle) -> Result<Vec<Volume
     let pool = storage::pool(client, pool).await?;
     require_active(&pool)?;
     let found = client.host().vol_list(&PoolRef::new(pool.uuid.to_string())).await;
-    found.map_err(|error| failure::of_storage(&error))
+    let mut found = found.map_err(|error| failure::of_storage(&error))?;
+    found.retain(|volume| client.sees("storage_vol.getattr", &Object::volume(&volume.name, &volume.pool)));
+    Ok(found)
 }
 
 /// The pool that a handle names, and the volume in it.
-async fn volume(client: &Client, wanted: &StorageVolHandle) -> Result<(PoolRef, VolumeSummary), RpcError> {
+pub(super) async fn volume(
+    client: &Client,
+    wanted: &StorageVolHandle,
+) -> Result<(PoolRef, VolumeSummary), RpcError> {
     let pool = storage::all(client).await?.into_iter().find(|pool| pool.name == wanted.pool);
     let pool = pool
         .ok_or_else(|| storage::missing(format!("no storage pool with matching name '{}'", wanted.pool)))?;
@@ -254,7 +254,14 @@ async fn create_from(
     let reference = PoolRef::new(pool.uuid.to_string());
     let names = (source.name.as_str(), asked.name.as_str());
     let made = client.host().vol_clone(&reference, names, &options, Box::new(|_| {})).await;
-    let mut made = made.map_err(|error| failure::of_storage(&error))?;
+    let mut made = made.map_err(|error| match error.kind {
+        // Another number than for a new volume, and clients know both.
+        Kind::Exists => {
+            let detail = format!("storage volume name '{}' already in use.", asked.name);
+            RpcError::new(codes::ERR_INTERNAL_ERROR, codes::FROM_STORAGE, detail)
+        }
+        _ => failure::of_storage(&error),
+    })?;
     if asked.capacity.0 > made.capacity {
         let larger = ResizeOptions {
             size: Resize::To(asked.capacity.0),
@@ -292,33 +299,4 @@ async fn resize(client: Arc<Client>, call: StorageVolResize) -> Result<(), RpcEr
     };
     let resized = client.host().vol_resize(&pool, &found.name, &options).await;
     resized.map(drop).map_err(|error| failure::of_storage(&error))
-}
-
-async fn download(client: Arc<Client>, call: StorageVolDownload) -> Result<((), StreamBody), RpcError> {
-    only(call.flags, 0, "virStorageVolDownload")?;
-    let (pool, found) = volume(&client, &call.vol).await?;
-    let window = Window { offset: call.offset, length: (call.length > 0).then_some(call.length) };
-    let body = StreamBody::Out(Box::new(move |to| {
-        Box::pin(async move {
-            let moved = client.host().vol_download(&pool, &found.name, to, window, Box::new(|_| {})).await;
-            moved.map(drop).map_err(|error| failure::of_storage(&error))
-        })
-    }));
-    Ok(((), body))
-}
-
-/// From its beginning, what comes takes the place of what is there once all of it is there; elsewhere, it is written over.
-async fn upload(client: Arc<Client>, call: StorageVolUpload) -> Result<((), StreamBody), RpcError> {
-    only(call.flags, 0, "virStorageVolUpload")?;
-    let (pool, found) = volume(&client, &call.vol).await?;
-    let length = (call.length > 0).then_some(call.length);
-    let window = (call.offset > 0).then_some(Window { offset: call.offset, length });
-    let body = StreamBody::In(Box::new(move |from| {
-        Box::pin(async move {
-            let host = client.host();
-            let moved = host.vol_upload(&pool, &found.name, from, (window, length), Box::new(|_| {})).await;
-            moved.map(drop).map_err(|error| failure::of_storage(&error))
-        })
-    }));
-    Ok(((), body))
 }

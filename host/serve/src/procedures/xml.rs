@@ -39,6 +39,9 @@ async fn document(client: Arc<Client>, call: DomainGetXmlDesc) -> Result<DomainG
 }
 
 fn shown(xml: &str, domain: &DomainIdentity, number: Option<u32>, secure: bool) -> Result<String, RpcError> {
+    if number.is_none() && (secure || !xml.contains("passwd")) && !has_number(xml) {
+        return Ok(xml.to_owned());
+    }
     let failed = |error: &dyn std::fmt::Display| {
         let detail = format!("the document of '{}' cannot be read: {error}", domain.name);
         RpcError::new(codes::ERR_XML_ERROR, codes::FROM_DOMAIN, detail)
@@ -51,14 +54,42 @@ fn shown(xml: &str, domain: &DomainIdentity, number: Option<u32>, secure: bool) 
         }
         None => drop(document.remove_attribute(root, "id").map_err(|error| failed(&error))?),
     }
-    if !secure && let Some(devices) = document.child(root, "devices") {
-        let graphics: Vec<_> =
-            document.elements(devices).filter(|node| document.name(*node) == "graphics").collect();
-        for node in graphics {
-            document.remove_attribute(node, "passwd").map_err(|error| failed(&error))?;
-        }
+    if !secure {
+        forget_passwords(&mut document).map_err(|error| failed(&error))?;
     }
     Ok(document.to_xml())
+}
+
+fn forget_passwords(document: &mut Document) -> Result<(), hostler_domain::XmlError> {
+    let Some(devices) = document.child(document.root(), "devices") else { return Ok(()) };
+    let graphics: Vec<_> =
+        document.elements(devices).filter(|node| document.name(*node) == "graphics").collect();
+    for node in graphics {
+        document.remove_attribute(node, "passwd")?;
+    }
+    Ok(())
+}
+
+/// A document of a guest that was put away, without its passwords unless they may be shown.
+pub(super) fn without_secrets(xml: &str, secure: bool) -> Result<String, RpcError> {
+    if secure {
+        return Ok(xml.to_owned());
+    }
+    let forgotten = Document::parse(xml).and_then(|mut document| {
+        forget_passwords(&mut document)?;
+        Ok(document.to_xml())
+    });
+    forgotten.map_err(|error| {
+        let detail = format!("the document cannot be read: {error}");
+        RpcError::new(codes::ERR_XML_ERROR, codes::FROM_DOMAIN, detail)
+    })
+}
+
+/// Whether the first element may have a number: what is stored has none, as a rule, and is shown as it is.
+fn has_number(xml: &str) -> bool {
+    // No value of an attribute has this letter in it.
+    let first = xml.strip_prefix("<domain").and_then(|rest| rest.split('<').next());
+    first.is_none_or(|attributes| attributes.contains("id"))
 }
 
 #[cfg(test)]
@@ -70,7 +101,13 @@ mod tests {
 
     fn of(number: Option<u32>, secure: bool) -> String {
         let uuid = uuid::Uuid::nil();
-        let domain = DomainIdentity { name: "a".to_owned(), uuid, run_number: number, persistent: true };
+        let domain = DomainIdentity {
+            name: "a".to_owned(),
+            uuid,
+            run_number: number,
+            persistent: true,
+            driver: "qemu".to_owned(),
+        };
         shown(XML, &domain, number, secure).unwrap()
     }
 
@@ -84,5 +121,12 @@ mod tests {
     fn password_is_shown_to_those_who_may_ask_for_it_only() {
         assert!(of(None, true).contains("passwd='s'"));
         assert!(!of(None, false).contains("passwd"));
+    }
+
+    #[test]
+    fn stored_document_is_shown_as_it_is_unless_something_is_to_go() {
+        assert!(
+            has_number(XML) && has_number("<domain type='a>b' id='9'>") && !has_number("<domain type='kvm'>")
+        );
     }
 }

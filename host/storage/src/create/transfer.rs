@@ -17,6 +17,9 @@ use crate::root::PoolRoot;
 /// Bytes that are moved at once.
 const CHUNK: usize = 1 << 20;
 
+/// Bytes that are looked at for zeros at once: a few blocks of a file system.
+const BLOCK: usize = 64 << 10;
+
 /// Part of a volume, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Window {
@@ -57,8 +60,10 @@ pub fn upload(
     progress: &mut dyn FnMut(f64),
 ) -> Result<Transfer, StorageError> {
     let old = draft.root().open_volume(name, true)?;
-    let bytes = pump(from, &mut draft.file(), None, incoming.expected, progress)
-        .map_err(|error| failed("write", name, error).in_a_draft())?;
+    let bytes =
+        pump(from, &mut Skipping { file: draft.file(), offset: 0 }, None, incoming.expected, progress)
+            .and_then(|bytes| draft.file().set_len(bytes).map(|()| bytes))
+            .map_err(|error| failed("write", name, error).in_a_draft())?;
     if format == Format::Raw {
         require_raw(draft.file(), name, bytes)?;
         let sectors = bytes.div_ceil(SECTOR).saturating_mul(SECTOR);
@@ -220,6 +225,27 @@ fn pump(
     Ok(moved)
 }
 
+/// A new file at a moving place: zeros need not be written there, and take no room.
+struct Skipping<'a> {
+    file: &'a File,
+    offset: u64,
+}
+
+impl Write for Skipping<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let block = bytes.get(..bytes.len().min(BLOCK)).unwrap_or_default();
+        if block.iter().any(|byte| *byte != 0) {
+            self.file.write_all_at(block, self.offset)?;
+        }
+        self.offset = self.offset.saturating_add(u64::try_from(block.len()).unwrap_or(0));
+        Ok(block.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A file at a moving place, without the position that descriptors share.
 struct At<'a> {
     file: &'a File,
@@ -255,7 +281,19 @@ impl Write for At<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
+    #[test]
+    fn zeros_in_a_new_file_take_no_room() {
+        let file = tempfile::tempfile().unwrap();
+        let mut skipping = Skipping { file: &file, offset: 0 };
+        let content = [vec![0; 4 << 20], b"x".to_vec(), vec![0; 4 << 20]].concat();
+        skipping.write_all(&content).unwrap();
+        file.set_len(skipping.offset).unwrap();
+        let mut read = vec![1; content.len()];
+        file.read_exact_at(&mut read, 0).unwrap();
+        assert!(read == content && file.metadata().unwrap().blocks() * 512 < 1 << 20);
+    }
 
     fn pool() -> (tempfile::TempDir, PoolRoot) {
         let pool = tempfile::tempdir().unwrap();

@@ -41,10 +41,53 @@ fn looked_at(root: &PoolRoot, facts: VolumeFacts) -> VolumeFacts {
     probe::looked_at(facts.clone(), &opened.into(), length, &mut Page::new()).unwrap_or(facts)
 }
 
+/// A volume group of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VolumeGroupFound {
+    /// Its name.
+    pub name: String,
+    /// The devices that it is made of.
+    pub devices: Vec<String>,
+}
+
+/// Every volume group of this machine, by name.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] where LVM is not installed; what it says.
+pub fn volume_groups(programs: &Programs) -> Result<Vec<VolumeGroupFound>, StorageError> {
+    parse_volume_groups(&run(programs.vgs()?, "vg_name,pv_name", None)?)
+}
+
+/// The groups in the JSON of `vgs -o vg_name,pv_name`, which has a line for each device.
+fn parse_volume_groups(text: &str) -> Result<Vec<VolumeGroupFound>, StorageError> {
+    let report: Report<GroupParts> = serde_json::from_str(text).map_err(|error| unreadable("vgs", error))?;
+    let mut groups: std::collections::BTreeMap<String, Vec<String>> = std::collections::BTreeMap::new();
+    for part in report.report.into_iter().flat_map(|report| report.vg) {
+        groups.entry(part.vg_name).or_default().push(part.pv_name);
+    }
+    Ok(groups.into_iter().map(|(name, devices)| VolumeGroupFound { name, devices }).collect())
+}
+
+#[derive(Deserialize)]
+struct GroupParts {
+    vg: Vec<GroupPart>,
+}
+
+#[derive(Deserialize)]
+struct GroupPart {
+    vg_name: String,
+    pv_name: String,
+}
+
 fn report(program: &Path, columns: &str, group: &str) -> Result<String, StorageError> {
+    run(program, columns, Some(group))
+}
+
+fn run(program: &Path, columns: &str, group: Option<&str>) -> Result<String, StorageError> {
     let output = Command::new(program)
         .args(PLAIN)
-        .args(["-o", columns, "--", group])
+        .args(["-o", columns, "--"])
+        .args(group)
         .env("LC_ALL", "C")
         // It complains about descriptors that whoever started us left open, and nothing else is to be read then.
         .env("LVM_SUPPRESS_FD_WARNINGS", "1")
@@ -55,7 +98,8 @@ fn report(program: &Path, columns: &str, group: &str) -> Result<String, StorageE
     }
     let said = String::from_utf8_lossy(&output.stderr);
     let first = said.lines().next().unwrap_or("it said nothing").trim().to_owned();
-    let message = format!("the volume group '{group}' cannot be read by '{}'", program.display());
+    let what = group.map_or("volume groups".to_owned(), |group| format!("the volume group '{group}'"));
+    let message = format!("{what} cannot be read by '{}'", program.display());
     Err(StorageError::new(ErrorKind::NotFound, "pool.group-unreadable", message)
         .caused_by(first)
         .hint_command("see which groups there are", "vgs"))
@@ -137,6 +181,21 @@ fn unreadable(program: &str, reason: impl ToString) -> StorageError {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn groups_have_their_devices() {
+        let text = r#"{"report": [{"vg": [
+            {"vg_name": "b", "pv_name": "/dev/sdc"},
+            {"vg_name": "a", "pv_name": "/dev/sda"}, {"vg_name": "a", "pv_name": "/dev/sdb"}]}]}"#;
+        let groups = parse_volume_groups(text).unwrap();
+        let [a, b] = groups.as_slice() else { panic!("{groups:?}") };
+        assert_eq!(
+            (a.name.as_str(), a.devices.len(), b.devices.as_slice()),
+            ("a", 2, &["/dev/sdc".to_owned()][..])
+        );
+        assert!(parse_volume_groups("{}").is_err());
+        assert!(parse_volume_groups(r#"{"report": [{"vg": []}]}"#).unwrap().is_empty());
+    }
 
     const VOLUMES: &str = r#"{"report": [{"lv": [
         {"lv_name":"root", "lv_size":"10737418240", "lv_attr":"-wi-ao----"},

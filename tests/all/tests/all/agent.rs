@@ -15,7 +15,7 @@ const KILL_AT: &[(&str, &[u32])] = &[
 ];
 
 /// A Linux guest with the agent in it, that has a file system on its first disk.
-fn with_agent(bench: &Workbench, channel: &str) {
+pub(crate) fn with_agent(bench: &Workbench, channel: &str) {
     let initrd =
         [std::fs::read(guest("initrd.gz")).unwrap(), std::fs::read(guest("agent.gz")).unwrap()].concat();
     std::fs::write(bench.path("initrd.gz"), initrd).unwrap();

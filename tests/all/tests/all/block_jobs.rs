@@ -430,7 +430,14 @@ fn killed_everywhere(job: &[&str], before: &[&str], after: &[&str]) {
     let mut bench = scene();
     let points = points(KILL_AT);
     for (calls, count) in points.iter().copied() {
-        interrupted += u32::from(!killed_at(&bench, job, calls, count));
+        // Where an image is to be made, its place is that of the bench.
+        let place = |word: &&str| bench.path(word).display().to_string();
+        let job: Vec<_> = job
+            .iter()
+            .map(|word| if word.ends_with(".qcow2") { place(word) } else { (*word).to_owned() })
+            .collect();
+        let job: Vec<_> = job.iter().map(String::as_str).collect();
+        interrupted += u32::from(!killed_at(&bench, &job, calls, count));
         let done = settled(&bench, before, after);
         for read in shown(&bench).iter().skip(1) {
             assert!(!writable(&bench, "rom", read), "{calls} {count}: {read} is only read");
@@ -465,4 +472,70 @@ fn inner_commit_killed_at_any_step_leaves_one_chain_that_is_whole() {
 fn pull_killed_at_any_step_leaves_one_chain_that_is_whole() {
     let before = ["top.qcow2", "two.qcow2", "one.qcow2", "base.qcow2"];
     killed_everywhere(&["block", "pull", "rom", "vda"], &before, &["top.qcow2"]);
+}
+
+const CHAIN: [&str; 4] = ["top.qcow2", "two.qcow2", "one.qcow2", "base.qcow2"];
+
+#[test]
+fn copy_is_complete_and_the_guest_goes_on_as_before_or_with_it() {
+    let bench = scene();
+    let copy = |name: &str| bench.path(name).display().to_string();
+    bench.ok(&["block", "copy", "rom", "vda", &copy("kept.qcow2")]);
+    chain_is(&bench, &CHAIN);
+    assert!(!has_open(&bench, "kept.qcow2"));
+    reads_whole(&bench, "kept.qcow2", LAYERS.len());
+
+    bench.ok(&["block", "copy", "rom", "vda", &copy("copy.qcow2"), "--shallow", "--pivot"]);
+    chain_is(&bench, &["copy.qcow2", "two.qcow2", "one.qcow2", "base.qcow2"]);
+    holds(&bench, "copy.qcow2");
+    assert!(!has_open(&bench, "top.qcow2"));
+
+    bench.ok(&["block", "copy", "rom", "vda", &copy("whole.qcow2"), "--pivot"]);
+    chain_is(&bench, &["whole.qcow2"]);
+    assert!(CHAIN[1..].iter().all(|layer| !has_open(&bench, layer)));
+    // Another one from what is a copy itself: as plain bytes, into a file that is there.
+    std::fs::File::create(bench.path("plain")).unwrap().set_len(16 << 20).unwrap();
+    bench.ok(&["block", "copy", "rom", "vda", &copy("plain"), "--format", "raw", "--reuse", "--pivot"]);
+    bench.ok(&["suspend", "rom"]);
+    bench.ok(&["resume", "rom"]);
+    bench.ok(&["destroy", "rom"]);
+    reads_whole(&bench, "copy.qcow2", LAYERS.len());
+    let read = format!("read -q -P {} {} {PIECE}", LAYERS.len(), (LAYERS.len() - 1) as u64 * PIECE);
+    assert!(!tool(&bench, "qemu-io", &["-f", "raw", "-c", &read, "plain"]).contains("failed"));
+    bench.ok(&["start", "rom"]);
+}
+
+#[test]
+fn copy_that_is_given_up_is_gone_and_one_that_cannot_be_changes_nothing() {
+    let bench = scene();
+    let copy = bench.path("copy.qcow2").display().to_string();
+    bench.ok(&["block", "copy", "rom", "vda", &copy, "--background", "--bandwidth", SLOW]);
+    assert!(bench.path("copy.qcow2").exists());
+    bench.ok(&["block", "cancel", "rom", "vda"]);
+    assert!(!bench.path("copy.qcow2").exists());
+    let there = bench.path("base.qcow2").display().to_string();
+    for (refused, code) in [
+        (vec![there.as_str()], "image.exists"),
+        (vec![there.as_str(), "--reuse", "--format", "qcow2"], "block.copy-in-use"),
+        (vec![copy.as_str(), "--shallow", "--format", "raw"], "block.shallow"),
+        (vec!["/nowhere/copy.qcow2"], ""),
+    ] {
+        let mut command = vec!["block", "copy", "rom", "vda"];
+        command.extend(refused);
+        let answer = bench.run(&command);
+        assert!(answer.status != 0 && answer.stderr.contains(code), "{command:?}: {}", answer.stderr);
+    }
+    assert_eq!(bench.json(&["block", "jobs"])["jobs"].as_array().unwrap().len(), 0);
+    chain_is(&bench, &CHAIN);
+    // With its hypervisor the copy goes that was not complete.
+    bench.ok(&["block", "copy", "rom", "vda", &copy, "--background", "--bandwidth", SLOW]);
+    end_hypervisor(&bench);
+    bench.ok(&["start", "rom"]);
+    assert!(!bench.path("copy.qcow2").exists());
+    chain_is(&bench, &CHAIN);
+}
+
+#[test]
+fn copy_killed_at_any_step_leaves_one_chain_that_is_whole() {
+    killed_everywhere(&["block", "copy", "rom", "vda", "copy.qcow2", "--pivot"], &CHAIN, &["copy.qcow2"]);
 }

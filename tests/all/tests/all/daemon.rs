@@ -1,11 +1,13 @@
 //! A daemon of one test's own, and the clients that are unmodified.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use crate::workbench::{Answer, Workbench};
 
@@ -76,11 +78,7 @@ impl<'a> Daemon<'a> {
     /// Runs a script in Python with `connection` open, which must succeed, and gives its output.
     pub(crate) fn python(&self, script: &str) -> String {
         let mut command = python();
-        let whole = format!(
-            "import libvirt, sys\nlibvirt.registerErrorHandler(lambda *_: None, None)\n\
-             connection = libvirt.open(sys.argv[1])\n{script}"
-        );
-        let answer = Answer::of(command.arg("-c").arg(whole).arg(self.uri()).output().unwrap());
+        let answer = Answer::of(command.arg("-c").arg(whole(script)).arg(self.uri()).output().unwrap());
         assert_eq!(answer.status, 0, "{}{}", answer.stdout, answer.stderr);
         answer.stdout
     }
@@ -103,6 +101,17 @@ impl<'a> Daemon<'a> {
         }
     }
 
+    /// Kills it at this time from now, as nothing can prevent.
+    pub(crate) fn killed_after(mut self, time: Duration) {
+        let process = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty()).unwrap();
+        let mut polled = [PollFd::new(&process, PollFlags::IN)];
+        let ended = poll(&mut polled, Some(&Timespec::try_from(time).unwrap())).unwrap() > 0;
+        let log = std::fs::read_to_string(self.bench.path("daemon.log"));
+        assert!(!ended, "the daemon has ended by itself: {log:?}");
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Asks it to end and waits until it has.
     pub(crate) fn stop(&mut self) -> ExitStatus {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
@@ -117,6 +126,73 @@ impl Drop for Daemon<'_> {
             self.child.wait().ok();
         }
     }
+}
+
+/// Another user than the one who runs the tests. Tests that need one say so when they cannot have any.
+#[derive(Clone, Copy)]
+pub(crate) struct Stranger(pub(crate) u32);
+
+impl Stranger {
+    /// Whether this process may act as others; lets them get to the sockets of a workbench.
+    pub(crate) fn can_come(bench: &Workbench) -> bool {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: only root can run a command as somebody else");
+            return false;
+        }
+        let place = bench.path("");
+        std::fs::set_permissions(place, std::fs::Permissions::from_mode(0o711)).unwrap();
+        true
+    }
+
+    fn program(self, program: &str) -> Command {
+        let mut command = Command::new("setpriv");
+        let (uid, gid) = (format!("--reuid={}", self.0), format!("--regid={}", self.0));
+        command.args([&uid, &gid, "--clear-groups", "--", program]).current_dir("/").stdin(Stdio::null());
+        command.env("HOME", "/nonexistent");
+        command
+    }
+
+    /// Runs virsh as this user to its end.
+    pub(crate) fn virsh(self, uri: &str, arguments: &[&str]) -> Answer {
+        Answer::of(self.program("virsh").arg("-c").arg(uri).args(arguments).output().unwrap())
+    }
+
+    /// Runs a script in Python as this user, which must succeed, and gives its output.
+    pub(crate) fn python(self, uri: &str, script: &str) -> String {
+        let mut command = self.program("/usr/bin/python3");
+        let answer = Answer::of(command.arg("-c").arg(whole(script)).arg(uri).output().unwrap());
+        assert_eq!(answer.status, 0, "{}{}", answer.stdout, answer.stderr);
+        answer.stdout
+    }
+
+    /// Starts a script in Python as this user that opens nothing by itself.
+    pub(crate) fn start(self, script: &str, argument: &Path) -> Child {
+        let mut command = self.program("/usr/bin/python3");
+        command
+            .arg("-c")
+            .arg(script)
+            .arg(argument)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+}
+
+/// A script with what they all begin with: `connection`, and `number`, which tells the number of the error of a call.
+fn whole(script: &str) -> String {
+    format!(
+        "import libvirt, sys
+libvirt.registerErrorHandler(lambda *_: None, None)
+def number(call):
+    try:
+        call()
+        return 0
+    except libvirt.libvirtError as error:
+        return error.get_error_code()
+connection = libvirt.open(sys.argv[1])
+{script}"
+    )
 }
 
 /// Runs virsh to its end.

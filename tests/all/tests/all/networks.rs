@@ -24,11 +24,11 @@ const KILL_AT: &[(&str, &[u32])] = &[
 ];
 
 /// A network namespace of the test's own; what still runs in it ends with it.
-struct Namespace(String);
+pub(crate) struct Namespace(pub(crate) String);
 
 impl Namespace {
     /// A new one; nothing where this user or this kernel has none, which is said.
-    fn new(name: &str) -> Option<Self> {
+    pub(crate) fn new(name: &str) -> Option<Self> {
         let name = format!("hostler-{}-{name}", std::process::id());
         let made = Command::new("ip").args(["netns", "add", &name]).output().expect("ip is installed");
         if !made.status.success() {
@@ -49,7 +49,7 @@ impl Namespace {
     }
 
     /// What `ip` says in it.
-    fn ip(&self, words: &str) -> String {
+    pub(crate) fn ip(&self, words: &str) -> String {
         let mut ip = Command::new("ip");
         let output = ip.args(["-n", &self.0]).args(words.split(' ')).output().unwrap();
         assert!(output.status.success(), "ip {words}: {}", String::from_utf8_lossy(&output.stderr));
@@ -71,7 +71,7 @@ impl Namespace {
     }
 
     /// Programs of this name that run in it.
-    fn running(&self, program: &str) -> Vec<i32> {
+    pub(crate) fn running(&self, program: &str) -> Vec<i32> {
         let listed = Command::new("ip").args(["netns", "pids", &self.0]).output().unwrap();
         let pids = String::from_utf8_lossy(&listed.stdout).into_owned();
         let is_program = |pid: &i32| {

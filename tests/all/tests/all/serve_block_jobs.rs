@@ -101,16 +101,64 @@ until(3)
 domain.blockJobAbort('vda', 2)
 until(0)
 print(refused(domain.blockJobAbort, 'vda'), refused(domain.blockPull, 'vdz'))
-print(refused(domain.blockCommit, 'vda', None, None, 0, 4 | 2), refused(domain.blockRebase, 'vda', '/x', 0, 8))
+print(refused(domain.blockCommit, 'vda', None, None, 0, 4 | 2), refused(domain.blockRebase, 'vda', '/nowhere/x', 0, 4))
 ";
     let name = one.rsplit('/').next().unwrap();
     let news = |status: i32| format!("(8, '{name}', 4, {status}) (16, 'vda', 4, {status})");
     let (ready, aborted, done) = (news(3), news(2), news(0));
     let expected =
-        ["7", &ready, "4 True", "83 83", &aborted, "{}", &ready, &done, "8 8", "74 74"].map(str::to_owned);
+        ["7", &ready, "4 True", "83 83", &aborted, "{}", &ready, &done, "8 8", "74 8"].map(str::to_owned);
     let told = daemon.python(script);
     assert_eq!(told.lines().collect::<Vec<_>>(), expected, "{told}");
     assert_eq!(active(&daemon), bench.path("base.qcow2").display().to_string());
     daemon.ok(&["destroy", "rom"]);
     assert!(daemon.virsh(&["blockjob", "rom", "vda", "--info"]).stderr.contains("domain is not running"));
+}
+
+#[test]
+fn disk_is_copied_and_clients_say_how_that_ends() {
+    if !clients_are_here() {
+        return;
+    }
+    let bench = Workbench::of_drivers();
+    let daemon = start(&bench, &["one"]);
+    let one = active(&daemon);
+    let place = |name: &str| bench.path(name).display().to_string();
+    daemon.ok(&["blockcopy", "rom", "vda", &place("kept.qcow2"), "--wait", "--finish"]);
+    assert_eq!(active(&daemon), one);
+    let image = bench.json(&["image", "inspect", &place("kept.qcow2"), "--format", "qcow2"]);
+    assert!(!image.to_string().contains("base.qcow2"), "{image}");
+    daemon.ok(&["blockcopy", "rom", "vda", &place("raw"), "--format", "raw", "--bandwidth", "1"]);
+    let info = || daemon.ok(&["blockjob", "rom", "vda", "--info", "--raw"]);
+    assert!(info().contains("type=Block Copy") && info().contains("bandwidth=1"), "{}", info());
+    daemon.ok(&["blockjob", "rom", "vda", "--bandwidth", "0"]);
+    let refused = daemon.virsh(&["blockcopy", "rom", "vda", &place("second.qcow2")]);
+    assert_eq!(refused.status, 1, "{}", refused.stdout);
+    // It comes to be ready, now that nothing holds it up, and stays so until it is ended.
+    let number = |name: &str| {
+        let info = info();
+        let line =
+            info.lines().find_map(|line| line.trim().strip_prefix(name)).unwrap_or_else(|| panic!("{info}"));
+        line.parse::<u64>().unwrap()
+    };
+    while number("cur=") != number("end=") {}
+    daemon.ok(&["blockjob", "rom", "vda", "--pivot"]);
+    assert_eq!(active(&daemon), place("raw"));
+    let told = daemon.ok(&[
+        "blockcopy",
+        "rom",
+        "vda",
+        &place("last.qcow2"),
+        "--format",
+        "qcow2",
+        "--wait",
+        "--pivot",
+        "--verbose",
+    ]);
+    assert!(told.contains("Successfully pivoted"), "{told}");
+    assert_eq!(active(&daemon), place("last.qcow2"));
+    let stored = daemon.ok(&["dumpxml", "--inactive", "rom"]);
+    assert!(stored.contains("last.qcow2"), "{stored}");
+    daemon.ok(&["destroy", "rom"]);
+    daemon.ok(&["start", "rom"]);
 }

@@ -23,7 +23,7 @@ fn guest_lives_by_commands_that_the_daemon_carries_out() {
     bench.ok(&["define", "rom.xml"]);
     let started = bench.ok(&["start", "rom"]);
     assert!(started.starts_with("domain 'rom' is running (pid "), "{started}");
-    assert_eq!(bench.json(&["suspend", "rom"])["domain"]["state"], "paused");
+    assert_eq!(bench.json(&["suspend", "rom"])["state"], "paused");
     bench.ok(&["resume", "rom"]);
     bench.ok(&["console", "rom", "--no-replay", "--until", "tick", "--timeout", "60"]);
     bench.ok(&["save", "rom", "there"]);
@@ -55,7 +55,10 @@ fn document_on_standard_input_reaches_the_daemon() {
     );
     std::fs::create_dir(bench.path("pool")).unwrap();
     bench.ok(&["pool", "create", "dir.xml"]);
-    bench.ok(&["vol", "create", "p", "v", "--size", "1M", "--format", "raw"]);
+    let volume =
+        "<volume><name>v</name><capacity>1048576</capacity><target><format type='raw'/></target></volume>";
+    bench.write("volume.xml", volume);
+    bench.ok(&["vol", "create", "p", "--xml", "volume.xml"]);
     let mut upload = bench.command(&["vol", "upload", "p", "v", "-"]).stdin(Stdio::piped()).spawn().unwrap();
     upload.stdin.take().unwrap().write_all(&[7; 4096]).unwrap();
     assert!(upload.wait().unwrap().success());

@@ -64,12 +64,19 @@ pub(super) struct Corpus {
     types: BTreeMap<String, Value>,
     constants: BTreeMap<String, Value>,
     errors: BTreeMap<String, Value>,
+    permissions: BTreeMap<String, BTreeMap<String, PermissionFacts>>,
 }
 
 #[derive(Deserialize)]
 struct ProcedureFile {
     procedures: Vec<Procedure>,
     types: BTreeMap<String, Value>,
+    acl_permissions: BTreeMap<String, BTreeMap<String, PermissionFacts>>,
+}
+
+#[derive(Deserialize)]
+struct PermissionFacts {
+    default_allow: bool,
 }
 
 impl Corpus {
@@ -81,7 +88,8 @@ impl Corpus {
         let file: ProcedureFile = serde_json::from_str(&read("procedures.json")?)?;
         let constants = serde_json::from_str(&read("constants.json")?)?;
         let errors = serde_json::from_str(&read("errors.json")?)?;
-        Ok(Self { procedures: file.procedures, types: file.types, constants, errors })
+        let (procedures, types, permissions) = (file.procedures, file.types, file.acl_permissions);
+        Ok(Self { procedures, types, constants, errors, permissions })
     }
 
     /// The procedures of the programs that a client of domains speaks.
@@ -176,6 +184,13 @@ impl Corpus {
     fn constant(&self, name: &str) -> Result<u64> {
         let found = self.constants.values().find_map(|group| group.get(name)?.as_u64());
         found.with_context(|| format!("no constant is called {name}"))
+    }
+
+    /// Every permission by its name, and whether everybody has it.
+    pub(super) fn permissions(&self) -> impl Iterator<Item = (String, bool)> {
+        self.permissions.iter().flat_map(|(object, permissions)| {
+            permissions.iter().map(move |(name, facts)| (format!("{object}.{name}"), facts.default_allow))
+        })
     }
 
     /// The numbers of errors and of their origins, by number.

@@ -40,14 +40,17 @@ fn priority_of(procedure: &Procedure) -> &str {
 }
 
 fn line(corpus: &Corpus, procedure: &Procedure) -> Result<String> {
-    let needs: Result<Vec<_>> = procedure.acl.iter().map(|need| permission(corpus, need)).collect();
+    let mut needs = procedure.acl.iter().map(|need| permission(corpus, need)).collect::<Result<Vec<_>>>()?;
+    if needs.is_empty() {
+        needs.extend(by_analogy(&procedure.name).iter().map(|need| format!("needs(\"{need}\")")));
+    }
     let priority = if priority_of(procedure) == "high" { "High" } else { "Low" };
     let mut line = format!(
         "procedure({}, \"{}\", {priority}, {}, &[{}])",
         procedure.number,
         procedure.name,
         read_only(corpus, procedure.readonly_conn.as_ref())?,
-        needs?.join(", "),
+        needs.join(", "),
     );
     if !procedure.acl_result_filter.is_empty() {
         let shown: Vec<_> =
@@ -61,6 +64,36 @@ fn line(corpus: &Corpus, procedure: &Procedure) -> Result<String> {
         line.push_str(".before_login()");
     }
     Ok(line)
+}
+
+/// What procedures need that are newer than what the facts say of permissions: as their like.
+fn by_analogy(name: &str) -> &'static [&'static str] {
+    match name {
+        "domain_get_autostart_once" => &["domain.read"],
+        "domain_fd_associate"
+        | "domain_graphics_reload"
+        | "domain_set_autostart_once"
+        | "domain_set_throttle_group"
+        | "domain_del_throttle_group"
+        | "domain_announce_interface" => &["domain.write"],
+        "network_get_metadata" => &["network.read"],
+        "network_set_metadata" => &["network.write"],
+        "node_device_update" => &["node_device.write"],
+        _ => &[],
+    }
+}
+
+/// The table of permissions.
+pub(super) fn permissions(corpus: &Corpus) -> String {
+    let mut text = "//! Every permission, and whether everybody has it of whom nothing else is said. Written by\n\
+                    //! `cargo xtask rpc-tables`.\n\nuse crate::procedure::*;\n\n\
+                    /// The permissions, by kind of object.\n#[rustfmt::skip]\npub(crate) const PERMISSIONS: &[Permission] = &[\n"
+        .to_owned();
+    for (name, by_default) in corpus.permissions() {
+        text.push_str(&format!("    permission(\"{name}\", {by_default}),\n"));
+    }
+    text.push_str("];\n");
+    text
 }
 
 fn permission(corpus: &Corpus, need: &Permission) -> Result<String> {

@@ -61,8 +61,8 @@ pub(super) fn change(
     Ok(())
 }
 
-/// The steps that open a medium, the node that the drive uses, and what they name.
-fn medium(
+/// The steps that open what a disk of the next document has, the node that it uses, and what they name.
+pub(super) fn medium(
     domain: &Domain,
     monitor: &Monitor,
     next: &Document,

@@ -4,6 +4,7 @@
 //! interfaces, which follow from their position when a guest starts and must not when one of them is gone.
 
 mod attach;
+mod copies;
 mod detach;
 mod machine;
 mod media;
@@ -15,6 +16,7 @@ mod subject;
 mod update;
 
 pub(crate) use attach::attach;
+pub(super) use copies::Copy;
 pub(super) use detach::is_let_go;
 pub(crate) use detach::{detach, settle};
 pub(super) use names::aliases;

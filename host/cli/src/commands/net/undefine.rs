@@ -1,6 +1,7 @@
 //! `hostler net undefine`: removes the definition of a network.
 
 use clap::Args;
+use hostler_domains::IfStarted;
 
 use super::{NetworkTarget, changed};
 use crate::failure;
@@ -19,7 +20,7 @@ impl Undefine {
     pub(super) fn run(self, session: &Session) -> Result<Reply, failure::Stop> {
         let network = session.block_on(async {
             let host = session.owner().await?;
-            Ok(host.network_undefine(&self.target.reference()).await?)
+            Ok(host.network_undefine(&self.target.reference(), IfStarted::Refused).await?)
         })?;
         changed(&network, "undefined")
     }

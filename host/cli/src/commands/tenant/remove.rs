@@ -32,6 +32,9 @@ impl Remove {
     pub(super) fn run(self, session: &Session) -> Result<Reply, Stop> {
         let removed = session.block_on(async {
             let host = session.owner().await?;
+            if !self.dry_run {
+                session.release_tenant(&self.name).await;
+            }
             Ok(host.tenant_remove(&self.name, self.purge, self.dry_run).await?)
         })?;
         let mut json = view::to_json(&removed)?;

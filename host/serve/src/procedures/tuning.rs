@@ -1,0 +1,274 @@
+//! Limits of guests that libvirt has control groups for. There are none here, and what a guest is held to is in its cage and its
+//! definition, so that clients are told what libvirt tells them on a host without such groups.
+
+use std::sync::Arc;
+
+use hostler_domains::{DiskLimit, DomainIdentity, Which};
+use hostler_rpc::codes;
+use hostler_rpc::error::RpcError;
+use hostler_rpc::typed::{STRING_OKAY, TypedValue};
+use hostler_rpc::wire::{
+    DomainGetBlkioParameters, DomainGetBlkioParametersAnswer, DomainGetBlockIoTune,
+    DomainGetBlockIoTuneAnswer, DomainGetInterfaceParameters, DomainGetInterfaceParametersAnswer,
+    DomainGetLaunchSecurityInfo, DomainGetLaunchSecurityInfoAnswer, DomainGetMemoryParameters,
+    DomainGetMemoryParametersAnswer, DomainGetNumaParameters, DomainGetNumaParametersAnswer,
+    DomainGetPerfEvents, DomainGetPerfEventsAnswer, DomainGetSchedulerParameters,
+    DomainGetSchedulerParametersAnswer, DomainGetSchedulerParametersFlags,
+    DomainGetSchedulerParametersFlagsAnswer, DomainGetSchedulerType, DomainGetSchedulerTypeAnswer,
+    DomainHandle, DomainSetBlkioParameters, DomainSetBlockIoTune, DomainSetInterfaceParameters,
+    DomainSetMemoryParameters, DomainSetNumaParameters, DomainSetPerfEvents, DomainSetSchedulerParameters,
+    DomainSetSchedulerParametersFlags, TypedParam,
+};
+use hostler_rpc::xdr::List;
+
+use super::sizing::{document, scope};
+use super::{count, only};
+use crate::client::{Client, reference};
+use crate::dispatch::{Incoming, Work, routes};
+use crate::failure;
+
+/// In what runs, in the definition.
+const PLACES: u32 = 3;
+/// What stands for no limit, in KiB.
+const UNLIMITED: u64 = 9_007_199_254_740_991;
+/// Events of processors that clients ask for.
+const EVENTS: [&str; 21] = [
+    "cmt",
+    "mbmt",
+    "mbml",
+    "cpu_cycles",
+    "instructions",
+    "cache_references",
+    "cache_misses",
+    "branch_instructions",
+    "branch_misses",
+    "bus_cycles",
+    "stalled_cycles_frontend",
+    "stalled_cycles_backend",
+    "ref_cpu_cycles",
+    "cpu_clock",
+    "task_clock",
+    "page_faults",
+    "context_switches",
+    "cpu_migrations",
+    "page_faults_min",
+    "page_faults_maj",
+    "alignment_faults",
+];
+
+pub(super) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
+    routes! { incoming;
+        DomainGetSchedulerType => async |client, call: DomainGetSchedulerType| {
+            grouped::<DomainGetSchedulerTypeAnswer>(&client, &call.dom, "cgroup CPU controller is not mounted").await
+        },
+        DomainGetSchedulerParameters => async |client, call: DomainGetSchedulerParameters| {
+            grouped::<DomainGetSchedulerParametersAnswer>(&client, &call.dom, "cgroup CPU controller is not mounted").await
+        },
+        DomainGetSchedulerParametersFlags => async |client, call: DomainGetSchedulerParametersFlags| {
+            only(call.flags & !STRING_OKAY, PLACES, "virDomainGetSchedulerParametersFlags")?;
+            grouped::<DomainGetSchedulerParametersFlagsAnswer>(&client, &call.dom, "cgroup CPU controller is not mounted").await
+        },
+        DomainSetSchedulerParameters => async |client, call: DomainSetSchedulerParameters| {
+            grouped::<()>(&client, &call.dom, "cgroup CPU controller is not mounted").await
+        },
+        DomainSetSchedulerParametersFlags => async |client, call: DomainSetSchedulerParametersFlags| {
+            grouped::<()>(&client, &call.dom, "cgroup CPU controller is not mounted").await
+        },
+        DomainGetBlkioParameters => async |client, call: DomainGetBlkioParameters| {
+            grouped::<DomainGetBlkioParametersAnswer>(&client, &call.dom, "blkio cgroup isn't mounted").await
+        },
+        DomainSetBlkioParameters => async |client, call: DomainSetBlkioParameters| {
+            grouped::<()>(&client, &call.dom, "blkio cgroup isn't mounted").await
+        },
+        DomainSetMemoryParameters => async |client, call: DomainSetMemoryParameters| {
+            grouped::<()>(&client, &call.dom, "cgroup memory controller is not mounted").await
+        },
+        DomainSetNumaParameters => async |client, call: DomainSetNumaParameters| {
+            grouped::<()>(&client, &call.dom, "cgroup cpuset controller is not mounted").await
+        },
+        DomainGetMemoryParameters => memory,
+        DomainGetNumaParameters => numa,
+        DomainGetInterfaceParameters => interface,
+        DomainSetInterfaceParameters => set_interface,
+        DomainGetBlockIoTune => disk_limits,
+        DomainSetBlockIoTune => set_disk_limits,
+        DomainGetPerfEvents => events,
+        DomainSetPerfEvents => set_events,
+        DomainGetLaunchSecurityInfo => launch_security,
+    }
+}
+
+fn not_mounted(detail: &str) -> RpcError {
+    RpcError::new(codes::ERR_OPERATION_INVALID, codes::FROM_QEMU, detail)
+}
+
+fn wrong(detail: impl AsRef<str>) -> RpcError {
+    RpcError::new(codes::ERR_INVALID_ARG, codes::FROM_QEMU, detail)
+}
+
+/// What needs a control group.
+async fn grouped<T>(client: &Client, dom: &DomainHandle, lacking: &str) -> Result<T, RpcError> {
+    client.domain(dom).await?;
+    Err(not_mounted(lacking))
+}
+
+/// As many parameters as a client has room for, or how many there are.
+fn filled<const MAX: usize>(params: Vec<TypedParam>, room: i32) -> (List<TypedParam, MAX>, i32) {
+    let nparams = count(params.len());
+    (List(if room == 0 { Vec::new() } else { params }), nparams)
+}
+
+async fn memory(
+    client: Arc<Client>,
+    call: DomainGetMemoryParameters,
+) -> Result<DomainGetMemoryParametersAnswer, RpcError> {
+    only(call.flags & !STRING_OKAY, PLACES, "virDomainGetMemoryParameters")?;
+    let domain = client.domain(&call.dom).await?;
+    if scope(call.flags & PLACES, &domain)?.live {
+        return Err(not_mounted("cgroup memory controller is not mounted"));
+    }
+    let document = document(&client, &domain, Which::Stored).await?;
+    let hard = document.memory_hard_limit.map_or(UNLIMITED, |limit| limit.0 >> 10);
+    let params = [("hard_limit", hard), ("soft_limit", UNLIMITED), ("swap_hard_limit", UNLIMITED)];
+    let params = params.map(|(name, limit)| TypedParam::new(name, TypedValue::ULong(limit))).to_vec();
+    let (params, nparams) = filled(params, call.nparams);
+    Ok(DomainGetMemoryParametersAnswer { params, nparams })
+}
+
+/// Memory comes from wherever there is some.
+async fn numa(
+    client: Arc<Client>,
+    call: DomainGetNumaParameters,
+) -> Result<DomainGetNumaParametersAnswer, RpcError> {
+    const STRICT: i32 = 0;
+    only(call.flags & !STRING_OKAY, PLACES, "virDomainGetNumaParameters")?;
+    let domain = client.domain(&call.dom).await?;
+    scope(call.flags & PLACES, &domain)?;
+    let mut params = vec![TypedParam::new("numa_mode", TypedValue::Int(STRICT))];
+    if call.flags & STRING_OKAY != 0 {
+        params.insert(0, TypedParam::new("numa_nodeset", TypedValue::Text(String::new())));
+    }
+    let (params, nparams) = filled(params, call.nparams);
+    Ok(DomainGetNumaParametersAnswer { params, nparams })
+}
+
+/// No interface is held to anything.
+async fn interface(
+    client: Arc<Client>,
+    call: DomainGetInterfaceParameters,
+) -> Result<DomainGetInterfaceParametersAnswer, RpcError> {
+    const NAMES: [&str; 7] = [
+        "inbound.average",
+        "inbound.peak",
+        "inbound.burst",
+        "inbound.floor",
+        "outbound.average",
+        "outbound.peak",
+        "outbound.burst",
+    ];
+    only(call.flags & !STRING_OKAY, PLACES, "virDomainGetInterfaceParameters")?;
+    let domain = client.domain(&call.dom).await?;
+    require_interface(&client, &domain, (&call.device, call.flags)).await?;
+    let params = NAMES.map(|name| TypedParam::new(name, TypedValue::UInt(0))).to_vec();
+    let (params, nparams) = filled(params, call.nparams);
+    Ok(DomainGetInterfaceParametersAnswer { params, nparams })
+}
+
+async fn require_interface(
+    client: &Client,
+    domain: &DomainIdentity,
+    (named, flags): (&str, u32),
+) -> Result<(), RpcError> {
+    let scope = scope(flags & PLACES, domain)?;
+    let which = if scope.live { Which::Current } else { Which::Stored };
+    let document = document(client, domain, which).await?;
+    let own = document.devices.interfaces.iter().filter_map(|one| one.mac.as_ref());
+    if own.into_iter().any(|mac| mac.to_string().eq_ignore_ascii_case(named)) {
+        return Ok(());
+    }
+    super::counters::interface(client, domain, named).await.map(drop)
+}
+
+async fn set_interface(client: Arc<Client>, call: DomainSetInterfaceParameters) -> Result<(), RpcError> {
+    only(call.flags & !STRING_OKAY, PLACES, "virDomainSetInterfaceParameters")?;
+    let domain = client.domain(&call.dom).await?;
+    require_interface(&client, &domain, (&call.device, call.flags)).await?;
+    let detail = "interfaces of guests have no limits here";
+    Err(RpcError::new(codes::ERR_OPERATION_UNSUPPORTED, codes::FROM_QEMU, detail))
+}
+
+async fn disk_limits(
+    client: Arc<Client>,
+    call: DomainGetBlockIoTune,
+) -> Result<DomainGetBlockIoTuneAnswer, RpcError> {
+    only(call.flags & !STRING_OKAY, PLACES, "virDomainGetBlockIoTune")?;
+    let domain = client.domain(&call.dom).await?;
+    let scope = scope(call.flags & PLACES, &domain)?;
+    let which = if scope.config { Which::Stored } else { Which::Current };
+    let document = document(&client, &domain, which).await?;
+    let Some(named) = call.disk else {
+        let (params, nparams) = (List(Vec::new()), count(DiskLimit::names().len()));
+        return Ok(DomainGetBlockIoTuneAnswer { params, nparams });
+    };
+    let text = document.document();
+    let disk = document.devices.disks.iter().find(|disk| disk.target.as_str() == named);
+    let disk = disk.ok_or_else(|| wrong(format!("disk '{named}' was not found in the domain config")))?;
+    let tune = text.child(disk.node, "iotune");
+    let limit = |name: &String| {
+        let value =
+            tune.and_then(|tune| text.child(tune, name)).and_then(|one| text.text(one).trim().parse().ok());
+        TypedParam::new(name, TypedValue::ULong(value.unwrap_or(0)))
+    };
+    let (params, nparams) = filled(DiskLimit::names().iter().map(limit).collect(), call.nparams);
+    Ok(DomainGetBlockIoTuneAnswer { params, nparams })
+}
+
+async fn set_disk_limits(client: Arc<Client>, call: DomainSetBlockIoTune) -> Result<(), RpcError> {
+    only(call.flags & !STRING_OKAY, PLACES, "virDomainSetBlockIoTune")?;
+    let mut limits = Vec::new();
+    for param in call.params.0 {
+        match param.value {
+            TypedValue::ULong(value) => limits.push(DiskLimit { name: param.field, value }),
+            _ => return Err(wrong(format!("'{}' cannot be set for a disk that is there", param.field))),
+        }
+    }
+    let (domain, _job) = client.change(&call.dom).await?;
+    let scope = scope(call.flags & PLACES, &domain)?;
+    let set = client.host().limit_disk(&reference(&domain), &call.disk, &limits, scope).await;
+    set.map(drop).map_err(|error| failure::of_domain(&error))
+}
+
+/// None of them is counted.
+async fn events(
+    client: Arc<Client>,
+    call: DomainGetPerfEvents,
+) -> Result<DomainGetPerfEventsAnswer, RpcError> {
+    only(call.flags & !STRING_OKAY, PLACES, "virDomainGetPerfEvents")?;
+    let domain = client.domain(&call.dom).await?;
+    scope(call.flags & PLACES, &domain)?;
+    let params = EVENTS.map(|name| TypedParam::new(name, TypedValue::Bool(false)));
+    Ok(DomainGetPerfEventsAnswer { params: List(params.to_vec()) })
+}
+
+async fn set_events(client: Arc<Client>, call: DomainSetPerfEvents) -> Result<(), RpcError> {
+    only(call.flags & !STRING_OKAY, PLACES, "virDomainSetPerfEvents")?;
+    let domain = client.domain(&call.dom).await?;
+    scope(call.flags & PLACES, &domain)?;
+    match call.params.0.iter().find(|param| param.value != TypedValue::Bool(false)) {
+        None => Ok(()),
+        Some(param) => {
+            let detail = format!("unable to enable host cpu perf event for {}", param.field);
+            Err(RpcError::new(codes::ERR_ARGUMENT_UNSUPPORTED, codes::FROM_PERF, detail))
+        }
+    }
+}
+
+/// No guest here is one whose memory its host cannot read.
+async fn launch_security(
+    client: Arc<Client>,
+    call: DomainGetLaunchSecurityInfo,
+) -> Result<DomainGetLaunchSecurityInfoAnswer, RpcError> {
+    only(call.flags & !STRING_OKAY, 0, "virDomainGetLaunchSecurityInfo")?;
+    client.domain(&call.dom).await?;
+    Ok(DomainGetLaunchSecurityInfoAnswer { params: List(Vec::new()) })
+}

@@ -1,0 +1,76 @@
+//! Calls of clients that are about a guest that runs, and what only reads of its hypervisor.
+
+use crate::agent::with_agent;
+use crate::daemon::{Daemon, clients_are_here};
+use crate::storage::{qcow2_disk, with_disk};
+use crate::workbench::Workbench;
+
+#[test]
+fn clients_ask_the_hypervisor_itself_and_change_nothing() {
+    if !clients_are_here() {
+        return;
+    }
+    let bench = Workbench::of_drivers();
+    let daemon = Daemon::start(&bench);
+    bench.image(&["create", "-q", "-f", "qcow2", "base.qcow2", "16M"]);
+    let file = bench.write("rom.xml", &with_disk("rom", &qcow2_disk(&bench, "base.qcow2")));
+    daemon.ok(&["define", file.to_str().unwrap()]);
+    daemon.ok(&["start", "rom"]);
+    let ask = |said: &str| daemon.virsh(&["qemu-monitor-command", "rom", said]);
+    let told = ask("{\"execute\": \"query-status\"}").stdout;
+    assert!(told.contains("\"status\":\"running\""), "{told}");
+    assert!(daemon.ok(&["qemu-monitor-command", "rom", "--hmp", "info status"]).contains("running"));
+    for command in ["quit", "stop", "system_powerdown", "human-monitor-command", "query-fdsets"] {
+        let answer = ask(&format!("{{\"execute\": \"{command}\"}}"));
+        assert_eq!(answer.status, 1, "{command}: {}", answer.stdout);
+        assert!(answer.stderr.contains("operation forbidden"), "{command}: {}", answer.stderr);
+    }
+    assert_eq!(daemon.virsh(&["qemu-monitor-command", "rom", "--hmp", "quit"]).status, 1);
+    assert_eq!(daemon.ok(&["domstate", "rom"]), "running");
+
+    daemon.ok(&["domblkthreshold", "rom", "vda", "1M"]);
+    daemon.ok(&["inject-nmi", "rom"]);
+    daemon.ok(&["domdirtyrate-calc", "rom", "1"]);
+    while !daemon.ok(&["domstats", "rom", "--dirtyrate"]).contains("dirtyrate.calc_status=2") {}
+    daemon.ok(&["emulatorpin", "rom", "0"]);
+    assert!(daemon.ok(&["emulatorpin", "rom"]).lines().any(|line| line.split_whitespace().eq(["*:", "0"])));
+    let refused = daemon.virsh(&["emulatorpin", "rom", "0", "--config"]);
+    assert!(refused.stderr.contains("not kept in definitions"), "{}", refused.stderr);
+    daemon.ok(&["set-lifecycle-action", "rom", "reboot", "destroy", "--config"]);
+    assert!(daemon.ok(&["dumpxml", "--inactive", "rom"]).contains("<on_reboot>destroy</on_reboot>"));
+    for (call, words) in [
+        (&["schedinfo", "rom"][..], "cgroup CPU controller"),
+        (&["blkiotune", "rom"], "blkio cgroup"),
+        (&["memtune", "rom"], "cgroup memory controller"),
+        (&["perf", "rom", "--enable", "cmt"], "unable to enable"),
+        (&["domjobabort", "rom"], "no job is active"),
+        (&["dompmwakeup", "rom"], "is running"),
+        (&["domtime", "rom"], "guest agent is not configured"),
+    ] {
+        let answer = daemon.virsh(call);
+        assert!(answer.status == 1 && answer.stderr.contains(words), "{call:?}: {}", answer.stderr);
+    }
+}
+
+#[test]
+fn guest_with_an_agent_tells_clients_of_itself() {
+    if !clients_are_here() {
+        return;
+    }
+    let bench = Workbench::of_drivers();
+    with_agent(&bench, "unix");
+    let daemon = Daemon::start(&bench);
+    assert!(daemon.ok(&["guestinfo", "linux", "--os"]).contains("os.kernel-release"));
+    let list = daemon.ok(&["domfsinfo", "linux"]);
+    assert!(list.contains("/mnt") && list.contains("ext4"), "{list}");
+    assert!(daemon.ok(&["guestinfo", "linux", "--interface"]).contains("if.count"));
+    assert!(daemon.ok(&["guestvcpus", "linux"]).contains("online"));
+    let time = daemon.ok(&["domtime", "linux"]);
+    assert!(time.starts_with("Time: ") && time != "Time: 0", "{time}");
+    assert!(daemon.ok(&["domfsfreeze", "linux"]).contains('1'));
+    let frozen = daemon.virsh(&["domfsinfo", "linux"]);
+    assert_eq!(frozen.status, 1, "{}", frozen.stdout);
+    assert!(daemon.ok(&["domfsthaw", "linux"]).contains('1'));
+    let told = daemon.ok(&["qemu-agent-command", "linux", "{\"execute\": \"guest-ping\"}"]);
+    assert_eq!(told, "{\"return\":{}}");
+}
