@@ -51,10 +51,10 @@ pub(crate) struct Globals {
     pub(crate) state_dir: Option<PathBuf>,
     /// Take the settings of this host from FILE
     ///
-    /// Default: $HOSTLER_CONFIG, or /etc/hostler/hostler.toml for root and $XDG_CONFIG_HOME/hostler/hostler.toml for others
+    /// Default: $HOSTLER_SETTINGS, or /etc/hostler/hostler.toml for root and $XDG_CONFIG_HOME/hostler/hostler.toml for others
     /// if it is there. Options and environment come before it.
     #[arg(long, global = true, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    pub(crate) settings: Option<PathBuf>,
     /// Work for the tenant NAME, in its own state directory
     ///
     /// Default: $HOSTLER_TENANT, or the operator's own state directory.
@@ -110,7 +110,7 @@ pub(crate) struct Globals {
 
 /// The environment variables that matter, for the manual: name and meaning.
 pub(crate) const ENVIRONMENT: [(&str, &str); 14] = [
-    ("HOSTLER_CONFIG", "the settings of this host, as with --config"),
+    ("HOSTLER_SETTINGS", "the settings of this host, as with --settings"),
     ("HOSTLER_STATE_DIR", "the state directory, as with --state-dir"),
     ("HOSTLER_TENANT", "the tenant to work for, as with --tenant"),
     ("HOSTLER_DRIVER_DIR", "directories with drivers, separated by colons, as with --driver-dir"),

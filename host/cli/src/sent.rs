@@ -55,7 +55,7 @@ impl Program for Around {
     }
 
     fn reload(&self) {
-        let settings = match Settings::read(self.own.config.as_deref()) {
+        let settings = match Settings::read(self.own.settings.as_deref()) {
             Ok(settings) => settings,
             Err(Stop::Failed(failure)) => {
                 return tracing::error!("{}; the settings of before hold on", failure.message);

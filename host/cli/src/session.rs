@@ -145,7 +145,7 @@ impl Session {
 
     /// The settings of this host.
     pub(crate) fn settings(&self) -> Result<Settings, Stop> {
-        Settings::read(self.globals.config.as_deref())
+        Settings::read(self.globals.settings.as_deref())
     }
 
     fn config_where(&self, workers: Option<Workers>) -> Result<Config, Stop> {

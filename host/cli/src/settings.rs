@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Stop};
 
 /// The variable with the place of the file.
-const VARIABLE: &str = "HOSTLER_CONFIG";
+const VARIABLE: &str = "HOSTLER_SETTINGS";
 /// Where root's commands and daemons look.
 const SYSTEM: &str = "/etc/hostler/hostler.toml";
 /// Where those of others look, below their configuration.

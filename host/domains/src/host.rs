@@ -146,6 +146,14 @@ impl Host {
         Ok(self.owner()?.announce(address)?)
     }
 
+    /// Takes that back, before this is closed: whoever comes now waits until it is.
+    ///
+    /// # Errors
+    /// As [`Host::announce`].
+    pub fn withdraw(&self) -> Result<(), Error> {
+        Ok(self.owner()?.withdraw()?)
+    }
+
     /// How the state directory is held.
     pub(crate) fn held(&self) -> &Held {
         &self.held

@@ -127,6 +127,9 @@ pub async fn serve(
     stop.await;
     notify::tell(notify::STOPPING);
     tracing::info!("ending; guests go on");
+    if let Err(error) = daemon.operator.host.withdraw() {
+        tracing::warn!(%error, "the state directory is said to be held");
+    }
     daemon.operator.stop();
     following.end();
     daemon.shared.realms.end().await;

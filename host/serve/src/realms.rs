@@ -32,6 +32,9 @@ struct Realm {
 impl Realm {
     /// Ends its connections and lets its state directory go.
     async fn end(self) {
+        if let Err(error) = self.server.host.withdraw() {
+            tracing::warn!(tenant = self.tenant.name(), %error, "a tenant's directory is said to be held");
+        }
         self.server.end().await;
         self.following.end();
     }

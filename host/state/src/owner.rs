@@ -186,6 +186,15 @@ impl Owner {
         self.lock.describe(Some(address)).map_err(|error| StateError::io(&path, "write", error))
     }
 
+    /// Takes that back, for one that is about to end: whoever comes now waits for it.
+    ///
+    /// # Errors
+    /// [`Kind::Io`].
+    pub fn withdraw(&self) -> Result<(), StateError> {
+        let path = self.root().join("owner.lock");
+        self.lock.describe(None).map_err(|error| StateError::io(&path, "write", error))
+    }
+
     /// The journal of operations.
     #[must_use]
     pub fn journal(&self) -> Journal<'_> {

@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 
 /// Global options that say which daemon is meant.
-const OF_THE_PLACE: [&str; 3] = ["config", "state_dir", "tenant"];
+const OF_THE_PLACE: [&str; 3] = ["settings", "state_dir", "tenant"];
 
 /// The words to send, without the name of the program.
 ///
@@ -168,7 +168,7 @@ mod tests {
             sent("hostler migrate web --to unix:s --max-downtime 3"),
             ["migrate", "--to=unix:/here/s", "--max-downtime=3", "--", "web"]
         );
-        assert_eq!(sent("hostler send-key web ctrl a"), ["send-key", "--", "web", "ctrl", "a"]);
+        assert_eq!(sent("hostler send-key web F1 A"), ["send-key", "--", "web", "F1", "A"]);
         assert_eq!(
             sent("hostler list --driver-dir d --cage off"),
             ["--driver-dir=/here/d", "--cage=off", "list"]
@@ -180,7 +180,7 @@ mod tests {
     fn domain_is_found_where_there_is_one() {
         let of = |line: &str| domain(&line.split_whitespace().map(OsString::from).collect::<Vec<_>>());
         assert_eq!(of("hostler start web"), Some("web".to_owned()));
-        assert_eq!(of("hostler snapshot create web --name a"), Some("web".to_owned()));
+        assert_eq!(of("hostler snapshot create web a"), Some("web".to_owned()));
         assert_eq!(of("hostler pool start p"), None);
     }
 }

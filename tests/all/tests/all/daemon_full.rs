@@ -13,6 +13,7 @@ use hostler_rpc::wire::{
 };
 use hostler_state::StateDir;
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use rustix::io::Errno;
 
 use crate::daemon::Daemon;
 use crate::rpc_client::{Outcome, RpcClient};
@@ -47,9 +48,15 @@ impl Small {
     fn leave(&self, pages: Option<u64>) {
         let filler = File::create(self.bench.path("filler")).unwrap();
         let Some(pages) = pages else { return };
-        let free = statvfs(self.root()).unwrap().f_bavail;
-        let taken = free.saturating_sub(pages) * PAGE;
-        fallocate(&filler, FallocateFlags::empty(), 0, taken).unwrap();
+        // What runs there may take some in between: then there is less to take.
+        loop {
+            let free = statvfs(self.root()).unwrap().f_bavail;
+            let taken = free.saturating_sub(pages) * PAGE;
+            match fallocate(&filler, FallocateFlags::empty(), 0, taken.max(1)) {
+                Err(Errno::NOSPC) => {}
+                filled => return filled.unwrap(),
+            }
+        }
     }
 
     /// Calls this with no room, then with ever more, until it is done. What holds after each refusal is looked at.

@@ -69,7 +69,7 @@ fn settings_hold_for_commands_and_daemons_and_are_read_again_when_asked() {
     let bench = Workbench::of_drivers();
     let settings = bench.write("hostler.toml", "[log]\nlevel = 'warn'\n");
     let option = settings.to_str().unwrap();
-    let mut daemon = Daemon::start_with(&bench, &["--config", option]);
+    let mut daemon = Daemon::start_with(&bench, &["--settings", option]);
     bench.write("hostler.toml", "[log]\nlevel = 'info'\n[host]\nworkers = 'off'\n");
     daemon.signal(Signal::HUP);
     daemon.wait_for_log("the settings were read again");
@@ -83,14 +83,14 @@ fn settings_hold_for_commands_and_daemons_and_are_read_again_when_asked() {
     daemon.wait_for_log("unknown field `levle`");
     bench.define(QUIET);
     assert!(daemon.stop().success());
-    let refused = bench.run(&["--config", option, "list"]);
+    let refused = bench.run(&["--settings", option, "list"]);
     assert_eq!(refused.status, 1, "{}", refused.stderr);
     for part in ["error[config.settings]", "unknown field `levle`", "hostler.toml"] {
         assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
     }
     bench.write("hostler.toml", &format!("[host]\nstate-dir = '{}'\n", bench.path("elsewhere").display()));
     assert!(
-        bench.ok(&["--config", option, "list", "--all"]).contains("quiet"),
+        bench.ok(&["--settings", option, "list", "--all"]).contains("quiet"),
         "an option comes before a setting"
     );
 }
