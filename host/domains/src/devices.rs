@@ -97,13 +97,58 @@ pub(crate) fn last(domain: &Domain, kind: &str) -> Option<Device> {
     all(domain).into_iter().rev().find(|device| device.kind == kind)
 }
 
+/// The elements below `devices` that are devices, by their names in libvirt's documents.
+const KINDS: [&str; 31] = [
+    "audio",
+    "channel",
+    "console",
+    "controller",
+    "crypto",
+    "disk",
+    "filesystem",
+    "graphics",
+    "hostdev",
+    "hub",
+    "input",
+    "interface",
+    "iommu",
+    "lease",
+    "memballoon",
+    "memory",
+    "nvram",
+    "panic",
+    "parallel",
+    "pstore",
+    "redirdev",
+    "redirfilter",
+    "rng",
+    "serial",
+    "shmem",
+    "smartcard",
+    "sound",
+    "tpm",
+    "video",
+    "vsock",
+    "watchdog",
+];
+
 /// The name of an element that is to be a device.
 ///
 /// # Errors
 /// [`Kind::Invalid`] when it is none.
 pub(crate) fn kind_of(element: &str) -> Result<String, Error> {
     let document = Document::parse(element)?;
-    Ok(document.name(document.root()).to_owned())
+    let name = document.name(document.root());
+    if KINDS.contains(&name) {
+        return Ok(name.to_owned());
+    }
+    // Put among devices it would be kept as what nobody understands, and do nothing.
+    let error = Error::new(Kind::Invalid, "device.kind", format!("an element '{name}' is no device"));
+    let error = error.about("line", "1").about("column", "1");
+    Err(match hostler_domain::nearest(name, KINDS.iter().copied()) {
+        Some(near) => error.hint(format!("did you mean '{near}'?")),
+        None => error.hint("give the element of one device, such as 'disk' or 'interface'"),
+    })
 }
 
 /// A document without one of its devices.
@@ -197,6 +242,9 @@ mod tests {
         let more = with(XML, element).unwrap();
         assert_eq!(last(&parsed(&more), "disk").unwrap().identity(), "disk vdb");
         assert_eq!(kind_of(element).unwrap(), "disk");
+        let refused = kind_of("<domain type='kvm'/>").unwrap_err();
+        assert_eq!((refused.kind, refused.code()), (Kind::Invalid, "device.kind"));
+        assert!(kind_of("<interfaces/>").unwrap_err().hints[0].text.contains("'interface'"));
         assert_eq!(without(&more, "disk vdb").unwrap(), XML);
         assert_eq!(without(XML, "disk vdb").unwrap_err().code(), "device.not-found");
         assert!(with(XML, "<disk>").is_err() && with(XML, "no element").is_err());

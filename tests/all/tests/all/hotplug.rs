@@ -237,6 +237,7 @@ fn what_cannot_be_plugged_is_refused_with_the_reason_and_changes_nothing() {
     };
     refused("<video/>", "qemu.hotplug");
     refused("<disk", "xml.syntax");
+    refused("<domain type='kvm'/>", "device.kind");
     refused(
         "<disk type='file'><source file='/nonexistent'/><target dev='vdb' bus='virtio'/></disk>",
         "image.",
@@ -260,6 +261,9 @@ fn what_cannot_be_plugged_is_refused_with_the_reason_and_changes_nothing() {
         before
     );
     bench.ok(&["destroy", "rom"]);
+    let wrong = bench.write("element.xml", "<domain type='kvm'/>");
+    let wrong = bench.run(&["attach", "rom", wrong.to_str().unwrap()]);
+    assert!(wrong.stderr.contains("an element 'domain' is no device"), "{}", wrong.stderr);
     let off = bench.run(&["attach", "rom", disk(&bench, "vdb", "virtio").to_str().unwrap(), "--live"]);
     assert!(off.stderr.contains("domain.off") && off.stderr.contains("--config"), "{}", off.stderr);
     let stored = attach(&bench, "rom", &disk(&bench, "vdb", "virtio"));
