@@ -7,6 +7,10 @@ use super::notes::{self, Note};
 /// How long a guest's processors may take to stop or to go on.
 pub(super) const PROCESSORS_TIMEOUT_MS: u64 = 30_000;
 
+/// How often a command is tried again that a guest does not take so soon after a migration, and how long between.
+const MOMENTS: u32 = 50;
+const MOMENT_MS: u64 = 20;
+
 /// Asks a running hypervisor.
 ///
 /// # Errors
@@ -73,7 +77,14 @@ fn word(state: RunState) -> &'static str {
 /// What the monitor answers; `timed-out` when no such event comes.
 pub(super) fn run_and_wait(monitor: &Monitor, command: &str, events: &[&str]) -> Result<String, Error> {
     let cursor = monitor.cursor();
-    monitor.run(command)?;
+    let mut moments = MOMENTS;
+    while let Err(error) = monitor.run(command) {
+        moments -= 1;
+        if moments == 0 || !is_just_migrated(monitor)? {
+            return Err(error);
+        }
+        monitor.wait_event(&["MIGRATION".to_owned()], cursor, MOMENT_MS)?;
+    }
     let names: Vec<String> = events.iter().map(|event| (*event).to_owned()).collect();
     if let Some(event) = monitor.wait_event(&names, cursor, PROCESSORS_TIMEOUT_MS)? {
         return Ok(event.name);
@@ -84,6 +95,12 @@ pub(super) fn run_and_wait(monitor: &Monitor, command: &str, events: &[&str]) ->
     Err(problem("qemu.event-missing", message)
         .hint("look at the domain's state before trying again")
         .timed_out())
+}
+
+/// Whether a guest stands after all of it was sent: QEMU tells that a moment before it lets it go on ("not finalized yet").
+fn is_just_migrated(monitor: &Monitor) -> Result<bool, Error> {
+    let status = status(&monitor.run("query-status")?)?;
+    Ok(matches!(status.as_str(), "finish-migrate" | "postmigrate"))
 }
 
 #[cfg(test)]
