@@ -139,10 +139,7 @@ impl Domain {
     fn project(document: Document) -> Result<Self, XmlError> {
         let trace = Trace::default();
         let root = Element::new(&document, &trace, document.root());
-        if root.name() != "domain" {
-            let message = format!("the root element is '{}', not 'domain'", root.name());
-            return Err(root.error(XmlErrorKind::WrongRoot, message));
-        }
+        root.require_root("domain")?;
         // Kept verbatim on purpose: they have no effect on how a guest runs.
         root.keep("metadata");
         let bare = read_general(root)?;

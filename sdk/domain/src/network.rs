@@ -79,10 +79,7 @@ impl Network {
         let document = Document::parse(text)?;
         let trace = Trace::default();
         let root = Element::new(&document, &trace, document.root());
-        if root.name() != "network" {
-            let message = format!("the root element is '{}', not 'network'", root.name());
-            return Err(root.error(XmlErrorKind::WrongRoot, message));
-        }
+        root.require_root("network")?;
         let read = read(root)?;
         rules::check(root, &read)?;
         let unmodelled = trace.unread(&document)?;

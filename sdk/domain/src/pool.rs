@@ -64,10 +64,7 @@ impl StoragePool {
     pub fn from_document(document: Document) -> Result<Self, XmlError> {
         let trace = Trace::default();
         let root = Element::new(&document, &trace, document.root());
-        if root.name() != "pool" {
-            let message = format!("the root element is '{}', not 'pool'", root.name());
-            return Err(root.error(XmlErrorKind::WrongRoot, message));
-        }
+        root.require_root("pool")?;
         let read = read(root)?;
         rules::check(root, &read)?;
         let unmodelled = trace.unread(&document)?;

@@ -235,6 +235,15 @@ impl<'d> Element<'d> {
 
     // ---- errors ---------------------------------------------------------------------------
 
+    /// Refuses a document whose root is another element.
+    pub(crate) fn require_root(self, name: &str) -> Result<(), XmlError> {
+        if self.name() == name {
+            return Ok(());
+        }
+        Err(self
+            .error(XmlErrorKind::WrongRoot, format!("the root element is '{}', not '{name}'", self.name())))
+    }
+
     pub(crate) fn error(self, kind: XmlErrorKind, message: impl Into<String>) -> XmlError {
         XmlError::new(kind, self.document.position(self.node), message).at_path(self.document.path(self.node))
     }

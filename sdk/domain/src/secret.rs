@@ -61,10 +61,7 @@ impl Secret {
         let document = Document::parse(text)?;
         let trace = Trace::default();
         let root = Element::new(&document, &trace, document.root());
-        if root.name() != "secret" {
-            let message = format!("the root element is '{}', not 'secret'", root.name());
-            return Err(root.error(XmlErrorKind::WrongRoot, message));
-        }
+        root.require_root("secret")?;
         let read = read(root)?;
         let unmodelled = trace.unread(&document)?;
         Ok(Self { document, unmodelled, ..read })

@@ -65,10 +65,7 @@ impl StorageVolume {
     pub fn from_document(document: Document) -> Result<Self, XmlError> {
         let trace = Trace::default();
         let root = Element::new(&document, &trace, document.root());
-        if root.name() != "volume" {
-            let message = format!("the root element is '{}', not 'volume'", root.name());
-            return Err(root.error(XmlErrorKind::WrongRoot, message));
-        }
+        root.require_root("volume")?;
         let read = read(root)?;
         let unmodelled = trace.unread(&document)?;
         Ok(Self { document, unmodelled, ..read })
