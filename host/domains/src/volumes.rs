@@ -140,6 +140,24 @@ impl Host {
         Ok(translate(reference, pool.view(), known.as_ref()))
     }
 
+    /// Refuses what would change a volume while a guest uses it, or anybody has it open. `change` is what would become of
+    /// it, as a sentence begins: `it is wiped`.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`], naming who uses it; [`Kind::Host`] when that cannot be found out.
+    pub(crate) fn require_idle_volume(
+        &self,
+        pool: &Pool,
+        facts: &VolumeFacts,
+        change: &str,
+    ) -> Result<(), Error> {
+        let name = &facts.name;
+        let uses = self.uses(pool, name, &facts.path)?;
+        let running = uses.iter().filter(|one| one.running);
+        require_unused(name, running, &format!("{change} only while no guest uses it"))?;
+        require_unlocked(&facts.path, &format!("{change} only while nobody has it open"))
+    }
+
     /// The disks of all domains that lead to a volume: by its name in the pool, by its path, or over an image that
     /// stands on it.
     pub(crate) fn uses(&self, pool: &Pool, name: &str, path: &Path) -> Result<Vec<VolumeUse>, Error> {

@@ -9,7 +9,7 @@ use crate::pools::programs;
 use crate::process;
 use crate::reference::PoolRef;
 use crate::storage_summary::VolumeResized;
-use crate::volumes::{self, require_nothing_above, require_unlocked, require_unused, standing_on};
+use crate::volumes::{self, require_nothing_above, standing_on};
 
 /// How a volume is resized.
 #[derive(Clone, Debug)]
@@ -41,13 +41,7 @@ impl Host {
         let facts = self.volume(&pool, name)?;
         require_writable(&pool)?;
         let format = self.declared_format(&pool, &facts, options.format.as_deref(), "--format")?;
-        let uses = self.uses(&pool, name, &facts.path)?;
-        require_unused(
-            name,
-            uses.iter().filter(|one| one.running),
-            "its size changes only while no guest uses it",
-        )?;
-        require_unlocked(&facts.path, "its size changes only while nobody has it open")?;
+        self.require_idle_volume(&pool, &facts, "its size changes")?;
         if options.shrink {
             // What stands on it would read zeros, or nothing, behind the new end.
             require_nothing_above(name, &standing_on(&volumes::listing(&pool)?, name, &facts.path))?;

@@ -14,7 +14,7 @@ use crate::process;
 use crate::reference::PoolRef;
 use crate::storage_summary::VolumeMoved;
 use crate::usage::Metered;
-use crate::volumes::{self, require_nothing_above, require_unlocked, require_unused, standing_on};
+use crate::volumes::{self, require_nothing_above, standing_on};
 
 impl Host {
     /// Replaces the content of a volume by what is read, at once when all of it is there; or, with a window, overwrites
@@ -34,13 +34,7 @@ impl Host {
         let pool = self.pool(wanted)?;
         let facts = self.volume(&pool, name)?;
         require_writable(&pool)?;
-        let uses = self.uses(&pool, name, &facts.path)?;
-        require_unused(
-            name,
-            uses.iter().filter(|one| one.running),
-            "its content changes only while no guest uses it",
-        )?;
-        require_unlocked(&facts.path, "its content changes only while nobody has it open")?;
+        self.require_idle_volume(&pool, &facts, "its content changes")?;
         require_nothing_above(name, &standing_on(&volumes::listing(&pool)?, name, &facts.path))?;
         if facts.kind == VolumeType::Dir || facts.kind == VolumeType::Ploop {
             let message = format!("the volume '{name}' is a directory, which takes no stream");

@@ -12,7 +12,7 @@ use crate::host::Host;
 use crate::process;
 use crate::reference::PoolRef;
 use crate::storage_summary::VolumeMoved;
-use crate::volumes::{self, require_nothing_above, require_unlocked, require_unused, standing_on};
+use crate::volumes::{self, require_nothing_above, standing_on};
 
 impl Host {
     /// Overwrites everything that a volume holds, an image's own tables with it: it is a raw volume of the same length afterwards,
@@ -31,13 +31,7 @@ impl Host {
         let pool = self.pool(wanted)?;
         let facts = self.volume(&pool, name)?;
         require_writable(&pool)?;
-        let uses = self.uses(&pool, name, &facts.path)?;
-        require_unused(
-            name,
-            uses.iter().filter(|one| one.running),
-            "it is wiped only while no guest uses it",
-        )?;
-        require_unlocked(&facts.path, "it is wiped only while nobody has it open")?;
+        self.require_idle_volume(&pool, &facts, "it is wiped")?;
         require_nothing_above(name, &standing_on(&volumes::listing(&pool)?, name, &facts.path))?;
         if !matches!(facts.kind, VolumeType::File | VolumeType::Block) {
             let message = format!(
