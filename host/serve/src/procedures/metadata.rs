@@ -20,21 +20,22 @@ pub(super) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
     routes! { incoming; DomainGetMetadata => get, DomainSetMetadata => set, }
 }
 
-fn note(kind: i32, uri: Option<String>) -> Result<Note, RpcError> {
+/// What is meant of what is written about something, which this part of a host has.
+pub(super) fn note(kind: i32, uri: Option<String>, origin: i32) -> Result<Note, RpcError> {
     match (kind, uri) {
         (0, _) => Ok(Note::Description),
         (1, _) => Ok(Note::Title),
         (2, Some(uri)) if !uri.is_empty() => Ok(Note::Element { uri }),
         _ => {
             let detail = "metadata is a description, a title, or an element with a namespace";
-            Err(RpcError::new(codes::ERR_INVALID_ARG, codes::FROM_DOMAIN, detail))
+            Err(RpcError::new(codes::ERR_INVALID_ARG, origin, detail))
         }
     }
 }
 
 async fn get(client: Arc<Client>, call: DomainGetMetadata) -> Result<DomainGetMetadataAnswer, RpcError> {
     only(call.flags, LIVE | CONFIG, "virDomainGetMetadata")?;
-    let note = note(call.r#type, call.uri)?;
+    let note = note(call.r#type, call.uri, codes::FROM_DOMAIN)?;
     let domain = client.domain(&call.dom).await?;
     if call.flags & LIVE != 0 && domain.run_number.is_none() {
         return Err(invalid("domain is not running"));
@@ -52,7 +53,7 @@ async fn get(client: Arc<Client>, call: DomainGetMetadata) -> Result<DomainGetMe
 
 async fn set(client: Arc<Client>, call: DomainSetMetadata) -> Result<(), RpcError> {
     only(call.flags, LIVE | CONFIG, "virDomainSetMetadata")?;
-    let note = note(call.r#type, call.uri)?;
+    let note = note(call.r#type, call.uri, codes::FROM_DOMAIN)?;
     let (domain, _job) = client.change(&call.dom).await?;
     let runs = domain.run_number.is_some();
     let scope = match call.flags {

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use hostler_domains::{
-    Host, Lease, NetworkChange, NetworkCommand, NetworkSection, NetworkSummary, Note, Scope,
-};
+use hostler_domains::{Host, Lease, NetworkChange, NetworkCommand, NetworkSection, NetworkSummary, Scope};
 use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
 use hostler_rpc::wire::{
@@ -15,6 +13,7 @@ use hostler_rpc::wire::{
 use hostler_rpc::xdr::List;
 use uuid::Uuid;
 
+use super::metadata::note;
 use super::networks::{self, done, handle, invalid, network, reference};
 use super::{count, only};
 use crate::client::Client;
@@ -167,24 +166,12 @@ async fn port(
     Err(RpcError::new(codes::ERR_NO_NETWORK_PORT, codes::FROM_NETWORK, detail))
 }
 
-fn note(kind: i32, uri: Option<String>) -> Result<Note, RpcError> {
-    match (kind, uri) {
-        (0, _) => Ok(Note::Description),
-        (1, _) => Ok(Note::Title),
-        (2, Some(uri)) if !uri.is_empty() => Ok(Note::Element { uri }),
-        _ => {
-            let detail = "metadata is a description, a title, or an element with a namespace";
-            Err(RpcError::new(codes::ERR_INVALID_ARG, codes::FROM_NETWORK, detail))
-        }
-    }
-}
-
 async fn metadata(
     client: Arc<Client>,
     call: NetworkGetMetadata,
 ) -> Result<NetworkGetMetadataAnswer, RpcError> {
     only(call.flags, LIVE | CONFIG, "virNetworkGetMetadata")?;
-    let note = note(call.r#type, call.uri)?;
+    let note = note(call.r#type, call.uri, codes::FROM_NETWORK)?;
     let scope = scope(&network(&client, &call.network).await?, call.flags)?;
     let wanted = reference(&call.network);
     let xml = match scope.live {
@@ -202,7 +189,7 @@ async fn metadata(
 
 async fn set_metadata(client: Arc<Client>, call: NetworkSetMetadata) -> Result<(), RpcError> {
     only(call.flags, LIVE | CONFIG, "virNetworkSetMetadata")?;
-    let note = note(call.r#type, call.uri.clone())?;
+    let note = note(call.r#type, call.uri.clone(), codes::FROM_NETWORK)?;
     let _turn = networks::turn(&client).await?;
     let network = network(&client, &call.network).await?;
     let scope = scope(&network, call.flags)?;
