@@ -49,8 +49,8 @@ pub(crate) async fn answer(
     descriptors: Vec<OwnedFd>,
 ) -> Result<Answered, RpcError> {
     let begun = Instant::now();
-    let answered = carry_out(client, frame, descriptors).await;
     let known = procedure::find(frame.header.program, frame.header.procedure);
+    let answered = carry_out(client, frame, known, descriptors).await;
     let known = known.map(|procedure| (procedure.name, procedure.priority));
     client.server.shared.metrics.called(known, answered.is_ok(), begun.elapsed());
     answered
@@ -59,6 +59,7 @@ pub(crate) async fn answer(
 async fn carry_out(
     client: &Arc<Client>,
     frame: &Frame,
+    known: Option<&'static Procedure>,
     descriptors: Vec<OwnedFd>,
 ) -> Result<Answered, RpcError> {
     let header = &frame.header;
@@ -66,7 +67,7 @@ async fn carry_out(
         return Err(no_program(header));
     }
     let unknown = || RpcError::unknown_procedure(header.procedure);
-    let procedure = procedure::find(header.program, header.procedure).ok_or_else(unknown)?;
+    let procedure = known.ok_or_else(unknown)?;
     let incoming = Incoming { client, frame, procedure, descriptors: &Mutex::new(descriptors) };
     let served = match header.program {
         program::REMOTE => procedures::route(incoming),
