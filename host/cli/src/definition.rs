@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use hostler_domains::{CageSetting, Workers};
 
 use crate::commands::{
@@ -282,8 +282,19 @@ pub(crate) fn definition() -> clap::Command {
     CommandLine::command()
 }
 
+/// A command line that was understood.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    /// What it says.
+    pub(crate) line: CommandLine,
+    /// What can be said.
+    pub(crate) definition: clap::Command,
+    /// What was said of that, word for word.
+    pub(crate) matches: ArgMatches,
+}
+
 /// Reads the command line. What the parser refuses, or answers itself (help, version), is an error of clap.
-pub(crate) fn parse(words: &[OsString], colour: When) -> Result<CommandLine, clap::Error> {
+pub(crate) fn parse(words: &[OsString], colour: When) -> Result<Parsed, clap::Error> {
     let choice = match colour {
         When::Auto => clap::ColorChoice::Auto,
         When::Always => clap::ColorChoice::Always,
@@ -291,7 +302,17 @@ pub(crate) fn parse(words: &[OsString], colour: When) -> Result<CommandLine, cla
     };
     let mut definition = definition().color(choice);
     let matches = definition.try_get_matches_from_mut(words)?;
-    CommandLine::from_arg_matches(&matches).map_err(|error| error.format(&mut definition))
+    let line = CommandLine::from_arg_matches(&matches).map_err(|error| error.format(&mut definition))?;
+    Ok(Parsed { line, definition, matches })
+}
+
+/// The domain that a command is about, if it is about one.
+pub(crate) fn domain(matches: &ArgMatches) -> Option<String> {
+    let mut deepest = matches;
+    while let Some((_, below)) = deepest.subcommand() {
+        deepest = below;
+    }
+    deepest.try_get_one::<String>("domain").ok().flatten().cloned()
 }
 
 /// The output format and colour that a command line asks for, even if the rest of it is wrong: they
@@ -368,7 +389,8 @@ mod tests {
             &words("hostler list --state-dir /x --driver-dir /a --driver-dir /b -o json -q"),
             When::Never,
         )
-        .unwrap();
+        .unwrap()
+        .line;
         assert_eq!(parsed.globals.state_dir, Some(PathBuf::from("/x")));
         assert_eq!(parsed.globals.driver_dirs, [PathBuf::from("/a"), PathBuf::from("/b")]);
         assert_eq!(parsed.globals.output, Format::Json);
@@ -383,6 +405,14 @@ mod tests {
         assert_eq!(appearance(&words("hostler console -- -o json")).0, Format::Table);
         assert_eq!(appearance(&words("hostler --color never x")).1, When::Never);
         assert_eq!(appearance(&words("hostler -o")).0, Format::Table);
+    }
+
+    #[test]
+    fn domain_is_found_where_there_is_one() {
+        let of = |line: &str| domain(&parse(&words(line), When::Never).unwrap().matches);
+        assert_eq!(of("hostler start web"), Some("web".to_owned()));
+        assert_eq!(of("hostler snapshot create web a"), Some("web".to_owned()));
+        assert_eq!(of("hostler pool start p"), None);
     }
 
     #[test]

@@ -3,12 +3,12 @@
 mod connection;
 mod words;
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 
+use clap::{ArgMatches, Command};
 use hostler_rpc::own::{CommandRun, EnvironmentVariable};
 use hostler_rpc::xdr::List;
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -18,8 +18,6 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Stop};
 use crate::session::Session;
 use connection::Connection;
-
-pub(crate) use words::domain;
 
 /// The variables that say how output is to look. Everything else that a command takes from its environment, the daemon has
 /// from its own.
@@ -34,10 +32,10 @@ pub(crate) fn forward(
     session: &Session,
     address: &str,
     unserved: Box<Failure>,
-    words: &[OsString],
+    (definition, matches): (&Command, &ArgMatches),
 ) -> Result<u8, Box<Failure>> {
     let Some((name, socket)) = parts(address) else { return Err(unserved) };
-    let words = words::to_send(words)?;
+    let words = words::to_send(definition, matches)?;
     let environment = VARIABLES.iter().filter_map(|name| {
         let value = std::env::var(name).ok()?;
         Some(EnvironmentVariable { name: (*name).to_owned(), value })

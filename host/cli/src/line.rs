@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use crate::definition::{self, Command, Globals};
+use crate::definition::{self, Command, Globals, Parsed};
 use crate::exit::Exit;
 use crate::failure::{Failure, Stop};
 use crate::forward;
@@ -14,7 +14,7 @@ use crate::session::Session;
 /// Does what the words of a user say, in this process or, where a daemon owns the state directory, in that.
 pub(crate) fn run(words: &[OsString]) -> u8 {
     let streams = Streams::default();
-    let (line, output) = match read(words, &streams) {
+    let (Parsed { line, definition, matches }, output) = match read(words, &streams) {
         Ok(read) => read,
         Err(exit) => return exit.status(),
     };
@@ -25,13 +25,13 @@ pub(crate) fn run(words: &[OsString]) -> u8 {
     let session = Session::new(line.globals, output);
     match carry_out(line.command, &session) {
         Ok(exit) => exit.status(),
-        Err((address, failure)) => match forward::forward(&session, &address, failure, words) {
-            Ok(status) => status,
-            Err(failure) => {
+        Err((address, failure)) => {
+            let forwarded = forward::forward(&session, &address, failure, (&definition, &matches));
+            forwarded.unwrap_or_else(|failure| {
                 session.output().failure(&failure);
                 failure.exit.status()
-            }
-        },
+            })
+        }
     }
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn run_sent(
     own: &Globals,
     command: hostler_serve::Command,
 ) -> Exit {
-    let (line, output) = match read(words, streams) {
+    let (Parsed { line, matches, .. }, output) = match read(words, streams) {
         Ok(read) => read,
         Err(exit) => return exit,
     };
@@ -58,7 +58,7 @@ pub(crate) fn run_sent(
         output.failure(&failure);
         return failure.exit;
     }
-    let domain = forward::domain(words);
+    let domain = definition::domain(&matches);
     let session = Session::sent(line.globals, output, command, domain);
     let _log = log::of_one_command(session.verbosity(), session.output().format(), streams);
     carry_out(line.command, &session).unwrap_or_else(|(_, failure)| {
@@ -68,15 +68,12 @@ pub(crate) fn run_sent(
     })
 }
 
-type Read = (definition::CommandLine, Output);
-
-fn read(words: &[OsString], streams: &Streams) -> Result<Read, Exit> {
+fn read(words: &[OsString], streams: &Streams) -> Result<(Parsed, Output), Exit> {
     let (format, colour) = definition::appearance(words);
     match definition::parse(words, colour) {
-        Ok(line) => {
-            let output =
-                Output::new(streams.clone(), line.globals.output, line.globals.quiet, line.globals.color);
-            Ok((line, output))
+        Ok(parsed) => {
+            let Globals { output, quiet, color, .. } = parsed.line.globals;
+            Ok((parsed, Output::new(streams.clone(), output, quiet, color)))
         }
         Err(error) => Err(answer_of_the_parser(&error, &Output::new(streams.clone(), format, false, colour))),
     }

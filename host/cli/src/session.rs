@@ -131,24 +131,13 @@ impl Session {
         if host.counts_images() { self.owner().await } else { Ok(host) }
     }
 
-    /// Where things are on this host, as the global options and the environment say.
+    /// Where things are on this host, as the global options, the environment and the settings say.
     pub(crate) fn config(&self) -> Result<Config, Stop> {
-        self.config_where(self.globals.workers)
+        self.config_with(&self.settings()?, None)
     }
 
-    /// The same, with drivers where this says unless the options, the environment or the settings say otherwise.
-    pub(crate) fn config_with(&self, workers: Workers) -> Result<Config, Stop> {
-        let said = std::env::var_os("HOSTLER_WORKERS").is_some_and(|word| !word.is_empty());
-        let said = said || self.settings()?.overrides().workers.is_some();
-        self.config_where(self.globals.workers.or((!said).then_some(workers)))
-    }
-
-    /// The settings of this host.
-    pub(crate) fn settings(&self) -> Result<Settings, Stop> {
-        Settings::read(self.globals.settings.as_deref())
-    }
-
-    fn config_where(&self, workers: Option<Workers>) -> Result<Config, Stop> {
+    /// The same with these settings, and with drivers where this says unless any of them says otherwise.
+    pub(crate) fn config_with(&self, settings: &Settings, workers: Option<Workers>) -> Result<Config, Stop> {
         let overrides = Overrides {
             state_dir: self.globals.state_dir.clone(),
             driver_dirs: self.globals.driver_dirs.clone(),
@@ -156,10 +145,15 @@ impl Session {
             policy: self.globals.policy.clone(),
             tenant: self.globals.tenant.clone(),
             cage: self.globals.cage,
-            workers,
+            workers: self.globals.workers,
         };
-        let settings = self.settings()?;
-        Ok(Config::discover(overrides, settings.overrides())?)
+        let said = settings.overrides();
+        Ok(Config::discover(overrides, Overrides { workers: said.workers.or(workers), ..said })?)
+    }
+
+    /// The settings of this host.
+    pub(crate) fn settings(&self) -> Result<Settings, Stop> {
+        Settings::read(self.globals.settings.as_deref())
     }
 
     async fn open(&self, access: Access) -> Result<OpenHost, Stop> {

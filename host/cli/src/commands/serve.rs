@@ -72,7 +72,7 @@ impl Serve {
     pub(crate) fn run(self, session: &Session) -> Result<Reply, Stop> {
         let file = session.settings()?;
         let around = Arc::new(Around::new(session.globals().clone(), file.clone()));
-        let config = session.config_with(Workers::On)?;
+        let config = session.config_with(&file, Some(Workers::On))?;
         let settings = self.over(file, &config)?;
         session.service_loop(async {
             let mut signals = session.signals()?;

@@ -8,7 +8,6 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use hostler_domains::MigrationAddress;
 
-use crate::definition::definition;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
@@ -19,36 +18,21 @@ const OF_THE_PLACE: [&str; 3] = ["settings", "state_dir", "tenant"];
 ///
 /// # Errors
 /// Words that are no text.
-pub(super) fn to_send(words: &[OsString]) -> Result<Vec<String>, Box<Failure>> {
+pub(super) fn to_send(definition: &Command, matches: &ArgMatches) -> Result<Vec<String>, Box<Failure>> {
     let directory =
         std::env::current_dir().map_err(|error| Failure::io("find the current directory", &error))?;
-    let mut definition = definition();
-    // The words were understood before.
-    let matches = definition.try_get_matches_from_mut(words).map_err(|error| {
-        Failure::new(
-            "cli.usage",
-            Exit::Usage,
-            error.kind().as_str().unwrap_or("the command is not understood"),
-        )
-    })?;
-    let mut sent = Vec::new();
-    globals(&definition, &matches, &directory, &mut sent);
-    rewrite(&definition, &matches, &directory, &mut sent);
-    let texts = sent.into_iter().map(OsString::into_string);
+    let texts = sent(definition, matches, &directory).into_iter().map(OsString::into_string);
     texts.collect::<Result<_, _>>().map_err(|word| {
         let message = format!("'{}' is not UTF-8; a daemon takes text only", word.display());
         Failure::new("cli.word-encoding", Exit::Usage, message).into()
     })
 }
 
-/// The domain that a command is about, if it is about one.
-pub(crate) fn domain(words: &[OsString]) -> Option<String> {
-    let matches = definition().try_get_matches_from(words).ok()?;
-    let mut deepest = &matches;
-    while let Some((_, below)) = deepest.subcommand() {
-        deepest = below;
-    }
-    deepest.try_get_one::<String>("domain").ok().flatten().cloned()
+fn sent(definition: &Command, matches: &ArgMatches, directory: &Path) -> Vec<OsString> {
+    let mut sent = Vec::new();
+    globals(definition, matches, directory, &mut sent);
+    rewrite(definition, matches, directory, &mut sent);
+    sent
 }
 
 /// Those that say which daemon is meant have done so. Of the others the daemon sees whether they fit.
@@ -139,48 +123,37 @@ fn absolute(argument: &Arg, value: &OsStr, directory: &Path) -> OsString {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::definition::{Parsed, parse};
+    use crate::output::colour::When;
 
-    fn sent(line: &str) -> Vec<String> {
+    fn rewritten(line: &str) -> Vec<String> {
         let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
-        let mut definition = definition();
-        let matches = definition.try_get_matches_from_mut(&words).unwrap();
-        let mut sent = Vec::new();
-        globals(&definition, &matches, Path::new("/here"), &mut sent);
-        rewrite(&definition, &matches, Path::new("/here"), &mut sent);
-        let sent: Vec<String> = sent.into_iter().map(|word| word.into_string().unwrap()).collect();
-        let again: Vec<OsString> =
-            std::iter::once("hostler".into()).chain(sent.iter().map(OsString::from)).collect();
-        crate::definition::parse(&again, crate::output::colour::When::Never).unwrap();
-        sent
+        let Parsed { definition, matches, .. } = parse(&words, When::Never).unwrap();
+        let sent = sent(&definition, &matches, Path::new("/here"));
+        let again: Vec<OsString> = std::iter::once("hostler".into()).chain(sent.iter().cloned()).collect();
+        parse(&again, When::Never).unwrap();
+        sent.into_iter().map(|word| word.into_string().unwrap()).collect()
     }
 
     #[test]
     fn words_mean_the_same_elsewhere() {
-        assert_eq!(sent("hostler list --all -o json"), ["--output=json", "list", "--all"]);
-        assert_eq!(sent("hostler define web.xml -q"), ["--quiet", "define", "--", "/here/web.xml"]);
-        assert_eq!(sent("hostler define -"), ["define", "--", "-"]);
-        assert_eq!(sent("hostler --state-dir x save web /a/b"), ["save", "--", "web", "/a/b"]);
+        assert_eq!(rewritten("hostler list --all -o json"), ["--output=json", "list", "--all"]);
+        assert_eq!(rewritten("hostler define web.xml -q"), ["--quiet", "define", "--", "/here/web.xml"]);
+        assert_eq!(rewritten("hostler define -"), ["define", "--", "-"]);
+        assert_eq!(rewritten("hostler --state-dir x save web /a/b"), ["save", "--", "web", "/a/b"]);
         assert_eq!(
-            sent("hostler -vv undefine web --nvram"),
+            rewritten("hostler -vv undefine web --nvram"),
             ["--verbose", "--verbose", "undefine", "--nvram=delete", "--", "web"]
         );
         assert_eq!(
-            sent("hostler migrate web --to unix:s --max-downtime 3"),
+            rewritten("hostler migrate web --to unix:s --max-downtime 3"),
             ["migrate", "--to=unix:/here/s", "--max-downtime=3", "--", "web"]
         );
-        assert_eq!(sent("hostler send-key web F1 A"), ["send-key", "--", "web", "F1", "A"]);
+        assert_eq!(rewritten("hostler send-key web F1 A"), ["send-key", "--", "web", "F1", "A"]);
         assert_eq!(
-            sent("hostler list --driver-dir d --cage off"),
+            rewritten("hostler list --driver-dir d --cage off"),
             ["--driver-dir=/here/d", "--cage=off", "list"]
         );
-        assert_eq!(sent("hostler pool define p.xml"), ["pool", "define", "--", "/here/p.xml"]);
-    }
-
-    #[test]
-    fn domain_is_found_where_there_is_one() {
-        let of = |line: &str| domain(&line.split_whitespace().map(OsString::from).collect::<Vec<_>>());
-        assert_eq!(of("hostler start web"), Some("web".to_owned()));
-        assert_eq!(of("hostler snapshot create web a"), Some("web".to_owned()));
-        assert_eq!(of("hostler pool start p"), None);
+        assert_eq!(rewritten("hostler pool define p.xml"), ["pool", "define", "--", "/here/p.xml"]);
     }
 }
