@@ -3,6 +3,9 @@
 # perl secret_life.pl URI
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::Bin;
+use Refused;
 use Sys::Virt;
 use Sys::Virt::Event;
 use Test::More;
@@ -10,17 +13,6 @@ use Test::More;
 my ($uri) = @ARGV;
 Sys::Virt::Event::register_default();
 my $connection = Sys::Virt->new(uri => $uri);
-
-sub count { return scalar @_; }
-
-sub refused {
-    my ($code, $what, $call) = @_;
-    eval { $call->(); };
-    my $error = $@;
-    ok(ref $error, "$what is refused") or return;
-    my %fits = map { $_ => 1 } ref $code ? @$code : $code;
-    ok($fits{$error->code}, "$what: " . $error->code . ' ' . $error->message);
-}
 
 sub document {
     my (%is) = @_;

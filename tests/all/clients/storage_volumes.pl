@@ -3,22 +3,14 @@
 # perl storage_volumes.pl URI DIRECTORY
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::Bin;
+use Refused;
 use Sys::Virt;
 use Test::More;
 
 my ($uri, $directory) = @ARGV;
 my $connection = Sys::Virt->new(uri => $uri);
-
-sub count { return scalar @_; }
-
-sub refused {
-    my ($code, $what, $call) = @_;
-    eval { $call->(); };
-    my $error = $@;
-    ok(ref $error, "$what is refused") or return;
-    my %fits = map { $_ => 1 } ref $code ? @$code : $code;
-    ok($fits{$error->code}, "$what: " . $error->code . ' ' . $error->message);
-}
 
 my $MIB = 1024 * 1024;
 my $place = "$directory/volumes";

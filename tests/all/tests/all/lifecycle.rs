@@ -4,20 +4,12 @@ use std::time::Duration;
 
 use hostler_launch::ShimClient;
 
-use crate::workbench::{Workbench, kvm_answers, rom_domain};
-
-const TEST_DOMAIN: &str = "<domain type='test'>
-  <name>quiet</name>
-  <memory unit='MiB'>64</memory>
-  <vcpu>1</vcpu>
-  <os><type>hvm</type></os>
-</domain>
-";
+use crate::workbench::{QUIET, Workbench, kvm_answers, rom_domain};
 
 #[test]
 fn in_memory_domain_lives_across_commands() {
     let bench = Workbench::new();
-    bench.define(TEST_DOMAIN);
+    bench.define(QUIET);
     for (verb, state) in [
         ("start", "running"),
         ("suspend", "paused"),
@@ -37,7 +29,7 @@ fn in_memory_domain_lives_across_commands() {
 #[test]
 fn verbs_in_the_wrong_state_are_conflicts_and_change_nothing() {
     let bench = Workbench::new();
-    bench.define(TEST_DOMAIN);
+    bench.define(QUIET);
     for verb in ["shutdown", "destroy", "suspend", "resume", "reset"] {
         let answer = bench.run(&[verb, "quiet"]);
         assert_eq!(answer.status, 5, "{verb}: {}", answer.stderr);
@@ -52,7 +44,7 @@ fn verbs_in_the_wrong_state_are_conflicts_and_change_nothing() {
 #[test]
 fn events_tell_what_happened_in_order() {
     let bench = Workbench::new();
-    bench.define(TEST_DOMAIN);
+    bench.define(QUIET);
     for verb in ["start", "suspend", "resume", "destroy", "undefine"] {
         bench.ok(&[verb, "quiet"]);
     }

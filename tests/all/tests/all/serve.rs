@@ -3,15 +3,7 @@
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::daemon::{Daemon, clients_are_here, start_with_sockets, virsh, virt_install_is_here};
-use crate::workbench::{Answer, Workbench, rom_domain};
-
-const QUIET: &str = "<domain type='test'>
-  <name>quiet</name>
-  <memory unit='MiB'>64</memory>
-  <vcpu>1</vcpu>
-  <os><type>hvm</type></os>
-</domain>
-";
+use crate::workbench::{Answer, QUIET, Workbench, rom_domain};
 
 #[test]
 fn virsh_takes_a_real_guest_through_its_life() {

@@ -4,15 +4,7 @@ use std::io::Write as _;
 use std::process::Stdio;
 
 use crate::daemon::{Daemon, clients_are_here};
-use crate::workbench::{Answer, Workbench, rom_domain};
-
-const QUIET: &str = "<domain type='test'>
-  <name>quiet</name>
-  <memory unit='MiB'>64</memory>
-  <vcpu>1</vcpu>
-  <os><type>hvm</type></os>
-</domain>
-";
+use crate::workbench::{Answer, QUIET, Workbench, rom_domain};
 
 #[test]
 fn guest_lives_by_commands_that_the_daemon_carries_out() {

@@ -7,15 +7,7 @@ use std::process::Child;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::daemon::{Daemon, clients_are_here, start_with_sockets, virsh};
-use crate::workbench::{Workbench, rom_domain};
-
-const QUIET: &str = "<domain type='test'>
-  <name>quiet</name>
-  <memory unit='MiB'>64</memory>
-  <vcpu>1</vcpu>
-  <os><type>hvm</type></os>
-</domain>
-";
+use crate::workbench::{QUIET, Workbench, rom_domain};
 
 /// A port that nothing listens on, as far as can be known.
 fn free_port() -> u16 {

@@ -50,15 +50,20 @@ fn define(shared: &Shared, user: Stranger, uri: &str, xml: &str) {
     ok(user, uri, &["define", file.to_str().unwrap()]);
 }
 
+/// Both tenants have a guest of the same name that runs.
+fn start_webs(shared: &Shared, uri: &str) {
+    for (user, tenant) in [(BLUE, "blue"), (RED, "red")] {
+        define(shared, user, uri, &document(shared, tenant, "web"));
+        ok(user, uri, &["start", "web"]);
+    }
+}
+
 #[test]
 fn tenants_are_served_their_own_and_find_nothing_of_each_other() {
     let Some(shared) = scene() else { return };
     let daemon = Daemon::start(&shared.0);
     let uri = daemon.uri();
-    for (user, tenant) in [(BLUE, "blue"), (RED, "red")] {
-        define(&shared, user, &uri, &document(&shared, tenant, "web"));
-        ok(user, &uri, &["start", "web"]);
-    }
+    start_webs(&shared, &uri);
     let only_blue = "<domain type='test'><name>only-blue</name><memory unit='MiB'>16</memory><vcpu>1</vcpu>\
                      <os><type>hvm</type></os></domain>";
     define(&shared, BLUE, &uri, only_blue);
@@ -149,10 +154,7 @@ fn tenant_that_hangs_or_floods_holds_up_nobody_else() {
     let Some(shared) = scene() else { return };
     let daemon = Daemon::start(&shared.0);
     let uri = daemon.uri();
-    for (user, tenant) in [(BLUE, "blue"), (RED, "red")] {
-        define(&shared, user, &uri, &document(&shared, tenant, "web"));
-        ok(user, &uri, &["start", "web"]);
-    }
+    start_webs(&shared, &uri);
     let pid = shared.json("blue", &["show", "web"])["pid"].as_i64().unwrap();
     kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::STOP).unwrap();
     // Connections that open nothing, more of them than anybody has places for.

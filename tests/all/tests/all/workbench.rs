@@ -243,6 +243,15 @@ pub(crate) fn kvm_answers() -> bool {
     hostler_launch::accelerator::probe_kvm().api_version.is_some()
 }
 
+/// A domain of the driver that runs nothing but a record of it.
+pub(crate) const QUIET: &str = "<domain type='test'>
+  <name>quiet</name>
+  <memory unit='MiB'>64</memory>
+  <vcpu>1</vcpu>
+  <os><type>hvm</type></os>
+</domain>
+";
+
 /// A machine without disks whose whole guest is the ROM of `cargo xtask guest`.
 pub(crate) fn rom_domain(name: &str, kind: &str) -> String {
     format!(
