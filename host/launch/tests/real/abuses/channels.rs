@@ -38,7 +38,7 @@ pub(super) const ABUSES: &[Abuse] = &[
     ("connect to a socket of the host without a path", |scene| {
         let name = scene.local_name.clone();
         connect(scene, json!({"type": "unix", "data": {"path": name, "abstract": true, "tight": true}}));
-        let came = Scene::arrives(scene.local.as_fd());
+        let came = scene.arrives(scene.local.as_fd());
         if came {
             scene.local.accept().unwrap();
         }
@@ -56,7 +56,7 @@ pub(super) const ABUSES: &[Abuse] = &[
             return false;
         };
         client.execute("cont", None, &[], PATIENCE).unwrap();
-        Scene::arrives(scene.udp.as_fd())
+        scene.arrives(scene.udp.as_fd())
     }),
     ("listen on a socket at a path of the host", |scene| {
         let (path, id) = (scene.trace(), scene.name());
@@ -122,7 +122,7 @@ fn connect(scene: &mut Scene, address: Value) {
 
 /// Whether somebody connected. The connection ends here, and with it what was asked for.
 fn came_by_tcp(scene: &Scene) -> bool {
-    let came = Scene::arrives(scene.tcp.as_fd());
+    let came = scene.arrives(scene.tcp.as_fd());
     if came {
         drop(scene.tcp.accept().unwrap());
     }
@@ -131,7 +131,7 @@ fn came_by_tcp(scene: &Scene) -> bool {
 }
 
 fn came_by_unix(scene: &Scene) -> bool {
-    let came = Scene::arrives(scene.unix.as_fd());
+    let came = scene.arrives(scene.unix.as_fd());
     if came {
         drop(scene.unix.accept().unwrap());
     }

@@ -18,8 +18,8 @@ use serde_json::{Value as Json, json};
 
 use crate::support::{Domain, PATIENCE, context, image};
 
-/// How long an effect may take that comes by itself. A caged one never comes, and waits this long.
-const EFFECT: Duration = Duration::from_millis(400);
+/// How long an effect is waited for that a cage should prevent: what could do it in a cage does it at once.
+const PREVENTED: Duration = Duration::from_millis(400);
 /// What the files have that nobody granted.
 const CANARY: &[u8; 6] = b"CANARY";
 
@@ -182,15 +182,21 @@ impl Scene {
         })
     }
 
+    /// How long an effect may take that comes by itself. One that nothing prevents has to come, however busy the
+    /// machine is.
+    fn effect(&self) -> Duration {
+        if self.cage == CageSetting::Off { PATIENCE } else { PREVENTED }
+    }
+
     /// Whether something comes in on a listener or socket of the host.
-    pub(crate) fn arrives(fd: BorrowedFd<'_>) -> bool {
-        let timeout = Timespec::try_from(EFFECT).unwrap();
+    pub(crate) fn arrives(&self, fd: BorrowedFd<'_>) -> bool {
+        let timeout = Timespec::try_from(self.effect()).unwrap();
         poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], Some(&timeout)).unwrap() > 0
     }
 
     /// Tells it to migrate, once an earlier migration is out of the way.
     pub(crate) fn migrate(&self, uri: &str) {
-        let until = std::time::Instant::now() + EFFECT;
+        let until = std::time::Instant::now() + self.effect();
         while !self.tell("migrate", json!({"uri": uri})) && std::time::Instant::now() < until {
             self.tell("migrate_cancel", json!({}));
         }
@@ -198,7 +204,7 @@ impl Scene {
 
     /// Whether a file appears. Commands that are done in the background are asked about until then.
     pub(crate) fn appears(&self, path: &Path) -> bool {
-        let until = std::time::Instant::now() + EFFECT;
+        let until = std::time::Instant::now() + self.effect();
         loop {
             if path.exists() {
                 return true;
