@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use hostler_domains::{Access, Config, Host};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::access::{AccessSettings, Auth, Policy};
@@ -65,7 +66,7 @@ impl Daemon {
         self.auth
     }
 
-    /// Takes what the access file says for those who come from now on. Who is there keeps what it may.
+    /// Takes what the access file says for those who come from now on.
     fn set_policy(&self, policy: Option<Policy>) {
         *self.policy.write().unwrap_or_else(PoisonError::into_inner) = policy.map(Arc::new);
     }
@@ -87,7 +88,7 @@ pub async fn serve(
     program: Arc<dyn Program>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let access = (settings.access.clone(), config.state_dir.clone());
+    let state_dir = config.state_dir.clone();
     let policy = settings.access.policy(&config.state_dir)?;
     let acceptor = settings.tls.acceptor()?;
     let host = Host::open(config, Access::Owner { wait: OWNER_WAIT }).await?;
@@ -104,9 +105,12 @@ pub async fn serve(
     let daemon = Arc::new(Daemon::new(host, shared, &settings.access, policy));
     let following = events::follow(&daemon.operator)?;
     let mut tasks = JoinSet::new();
+    let mut acceptors = None;
     if let (Some(acceptor), Some(address)) = (acceptor, settings.tls.address) {
         let listener = tls::listen(address).await?;
-        tasks.spawn(tls::accept(Arc::clone(&daemon), listener, acceptor));
+        let (sender, newest) = watch::channel(acceptor);
+        tasks.spawn(tls::accept(Arc::clone(&daemon), listener, newest));
+        acceptors = Some((settings.tls.clone(), sender));
     }
     for listener in listeners {
         tasks.spawn(accept(Arc::clone(&daemon), listener));
@@ -114,7 +118,8 @@ pub async fn serve(
     if let Some(endpoint) = endpoint {
         tasks.spawn(metrics::serve(Arc::clone(&daemon), endpoint));
     }
-    tasks.spawn(reload(Arc::clone(&daemon), access, hangups));
+    let files = Files { access: settings.access.clone(), state_dir, acceptors };
+    tasks.spawn(reload(Arc::clone(&daemon), files, hangups));
     notify::tell(notify::READY);
     tracing::info!(pid = std::process::id(), "serving");
     let own = Arc::clone(&daemon);
@@ -146,8 +151,32 @@ fn serves_others(host: &Host, access: &AccessSettings, has_policy: bool) -> Resu
     Ok(asks || host.own_tenant().is_some() || !host.served_tenants()?.is_empty())
 }
 
+/// The files that are read again while clients are served.
+struct Files {
+    access: AccessSettings,
+    state_dir: PathBuf,
+    /// Those of TLS, and who makes connections with what they say.
+    acceptors: Option<(TlsSettings, watch::Sender<tls::Acceptor>)>,
+}
+
+impl Files {
+    /// Reads them. Where one is wrong, what it said before holds on; who is there keeps what it may.
+    fn read_again(&self, daemon: &Daemon) {
+        match self.access.policy(&self.state_dir) {
+            Ok(policy) => daemon.set_policy(policy),
+            Err(error) => tracing::error!("{error}; the access file of before holds on"),
+        }
+        let Some((settings, acceptors)) = &self.acceptors else { return };
+        match settings.acceptor() {
+            Ok(Some(acceptor)) => drop(acceptors.send_replace(acceptor)),
+            Ok(None) => {}
+            Err(error) => tracing::error!("{error}; the certificates of before hold on"),
+        }
+    }
+}
+
 /// Reads the settings again, each time that the service manager asks for it.
-async fn reload(daemon: Arc<Daemon>, (access, state_dir): (AccessSettings, PathBuf), mut hangups: Signal) {
+async fn reload(daemon: Arc<Daemon>, files: Files, mut hangups: Signal) {
     loop {
         tokio::select! {
             _ = hangups.recv() => {}
@@ -155,10 +184,7 @@ async fn reload(daemon: Arc<Daemon>, (access, state_dir): (AccessSettings, PathB
         }
         notify::tell_reloading();
         daemon.shared.program.reload();
-        match access.policy(&state_dir) {
-            Ok(policy) => daemon.set_policy(policy),
-            Err(error) => tracing::error!("{error}; the access file of before holds on"),
-        }
+        files.read_again(&daemon);
         notify::tell(notify::READY);
     }
 }

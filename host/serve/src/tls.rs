@@ -16,6 +16,7 @@ use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -113,7 +114,12 @@ impl TlsSettings {
         if let Some(path) = &self.revoked {
             let lists = CertificateRevocationListDer::pem_file_iter(path);
             let lists = lists.and_then(Iterator::collect::<Result<Vec<_>, _>>);
-            verifier = verifier.with_crls(lists.map_err(|error| wrong(path, error.into()))?);
+            let lists = lists.map_err(|error| wrong(path, error.into()))?;
+            // Without any, nobody would be known to be withdrawn.
+            if lists.is_empty() {
+                return Err(wrong(path, "there is no list of withdrawn certificates in it".into()));
+            }
+            verifier = verifier.with_crls(lists);
         }
         let verifier = verifier.build().map_err(|error| wrong(&self.authority, error.into()))?;
         let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|error| wrong(&self.key, error.into()))?;
@@ -150,8 +156,8 @@ pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, ServeErro
     listener.map_err(|error| ServeError::socket("listen on", Path::new(&address.to_string()), error))
 }
 
-/// Takes clients until the daemon ends, and waits for those that are there.
-pub(crate) async fn accept(daemon: Arc<Daemon>, listener: TcpListener, acceptor: Acceptor) {
+/// Takes clients until the daemon ends, each by what the newest certificates say, and waits for those that are there.
+pub(crate) async fn accept(daemon: Arc<Daemon>, listener: TcpListener, newest: watch::Receiver<Acceptor>) {
     let mut clients = JoinSet::new();
     loop {
         let came = tokio::select! {
@@ -161,7 +167,7 @@ pub(crate) async fn accept(daemon: Arc<Daemon>, listener: TcpListener, acceptor:
         while clients.try_join_next().is_some() {}
         match came {
             Ok((socket, from)) => {
-                let (daemon, acceptor) = (Arc::clone(&daemon), acceptor.clone());
+                let (daemon, acceptor) = (Arc::clone(&daemon), newest.borrow().clone());
                 clients.spawn(async move {
                     let stopping = Arc::clone(&daemon);
                     tokio::select! {

@@ -19,8 +19,8 @@ use crate::settings::{self, parse_mode};
 ///
 /// virsh and every other client of libvirt works against the socket: virsh -c 'hostler:///system?socket=PATH'. The daemon
 /// owns the state directory as long as it runs; commands that only read work beside it, all others are sent to it and
-/// carried out there. On SIGTERM or SIGINT it finishes what was begun and ends; guests go on. On SIGHUP it reads its
-/// settings again. Drivers run in processes of their own unless told otherwise. Where a service manager has opened sockets,
+/// carried out there. On SIGTERM or SIGINT it finishes what was begun and ends; guests go on. On SIGHUP it reads its settings,
+/// the access file and certificates again. Drivers run in processes of their own unless told otherwise. Where a service manager has opened sockets,
 /// the first one is for everything and the second one for reading. Users whom a tenant admits are served what is that
 /// tenant's, and nothing else; root and the daemon's own user get to it by hostler:///system?tenant=NAME.
 #[derive(Debug, Args)]
@@ -77,8 +77,8 @@ impl Serve {
         session.service_loop(async {
             let mut signals = session.signals()?;
             session.output().note(&format!("serving on '{}'", settings.sockets.full.display()));
-            let served = hostler_serve::serve(config, &settings, around, signals.received()).await;
-            served.map(|()| Reply::streamed()).map_err(failed)
+            let served = hostler_serve::serve(config, &settings, around, signals.received());
+            Box::pin(served).await.map(|()| Reply::streamed()).map_err(failed)
         })
     }
 

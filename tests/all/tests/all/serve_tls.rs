@@ -11,6 +11,8 @@ use rcgen::{
     SerialNumber, date_time_ymd,
 };
 
+use rustix::process::Signal;
+
 use crate::daemon::{Daemon, clients_are_here, virsh};
 use crate::tenants::Shared;
 use crate::workbench::{Answer, Workbench};
@@ -219,6 +221,34 @@ fn who_has_no_certificate_that_counts_or_no_name_that_is_let_in_is_turned_away()
     let none: Vec<_> = scene.options.iter().map(String::as_str).take(8).collect();
     let _daemon = Daemon::start_with(&bench, &none);
     assert_eq!(scene.virsh(&alice, &["list"]).status, 1);
+}
+
+#[test]
+fn certificates_are_read_again_when_the_settings_are() {
+    if !clients_are_here() {
+        return;
+    }
+    let bench = Workbench::of_drivers();
+    let scene = Scene::new(&bench, &["*"]);
+    let [alice, bob] = [("alice", 1), ("bob", 2)].map(|(name, number)| {
+        let place = scene.authority.numbered_client(&bench, name, name, Some(number));
+        std::fs::write(place.join("cacert.pem"), &scene.authority.certificate).unwrap();
+        place
+    });
+    let list = bench.write("crl.pem", &scene.authority.withdrawn(4_711));
+    let mut daemon = scene.start(&bench, &["--tls-crl", list.to_str().unwrap()]);
+    let let_in = |place: &Path| scene.virsh(place, &["list"]).status == 0;
+    assert!(let_in(&alice) && let_in(&bob));
+    std::fs::write(&list, scene.authority.withdrawn(1)).unwrap();
+    daemon.signal(Signal::HUP);
+    // It is being read; a test that never sees it ends by its time.
+    while let_in(&alice) {}
+    assert!(let_in(&bob));
+    // What cannot be read takes nobody's way in.
+    std::fs::write(&list, "nonsense").unwrap();
+    daemon.signal(Signal::HUP);
+    daemon.wait_for_log("the certificates of before hold on");
+    assert!(let_in(&bob) && !let_in(&alice));
 }
 
 #[test]
