@@ -57,6 +57,7 @@ mod serve_commands;
 mod serve_hostile;
 mod serve_operations;
 mod serve_polkit;
+mod serve_ssh;
 mod serve_stuck;
 mod serve_tenants;
 mod serve_tls;
