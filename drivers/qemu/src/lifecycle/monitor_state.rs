@@ -17,7 +17,7 @@ const MOMENT_MS: u64 = 20;
 /// What the monitor answers; an answer that is none.
 pub(super) fn ask(domain: &Domain, monitor: &Monitor) -> Result<RunState, Error> {
     let status = status(&monitor.run("query-status")?)?;
-    if status == "prelaunch" && notes::has(domain, Note::StartedPaused)? {
+    if status == "prelaunch" && notes::has(domain, Note::HeldBack)? {
         return Ok(RunState::Paused);
     }
     Ok(run_state(&status))

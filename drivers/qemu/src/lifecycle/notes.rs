@@ -5,8 +5,8 @@ use hostler_sdk::{Domain, Error};
 /// One thing to remember. Notes are their words, separated by blanks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Note {
-    /// It was started with its processors stopped.
-    StartedPaused,
+    /// Its processors are held before their first instruction: it was started so, or reset while they did not run.
+    HeldBack,
     /// It is being put away, and its processors ran before.
     SavingRunning,
     /// It is being put away, and its processors did not run before.
@@ -20,7 +20,7 @@ pub(super) enum Note {
 impl Note {
     fn word(self) -> &'static str {
         match self {
-            Self::StartedPaused => "started-paused",
+            Self::HeldBack => "started-paused",
             Self::SavingRunning => "saving-running",
             Self::SavingPaused => "saving-paused",
             Self::MovingRunning => "moving-running",

@@ -1,8 +1,9 @@
 //! The reset button.
 
-use hostler_sdk::{Domain, Error};
+use hostler_sdk::{Domain, Error, RunState};
 
 use super::monitor_state;
+use super::notes::{self, Note};
 
 /// How long a hypervisor whose domain ends at a reboot may take to end.
 const END_TIMEOUT_MS: u64 = 10_000;
@@ -14,6 +15,10 @@ const END_TIMEOUT_MS: u64 = 10_000;
 /// `conflict` when the domain is off; what the monitor answers; `timed-out`.
 pub(crate) fn reset(domain: &Domain) -> Result<(), Error> {
     let monitor = domain.monitor()?;
+    if monitor_state::ask(domain, &monitor)? != RunState::Running {
+        // From now on QEMU says of it what it says of one that is being started.
+        notes::add(domain, Note::HeldBack)?;
+    }
     if monitor_state::run_and_wait(&monitor, "system_reset", &["RESET", "SHUTDOWN"])? == "RESET" {
         domain.emit("reset", &[]);
         return Ok(());

@@ -30,7 +30,7 @@ pub(crate) fn start(domain: &Domain, options: &[Fact]) -> Result<(), Error> {
 pub(super) fn launch(domain: &Domain, mut plan: Plan, paused: bool) -> Result<(Process, Monitor), Error> {
     notes::clear(domain)?;
     if paused {
-        notes::add(domain, Note::StartedPaused)?;
+        notes::add(domain, Note::HeldBack)?;
     }
     let process = plan.launch.submit(domain, &mut plan.resources)?;
     let monitor = domain.monitor()?;

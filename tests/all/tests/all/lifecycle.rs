@@ -82,6 +82,8 @@ fn rom_guest_goes_through_the_life_cycle(kind: &str) {
 
     bench.ok(&["suspend", "rom"]);
     assert_eq!(bench.state_of("rom").as_deref(), Some("paused"));
+    bench.ok(&["reset", "rom"]);
+    assert_eq!(bench.state_of("rom").as_deref(), Some("paused"), "a reset lets nobody go");
     bench.ok(&["resume", "rom"]);
     assert_eq!(bench.state_of("rom").as_deref(), Some("running"));
     bench.ok(&["reset", "rom"]);
