@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -52,7 +52,7 @@ pub(crate) struct Guest {
 impl Guest {
     /// Starts one, stopped, and makes itself known to its monitor.
     pub(crate) fn start(argv: &[String], more: &[&str], work: &Path) -> Result<Self> {
-        let socket = work.join("bare.sock");
+        let socket = socket_in(work);
         if socket.exists() {
             fs::remove_file(&socket)?;
         }
@@ -76,14 +76,31 @@ impl Guest {
         }
     }
 
-    /// Lets it run.
-    pub(crate) fn go(&mut self) -> Result<()> {
-        self.monitor.execute("cont")?;
+    /// Lets go of its monitor; it runs on.
+    pub(crate) fn let_go(self) -> Child {
+        self.process
+    }
+
+    /// Makes itself known to the monitor of one that runs, and is told that it does.
+    pub(crate) fn attach(mut process: Child, work: &Path) -> Result<Self> {
+        let monitor = connect(&mut process, &socket_in(work)).and_then(Monitor::greet)?;
+        let mut guest = Self { process, monitor };
+        guest.is_running()?;
+        Ok(guest)
+    }
+
+    fn is_running(&mut self) -> Result<()> {
         let status = self.monitor.execute("query-status")?;
         if status.get("status").and_then(Value::as_str) != Some("running") {
             bail!("the guest does not run: {status}");
         }
         Ok(())
+    }
+
+    /// Lets it run.
+    pub(crate) fn go(&mut self) -> Result<()> {
+        self.monitor.execute("cont")?;
+        self.is_running()
     }
 
     /// Kills it and waits until it is gone.
@@ -102,6 +119,10 @@ pub(crate) fn start_once(argv: &[String], work: &Path) -> Result<Duration> {
     let took = began.elapsed();
     guest.end()?;
     running.map(|()| took)
+}
+
+fn socket_in(work: &Path) -> PathBuf {
+    work.join("bare.sock")
 }
 
 fn connect(process: &mut Child, socket: &Path) -> Result<UnixStream> {

@@ -2,7 +2,9 @@
 
 mod client;
 mod load;
+mod reattach;
 mod sides;
+mod stuck;
 
 use crate::figures::median;
 use crate::peer::Peer;
@@ -56,7 +58,10 @@ pub(crate) fn run(place: &Place, rounds: usize) -> Result<()> {
         show(domains, &rows);
     }
     ours.end()?;
-    theirs.end()
+    theirs.end()?;
+    // Of a state directory of their own: these are about guests, and not about how many domains there are.
+    stuck::run(&Place::find()?)?;
+    reattach::run(&Place::find()?, rounds)
 }
 
 fn xml(name: &str) -> String {

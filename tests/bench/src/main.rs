@@ -29,7 +29,8 @@ usage: cargo xtask bench [NAME] [--rounds N]
   operations  what is done to a domain day by day, beside the same steps of a script and beside virsh
   driver      loading a driver, cold and cached; one call in an instance of its own
   worker      one call of a driver in a process of its own, beside the same call in this process
-  daemon      the daemon with many defined domains beside libvirtd: its start, its memory, what it answers
+  daemon      the daemon with many defined domains beside libvirtd: its start, its memory, what it answers, also while
+              a hypervisor hangs or a driver loops
   footprint   sizes of components and programs, peak memory of the command line
   storage     resolving a chain beside qemu-img and beside bare reads; listing a pool beside libvirt;
               making a volume beside qemu-img

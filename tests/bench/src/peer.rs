@@ -26,8 +26,8 @@ impl Peer {
         if !PROGRAMS.iter().all(installed) {
             return Ok(None);
         }
-        let room = work.join("peer");
-        std::fs::create_dir(&room)?;
+        // One of its own each time: a run of all benchmarks has several. It goes with what is around it.
+        let room = tempfile::Builder::new().prefix("peer-").tempdir_in(work)?.keep();
         let mut process = Command::new("unshare")
             .args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--net", "--ipc"])
             .args(["--propagation", "private", "bash", "-c", SCRIPT, "peer"])

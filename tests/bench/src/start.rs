@@ -3,6 +3,8 @@
 
 mod domain;
 
+pub(crate) use domain::{NAME as DOMAIN, xml as domain_xml};
+
 use crate::bare;
 use crate::figures::{Series, table};
 use crate::peer::Peer;

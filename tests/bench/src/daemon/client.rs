@@ -5,10 +5,12 @@ use hostler_rpc::error::RpcError;
 use hostler_rpc::frame::{Assembler, Frame, FrameKind, Header, Status};
 use hostler_rpc::procedure::{Call, program};
 use hostler_rpc::wire::{
-    ConnectListAllDomains, ConnectOpen, DomainDefineXml, DomainGetInfo, DomainGetState, DomainGetXmlDesc,
-    DomainHandle, DomainLookupByName, DomainLookupByUuid,
+    ConnectListAllDomains, ConnectOpen, DomainCreate, DomainDefineXml, DomainDestroy, DomainGetInfo,
+    DomainGetState, DomainGetXmlDesc, DomainHandle, DomainLookupByName, DomainLookupByUuid, DomainResume,
+    DomainSuspend,
 };
 use hostler_rpc::xdr::{Xdr, decode, encode};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -65,6 +67,38 @@ impl Client {
 
     pub(super) fn xml(&mut self, dom: &DomainHandle) -> Result<String> {
         Ok(self.call(DomainGetXmlDesc::NUMBER, &DomainGetXmlDesc { dom: dom.clone(), flags: 0 })?.xml)
+    }
+
+    pub(super) fn create(&mut self, dom: &DomainHandle) -> Result<()> {
+        self.call(DomainCreate::NUMBER, &DomainCreate { dom: dom.clone() })
+    }
+
+    pub(super) fn destroy(&mut self, dom: &DomainHandle) -> Result<()> {
+        self.call(DomainDestroy::NUMBER, &DomainDestroy { dom: dom.clone() })
+    }
+
+    pub(super) fn suspend(&mut self, dom: &DomainHandle) -> Result<()> {
+        self.call(DomainSuspend::NUMBER, &DomainSuspend { dom: dom.clone() })
+    }
+
+    pub(super) fn resume(&mut self, dom: &DomainHandle) -> Result<()> {
+        self.call(DomainResume::NUMBER, &DomainResume { dom: dom.clone() })
+    }
+
+    /// Asks for a domain's start and waits for no answer.
+    pub(super) fn send_create(&mut self, dom: &DomainHandle) -> Result<()> {
+        self.send(DomainCreate::NUMBER, &DomainCreate { dom: dom.clone() })
+    }
+
+    /// Asks for a guest to be paused and waits for no answer.
+    pub(super) fn send_suspend(&mut self, dom: &DomainHandle) -> Result<()> {
+        self.send(DomainSuspend::NUMBER, &DomainSuspend { dom: dom.clone() })
+    }
+
+    /// Whether nothing has come since.
+    pub(super) fn is_unanswered(&mut self) -> bool {
+        let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready == 0)
     }
 
     fn call<C: Call>(&mut self, number: i32, call: &C) -> Result<C::Answer> {

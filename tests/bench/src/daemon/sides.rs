@@ -49,12 +49,19 @@ fn family(first: u32) -> Result<Vec<u32>> {
 /// `hostler serve`.
 pub(super) struct Ours<'a> {
     place: &'a Place,
+    /// Whether it has the drivers that misbehave, too.
+    faults: bool,
     child: Option<Child>,
 }
 
 impl<'a> Ours<'a> {
     pub(super) fn new(place: &'a Place) -> Self {
-        Self { place, child: None }
+        Self { place, faults: false, child: None }
+    }
+
+    /// One with the drivers that misbehave.
+    pub(super) fn with_faults(place: &'a Place) -> Self {
+        Self { place, faults: true, child: None }
     }
 }
 
@@ -63,6 +70,12 @@ impl Side for Ours<'_> {
         let (socket, read_only) = (self.socket()?, self.place.work().join("serve-ro.sock"));
         let mut command = self.place.hostler(&["--quiet", "serve", "--socket"]);
         command.arg(socket).arg("--read-only-socket").arg(read_only);
+        if self.faults {
+            // What is said behind the verb takes the place of what is said before it.
+            for directory in ["drivers", "guests"] {
+                command.arg("--driver-dir").arg(self.place.components.join(directory));
+            }
+        }
         let log = fs::File::create(self.place.work().join("serve.log"))?;
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
         self.child = Some(child.context("cannot run hostler serve")?);

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 /// Its name.
-pub(super) const NAME: &str = "bench";
+pub(crate) const NAME: &str = "bench";
 /// Accelerated or not makes no difference to the host; emulation runs everywhere.
 const KIND: &str = "qemu";
 
 /// The domain XML, for us and for the peer alike.
-pub(super) fn xml(guest: &Path) -> String {
+pub(crate) fn xml(guest: &Path) -> String {
     let guest = guest.display();
     format!(
         "<domain type='{KIND}'>

@@ -1,0 +1,111 @@
+//! What others are answered while something in the daemon is stuck: a hypervisor that hangs with calls that wait for it,
+//! and a driver that loops.
+
+use super::client::Client;
+use super::load::percentile;
+use super::sides::{Ours, Side as _};
+use crate::place::{Place, output};
+use crate::start::{DOMAIN, domain_xml};
+use anyhow::{Context, Result, ensure};
+use hostler_rpc::wire::DomainHandle;
+use rustix::process::{Pid, Signal, kill_process};
+use std::time::Instant;
+
+/// What every other answer may take, in milliseconds.
+const BAR_MS: f64 = 50.0;
+/// Domains that are only defined.
+const DOMAINS: usize = 1_000;
+/// Questions of each kind.
+const QUESTIONS: usize = 200;
+/// Calls that wait for what is stuck, each of a client of its own.
+const WAITING: usize = 8;
+/// A domain of the test driver that never comes back.
+const LOOP: &str = "<domain type='fault'><name>loop</name><memory unit='MiB'>16</memory><vcpu>1</vcpu>\
+                    <os><type>hvm</type></os></domain>";
+
+/// Takes the figures; there is no peer, for the bar is a time.
+pub(super) fn run(place: &Place) -> Result<()> {
+    let mut ours = Ours::with_faults(place);
+    ours.begin()?;
+    let mut client = super::first_answer(&ours, None)?;
+    let names: Vec<String> = (0..DOMAINS).map(|number| format!("stuck-{number:05}")).collect();
+    names.iter().try_for_each(|name| client.define(super::xml(name)).map(drop))?;
+    let guest = |name| domain_xml(&place.guest).replace(DOMAIN, name);
+    let hung = client.define(guest("hung"))?;
+    let other = client.define(guest("other"))?;
+    let looping = client.define(LOOP.to_owned())?;
+    client.create(&hung)?;
+    client.create(&other)?;
+    println!(
+        "\n{:<44} {:>10} {:>10} {:>10} {:>8}",
+        "answers to others, ms", "p50", "p99", "longest", "at most"
+    );
+    show("nothing is stuck", &answers(&mut client, &names, &other)?);
+    let pid = hypervisor(place, "hung")?;
+    kill_process(pid, Signal::STOP)?;
+    let done = beside(&ours, &hung, Client::send_suspend, || answers(&mut client, &names, &other));
+    show("a hypervisor that hangs", &done?);
+    kill_process(pid, Signal::CONT)?;
+    let done = beside(&ours, &looping, Client::send_create, || answers(&mut client, &names, &other));
+    show("a driver that loops", &done?);
+    client.destroy(&hung)?;
+    client.destroy(&other)?;
+    ours.end()
+}
+
+/// Does something while clients wait for an answer about a domain, and some wait still when it is done.
+fn beside<T>(
+    ours: &Ours<'_>,
+    domain: &DomainHandle,
+    send: fn(&mut Client, &DomainHandle) -> Result<()>,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    let mut waiting = (0..WAITING)
+        .map(|_| {
+            let mut client = Client::open(&ours.socket()?)?;
+            send(&mut client, domain)?;
+            Ok(client)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let done = work()?;
+    ensure!(
+        waiting.iter_mut().any(Client::is_unanswered),
+        "nothing was stuck any more when the others had been answered"
+    );
+    Ok(done)
+}
+
+/// How long each answer took, in milliseconds: of reading, and of changing another guest.
+fn answers(client: &mut Client, names: &[String], other: &DomainHandle) -> Result<Vec<f64>> {
+    let mut took = Vec::new();
+    for name in names.iter().cycle().take(QUESTIONS) {
+        let mut timed = |ask: &mut dyn FnMut(&mut Client) -> Result<()>| {
+            let asked = Instant::now();
+            ask(client)?;
+            took.push(asked.elapsed().as_secs_f64() * 1e3);
+            anyhow::Ok(())
+        };
+        timed(&mut |client| client.by_name(name).map(drop))?;
+        timed(&mut |client| client.list_all().map(drop))?;
+        timed(&mut |client| client.state(other).map(drop))?;
+        timed(&mut |client| client.info(other).map(drop))?;
+        timed(&mut |client| client.xml(other).map(drop))?;
+        timed(&mut |client| client.suspend(other))?;
+        timed(&mut |client| client.resume(other))?;
+    }
+    Ok(took)
+}
+
+/// The process of a domain's hypervisor.
+fn hypervisor(place: &Place, name: &str) -> Result<Pid> {
+    let shown: serde_json::Value =
+        serde_json::from_str(&output(&mut place.hostler(&["-o", "json", "show", name]))?)?;
+    let pid = shown.get("pid").and_then(serde_json::Value::as_i64).context("no pid is shown")?;
+    Pid::from_raw(i32::try_from(pid)?).context("no process")
+}
+
+fn show(beside: &str, took: &[f64]) {
+    let longest = took.iter().copied().fold(0.0, f64::max);
+    let (p50, p99) = (percentile(took, 50), percentile(took, 99));
+    println!("{beside:<44} {p50:>10.2} {p99:>10.2} {longest:>10.2} {BAR_MS:>8.0}");
+}
