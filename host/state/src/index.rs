@@ -1,12 +1,12 @@
 //! What an owner knows of its domains without reading: it alone writes their records, so what it wrote is what there is.
 //!
-//! The index is made when it is first asked, and changed where records are written. Readers have none: they look at the
-//! files each time, for somebody else changes them.
+//! The index is made when the directory is swept, in one pass with that, and changed where records are written. Readers have
+//! none: they look at the files each time, for somebody else changes them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use uuid::Uuid;
 
@@ -64,26 +64,18 @@ impl Headline {
     }
 }
 
+impl From<Definition> for Headline {
+    fn from(definition: Definition) -> Self {
+        let Definition { uuid, name, driver, persistent, .. } = definition;
+        Self { uuid, name, driver, persistent, figures: OnceLock::new() }
+    }
+}
+
 /// The index of an owner.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
+    /// Nothing when a record could not be read: whoever asks next makes it anew, or is told why that cannot be.
     known: RwLock<Option<Known>>,
-    /// What lay beside each definition when the directory was swept, until the index is made.
-    swept: Mutex<HashMap<Uuid, Beside>>,
-}
-
-/// What lies beside a definition.
-#[derive(Clone, Copy, Debug)]
-struct Beside {
-    autostart: bool,
-    driver_state: bool,
-}
-
-impl Beside {
-    fn of(names: &[String]) -> Self {
-        let driver_state = names.iter().any(|name| name.starts_with(DRIVER_STATE));
-        Self { autostart: names.iter().any(|name| name == WANTED), driver_state }
-    }
 }
 
 #[derive(Debug, Default)]
@@ -103,6 +95,13 @@ struct Entry {
 }
 
 impl Known {
+    fn of(runs: Vec<Uuid>, entries: Vec<Option<Entry>>) -> Self {
+        let mut known = Self { runs: runs.into_iter().collect(), ..Self::default() };
+        known.domains.reserve(entries.len());
+        entries.into_iter().flatten().for_each(|entry| known.put(entry));
+        known
+    }
+
     fn put(&mut self, entry: Entry) {
         let (uuid, name) = (entry.headline.uuid, entry.headline.name.clone());
         self.forget(uuid);
@@ -124,10 +123,6 @@ impl Known {
 }
 
 impl Index {
-    fn swept(&self) -> MutexGuard<'_, HashMap<Uuid, Beside>> {
-        self.swept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Changes what is known. An index that was not made yet needs no change: it will be read from the files.
     fn change(&self, change: impl FnOnce(&mut Known)) {
         if let Some(known) = self.known.write().unwrap_or_else(PoisonError::into_inner).as_mut() {
@@ -232,9 +227,8 @@ impl StateDir {
         let Some(index) = &self.index else { return };
         // Held while the files are read: what is written meanwhile is looked at after this.
         let mut guard = index.known.write().unwrap_or_else(PoisonError::into_inner);
-        index.swept().remove(&uuid);
         let Some(known) = guard.as_mut() else { return };
-        match self.entry(uuid, None) {
+        match self.names_in(&self.domain_dir(uuid)).and_then(|names| self.entry(uuid, &names)) {
             Ok(Some(entry)) => known.put(entry),
             Ok(None) => known.forget(uuid),
             // Whoever asks next is told why.
@@ -256,40 +250,43 @@ impl StateDir {
         Ok(known.as_ref().map(read))
     }
 
-    /// Sweeps the directories of all domains, and keeps what was seen there for the index.
+    /// Sweeps the directories of all domains, and makes the index of what stays there. A record that cannot be read is no
+    /// reason not to become the owner.
     pub(crate) fn sweep_domains(&self) -> Result<(), StateError> {
         let domains = self.uuids_in("domains")?;
-        let swept = in_parts(&domains, |uuid| Ok((uuid, Beside::of(&self.sweep_domain(uuid)?))))?;
-        if let Some(index) = &self.index {
-            *index.swept() = swept.into_iter().collect();
+        let learnt = in_parts(&domains, |uuid| {
+            let stay = self.sweep_domain(uuid)?;
+            Ok(self.entry(uuid, &stay))
+        })?;
+        if let (Some(index), Ok(entries)) = (&self.index, learnt.into_iter().collect::<Result<Vec<_>, _>>()) {
+            let known = Known::of(self.uuids_in("run")?, entries);
+            *index.known.write().unwrap_or_else(PoisonError::into_inner) = Some(known);
         }
         Ok(())
     }
 
     fn learn(&self) -> Result<Known, StateError> {
-        let mut known = Known { runs: self.uuids_in("run")?.into_iter().collect(), ..Known::default() };
-        let swept = self.index.as_ref().map(|index| std::mem::take(&mut *index.swept())).unwrap_or_default();
+        let runs = self.uuids_in("run")?;
         let domains = self.uuids_in("domains")?;
-        let entries = in_parts(&domains, |uuid| self.entry(uuid, swept.get(&uuid).copied()))?;
-        entries.into_iter().flatten().for_each(|entry| known.put(entry));
-        Ok(known)
+        let entries = in_parts(&domains, |uuid| self.entry(uuid, &self.names_in(&self.domain_dir(uuid))?))?;
+        Ok(Known::of(runs, entries))
     }
 
-    /// What the files say of a domain, and what lies beside its definition if that was seen already; nothing when it has no
-    /// definition, or a damaged one.
-    fn entry(&self, uuid: Uuid, beside: Option<Beside>) -> Result<Option<Entry>, StateError> {
+    /// What the files of a domain say, of which these lie in its directory; nothing when it has no definition, or a damaged
+    /// one.
+    fn entry(&self, uuid: Uuid, names: &[String]) -> Result<Option<Entry>, StateError> {
+        if names.is_empty() {
+            return Ok(None);
+        }
         let definition = match self.read_definition(uuid) {
             Err(error) if error.kind == Kind::Corrupt => None,
             found => found?,
         };
         let Some(definition) = definition else { return Ok(None) };
-        let Beside { autostart, driver_state } = match beside {
-            Some(beside) => beside,
-            None => Beside::of(&self.names_in(&self.domain_dir(uuid))?),
-        };
-        let driver_state =
-            driver_state && self.driver_state(uuid)?.is_some_and(|document| !document.is_empty());
-        Ok(Some(Entry { headline: Arc::new(Headline::of(&definition)), autostart, driver_state }))
+        let driver_state = names.iter().any(|name| name.starts_with(DRIVER_STATE))
+            && self.driver_state(uuid)?.is_some_and(|document| !document.is_empty());
+        let autostart = names.iter().any(|name| name == WANTED);
+        Ok(Some(Entry { headline: Arc::new(Headline::from(definition)), autostart, driver_state }))
     }
 }
 
