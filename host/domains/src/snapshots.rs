@@ -11,6 +11,7 @@ mod live;
 mod merge_live;
 mod overlays;
 mod plan;
+mod recorded;
 mod request;
 mod store;
 mod within;
@@ -32,7 +33,9 @@ pub(crate) use live::LiveChange;
 pub(crate) use merge_live::{LiveMerge, merged};
 pub(crate) use overlays::Overlay;
 pub(crate) use plan::{DeletePlan, Merge, Scene};
+pub(crate) use recorded::{Recorded, recorded};
 pub(crate) use request::{Requested, requested};
+pub(crate) use store::memory_operation;
 pub(crate) use written::document;
 
 impl Host {

@@ -50,6 +50,30 @@ $running->revert_to(Sys::Virt::DomainSnapshot::REVERT_PAUSED);
 is(($domain->get_state())[0], 3, 'and paused where that is wanted');
 $domain->destroy();
 
+# What is known of one, in words.
+my $redefine = Sys::Virt::DomainSnapshot::CREATE_REDEFINE;
+my $known = $second->get_xml_description();
+my $said = sub {
+    my ($from, $to) = @_;
+    (my $xml = $known) =~ s{$from}{$to}s or die "no $from in $known";
+    return $domain->create_snapshot($xml, $redefine);
+};
+$said->('of second', 'said anew');
+check($second->get_xml_description() =~ m{<description>said anew</description>}, 'its description is another');
+is($domain->num_of_snapshots(), 3, 'and it is the same snapshot');
+code(sub { $said->('<parent>.*?</parent>', '<parent><name>none</name></parent>') }, 8, 'a parent that there is not');
+code(sub { $said->('<parent>.*?</parent>', '<parent><name>second</name></parent>') }, 8, 'its own parent');
+code(sub { $said->('<uuid>.*?</uuid>', '<uuid>2f0d6ab4-6a1c-4a43-8f0e-3a3c3b1b7c11</uuid>') }, 8, 'of another domain');
+code(sub { $said->('<domain .*</domain>', '') }, [8, 27], 'no domain in it');
+$second->delete(Sys::Virt::DomainSnapshot::DELETE_METADATA_ONLY);
+is($domain->num_of_snapshots(), 2, 'forgotten');
+$second = $domain->create_snapshot($known, $redefine | Sys::Virt::DomainSnapshot::CREATE_CURRENT);
+is($domain->num_of_snapshots(), 3, 'and known again');
+check($second->is_current(), 'as the current one');
+is($second->get_parent()->get_name(), 'first', 'in its place');
+$second->revert_to();
+is(($domain->get_state())[0], 5, 'what it keeps is there');
+
 # Deleted.
 $second->delete();
 is($running->get_parent()->get_name(), 'first', 'a child of the deleted one stands on its parent');

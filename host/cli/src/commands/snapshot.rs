@@ -3,6 +3,7 @@
 mod create;
 mod delete;
 mod list;
+mod redefine;
 mod revert;
 mod show;
 mod xml;
@@ -32,6 +33,7 @@ enum What {
     List(list::List),
     Show(show::Show),
     Xml(xml::Xml),
+    Redefine(redefine::Redefine),
     Revert(revert::Revert),
     Delete(delete::Delete),
 }
@@ -44,6 +46,7 @@ impl Snapshot {
             What::List(command) => command.run(session),
             What::Show(command) => command.run(session),
             What::Xml(command) => command.run(session),
+            What::Redefine(command) => command.run(session),
             What::Revert(command) => command.run(session),
             What::Delete(command) => command.run(session),
         }

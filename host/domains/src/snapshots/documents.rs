@@ -66,7 +66,7 @@ pub(crate) fn beside_images(xml: &str) -> Result<String, Error> {
             }
         }
     }
-    Ok(document.to_xml())
+    Ok(document.to_xml().trim().to_owned())
 }
 
 fn format_of(document: &Document, disk: NodeId) -> String {

@@ -174,7 +174,7 @@ fn disk_choice(document: &Document, disk: NodeId) -> Result<(String, DiskChoice)
     Ok((target.to_owned(), DiskChoice { kind, overlay: source.map(PathBuf::from) }))
 }
 
-fn check_name(name: &str) -> Result<(), Error> {
+pub(super) fn check_name(name: &str) -> Result<(), Error> {
     let wrong = if name.len() > NAME_MAX_BYTES {
         "is longer than 128 bytes"
     } else if name.starts_with('.') || name.contains('/') || name.chars().any(char::is_control) {
@@ -186,12 +186,12 @@ fn check_name(name: &str) -> Result<(), Error> {
     Err(invalid("snapshot.name", format!("the name '{shown}' of a snapshot {wrong}")))
 }
 
-fn unknown(place: &str, value: &str) -> Error {
+pub(super) fn unknown(place: &str, value: &str) -> Error {
     let message = format!("{place} is '{value}', which this host does not do");
     Error::new(Kind::Unsupported, "snapshot.document", message)
 }
 
-fn invalid(code: &str, message: impl Into<String>) -> Error {
+pub(super) fn invalid(code: &str, message: impl Into<String>) -> Error {
     Error::new(Kind::Invalid, code, message)
 }
 

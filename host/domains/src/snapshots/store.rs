@@ -38,6 +38,12 @@ pub(crate) fn kept_name(operation: u64, what: &str) -> String {
     format!("snapshot-{operation}.{what}")
 }
 
+/// The operation whose memory a file of this name has.
+pub(crate) fn memory_operation(name: &str) -> Option<u64> {
+    let operation = name.strip_prefix("snapshot-")?.strip_suffix(".memory")?.parse().ok()?;
+    (kept_name(operation, "memory") == name).then_some(operation)
+}
+
 impl Host {
     /// Copies the variable store of a domain into its directory, durable. Nothing when it has none that can be copied: of
     /// a guest that runs, one of a format whose file says nothing about what the guest has just written.

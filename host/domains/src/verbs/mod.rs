@@ -70,6 +70,7 @@ mod snapshot_create;
 mod snapshot_delete;
 mod snapshot_forget;
 mod snapshot_list;
+mod snapshot_redefine;
 mod snapshot_revert;
 mod start;
 mod stats;

@@ -37,11 +37,15 @@ mod filter {
 
 /// Flags of a new one. Every one is whole or not there, and checked.
 mod create_flag {
+    pub(super) const REDEFINE: u32 = 1;
+    pub(super) const CURRENT: u32 = 2;
     pub(super) const NO_METADATA: u32 = 4;
     pub(super) const DISK_ONLY: u32 = 16;
     pub(super) const QUIESCE: u32 = 64;
     pub(super) const ATOMIC: u32 = 128;
     pub(super) const VALIDATE: u32 = 512;
+    /// What goes with words alone.
+    pub(super) const OF_WORDS: u32 = REDEFINE | CURRENT | DISK_ONLY | VALIDATE;
     pub(super) const ALL: u32 = NO_METADATA | DISK_ONLY | QUIESCE | ATOMIC | VALIDATE;
 }
 
@@ -212,6 +216,9 @@ async fn create(
     client: Arc<Client>,
     call: DomainSnapshotCreateXml,
 ) -> Result<DomainSnapshotCreateXmlAnswer, RpcError> {
+    if call.flags & create_flag::REDEFINE != 0 {
+        return redefine(&client, &call).await;
+    }
     only(call.flags, create_flag::ALL, "virDomainSnapshotCreateXML")?;
     let (domain, _job) = client.change(&call.dom).await?;
     let new = NewSnapshot {
@@ -229,6 +236,19 @@ async fn create(
         forgotten.map_err(|error| failure::of_domain(&error))?;
     }
     Ok(DomainSnapshotCreateXmlAnswer { snap: handle(&domain_handle(&domain), &taken.details.summary.name) })
+}
+
+/// What is known of a snapshot, as words say.
+async fn redefine(
+    client: &Client,
+    call: &DomainSnapshotCreateXml,
+) -> Result<DomainSnapshotCreateXmlAnswer, RpcError> {
+    only(call.flags, create_flag::OF_WORDS, "virDomainSnapshotCreateXML")?;
+    let (domain, _job) = client.change(&call.dom).await?;
+    let current = call.flags & create_flag::CURRENT != 0;
+    let redefined = client.host().snapshot_redefine(&reference(&domain), &call.xml_desc, current).await;
+    let name = redefined.map_err(|error| failure::of_domain(&error))?.summary.name;
+    Ok(DomainSnapshotCreateXmlAnswer { snap: handle(&domain_handle(&domain), &name) })
 }
 
 async fn revert(client: Arc<Client>, call: DomainRevertToSnapshot) -> Result<(), RpcError> {

@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use serde_json::json;
+
 use crate::snapshot_scene::Scene;
 
 #[test]
@@ -227,4 +229,44 @@ fn running_domain_is_ended_by_a_revert_and_goes_on_if_that_is_wanted() {
     assert_eq!(scene.bench.processes().len(), 2, "a shim and its hypervisor: {:?}", scene.bench.processes());
     scene.ok(&["snapshot", "revert", "m", "s2"]);
     assert_eq!((scene.bench.state_of("m").as_deref(), scene.read("vda")), (Some("off"), 2));
+}
+
+#[test]
+fn what_is_known_of_a_snapshot_is_written_anew_and_what_it_keeps_is_not() {
+    let scene = Scene::qcow2_alone();
+    for (byte, name) in [(1, "one"), (2, "two")] {
+        scene.write("vda", byte);
+        scene.ok(&["snapshot", "create", "m", name]);
+    }
+    scene.write("vda", 3);
+    scene.bench.image(&["snapshot", "-c", "foreign", "a.qcow2"]);
+    let known = scene.ok(&["snapshot", "xml", "m", "two"]);
+    let file = |from: &str, to: &str| {
+        assert!(known.contains(from), "{from} is not in {known}");
+        scene.bench.write("anew.xml", &known.replacen(from, to, 1)).display().to_string()
+    };
+    let redefine = |file: String| scene.json(&["snapshot", "redefine", "m", &file]);
+    let said = redefine(file("<name>two</name>", "<name>two</name><description>said</description>"));
+    assert_eq!((&said["description"], &said["parent"]), (&json!("said"), &json!("one")));
+    let root = redefine(file("<parent>\n    <name>one</name>\n  </parent>", ""));
+    assert_eq!((&root["description"], &root["parent"]), (&json!(null), &json!(null)));
+    // One that this host did not take, or has forgotten.
+    let found = redefine(file("<name>two</name>", "<name>foreign</name>"));
+    assert_eq!((&found["kind"], &found["current"]), (&json!("internal"), &json!(false)));
+    assert_eq!(scene.snapshots(), (vec!["one".into(), "two".into(), "foreign".into()], Some("two".into())));
+    for (from, to, code) in [
+        ("<name>one</name>", "<name>none</name>", "snapshot.parent"),
+        ("<name>one</name>", "<name>two</name>", "snapshot.parent"),
+        ("<state>shutoff</state>", "<state>running</state>", "snapshot.redefined"),
+        ("snapshot='internal'", "snapshot='no'", "snapshot.redefined"),
+        ("<name>two</name>", "<name>gone</name>", "image.no-snapshot"),
+        ("<uuid>", "<uuid>0", "xml.invalid-value"),
+        ("</domainsnapshot>", "", "xml.syntax"),
+    ] {
+        let (found, text) = scene.refused(&["snapshot", "redefine", "m", &file(from, to)]);
+        assert_eq!(found, code, "{from} {to}: {text}");
+    }
+    assert_eq!(scene.snapshots().0.len(), 3);
+    scene.ok(&["snapshot", "revert", "m", "foreign"]);
+    assert_eq!(scene.read("vda"), 3);
 }
