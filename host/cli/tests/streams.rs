@@ -153,7 +153,6 @@ const CALLS: &[&[&str]] = &[
     &["migrate", "nobody", "--to", "unix:/nonexistent"],
     &["receive", "unix:/nonexistent/socket"],
     &["snapshot", "list", "nobody"],
-    &["snapshot", "redefine", "nobody", "/dev/null"],
     &["attach", "nobody", "/dev/null"],
     &["detach", "nobody", "vdb"],
     &["media", "nobody", "sda", "eject"],

@@ -26,6 +26,7 @@ struct Counter {
     /// Fail the first sync after opening instead of the n-th call.
     sync: bool,
     tidying: AtomicBool,
+    reading: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -33,14 +34,21 @@ pub(crate) struct FaultyDisk(Arc<Counter>);
 
 impl FaultyDisk {
     pub(crate) fn new(at: u64, fault: Fault) -> Self {
-        let (calls, tidying) = (AtomicU64::new(0), AtomicBool::new(false));
-        Self(Arc::new(Counter { calls, at, fault, sync: false, tidying }))
+        let (calls, tidying, reading) = (AtomicU64::new(0), AtomicBool::new(false), AtomicBool::new(false));
+        Self(Arc::new(Counter { calls, at, fault, sync: false, tidying, reading }))
     }
 
     /// Fails each fdatasync.
     pub(crate) fn on_sync() -> Self {
-        let (calls, tidying) = (AtomicU64::new(0), AtomicBool::new(false));
-        Self(Arc::new(Counter { calls, at: u64::MAX, fault: Fault::InputOutput, sync: true, tidying }))
+        let (calls, tidying, reading) = (AtomicU64::new(0), AtomicBool::new(false), AtomicBool::new(false));
+        Self(Arc::new(Counter {
+            calls,
+            at: u64::MAX,
+            fault: Fault::InputOutput,
+            sync: true,
+            tidying,
+            reading,
+        }))
     }
 
     pub(crate) fn calls(&self) -> u64 {
@@ -50,6 +58,11 @@ impl FaultyDisk {
     /// Whether the call that failed was about a directory already removed from the state.
     pub(crate) fn tidying(&self) -> bool {
         self.0.tidying.load(Ordering::SeqCst)
+    }
+
+    /// Whether the call that failed was to read a record of a domain.
+    pub(crate) fn reading(&self) -> bool {
+        self.0.reading.load(Ordering::SeqCst)
     }
 }
 
@@ -82,7 +95,10 @@ impl Counter {
 
 impl Disk for FaultyDisk {
     fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-        self.0.step(path)?;
+        self.0.step(path).inspect_err(|_| {
+            let of_a_domain = path.components().any(|part| part.as_os_str() == "domains");
+            self.0.reading.store(of_a_domain, Ordering::SeqCst);
+        })?;
         RealDisk.read(path, limit)
     }
 
