@@ -1,4 +1,4 @@
-//! What libvirt's `<domainsnapshot>` says of a snapshot that was taken before: what [`super::document`] writes, read again.
+//! What libvirt's `<domainsnapshot>` says of a snapshot that was taken before: what `snapshot xml` writes, read again.
 
 use std::path::PathBuf;
 
