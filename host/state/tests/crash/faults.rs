@@ -60,7 +60,7 @@ impl FaultyDisk {
         self.0.tidying.load(Ordering::SeqCst)
     }
 
-    /// Whether the call that failed was to read a record of a domain.
+    /// Whether the call that failed was to look at what there is of a domain.
     pub(crate) fn reading(&self) -> bool {
         self.0.reading.load(Ordering::SeqCst)
     }
@@ -103,7 +103,7 @@ impl Disk for FaultyDisk {
     }
 
     fn names(&self, directory: &Path) -> io::Result<Vec<String>> {
-        self.0.step(directory)?;
+        self.0.step(directory).inspect_err(|_| self.0.reading.store(true, Ordering::SeqCst))?;
         RealDisk.names(directory)
     }
 
