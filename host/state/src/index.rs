@@ -157,7 +157,7 @@ impl StateDir {
         })?;
         match known {
             Some(headlines) => Ok(headlines),
-            None => Ok(self.definitions()?.iter().map(|found| Arc::new(Headline::of(found))).collect()),
+            None => Ok(self.definitions()?.into_iter().map(|found| Arc::new(found.into())).collect()),
         }
     }
 
@@ -168,7 +168,7 @@ impl StateDir {
     pub fn headline(&self, uuid: Uuid) -> Result<Option<Arc<Headline>>, StateError> {
         match self.known(|known| known.domains.get(&uuid).map(|entry| Arc::clone(&entry.headline)))? {
             Some(found) => Ok(found),
-            None => Ok(self.definition_by_uuid(uuid)?.map(|found| Arc::new(Headline::of(&found)))),
+            None => Ok(self.definition_by_uuid(uuid)?.map(|found| Arc::new(found.into()))),
         }
     }
 

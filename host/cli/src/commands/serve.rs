@@ -20,9 +20,9 @@ use crate::settings::{self, parse_mode};
 /// virsh and every other client of libvirt works against the socket: virsh -c 'hostler:///system?socket=PATH'. The daemon
 /// owns the state directory as long as it runs; commands that only read work beside it, all others are sent to it and
 /// carried out there. On SIGTERM or SIGINT it finishes what was begun and ends; guests go on. On SIGHUP it reads its settings,
-/// the access file and certificates again. Drivers run in processes of their own unless told otherwise. Where a service manager has opened sockets,
-/// the first one is for everything and the second one for reading. Users whom a tenant admits are served what is that
-/// tenant's, and nothing else; root and the daemon's own user get to it by hostler:///system?tenant=NAME.
+/// the access file and certificates again. Drivers run in processes of their own unless told otherwise. Where a service
+/// manager has opened sockets, the first one is for everything and the second one for reading. Users whom a tenant admits are
+/// served what is that tenant's, and nothing else; root and the daemon's own user get to it by hostler:///system?tenant=NAME.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// Listen on PATH [default: serve.sock in the state directory]

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use hostler_domain::{Document, Domain, NodeId};
 use hostler_state::{SnapshotKind, SnapshotState};
 
-use super::request::{check_name, invalid, unknown};
-use crate::error::{Error, Kind};
+use super::request::{check_name, invalid, mixed, parsed, text_of, unknown};
+use crate::error::Error;
 
 /// A snapshot as a document tells of it.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ impl Recorded {
     /// The domain at that time.
     ///
     /// # Errors
-    /// [`Kind::Invalid`] with the place in the whole document.
+    /// [`crate::Kind::Invalid`] with the place in the whole document.
     pub(crate) fn domain(&self) -> Result<Domain, Error> {
         let above = usize::try_from(self.line).unwrap_or(1).saturating_sub(1);
         Ok(Domain::parse(&format!("{}{}", "\n".repeat(above), self.xml))?)
@@ -44,18 +44,11 @@ impl Recorded {
 /// Reads such a document.
 ///
 /// # Errors
-/// [`Kind::Invalid`] for one that leaves something out; [`Kind::Unsupported`] for what this host does not do.
+/// [`crate::Kind::Invalid`] for one that leaves something out; [`crate::Kind::Unsupported`] for what this host does not do.
 pub(crate) fn recorded(xml: &str) -> Result<Recorded, Error> {
-    let document = Document::parse(xml)?;
+    let document = parsed(xml)?;
     let root = document.root();
-    if document.name(root) != "domainsnapshot" {
-        let message = format!("a snapshot is a <domainsnapshot>, and this is a <{}>", document.name(root));
-        return Err(invalid("snapshot.document", message));
-    }
-    let text = |parent: NodeId, name: &str| {
-        let node = document.child(parent, name)?;
-        Some(document.text(node).trim().to_owned()).filter(|text| !text.is_empty())
-    };
+    let text = |parent: NodeId, name: &str| text_of(&document, parent, name);
     let name = text(root, "name").ok_or_else(|| missing("name"))?;
     check_name(&name)?;
     let domain = document.child(root, "domain").ok_or_else(|| missing("domain"))?;
@@ -69,8 +62,7 @@ pub(crate) fn recorded(xml: &str) -> Result<Recorded, Error> {
         _ => SnapshotKind::Internal,
     };
     if let Some((target, ..)) = disks.iter().find(|(_, own, _)| *own != kind) {
-        let message = "a snapshot is internal or external for all of its disks";
-        return Err(Error::new(Kind::Unsupported, "snapshot.mixed", message).about("disk", target));
+        return Err(mixed(target));
     }
     let stored = document.child(root, "inactiveDomain").map(|node| document.node_to_xml(node));
     Ok(Recorded {

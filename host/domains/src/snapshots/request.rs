@@ -101,17 +101,35 @@ pub(crate) fn requested(new: &NewSnapshot) -> Result<Requested, Error> {
     Ok(wanted)
 }
 
-fn from_document(xml: &str) -> Result<Requested, Error> {
+/// A `<domainsnapshot>`.
+///
+/// # Errors
+/// [`Kind::Invalid`] for anything else.
+pub(super) fn parsed(xml: &str) -> Result<Document, Error> {
     let document = Document::parse(xml)?;
-    let root = document.root();
-    if document.name(root) != "domainsnapshot" {
-        let message = format!("a snapshot is a <domainsnapshot>, and this is a <{}>", document.name(root));
-        return Err(invalid("snapshot.document", message));
+    let name = document.name(document.root());
+    if name == "domainsnapshot" {
+        return Ok(document);
     }
-    let text = |name: &str| {
-        let node = document.child(root, name)?;
-        Some(document.text(node).trim().to_owned()).filter(|text| !text.is_empty())
-    };
+    let message = format!("a snapshot is a <domainsnapshot>, and this is a <{name}>");
+    Err(invalid("snapshot.document", message))
+}
+
+/// What an element of this name says, if it is there and says anything.
+pub(super) fn text_of(document: &Document, parent: NodeId, name: &str) -> Option<String> {
+    let node = document.child(parent, name)?;
+    Some(document.text(node).trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// That disks are not kept in one way.
+pub(super) fn mixed(target: &str) -> Error {
+    let message = "a snapshot is internal or external for all of its disks";
+    Error::new(Kind::Unsupported, "snapshot.mixed", message).about("disk", target)
+}
+
+fn from_document(xml: &str) -> Result<Requested, Error> {
+    let document = parsed(xml)?;
+    let root = document.root();
     let memory = document.child(root, "memory");
     if memory.is_some_and(|memory| document.attribute(memory, "file").is_some()) {
         let message = "memory/@file says where the memory goes, and this host keeps it beside its records";
@@ -121,8 +139,8 @@ fn from_document(xml: &str) -> Result<Requested, Error> {
     }
     let memory = memory.and_then(|memory| document.attribute(memory, "snapshot"));
     let mut wanted = Requested {
-        name: text("name").unwrap_or_default(),
-        description: text("description"),
+        name: text_of(&document, root, "name").unwrap_or_default(),
+        description: text_of(&document, root, "description"),
         kind: None,
         disk_only: memory == Some("no"),
         memory: false,
@@ -139,8 +157,7 @@ fn from_document(xml: &str) -> Result<Requested, Error> {
         let (target, choice) = disk_choice(&document, disk)?;
         if let Some(Some(kind)) = choice.kind {
             if wanted.kind.is_some_and(|other| other != kind) {
-                let message = "a snapshot is internal or external for all of its disks";
-                return Err(Error::new(Kind::Unsupported, "snapshot.mixed", message).about("disk", target));
+                return Err(mixed(&target));
             }
             wanted.kind = Some(kind);
         }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use hostler_domain::Domain;
+use hostler_image::shell_quote;
 use hostler_runtime::inspect_disk;
 use hostler_state::{Definition, Snapshot, SnapshotDisk, SnapshotKind, SnapshotTree, unix_ms};
 use hostler_storage::internal_snapshots;
@@ -31,19 +33,20 @@ impl Host {
         let owner = self.owner()?;
         let definition = self.find(wanted)?;
         let told = recorded(xml)?;
-        require_of(&definition, &told)?;
+        let domain = told.domain()?;
+        require_of(&definition, &domain)?;
         self.require_no_unfinished_change(&definition)?;
         let mut tree = self.state().snapshots(definition.uuid)?;
         require_parent(&tree, &told)?;
         let at = tree.snapshots.iter().position(|known| known.name == told.name);
         let snapshot = match at.map(|at| tree.snapshots.remove(at)) {
             Some(known) => changed(known, &told, &definition.name)?,
-            None => self.found_again(&definition, &tree, &told)?,
+            None => self.found_again(&definition, &tree, (&told, &domain))?,
         };
         // The oldest is first, wherever one is put in; documents have whole seconds.
         let later = |known: &Snapshot| known.created_unix_ms / 1000 > snapshot.created_unix_ms / 1000;
         let at = at.unwrap_or_else(|| tree.snapshots.iter().position(later).unwrap_or(tree.snapshots.len()));
-        tree.snapshots.insert(at.min(tree.snapshots.len()), snapshot.clone());
+        tree.snapshots.insert(at, snapshot.clone());
         if current {
             tree.current = Some(snapshot.name.clone());
         }
@@ -57,9 +60,8 @@ impl Host {
         &self,
         definition: &Definition,
         tree: &SnapshotTree,
-        told: &Recorded,
+        (told, domain): (&Recorded, &Domain),
     ) -> Result<Snapshot, Error> {
-        let domain = told.domain()?;
         let (roots, volumes) = (self.roots(), self.translations(&told.xml)?);
         let mut disks = Vec::new();
         for (target, overlay) in &told.disks {
@@ -108,7 +110,10 @@ impl Host {
         let message = format!("the image '{}' has no snapshot '{name}' within it", image.display());
         Err(Error::new(Kind::NotFound, "image.no-snapshot", message)
             .about("image", image.display().to_string())
-            .hint_command("see which it has", format!("qemu-img snapshot -l '{}'", image.display())))
+            .hint_command(
+                "see which it has",
+                format!("qemu-img snapshot -l {}", shell_quote(&image.to_string_lossy())),
+            ))
     }
 
     /// The operation that has written this file, if it is one with the memory of this domain's guest: no other is read.
@@ -131,8 +136,8 @@ impl Host {
 }
 
 /// Refuses a document of another domain.
-fn require_of(definition: &Definition, told: &Recorded) -> Result<(), Error> {
-    let uuid = told.domain()?.uuid.map(|uuid| uuid.to_string());
+fn require_of(definition: &Definition, domain: &Domain) -> Result<(), Error> {
+    let uuid = domain.uuid.as_ref().map(ToString::to_string);
     if uuid.as_deref() == Some(definition.uuid.to_string().as_str()) {
         return Ok(());
     }
@@ -183,7 +188,7 @@ fn changed(known: Snapshot, told: &Recorded, domain: &str) -> Result<Snapshot, E
             .hint("its description and its parent can be changed")
             .hint_command(
                 "see what it keeps",
-                format!("{} {}", command("snapshot xml", domain), known.name),
+                format!("{} {}", command("snapshot xml", domain), shell_quote(&known.name)),
             ));
     }
     Ok(Snapshot {

@@ -26,7 +26,18 @@ struct Counter {
     /// Fail the first sync after opening instead of the n-th call.
     sync: bool,
     tidying: AtomicBool,
+    /// The call that failed was to read a record of a domain.
     reading: AtomicBool,
+    /// The call that failed was to list what lies in the directory of a domain.
+    listing: AtomicBool,
+}
+
+impl Default for Counter {
+    fn default() -> Self {
+        let calls = AtomicU64::new(0);
+        let [tidying, reading, listing] = [false; 3].map(AtomicBool::new);
+        Self { calls, at: u64::MAX, fault: Fault::InputOutput, sync: false, tidying, reading, listing }
+    }
 }
 
 #[derive(Debug)]
@@ -34,21 +45,12 @@ pub(crate) struct FaultyDisk(Arc<Counter>);
 
 impl FaultyDisk {
     pub(crate) fn new(at: u64, fault: Fault) -> Self {
-        let (calls, tidying, reading) = (AtomicU64::new(0), AtomicBool::new(false), AtomicBool::new(false));
-        Self(Arc::new(Counter { calls, at, fault, sync: false, tidying, reading }))
+        Self(Arc::new(Counter { at, fault, ..Counter::default() }))
     }
 
     /// Fails each fdatasync.
     pub(crate) fn on_sync() -> Self {
-        let (calls, tidying, reading) = (AtomicU64::new(0), AtomicBool::new(false), AtomicBool::new(false));
-        Self(Arc::new(Counter {
-            calls,
-            at: u64::MAX,
-            fault: Fault::InputOutput,
-            sync: true,
-            tidying,
-            reading,
-        }))
+        Self(Arc::new(Counter { sync: true, ..Counter::default() }))
     }
 
     pub(crate) fn calls(&self) -> u64 {
@@ -60,9 +62,14 @@ impl FaultyDisk {
         self.0.tidying.load(Ordering::SeqCst)
     }
 
-    /// Whether the call that failed was to look at what there is of a domain.
+    /// Whether the call that failed was to read a record of a domain.
     pub(crate) fn reading(&self) -> bool {
         self.0.reading.load(Ordering::SeqCst)
+    }
+
+    /// Whether the call that failed was to list what lies in the directory of a domain.
+    pub(crate) fn listing(&self) -> bool {
+        self.0.listing.load(Ordering::SeqCst)
     }
 }
 
@@ -93,17 +100,23 @@ impl Counter {
     }
 }
 
+/// Whether this is the directory of one domain.
+fn is_of_a_domain(directory: &Path) -> bool {
+    directory.parent().and_then(Path::file_name).is_some_and(|name| name == "domains")
+}
+
 impl Disk for FaultyDisk {
     fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         self.0.step(path).inspect_err(|_| {
-            let of_a_domain = path.components().any(|part| part.as_os_str() == "domains");
+            let of_a_domain = path.parent().is_some_and(is_of_a_domain);
             self.0.reading.store(of_a_domain, Ordering::SeqCst);
         })?;
         RealDisk.read(path, limit)
     }
 
     fn names(&self, directory: &Path) -> io::Result<Vec<String>> {
-        self.0.step(directory).inspect_err(|_| self.0.reading.store(true, Ordering::SeqCst))?;
+        let of_a_domain = is_of_a_domain(directory);
+        self.0.step(directory).inspect_err(|_| self.0.listing.store(of_a_domain, Ordering::SeqCst))?;
         RealDisk.names(directory)
     }
 

@@ -10,7 +10,6 @@ use rcgen::{
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams,
     SerialNumber, date_time_ymd,
 };
-
 use rustix::process::Signal;
 
 use crate::daemon::{Daemon, clients_are_here, virsh};
@@ -129,7 +128,18 @@ impl Scene {
     }
 
     fn client(&self, bench: &Workbench, name: &str) -> PathBuf {
-        let place = self.authority.client(bench, name, name);
+        self.numbered_client(bench, name, name, None)
+    }
+
+    /// One whose certificate has this number.
+    fn numbered_client(
+        &self,
+        bench: &Workbench,
+        directory: &str,
+        name: &str,
+        number: Option<u64>,
+    ) -> PathBuf {
+        let place = self.authority.numbered_client(bench, directory, name, number);
         std::fs::write(place.join("cacert.pem"), &self.authority.certificate).unwrap();
         place
     }
@@ -210,8 +220,7 @@ fn who_has_no_certificate_that_counts_or_no_name_that_is_let_in_is_turned_away()
     assert_eq!(scene.virsh(&alice, &["list"]).status, 0);
     drop(daemon);
     // A certificate that is withdrawn counts no more.
-    let withdrawn = scene.authority.numbered_client(&bench, "withdrawn", "alice", Some(4_711));
-    std::fs::write(withdrawn.join("cacert.pem"), &scene.authority.certificate).unwrap();
+    let withdrawn = scene.numbered_client(&bench, "withdrawn", "alice", Some(4_711));
     let list = bench.write("crl.pem", &scene.authority.withdrawn(4_711));
     let daemon = scene.start(&bench, &["--tls-crl", list.to_str().unwrap()]);
     assert_eq!(scene.virsh(&withdrawn, &["list"]).status, 1);
@@ -230,11 +239,8 @@ fn certificates_are_read_again_when_the_settings_are() {
     }
     let bench = Workbench::of_drivers();
     let scene = Scene::new(&bench, &["*"]);
-    let [alice, bob] = [("alice", 1), ("bob", 2)].map(|(name, number)| {
-        let place = scene.authority.numbered_client(&bench, name, name, Some(number));
-        std::fs::write(place.join("cacert.pem"), &scene.authority.certificate).unwrap();
-        place
-    });
+    let [alice, bob] = [("alice", 1), ("bob", 2)]
+        .map(|(name, number)| scene.numbered_client(&bench, name, name, Some(number)));
     let list = bench.write("crl.pem", &scene.authority.withdrawn(4_711));
     let mut daemon = scene.start(&bench, &["--tls-crl", list.to_str().unwrap()]);
     let let_in = |place: &Path| scene.virsh(place, &["list"]).status == 0;

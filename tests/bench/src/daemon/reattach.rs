@@ -1,7 +1,7 @@
 //! Guests that run while their daemon is killed: how long the next one takes until it answers that each of them runs.
 
 use super::sides::{Ours, Side, Theirs};
-use super::{RETRY, first_answer, timed};
+use super::{PATIENCE, RETRY, first_answer, timed};
 use crate::bare::{self, Guest};
 use crate::figures::{Series, table};
 use crate::peer::Peer;
@@ -16,8 +16,6 @@ use std::time::{Duration, Instant};
 const GUESTS: usize = 5;
 /// How clients are told that a guest runs.
 const RUNNING: i32 = 1;
-/// How long a daemon may take to find its guests.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Takes the figures of both daemons, and of a script that asks each monitor anew.
 pub(super) fn run(place: &Place, rounds: usize) -> Result<()> {
@@ -94,12 +92,9 @@ impl Bare {
     fn start(place: &Place) -> Result<Self> {
         let file = place.work().join("reattach.xml");
         std::fs::write(&file, domain_xml(&place.guest))?;
-        let argv = {
-            output(place.hostler(&["define"]).arg(&file)).context("hostler define")?;
-            let argv = bare::command_line(place, DOMAIN)?;
-            output(&mut place.hostler(&["undefine", DOMAIN])).context("hostler undefine")?;
-            argv
-        };
+        output(place.hostler(&["define"]).arg(&file)).context("hostler define")?;
+        let argv = bare::command_line(place, DOMAIN)?;
+        output(&mut place.hostler(&["undefine", DOMAIN])).context("hostler undefine")?;
         let guests = (0..GUESTS).map(|number| {
             let work = place.work().join(format!("bare-{number}"));
             std::fs::create_dir(&work)?;

@@ -4,12 +4,12 @@
 use super::client::Client;
 use super::load::percentile;
 use super::sides::{Ours, Side as _};
+use super::{first_answer, timed};
 use crate::place::{Place, output};
 use crate::start::{DOMAIN, domain_xml};
 use anyhow::{Context, Result, ensure};
 use hostler_rpc::wire::DomainHandle;
 use rustix::process::{Pid, Signal, kill_process};
-use std::time::Instant;
 
 /// What every other answer may take, in milliseconds.
 const BAR_MS: f64 = 50.0;
@@ -27,7 +27,7 @@ const LOOP: &str = "<domain type='fault'><name>loop</name><memory unit='MiB'>16<
 pub(super) fn run(place: &Place) -> Result<()> {
     let mut ours = Ours::with_faults(place);
     ours.begin()?;
-    let mut client = super::first_answer(&ours, None)?;
+    let mut client = first_answer(&ours, None)?;
     let names: Vec<String> = (0..DOMAINS).map(|number| format!("stuck-{number:05}")).collect();
     names.iter().try_for_each(|name| client.define(super::xml(name)).map(drop))?;
     let guest = |name| domain_xml(&place.guest).replace(DOMAIN, name);
@@ -79,19 +79,15 @@ fn beside<T>(
 fn answers(client: &mut Client, names: &[String], other: &DomainHandle) -> Result<Vec<f64>> {
     let mut took = Vec::new();
     for name in names.iter().cycle().take(QUESTIONS) {
-        let mut timed = |ask: &mut dyn FnMut(&mut Client) -> Result<()>| {
-            let asked = Instant::now();
-            ask(client)?;
-            took.push(asked.elapsed().as_secs_f64() * 1e3);
-            anyhow::Ok(())
-        };
-        timed(&mut |client| client.by_name(name).map(drop))?;
-        timed(&mut |client| client.list_all().map(drop))?;
-        timed(&mut |client| client.state(other).map(drop))?;
-        timed(&mut |client| client.info(other).map(drop))?;
-        timed(&mut |client| client.xml(other).map(drop))?;
-        timed(&mut |client| client.suspend(other))?;
-        timed(&mut |client| client.resume(other))?;
+        took.extend([
+            timed(1e3, || client.by_name(name))?.0,
+            timed(1e3, || client.list_all())?.0,
+            timed(1e3, || client.state(other))?.0,
+            timed(1e3, || client.info(other))?.0,
+            timed(1e3, || client.xml(other))?.0,
+            timed(1e3, || client.suspend(other))?.0,
+            timed(1e3, || client.resume(other))?.0,
+        ]);
     }
     Ok(took)
 }
