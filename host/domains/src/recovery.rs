@@ -68,7 +68,7 @@ pub(crate) async fn settle(host: &Host) -> Result<(), Error> {
                     continue;
                 }
             }
-            verb::SAVE => crate::verbs::save::settle(host, &intent).await?,
+            verb::SAVE => crate::verbs::save::settle(host, &mut intent).await?,
             verb::SNAPSHOT => {
                 if !crate::snapshots::change::settle(host, &intent).await {
                     continue;
@@ -142,8 +142,10 @@ async fn settle_start(host: &Host, intent: &Intent) -> Result<bool, Error> {
         return Ok(false);
     }
     restore::settle(host, intent, runs)?;
-    if let (false, Some(definition)) = (runs, &definition) {
-        undo_start(host, definition)?;
+    match &definition {
+        Some(definition) if runs => restore::let_go_on(host, intent, definition).await,
+        Some(definition) => undo_start(host, definition)?,
+        None => {}
     }
     Ok(true)
 }

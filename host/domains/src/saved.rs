@@ -14,7 +14,7 @@ use crate::reverted::REVERTED;
 
 pub use header::{HeaderError, SavedHeader, read_saved_header};
 
-pub(crate) use header::{begin, finish};
+pub(crate) use header::{begin, finish, has_stream};
 
 /// The name of the file in a domain's own directory: the guest that its next start brings back.
 pub(crate) const OWN: &str = "saved-guest";

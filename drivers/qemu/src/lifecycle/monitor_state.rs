@@ -97,6 +97,14 @@ pub(super) fn run_and_wait(monitor: &Monitor, command: &str, events: &[&str]) ->
         .timed_out())
 }
 
+/// Whether all of a guest was sent, and it stands for that. QEMU 7.2 sends none a second time.
+///
+/// # Errors
+/// What the monitor answers.
+pub(super) fn is_sent(monitor: &Monitor) -> Result<bool, Error> {
+    Ok(status(&monitor.run("query-status")?)? == "postmigrate")
+}
+
 /// Whether a guest stands after all of it was sent: QEMU tells that a moment before it lets it go on ("not finalized yet").
 fn is_just_migrated(monitor: &Monitor) -> Result<bool, Error> {
     let status = status(&monitor.run("query-status")?)?;

@@ -1,6 +1,6 @@
 //! A guest put away into a file.
 
-use hostler_sdk::{Domain, Error, Monitor, RunState};
+use hostler_sdk::{Domain, Error, Monitor, ProblemExt, RunState, problem};
 
 use super::notes::{self, Note};
 use super::{migration, monitor_state};
@@ -43,7 +43,7 @@ fn stop(monitor: &Monitor, running: bool) -> Result<(), Error> {
 /// Lets a guest that was being put away go on as it was before.
 ///
 /// # Errors
-/// What the monitor answers.
+/// `conflict` for a guest that was paused and is all written; what the monitor answers.
 pub(crate) fn abandon(domain: &Domain) -> Result<(), Error> {
     let ran = notes::has(domain, Note::SavingRunning)?;
     if !ran && !notes::has(domain, Note::SavingPaused)? {
@@ -51,6 +51,11 @@ pub(crate) fn abandon(domain: &Domain) -> Result<(), Error> {
     }
     let monitor = domain.monitor()?;
     migration::cancel(&monitor)?;
+    if !ran && monitor_state::is_sent(&monitor)? {
+        return Err(problem("qemu.written-out", "all of the paused guest is written out, and QEMU lets none go on then")
+            .hint("what was written is the guest; end this one with 'hostler destroy'")
+            .conflict());
+    }
     if ran && monitor_state::ask(domain, &monitor)? == RunState::Paused {
         monitor_state::run_and_wait(&monitor, "cont", &["RESUME"])?;
         domain.emit("resumed", &[]);

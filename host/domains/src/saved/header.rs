@@ -80,6 +80,18 @@ pub(crate) fn finish(file: &File) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Whether a file that was begun has some of a stream.
+///
+/// # Errors
+/// What the operating system says; one that was never begun.
+pub(crate) fn has_stream(file: &mut File) -> io::Result<bool> {
+    let mut head = [0; HEADER_BYTES];
+    file.seek(SeekFrom::Start(0))?;
+    file.read_exact(&mut head)?;
+    let [_, length, ..] = first_words(head.split_at(WHOLE.len()).1);
+    Ok(file.metadata()?.len() > HEADER_BYTES as u64 + u64::from(length))
+}
+
 /// Reads what is before the stream. The file stands where the stream begins then. Untrusted: it may be anybody's file.
 ///
 /// # Errors

@@ -21,6 +21,9 @@ use crate::verbs::StartOptions;
 /// The guest is there, and may have run: what it was saved in is out of date.
 const RESTORED: &str = "restored";
 
+/// What a journal says of a guest whose processors are to run once it is back.
+const GOES_ON: &str = "goes-on";
+
 /// A guest, and how it is to be brought back.
 struct Return {
     from: From,
@@ -29,6 +32,13 @@ struct Return {
     /// What goes once it is back: the domain's own saved guest, or the record of a reverted one.
     own: Option<&'static str>,
     options: StartOptions,
+}
+
+impl Return {
+    /// Whether its processors are to run once it is back.
+    fn goes_on(&self) -> bool {
+        self.running && !self.options.paused
+    }
 }
 
 /// Where a guest is.
@@ -126,7 +136,7 @@ impl Host {
         self.require_allowed_to_start(definition).await?;
         let mut store = self.store_of_start(definition, back.options.reset_nvram)?;
         store.warn_of_saved_variables();
-        let note = json!({"own": back.own, "store": store.note()});
+        let note = json!({"own": back.own, "store": store.note(), GOES_ON: back.goes_on()});
         let mut intent = owner.journal().begin(verb::START, definition.uuid, "begun", note)?;
         match self.bring_back_journalled(definition, back, &mut intent, &mut store).await {
             // The guest is in no file any more, so nothing of it is undone. The next owner takes it as it is.
@@ -147,7 +157,8 @@ impl Host {
         store: &mut StoreOfStart,
     ) -> Result<Started, Error> {
         let (driver, context) = self.prepare_start(definition, store).await?;
-        let Return { from, running, own, options } = back;
+        let goes_on = back.goes_on();
+        let Return { from, own, .. } = back;
         match from {
             From::File(file, path) => self.read_in(&driver, &context, file, path).await?,
             From::Within(kept) => driver.bring_back(&context, &kept).await?,
@@ -156,7 +167,7 @@ impl Host {
         if let Some(name) = own {
             self.own_place(definition.uuid)?.root.remove_file(name)?;
         }
-        let going = match running && !options.paused {
+        let going = match goes_on {
             true => self.let_guest_go_on(definition, &driver).await,
             false => Ok(()),
         };
@@ -197,6 +208,20 @@ pub(crate) fn settle(host: &Host, intent: &Intent, guest_is_there: bool) -> Resu
         host.own_place(intent.domain)?.root.remove_file(name)?;
     }
     Ok(())
+}
+
+/// What a new owner does about a guest that is back and was to go on: it may stand still yet.
+pub(crate) async fn let_go_on(host: &Host, intent: &Intent, definition: &Definition) {
+    if intent.payload.get(GOES_ON).and_then(Value::as_bool) != Some(true) {
+        return;
+    }
+    let going = match host.drivers.by_name(&definition.driver) {
+        Ok(driver) => host.let_guest_go_on(definition, &driver).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = going {
+        tracing::warn!(domain = definition.name, %error, "the guest is back and may be stopped; 'resume' lets it go on");
+    }
 }
 
 /// Refuses to forget a domain whose next start would bring a guest back.

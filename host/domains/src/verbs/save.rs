@@ -102,7 +102,7 @@ impl Host {
         let bytes = match published {
             Ok(bytes) => bytes,
             Err(error) => {
-                self.let_go_on(definition, driver).await;
+                self.let_go_on(definition).await;
                 return Err(error);
             }
         };
@@ -148,15 +148,26 @@ impl Host {
     }
 
     /// After a save that failed. A driver that answered has seen to it already; asking again changes nothing.
-    async fn let_go_on(&self, definition: &Definition, driver: &Driver) {
-        let context = self.context(definition, Purpose::Operate);
-        let done = match context {
-            Ok(context) => driver.abandon_save(&context).await.map_err(Error::from),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = done {
-            tracing::warn!(domain = definition.name, %error, "the guest was not saved, and may be stopped; 'resume' lets it go on");
+    async fn let_go_on(&self, definition: &Definition) {
+        if let Err(error) = self.abandon_save(definition).await {
+            tell_of_stopped(definition, &error);
         }
+    }
+
+    async fn abandon_save(&self, definition: &Definition) -> Result<(), Error> {
+        let driver = self.drivers.by_name(&definition.driver)?;
+        Ok(driver.abandon_save(&self.context(definition, Purpose::Operate)?).await?)
+    }
+
+    /// Finishes a save whose guest is all written and cannot go on any more. Whether there is something to finish.
+    async fn finish_left(&self, intent: &mut Intent, place: &Place) -> Result<bool, Error> {
+        let Some(mut file) = Draft::reopen(&place.root, intent.id)? else { return Ok(false) };
+        if !saved::has_stream(&mut file).map_err(unwritten)? {
+            return Ok(false);
+        }
+        process::blocking(move || saved::finish(&file)).await?.map_err(unwritten)?;
+        self.owner()?.journal().advance(intent, WRITTEN)?;
+        Ok(true)
     }
 
     /// Ends a domain whose guest is in a file.
@@ -201,9 +212,20 @@ fn payload(place: &Place) -> Result<Value, Error> {
 
 /// What a new owner does about a guest that was being put away: one that is all written is in its file and ends, any
 /// other goes on as if nothing had been.
-pub(crate) async fn settle(host: &Host, intent: &Intent) -> Result<(), Error> {
+pub(crate) async fn settle(host: &Host, intent: &mut Intent) -> Result<(), Error> {
     let definition = host.state().definition_by_uuid(intent.domain)?;
     let place = place_of(intent)?;
+    let mut abandoned = None;
+    if let (Some(definition), true) = (&definition, intent.step != WRITTEN) {
+        let held = host.state().run_dir(definition.uuid).is_held()?;
+        abandoned = if held { host.abandon_save(definition).await.err() } else { None };
+        // A guest that stood still when it was all written does not always go on any more. Its file has all of it.
+        if let (Some(Kind::Conflict), Some(place)) = (abandoned.as_ref().map(|error| error.kind), &place)
+            && let Err(error) = host.finish_left(intent, place).await
+        {
+            tracing::warn!(path = %place.path().display(), %error, "a guest that was all written cannot be saved");
+        }
+    }
     if let (true, Some(place)) = (intent.step == WRITTEN, &place) {
         match Draft::publish_left(&place.root, intent.id, &place.name) {
             Ok(()) => {
@@ -222,11 +244,16 @@ pub(crate) async fn settle(host: &Host, intent: &Intent) -> Result<(), Error> {
         Draft::sweep(&place.root, intent.id)?;
     }
     let Some(definition) = definition else { return Ok(()) };
-    if host.state().run_dir(definition.uuid).is_held()? {
-        let driver = host.drivers.by_name(&definition.driver)?;
-        host.let_go_on(&definition, &driver).await;
+    match abandoned {
+        Some(error) => tell_of_stopped(&definition, &error),
+        None if host.state().run_dir(definition.uuid).is_held()? => host.let_go_on(&definition).await,
+        None => {}
     }
     Ok(())
+}
+
+fn tell_of_stopped(definition: &Definition, error: &Error) {
+    tracing::warn!(domain = definition.name, %error, "the guest was not saved, and may be stopped; 'resume' lets it go on");
 }
 
 /// The place that an intent tells of; nothing when another directory is there by now, or none.
