@@ -114,8 +114,8 @@ impl Reboot for Qemu {
 }
 
 impl Dump for Qemu {
-    fn dump(domain: &Domain, format: String, _options: Vec<Fact>) -> Result<(), Error> {
-        lifecycle::dump(domain, &format)
+    fn dump(domain: &Domain, format: String, options: Vec<Fact>) -> Result<(), Error> {
+        lifecycle::dump(domain, &format, &options)
     }
 }
 

@@ -7,17 +7,38 @@ use hostler_launch::{ShimClient, ShimErrorKind};
 use hostler_state::Uuid;
 
 use crate::catch_up;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::host::Host;
+use crate::migration::{MigrationAddress, MigrationListener};
 use crate::process;
 use crate::recovery::{self, verb};
 use crate::verbs::hotplug;
+
+/// The last number of a place where a guest is waited for: a daemon waits for fewer at once.
+const ARRIVALS: u32 = 127;
 
 impl Host {
     /// The directory of a domain's run, for what is to be gone with it.
     #[must_use]
     pub fn run_directory(&self, domain: Uuid) -> PathBuf {
         self.state().run_dir(domain).path().to_owned()
+    }
+
+    /// A place of this state directory's own where a guest is waited for: the first that is free.
+    ///
+    /// # Errors
+    /// As for [`MigrationListener::open`]; [`crate::Kind::Exists`] when guests are waited for at all of them.
+    pub async fn arrival_listener(&self) -> Result<MigrationListener, Error> {
+        let place = |number: u32| self.state().root().join(format!("arrival-{number}.sock"));
+        let mut number = 0;
+        loop {
+            let address =
+                MigrationAddress::Unix(std::path::absolute(place(number)).unwrap_or_else(|_| place(number)));
+            match MigrationListener::open(&address, false).await {
+                Err(error) if error.kind == Kind::Exists && number < ARRIVALS => number += 1,
+                opened => return opened,
+            }
+        }
     }
 
     /// Finishes or undoes a change of a domain's snapshots that was begun and could not be finished then, for want of room as

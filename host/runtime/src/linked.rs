@@ -21,7 +21,7 @@ use crate::contract;
 use crate::interfaces::domain::Domain;
 use crate::meter::Meter;
 use crate::request::{
-    AskedReport, Change, Keys, NewSize, NewSpeed, Question, Reply, Request, Return, Threshold,
+    AskedReport, Change, DumpWish, Keys, NewSize, NewSpeed, Question, Reply, Request, Return, Threshold,
 };
 
 /// A driver linked to the host calls of `T`.
@@ -155,7 +155,7 @@ impl<T: Send + 'static> Linked<T> {
                 return self.screen(store, domain, request).await;
             }
             Request::Reboot => return self.reboot(store, domain).await,
-            Request::Dump(format) => return self.dump(store, domain, format).await,
+            Request::Dump(wish) => return self.dump(store, domain, wish).await,
             Request::ReadStatistics => return self.statistics(store, domain).await,
             Request::Attach(_) | Request::Detach(_) | Request::UpdateDevice(_) | Request::SettleDevice(_) => {
                 return self.hotplug(store, domain, request).await;
@@ -258,11 +258,11 @@ impl<T: Send + 'static> Linked<T> {
         &self,
         store: &mut Store<T>,
         domain: Option<Resource<Domain>>,
-        format: &str,
+        DumpWish { format, options }: &DumpWish,
     ) -> wasmtime::Result<Reply> {
         let (Some(ability), Some(domain)) = (&self.dump, domain) else { return Err(needs("dump")) };
         let instance = ability.instantiate_async(&mut *store).await?;
-        instance.hostler_driver_dump().call_dump(store, domain, format, &[]).await.map(Reply::Done)
+        instance.hostler_driver_dump().call_dump(store, domain, format, options).await.map(Reply::Done)
     }
 
     async fn statistics(

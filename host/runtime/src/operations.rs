@@ -12,7 +12,7 @@ use crate::error::{RuntimeError, RuntimeErrorKind};
 use crate::limits;
 use crate::operation::Operation;
 use crate::recorded::Recorded;
-use crate::request::{Keys, Reply, Request};
+use crate::request::{DumpWish, Keys, Reply, Request};
 use crate::text;
 
 /// Most counters of a domain: 200 disks with 12 each, and as many processors.
@@ -216,13 +216,20 @@ impl Driver {
         self.done(context, Request::Reboot).await
     }
 
-    /// Has the guest's memory written to the context's output, in a format by its name.
+    /// Has the guest's memory written to the context's output, in a format by its name; with the options `begin` and
+    /// `length`, in bytes, that much of it.
     ///
     /// # Errors
     /// As for [`Driver::reboot`].
-    pub async fn dump(&self, context: &DomainContext, format: &str) -> Result<(), RuntimeError> {
+    pub async fn dump(
+        &self,
+        context: &DomainContext,
+        format: &str,
+        options: &[(String, String)],
+    ) -> Result<(), RuntimeError> {
         self.require("dump", "")?;
-        self.done(context, Request::Dump(format.to_owned())).await
+        let options = options.iter().map(|(key, value)| answer::fact(key, value)).collect();
+        self.done(context, Request::Dump(DumpWish { format: format.to_owned(), options })).await
     }
 
     /// The counters of a running domain: untrusted text, escaped and limited.

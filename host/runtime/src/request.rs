@@ -33,7 +33,7 @@ pub(crate) enum Request {
     TakePicture(u32),
     PressKeys(Keys),
     Reboot,
-    Dump(String),
+    Dump(DumpWish),
     ReadStatistics,
     BeginBlockJob(BlockJob),
     ReportBlockJob(AskedReport),
@@ -109,6 +109,13 @@ pub(crate) struct Question {
     pub(crate) name: String,
     /// A JSON object, or nothing.
     pub(crate) arguments: String,
+}
+
+/// What is written down of a guest's memory, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct DumpWish {
+    pub(crate) format: String,
+    pub(crate) options: Vec<Fact>,
 }
 
 /// Where in a layer of a disk a write is told of.

@@ -7,6 +7,7 @@
 //! tenant's) and what it may (`access`).
 
 mod access;
+mod arrivals;
 mod budget;
 mod client;
 mod command;

@@ -22,6 +22,7 @@ mod lifecycle;
 mod lookup;
 mod machine;
 mod metadata;
+mod migration;
 mod monitor;
 mod network_parts;
 mod networks;
@@ -68,6 +69,7 @@ pub(crate) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
         xml::route,
         autostart::route,
         metadata::route,
+        migration::route,
         node::route,
         capabilities::route,
         events::route,

@@ -11,6 +11,7 @@ use hostler_domains::Host;
 use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 
+use crate::arrivals::{Arrivals, Departures};
 use crate::budget::Budget;
 use crate::command::Program;
 use crate::events::Hub;
@@ -82,6 +83,9 @@ pub(crate) struct Server {
     pub(crate) jobs: Jobs,
     pub(crate) hub: Hub,
     pub(crate) places: Places,
+    /// Guests that are waited for, and those that are being sent.
+    pub(crate) arrivals: Arrivals,
+    pub(crate) departures: Departures,
     stop: watch::Sender<bool>,
     /// One for each piece of work that goes on; all of them free is the end of it.
     working: Arc<Semaphore>,
@@ -98,6 +102,8 @@ impl Server {
             jobs: Jobs::default(),
             hub: Hub::default(),
             places: Places::default(),
+            arrivals: Arrivals::default(),
+            departures: Departures::default(),
             stop: watch::Sender::new(false),
             working: Arc::new(Semaphore::new(WORK_MAX as usize)),
         }

@@ -27,7 +27,7 @@ pub(crate) fn release() -> Result<()> {
 ///
 /// # Errors
 /// When cargo fails.
-pub(crate) fn tests() -> Result<()> {
+pub(crate) fn development() -> Result<()> {
     shell::step("building programs and tests (the first build takes some minutes)");
     let mut cargo = Command::new(workspace::cargo());
     shell::run(cargo.current_dir(workspace::root()?).args(["build", "--workspace", "--bins", "--tests"]))

@@ -10,7 +10,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     setup::ensure_for_tests()?;
     components::build_all()?;
     guest::ensure()?;
-    build::tests()?;
+    build::development()?;
     shell::step("documentation tests");
     shell::run(prepared(Command::new(workspace::cargo()))?.args([
         "test",

@@ -1,6 +1,8 @@
 //! What is in a guest's memory, written down.
 
-use hostler_sdk::{Command, Domain, Error, Monitor, MonitorExt, ProblemExt, Resources, Symbol, problem};
+use hostler_sdk::{
+    Command, Domain, Error, Fact, Monitor, MonitorExt, ProblemExt, Resources, Symbol, problem,
+};
 use serde_json::Value as Json;
 
 /// Formats of QEMU's (`DumpGuestMemoryFormat`).
@@ -12,8 +14,8 @@ const NEWS_MS: u64 = 30_000;
 /// Writes it to the operation's output. The guest stands still meanwhile.
 ///
 /// # Errors
-/// `unsupported` for a format that this QEMU does not write; what the host or the monitor answers.
-pub(crate) fn dump(domain: &Domain, format: &str) -> Result<(), Error> {
+/// `unsupported` for a format that this QEMU does not write; `invalid` for a part of memory that is none; what the host or the monitor answers.
+pub(crate) fn dump(domain: &Domain, format: &str, options: &[Fact]) -> Result<(), Error> {
     if !FORMATS.contains(&format) {
         let message = format!("QEMU writes no dump in the format '{}'", format.escape_debug());
         return Err(problem("qemu.dump-format", message)
@@ -22,17 +24,38 @@ pub(crate) fn dump(domain: &Domain, format: &str) -> Result<(), Error> {
     }
     let monitor = domain.monitor()?;
     let cursor = monitor.cursor();
-    let command = Command::new("dump-guest-memory")
+    let part = part(options)?;
+    let mut command = Command::new("dump-guest-memory")
         .with("protocol", Symbol::Output)
         .with("paging", false)
         .with("detach", true)
         .with("format", format);
+    if let Some((begin, length)) = part {
+        command = command.with("begin", begin).with("length", length);
+    }
     monitor
         .run_with(&command, domain, &mut Resources::default())
         .map_err(|error| explained(error, format))?;
     wait(&monitor, cursor)?;
     domain.emit("dumped", &[]);
     Ok(())
+}
+
+/// The part of memory that is wanted, where it begins and how long it is; nothing for all of it.
+fn part(options: &[Fact]) -> Result<Option<(u64, u64)>, Error> {
+    let number = |key: &str| {
+        let option = options.iter().find(|option| option.key == key)?;
+        Some(option.value.parse().map_err(|_| wrong_part()))
+    };
+    match (number("begin").transpose()?, number("length").transpose()?) {
+        (None, None) => Ok(None),
+        (Some(begin), Some(length)) if length > 0 => Ok(Some((begin, length))),
+        _ => Err(wrong_part()),
+    }
+}
+
+fn wrong_part() -> Error {
+    problem("qemu.dump-part", "a part of memory has a beginning and a length, in bytes").invalid()
 }
 
 /// A QEMU that was built without a compressor, or a guest without what a format needs, says so here.
@@ -95,6 +118,23 @@ mod tests {
     fn only_an_end_with_an_error_is_a_failure() {
         assert_eq!(why(r#"{"result":{"status":"completed"}}"#), None);
         assert_eq!(why(r#"{"result":{"status":"failed"},"error":"no space"}"#).as_deref(), Some("no space"));
+    }
+
+    #[test]
+    fn part_has_a_beginning_and_a_length() {
+        let options = |pairs: &[(&str, &str)]| -> Vec<Fact> {
+            let fact = |(key, value): &(&str, &str)| Fact { key: (*key).into(), value: (*value).into() };
+            pairs.iter().map(fact).collect()
+        };
+        assert_eq!(part(&options(&[("other", "1")])).unwrap(), None);
+        assert_eq!(part(&options(&[("begin", "4096"), ("length", "16")])).unwrap(), Some((4096, 16)));
+        for wrong in [
+            &[("begin", "4096")][..],
+            &[("begin", "0"), ("length", "0")],
+            &[("begin", "-1"), ("length", "1")],
+        ] {
+            assert!(matches!(part(&options(wrong)), Err(Error::Invalid(_))), "{wrong:?}");
+        }
     }
 
     #[test]

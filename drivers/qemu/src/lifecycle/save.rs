@@ -52,9 +52,12 @@ pub(crate) fn abandon(domain: &Domain) -> Result<(), Error> {
     let monitor = domain.monitor()?;
     migration::cancel(&monitor)?;
     if !ran && monitor_state::is_sent(&monitor)? {
-        return Err(problem("qemu.written-out", "all of the paused guest is written out, and QEMU lets none go on then")
-            .hint("what was written is the guest; end this one with 'hostler destroy'")
-            .conflict());
+        return Err(problem(
+            "qemu.written-out",
+            "all of the paused guest is written out, and QEMU lets none go on then",
+        )
+        .hint("what was written is the guest; end this one with 'hostler destroy'")
+        .conflict());
     }
     if ran && monitor_state::ask(domain, &monitor)? == RunState::Paused {
         monitor_state::run_and_wait(&monitor, "cont", &["RESUME"])?;

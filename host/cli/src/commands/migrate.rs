@@ -1,6 +1,6 @@
 //! `hostler migrate`: lets a running guest go on in another state directory.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use hostler_domains::{MigrateOptions, MigrationAddress, MigrationWatch};
@@ -69,10 +69,10 @@ impl Migrate {
     fn send(&self, session: &Session, to: &MigrationAddress) -> Result<Reply, Stop> {
         let progress = session.output().progress(&format!("sending '{}' to {to}", self.target.reference()));
         let mut teller = progress.teller();
-        let given_up = Cell::new(false);
+        let given_up = AtomicBool::new(false);
         let migrated = session.event_loop(async {
             let mut signals = session.signals()?;
-            let is_given_up = || given_up.get();
+            let is_given_up = || given_up.load(Ordering::Relaxed);
             let mut watch = MigrationWatch { tell: &mut *teller, cancelled: &is_given_up };
             let sending = async {
                 let host = session.owner().await?;
@@ -83,7 +83,7 @@ impl Migrate {
                 tokio::select! {
                     migrated = &mut sending => break migrated,
                     // It is looked at between two looks at the hypervisor, and what was begun is undone.
-                    () = signals.received() => given_up.set(true),
+                    () = signals.received() => given_up.store(true, Ordering::Relaxed),
                 }
             }
         });

@@ -10,6 +10,7 @@ mod channel;
 mod offered;
 mod record;
 mod settle;
+mod speed;
 
 use serde::Serialize;
 
@@ -22,11 +23,12 @@ pub(crate) use channel::{Channel, Direction, FirstLine, Message, Offer, Refusal,
 pub(crate) use offered::token;
 pub(crate) use record::{Given, Taking, step};
 pub(crate) use settle::{in_doubt, settle_receive, settle_send};
+pub(crate) use speed::Speeds;
 
 /// How a guest is sent.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MigrateOptions {
-    /// Most bytes a second; as fast as it goes if not said.
+    /// Most bytes a second; what was said before ([`crate::Host::set_migration_speed`]), or as fast as it goes, if not said.
     pub bandwidth: Option<u64>,
     /// How long the guest may stand still at its end, in milliseconds; as the hypervisor has it if not said.
     pub downtime_ms: Option<u64>,
@@ -43,9 +45,9 @@ pub struct MigrateOptions {
 /// Who watches a migration.
 pub struct MigrationWatch<'a> {
     /// Is told which share is done, from 0 to 1.
-    pub tell: &'a mut dyn FnMut(f64),
+    pub tell: &'a mut (dyn FnMut(f64) + Send),
     /// Whether it is to be given up; asked every half a second, until the guest is given away.
-    pub cancelled: &'a dyn Fn() -> bool,
+    pub cancelled: &'a (dyn Fn() -> bool + Sync),
 }
 
 /// A guest that was sent.

@@ -41,8 +41,8 @@ impl Host {
                 .hint("choose another name, or remove it first"));
         }
         let words = Words { unwritten: "dump.unwritten", claim: "wrote a dump" };
-        let written =
-            self.write_out(&definition, &place, &words, async |context| driver.dump(context, format).await);
+        let written = self
+            .write_out(&definition, &place, &words, async |context| driver.dump(context, format, &[]).await);
         let WrittenOut { path, bytes, answer: () } = written.await?;
         Ok(MemoryDump { name: definition.name, path, format: format.to_owned(), bytes })
     }

@@ -18,7 +18,7 @@ use crate::bindings::wit::storage::{Below, Layer};
 use crate::bindings::wit::types::{Error, Fact, Problem, RunState};
 use crate::bindings::wit::value::{Handle, Node, Tree};
 use crate::request::{
-    AskedReport, Change, Keys, NewSize, NewSpeed, Question, Reply, Request, Return, Threshold,
+    AskedReport, Change, DumpWish, Keys, NewSize, NewSpeed, Question, Reply, Request, Return, Threshold,
 };
 
 macro_rules! records {
@@ -85,6 +85,7 @@ records! {
     NewSpeed { job, bandwidth }
     Question { name, arguments }
     Threshold { target, layer, bytes }
+    DumpWish { format, options }
 }
 
 variants! {
@@ -113,7 +114,7 @@ variants! {
         20 UpdateDevice(change), 21 SettleDevice(device), 22 BeginBlockJob(job), 23 ReportBlockJob(asked),
         24 CompleteBlockJob(job), 25 CancelBlockJob(job), 26 SettleBlockJob(job), 27 ResizeDisk(size), 28 Keep(kept),
         29 SettleKeep(kept), 30 Forget(kept), 31 BringBack(back), 32 OverlayWithMemory(targets), 40 Reboot,
-        41 Dump(format), 42 ReadStatistics, 60 Overlay(targets), 61 SettleOverlay(targets), 50 BeginMigration(options),
+        41 Dump(wish), 42 ReadStatistics, 60 Overlay(targets), 61 SettleOverlay(targets), 50 BeginMigration(options),
         51 ReportMigration(timeout), 52 AbandonMigration, 53 PrepareGuest(options), 54 ReceiveGuest, 90 ReadAmounts,
         91 SetMemory(bytes), 92 SetVcpus(count), 100 SetJobSpeed(speed), 101 Ask(question), 102 Interrupt, 103 Wake,
         104 CountMemory(seconds), 105 WatchWrites(threshold), 106 MeasureWrites(seconds), 107 PrepareBlockJob(job)

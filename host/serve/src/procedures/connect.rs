@@ -14,9 +14,9 @@ use hostler_rpc::wire::{
 use crate::client::{Client, internal};
 use crate::dispatch::{Incoming, Work, routes};
 
-/// What is here, by libvirt's numbers: texts among typed parameters, signs of life, events by callback, the call that tells
-/// of the end, the order of the arguments of network updates.
-const FEATURES: [i32; 5] = [9, 10, 14, 15, 16];
+/// What is here, by libvirt's numbers: texts among typed parameters, signs of life, migration with parameters, events by
+/// callback, the call that tells of the end, the order of the arguments of network updates.
+const FEATURES: [i32; 6] = [9, 10, 13, 14, 15, 16];
 /// The version of libvirt's interface that clients may count on: 9.0.0.
 const INTERFACE_VERSION: u64 = 9_000_000;
 /// Most processors of one guest.

@@ -9,12 +9,13 @@ use hostler_rpc::typed::{STRING_OKAY, TypedValue};
 use hostler_rpc::wire::{
     DomainCoreDump, DomainCoreDumpWithFormat, DomainHandle, DomainManagedSaveDefineXml,
     DomainManagedSaveGetXmlDesc, DomainManagedSaveGetXmlDescAnswer, DomainManagedSaveRemove,
-    DomainRestoreParams, DomainSaveImageDefineXml, DomainSaveImageGetXmlDesc,
-    DomainSaveImageGetXmlDescAnswer, DomainSaveParams, TypedParam,
+    DomainMemoryPeek, DomainMemoryPeekAnswer, DomainRestoreParams, DomainSaveImageDefineXml,
+    DomainSaveImageGetXmlDesc, DomainSaveImageGetXmlDescAnswer, DomainSaveParams, TypedParam,
 };
+use hostler_rpc::xdr::Opaque;
 
 use super::saving::{restored, running, saved};
-use super::{invalid, only};
+use super::{invalid, only, unsupported};
 use crate::client::{Client, reference};
 use crate::dispatch::{Incoming, Work, routes};
 use crate::failure;
@@ -33,6 +34,7 @@ pub(super) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
         DomainManagedSaveRemove => remove_own,
         DomainSaveParams => save,
         DomainRestoreParams => restore,
+        DomainMemoryPeek => peek,
         DomainCoreDump => async |client, call: DomainCoreDump| {
             dumped(&client, &call.dom, &call.to, (0, call.flags)).await
         },
@@ -174,6 +176,29 @@ async fn dumped(
         (false, false) => Ok(()),
     };
     after.map_err(|error| failure::of_domain(&error))
+}
+
+/// Bytes of a guest's memory, as its machine counts it.
+async fn peek(client: Arc<Client>, call: DomainMemoryPeek) -> Result<DomainMemoryPeekAnswer, RpcError> {
+    const VIRTUAL: u32 = 1;
+    const PHYSICAL: u32 = 2;
+    match call.flags {
+        PHYSICAL => {}
+        VIRTUAL => {
+            let detail = "memory is looked at as the machine counts it, not as one of its processors does";
+            return Err(unsupported(codes::FROM_QEMU, detail));
+        }
+        _ => {
+            let detail = "flags parameter must be VIR_MEMORY_VIRTUAL or VIR_MEMORY_PHYSICAL";
+            return Err(RpcError::new(codes::ERR_INVALID_ARG, codes::FROM_QEMU, detail));
+        }
+    }
+    let (domain, _job) = client.change(&call.dom).await?;
+    if domain.run_number.is_none() {
+        return Err(invalid("domain is not running"));
+    }
+    let seen = client.host().peek(&reference(&domain), call.offset, call.size).await;
+    Ok(DomainMemoryPeekAnswer { buffer: Opaque(seen.map_err(|error| failure::of_domain(&error))?) })
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ const KILL_START_AT: &[(&str, &[u32])] = &[
 
 /// As [`KILL_SAVE_AT`], for a guest that is paused: above all between its last byte and the name of its file.
 const KILL_PAUSED_AT: &[(&str, &[u32])] =
-    &[("pwrite64", &[1]), ("fsync,fdatasync", &[2, 6, 8, 10, 12]), ("sendmsg,sendto", &[12, 20, 28])];
+    &[("pwrite64", &[1]), ("fsync,fdatasync", &[2, 3, 4, 5, 6, 7]), ("sendmsg,sendto", &[4, 8, 10, 12, 14, 16])];
 
 /// A workbench whose ROM guest has counted to two.
 fn counting() -> Workbench {
@@ -249,7 +249,11 @@ fn save_of_a_paused_guest_killed_at_any_step_leaves_it_paused_and_able_or_whole_
                 assert_eq!(bench.state_of("rom").as_deref(), Some("paused"), "{calls} {count}");
             }
             bench.ok(&["resume", "rom"]);
-            if brought_back { went_on(&bench) } else { counts_on(&bench) }
+            if brought_back {
+                went_on(&bench)
+            } else {
+                counts_on(&bench)
+            }
             bench.ok(&["suspend", "rom"]);
         }
     }

@@ -3,7 +3,7 @@
 use crate::agent::with_agent;
 use crate::daemon::{Daemon, clients_are_here};
 use crate::storage::{qcow2_disk, with_disk};
-use crate::workbench::Workbench;
+use crate::workbench::{Workbench, guest, rom_domain};
 
 #[test]
 fn clients_ask_the_hypervisor_itself_and_change_nothing() {
@@ -32,6 +32,9 @@ fn clients_ask_the_hypervisor_itself_and_change_nothing() {
     daemon.ok(&["inject-nmi", "rom"]);
     daemon.ok(&["domdirtyrate-calc", "rom", "1"]);
     while !daemon.ok(&["domstats", "rom", "--dirtyrate"]).contains("dirtyrate.calc_status=2") {}
+    assert_eq!(daemon.ok(&["migrate-getspeed", "rom"]), "8796093022207");
+    daemon.ok(&["migrate-setspeed", "rom", "7"]);
+    assert_eq!(daemon.ok(&["migrate-getspeed", "rom"]), "7");
     daemon.ok(&["emulatorpin", "rom", "0"]);
     assert!(daemon.ok(&["emulatorpin", "rom"]).lines().any(|line| line.split_whitespace().eq(["*:", "0"])));
     let refused = daemon.virsh(&["emulatorpin", "rom", "0", "--config"]);
@@ -50,6 +53,38 @@ fn clients_ask_the_hypervisor_itself_and_change_nothing() {
         let answer = daemon.virsh(call);
         assert!(answer.status == 1 && answer.stderr.contains(words), "{call:?}: {}", answer.stderr);
     }
+}
+
+#[test]
+fn client_looks_at_memory_as_the_machine_counts_it() {
+    if !clients_are_here() {
+        return;
+    }
+    let bench = Workbench::of_drivers();
+    let daemon = Daemon::start(&bench);
+    let file = bench.write("rom.xml", &rom_domain("rom", "qemu"));
+    daemon.ok(&["define", file.to_str().unwrap()]);
+    daemon.ok(&["start", "rom"]);
+    // The machine has the guest's code right below 1 MiB.
+    let rom = guest("rom.bin");
+    let script = format!(
+        "
+rom = open({rom:?}, 'rb').read()
+dom = connection.lookupByName('rom')
+print(dom.memoryPeek(0x100000 - len(rom), len(rom), libvirt.VIR_MEMORY_PHYSICAL) == rom)
+print(dom.memoryPeek(0x100000 - len(rom) + 5, 3, libvirt.VIR_MEMORY_PHYSICAL) == rom[5:8])
+print(dom.isActive(), dom.state()[0] == libvirt.VIR_DOMAIN_RUNNING)
+for place, size, flags in [(1 << 40, 4, 2), (0, 0, 2), (0, (4 << 20) + 1, 2), (0, 4, 1), (0, 4, 3)]:
+    try:
+        dom.memoryPeek(place, size, flags)
+        print('answered', place)
+    except libvirt.libvirtError as error:
+        print(error.get_error_code())
+"
+    );
+    let told = daemon.python(&script);
+    let lines: Vec<_> = told.lines().collect();
+    assert_eq!(lines, ["True", "True", "1 True", "1", "8", "39", "84", "8"], "{told}");
 }
 
 #[test]

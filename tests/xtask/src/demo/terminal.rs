@@ -21,7 +21,7 @@ impl Terminal {
     pub(super) fn open(directory: &Path) -> Result<Self> {
         let target = workspace::target_dir()?;
         let path = env::var_os("PATH").unwrap_or_default();
-        let programs = [target.join("release")].into_iter().chain(env::split_paths(&path));
+        let programs = [target.join("debug")].into_iter().chain(env::split_paths(&path));
         let variables = vec![
             ("HOSTLER_STATE_DIR", directory.join("state").into_os_string()),
             ("HOSTLER_DRIVER_DIR", target.join("drivers").into_os_string()),
