@@ -132,4 +132,4 @@ pub use vol_clone::CloneOptions;
 pub use vol_create::NewVolume;
 pub(crate) use vol_create::known_format;
 pub use vol_resize::ResizeOptions;
-pub use xml::Which;
+pub use xml::{Which, without_passwords};

@@ -52,6 +52,7 @@ impl Server {
                     Err(Failure { code: FailureCode::Protocol, message })
                 }
             },
+            Call::OpenDoor { door } => self.open_door(door, fds).and_then(|()| value(&())),
             Call::Wait { timeout_ms } => {
                 let waiter = Waiter { peer: key, id, wanted: Wanted::End, until: later(timeout_ms) };
                 return self.wait_or_answer(waiter);

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::door::Door;
 use super::protocol::{Call, Failure, FailureCode, Request, Response, StatusAnswer};
 use super::record::{Ending, ExitRecord};
 use super::wire::{Wire, after};
@@ -162,6 +163,19 @@ impl ShimClient {
     pub fn answer_once(&self, event: &str, commands: &[String], unless: &[String]) -> Result<(), ShimError> {
         let (event, commands, unless) = (event.to_owned(), commands.to_vec(), unless.to_vec());
         self.ask(Call::AnswerOnce { event, commands, unless }, SHIM_TIMEOUT)
+    }
+
+    /// Has connections to a display reach the program from now on: those that come to the socket, and those that
+    /// are brought. What it is told is not checked here: see [`crate::render_arguments`].
+    ///
+    /// # Errors
+    /// As [`ShimClient::connect`].
+    pub fn open_door(&self, door: &Door, socket: Option<BorrowedFd<'_>>) -> Result<(), ShimError> {
+        let deadline = after(SHIM_TIMEOUT);
+        let mut wire = self.open()?;
+        let fds: Vec<_> = socket.into_iter().collect();
+        self.send(&mut wire, 0, Call::OpenDoor { door: door.clone() }, &fds, deadline)?;
+        value_of(self.receive(&mut wire, deadline)?)
     }
 
     /// All remembered events after `after`.

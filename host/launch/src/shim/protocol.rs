@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::door::Door;
 use super::record::Ending;
 
 /// A call.
@@ -50,6 +51,10 @@ pub(crate) enum Call {
         timeout_ms: u64,
     },
     OutputTail,
+    /// From now on connections to this display reach the program so; they come to the socket beside it, if there is one.
+    OpenDoor {
+        door: Door,
+    },
     /// After the answer the connection carries the console's bytes, both ways.
     Console {
         alias: String,

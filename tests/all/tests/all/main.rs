@@ -22,6 +22,7 @@ mod daemon;
 mod daemon_full;
 mod daemon_kill;
 mod display;
+mod display_servers;
 mod driver_registry;
 mod driver_store;
 mod faults;
