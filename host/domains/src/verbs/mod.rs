@@ -43,6 +43,7 @@ mod network_metadata;
 mod network_start;
 mod network_undefine;
 mod network_update;
+mod open_display;
 mod pool_autostart;
 mod pool_create;
 mod pool_define;

@@ -174,8 +174,31 @@ impl ShimClient {
         let deadline = after(SHIM_TIMEOUT);
         let mut wire = self.open()?;
         let fds: Vec<_> = socket.into_iter().collect();
-        self.send(&mut wire, 0, Call::OpenDoor { door: door.clone() }, &fds, deadline)?;
+        self.send(&mut wire, 0, Call::OpenDoor { door: Box::new(door.clone()) }, &fds, deadline)?;
         value_of(self.receive(&mut wire, deadline)?)
+    }
+
+    /// Hands a connection over to a display; one that is `trusted` need not prove to the program who it is.
+    ///
+    /// # Errors
+    /// [`ShimErrorKind::Display`] when it takes none, or the hypervisor not this one; else as [`ShimClient::connect`].
+    pub fn connect_display(
+        &self,
+        alias: &str,
+        connection: BorrowedFd<'_>,
+        trusted: bool,
+        timeout: Duration,
+    ) -> Result<(), ShimError> {
+        let deadline = after(timeout);
+        let mut wire = self.open()?;
+        let call = Call::Connect { alias: alias.to_owned(), trusted };
+        self.send(&mut wire, 0, call, &[connection], deadline)?;
+        let response = self.receive(&mut wire, deadline)?;
+        if let Some(Failure { code: FailureCode::Hypervisor(_), message }) = &response.error {
+            let message = format!("the hypervisor does not take the connection: {}", message.escape_debug());
+            return Err(ShimError::new(ShimErrorKind::Display, message));
+        }
+        value_of::<Value>(response).map(drop)
     }
 
     /// All remembered events after `after`.
@@ -353,6 +376,7 @@ impl From<Failure> for ShimError {
             FailureCode::Closed => ShimErrorKind::Closed,
             FailureCode::EventsLost => ShimErrorKind::EventsLost,
             FailureCode::Console => ShimErrorKind::Console,
+            FailureCode::Display => ShimErrorKind::Display,
             FailureCode::Protocol | FailureCode::Hypervisor(_) => ShimErrorKind::Protocol,
         };
         Self::new(kind, failure.message)

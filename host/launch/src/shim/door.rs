@@ -10,8 +10,9 @@ use rustix::net::{SocketFlags, accept_with};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::calls::closed;
 use super::kept::raw;
-use super::monitor::Owner;
+use super::monitor::{Monitor, Owner};
 use super::protocol::{Failure, FailureCode};
 use super::server::Server;
 
@@ -96,8 +97,25 @@ impl Server {
         self.hand_over(&door, connection, false, owner);
     }
 
+    /// The door of a display, and the connection that is brought to it.
+    pub(crate) fn connection(&self, alias: &str, fds: Vec<OwnedFd>) -> Result<(Door, OwnedFd), Failure> {
+        let mut fds = fds.into_iter();
+        let (Some(connection), None) = (fds.next(), fds.next()) else {
+            let message = "one connection is handed over at a time".to_owned();
+            return Err(Failure { code: FailureCode::Protocol, message });
+        };
+        if !self.monitor.as_ref().is_some_and(Monitor::ready) {
+            return Err(closed());
+        }
+        let open = self.doors.iter().find(|open| open.door.alias == alias).ok_or_else(|| Failure {
+            code: FailureCode::Display,
+            message: format!("nobody takes connections to '{}'", alias.escape_debug()),
+        })?;
+        Ok((open.door.clone(), connection))
+    }
+
     /// Gives the program a connection and says what it is for; the answer to the latter is the owner's.
-    fn hand_over(&mut self, door: &Door, connection: OwnedFd, trusted: bool, owner: Owner) {
+    pub(crate) fn hand_over(&mut self, door: &Door, connection: OwnedFd, trusted: bool, owner: Owner) {
         let given = raw(&door.given.to_string());
         let arguments = raw(&if trusted { &door.trusting } else { &door.arguments }.to_string());
         self.send(&door.give, given.as_deref(), vec![connection], Owner::Reaction(door.give.clone()));

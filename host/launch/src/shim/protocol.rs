@@ -53,7 +53,12 @@ pub(crate) enum Call {
     OutputTail,
     /// From now on connections to this display reach the program so; they come to the socket beside it, if there is one.
     OpenDoor {
-        door: Door,
+        door: Box<Door>,
+    },
+    /// Hands the connection beside it over to this display; one that is `trusted` need not prove to the program who it is.
+    Connect {
+        alias: String,
+        trusted: bool,
     },
     /// After the answer the connection carries the console's bytes, both ways.
     Console {
@@ -89,6 +94,7 @@ pub(crate) enum FailureCode {
     Closed,
     EventsLost,
     Console,
+    Display,
     Protocol,
 }
 

@@ -55,6 +55,7 @@ mod serve_block_jobs;
 mod serve_calls;
 mod serve_clients;
 mod serve_commands;
+mod serve_graphics;
 mod serve_hostile;
 mod serve_operations;
 mod serve_polkit;
