@@ -17,6 +17,7 @@ mod machine;
 mod machine_version;
 mod rules;
 mod storage_rules;
+mod time;
 
 use hostler_sdk::{
     About, Amounts, BlockJob, BlockJobs, Description, Domain, Dump, Error, Event, Fact, Hotplug, JobReport,

@@ -77,7 +77,7 @@ impl From<ShimError> for Error {
         let kind = match error.kind {
             ShimErrorKind::NotRunning => Kind::Conflict,
             ShimErrorKind::TimedOut => Kind::TimedOut,
-            ShimErrorKind::Console => Kind::NotFound,
+            ShimErrorKind::Console | ShimErrorKind::Display => Kind::NotFound,
             _ => Kind::Host,
         };
         hinted(Self::new(kind, error.code(), error.to_string()), &error.hints).under(error)

@@ -136,4 +136,5 @@ pub use verbs::{
     NewVolume, Note, RebaseOptions, ResizeOptions, RevertOptions, SaveOptions, Scope, Screenshot,
     ServedTenant, Sized, SnapshotDeleteOptions, StartOptions, TenantRights, ThreadKind, UndefineOptions,
     Which, conformance_cases, generate_signing_key, probe_image, process_counters, sign_driver, test_driver,
+    without_passwords,
 };

@@ -163,6 +163,8 @@ pub enum ShimErrorKind {
     Protocol,
     /// There is no console of this alias, or it has as many clients as it may have.
     Console,
+    /// There is no display of this alias that takes connections.
+    Display,
     /// Events after the cursor are gone from the ring.
     EventsLost,
     /// The process is not the one that was recorded, so it was left alone.
@@ -182,6 +184,7 @@ impl ShimErrorKind {
             Self::Closed => "shim.closed",
             Self::Protocol => "shim.protocol",
             Self::Console => "shim.console",
+            Self::Display => "shim.display",
             Self::EventsLost => "qmp.events-lost",
             Self::NotOurs => "shim.not-ours",
             Self::Io => "shim.io",

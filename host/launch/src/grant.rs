@@ -66,7 +66,7 @@ pub(crate) fn open_all(
                 vec![links.end(index).map_err(failed)?]
             }
             Handle::Tap { fds, name, .. } => of_tap(fds, name)?,
-            Handle::Socket(_) => Vec::new(),
+            Handle::Socket(_) | Handle::Viewers { .. } => Vec::new(),
         };
         opened.program.push(fds);
     }

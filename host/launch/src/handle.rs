@@ -51,6 +51,14 @@ pub enum Handle {
     Socket(String),
     /// Two connected sockets: one of the program and one of the companion of this name.
     Link(String),
+    /// Connections to a display, which the program is handed one at a time: those that come to the socket, where there is
+    /// one, and those that the host brings.
+    Viewers {
+        /// The display's alias: `graphics0`.
+        alias: String,
+        /// The socket that they come to.
+        socket: Option<OwnedFd>,
+    },
     /// A tap device of the host.
     Tap {
         /// A descriptor for each of its queues; none when the plan is only shown.
@@ -106,6 +114,7 @@ impl Handle {
             Self::Monitor => "monitor",
             Self::Socket(_) => "socket",
             Self::Link(_) => "link",
+            Self::Viewers { .. } => "viewers",
             Self::Tap { .. } => "tap",
         }
     }

@@ -36,6 +36,7 @@ pub use qmp::arguments::{RenderedArguments, render_arguments};
 pub use qmp::sets::{FileId, Sets, owner_of};
 pub use shim::client::{ShimClient, ShimStatus};
 pub use shim::companion::COMPANION_ENDED;
+pub use shim::door::Door;
 pub use shim::finish::STOPPED;
 pub use shim::inherited::close_all as close_inherited;
 pub use shim::orphan::end_orphan;

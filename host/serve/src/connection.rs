@@ -10,7 +10,6 @@ use hostler_rpc::frame::{Assembler, Frame, FrameKind, Header, Status};
 use hostler_rpc::procedure::program;
 use hostler_rpc::wire::ConnectClose;
 use hostler_rpc::xdr::encode;
-use tokio::io::AsyncWrite;
 use tokio::sync::Semaphore;
 
 use crate::budget::Share;
@@ -22,6 +21,7 @@ use crate::outbox::{Outbox, outbox};
 use crate::peer::Peer;
 use crate::seats::Seat;
 use crate::source::Receive;
+use crate::transmit::Transmit;
 
 /// Calls of one client that are worked on at once. Whoever sends more is not read from meanwhile.
 const WINDOW: usize = 5;
@@ -52,7 +52,7 @@ pub(crate) async fn serve(
     daemon: Arc<Daemon>,
     arrival: Arrival,
     reading: impl Receive,
-    writing: impl AsyncWrite + Send + Unpin + 'static,
+    writing: impl Transmit + 'static,
 ) {
     let peer = arrival.peer.clone();
     tracing::debug!(%peer, reads_only = arrival.reads_only, "a client has come");
@@ -158,21 +158,26 @@ async fn reply(
 ) {
     let header = Header { kind: FrameKind::Reply, ..*call };
     // A client may write to its stream as soon as it has the answer.
-    let opened = answered.and_then(|Answered { payload, stream }| match (stream, gate.client()) {
-        (Some(body), Some(client)) => match client.streams.open(call) {
-            Some(pieces) => Ok((payload, Some((client, pieces, body)))),
-            None => {
-                Err(RpcError::new(codes::ERR_RESOURCE_BUSY, codes::FROM_STREAMS, "too many streams are open"))
-            }
-        },
-        _ => Ok((payload, None)),
-    });
-    let (status, payload, stream) = match opened {
-        Ok((payload, stream)) => (Status::Good, payload, stream),
-        Err(error) => (Status::Failed, encode(&error).unwrap_or_default(), None),
+    let opened =
+        answered.and_then(|Answered { payload, stream, descriptors }| match (stream, gate.client()) {
+            (Some(body), Some(client)) => match client.streams.open(call) {
+                Some(pieces) => Ok((payload, descriptors, Some((client, pieces, body)))),
+                None => Err(RpcError::new(
+                    codes::ERR_RESOURCE_BUSY,
+                    codes::FROM_STREAMS,
+                    "too many streams are open",
+                )),
+            },
+            _ => Ok((payload, descriptors, None)),
+        });
+    let (status, payload, descriptors, stream) = match opened {
+        Ok((payload, descriptors, stream)) => (Status::Good, payload, descriptors, stream),
+        Err(error) => (Status::Failed, encode(&error).unwrap_or_default(), Vec::new(), None),
     };
-    match Frame::new(Header { status, ..header }, payload).to_bytes() {
-        Ok(bytes) => gate.outbox.send(bytes, Some(turn)).await,
+    let kind = if descriptors.is_empty() { FrameKind::Reply } else { FrameKind::ReplyWithDescriptors };
+    let header = Header { kind, status, ..header };
+    match (Frame { header, payload, descriptors: descriptors.len() }).to_bytes() {
+        Ok(bytes) => gate.outbox.send_with(bytes, descriptors, Some(turn)).await,
         Err(error) => {
             tracing::error!(%error, "an answer is too long to be sent");
             gate.outbox.close();

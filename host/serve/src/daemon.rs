@@ -23,6 +23,7 @@ use crate::server::{ServeError, Server, Shared};
 use crate::sockets::{self, Listener, Sockets};
 use crate::source::Source;
 use crate::tls::{self, TlsSettings};
+use crate::transmit::Sink;
 
 /// How long a daemon waits for a command that holds the state directory.
 const OWNER_WAIT: Duration = Duration::from_secs(30);
@@ -229,7 +230,7 @@ async fn accept(daemon: Arc<Daemon>, listener: Listener) {
                 return tracing::warn!(%peer, "too many clients are connected; one more is turned away");
             };
             let (reading, writing) = socket.into_split();
-            let reading = Source::new(reading);
+            let (reading, writing) = (Source::new(reading), Sink(writing));
             let arrival = Arrival { peer, reads_only, lets_in, is_remote: false, seat };
             connection::serve(daemon, arrival, reading, writing).await;
         });

@@ -22,6 +22,15 @@ pub(crate) struct Answered {
     pub(crate) payload: Vec<u8>,
     /// The stream that it opened.
     pub(crate) stream: Option<StreamBody>,
+    /// What goes with the answer.
+    pub(crate) descriptors: Vec<OwnedFd>,
+}
+
+impl Answered {
+    /// An answer with nothing beside it.
+    pub(crate) fn plain(payload: Vec<u8>) -> Self {
+        Self { payload, stream: None, descriptors: Vec::new() }
+    }
 }
 
 /// A call that is being carried out.
@@ -113,7 +122,7 @@ impl<'a> Incoming<'a> {
             let open = checks::admit(self.client, self.procedure, &arguments).await?;
             let answer = serve(Arc::clone(self.client), arguments).await?;
             checks::reveal(self.client, self.procedure, &open, &answer).await?;
-            Ok(Answered { payload: encoded(&answer)?, stream: None })
+            Ok(Answered::plain(encoded(&answer)?))
         })
     }
 
@@ -129,7 +138,23 @@ impl<'a> Incoming<'a> {
             let arguments = self.arguments::<A>()?;
             checks::admit(self.client, self.procedure, &arguments).await?;
             let (answer, stream) = serve(Arc::clone(self.client), arguments).await?;
-            Ok(Answered { payload: encoded(&answer)?, stream: Some(stream) })
+            Ok(Answered { stream: Some(stream), ..Answered::plain(encoded(&answer)?) })
+        })
+    }
+
+    /// The same for a call whose answer has descriptors beside it.
+    pub(crate) fn hand_out<A, F, W>(self, serve: F) -> Work<'a>
+    where
+        A: Call + Send + Sync + 'a,
+        A::Answer: Send + Sync,
+        F: FnOnce(Arc<Client>, A) -> W + Send + 'a,
+        W: Future<Output = Result<(A::Answer, Vec<OwnedFd>), RpcError>> + Send + 'a,
+    {
+        Box::pin(async move {
+            let arguments = self.arguments::<A>()?;
+            checks::admit(self.client, self.procedure, &arguments).await?;
+            let (answer, descriptors) = serve(Arc::clone(self.client), arguments).await?;
+            Ok(Answered { descriptors, ..Answered::plain(encoded(&answer)?) })
         })
     }
 

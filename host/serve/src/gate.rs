@@ -161,7 +161,9 @@ impl Gate {
                     return Err(RpcError::protocol("authentication required"));
                 }
                 match number {
-                    ConnectSupportsFeature::NUMBER => answered(&supports(&decoded(frame)?)),
+                    ConnectSupportsFeature::NUMBER => {
+                        answered(&supports(&decoded(frame)?, &self.arrival.peer))
+                    }
                     ConnectOpen::NUMBER => {
                         let call = decoded(frame)?;
                         self.open(&login, &call).await.and_then(|()| answered(&()))
@@ -359,7 +361,7 @@ fn decoded<A: Call>(frame: &Frame) -> Result<A, RpcError> {
 }
 
 fn answered(answer: &impl Xdr) -> Result<Answered, RpcError> {
-    Ok(Answered { payload: dispatch::encoded(answer)?, stream: None })
+    Ok(Answered::plain(dispatch::encoded(answer)?))
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ mod sockets;
 mod source;
 mod streams;
 mod tls;
+mod transmit;
 
 pub use access::{AccessSettings, Auth};
 pub use command::{Command, Program, SentLine, StillBusy, Turn};

@@ -1,12 +1,13 @@
 //! What goes to a client: in order, and never more of it in memory than its calls, its streams and some events.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
 
 use crate::budget::{Account, Budget, Share};
+use crate::transmit::Transmit;
 
 /// Answers and pieces of streams that wait at once; who has more waits with it.
 const ANSWERS: usize = 8;
@@ -16,6 +17,8 @@ const EVENTS: usize = 1_024;
 /// What waits to be written.
 struct Outgoing {
     bytes: Vec<u8>,
+    /// What goes behind them.
+    descriptors: Vec<OwnedFd>,
     share: Share,
     /// The right to have one more call, given back when the answer is written.
     window: Option<OwnedSemaphorePermit>,
@@ -70,9 +73,19 @@ impl Outbox {
     /// Sends an answer, or a piece of a stream; waits while the client does not take what came before. A client that is
     /// gone takes everything.
     pub(crate) async fn send(&self, bytes: Vec<u8>, window: Option<OwnedSemaphorePermit>) {
+        self.send_with(bytes, Vec::new(), window).await;
+    }
+
+    /// The same, with descriptors behind it.
+    pub(crate) async fn send_with(
+        &self,
+        bytes: Vec<u8>,
+        descriptors: Vec<OwnedFd>,
+        window: Option<OwnedSemaphorePermit>,
+    ) {
         // That nobody is there to take it is no failure of what was done.
         let share = self.account.take(bytes.len());
-        self.answers.send(Outgoing { bytes, share, window }).await.ok();
+        self.answers.send(Outgoing { bytes, descriptors, share, window }).await.ok();
     }
 
     /// Tells of something. Never waits.
@@ -108,43 +121,39 @@ impl Outbox {
 
 impl Outgoings {
     /// Writes everything, until the connection is to end and nothing waits.
-    pub(crate) async fn write_to(mut self, mut socket: impl AsyncWrite + Unpin) {
-        while let Some((bytes, kept)) = self.next().await {
-            // What is encrypted is only on its way when it is flushed.
-            if socket.write_all(&bytes).await.is_err() || socket.flush().await.is_err() {
+    pub(crate) async fn write_to(mut self, mut socket: impl Transmit) {
+        while let Some(Outgoing { bytes, descriptors, share, window }) = self.next().await {
+            if socket.write(&bytes, descriptors).await.is_err() {
                 break;
             }
-            drop((bytes, kept));
+            drop((bytes, share, window));
         }
     }
 
-    async fn next(&mut self) -> Option<(Vec<u8>, Kept)> {
+    async fn next(&mut self) -> Option<Outgoing> {
         loop {
             let changed = self.closing.changed.notified();
             // Answers first, in the order in which they came: an event may wait.
             if let Ok(answer) = self.answers.try_recv() {
-                return Some(answer.into());
+                return Some(answer);
             }
-            if let Ok((bytes, share)) = self.events.try_recv() {
-                return Some((bytes, (share, None)));
+            if let Ok(event) = self.events.try_recv() {
+                return Some(event.into());
             }
             if self.closing.is_wanted() {
                 return None;
             }
             tokio::select! {
-                answer = self.answers.recv() => return answer.map(Into::into),
-                event = self.events.recv() => return event.map(|(bytes, share)| (bytes, (share, None))),
+                answer = self.answers.recv() => return answer,
+                event = self.events.recv() => return event.map(Into::into),
                 () = changed => {}
             }
         }
     }
 }
 
-/// What is given back when something is written.
-type Kept = (Share, Option<OwnedSemaphorePermit>);
-
-impl From<Outgoing> for (Vec<u8>, Kept) {
-    fn from(Outgoing { bytes, share, window }: Outgoing) -> Self {
-        (bytes, (share, window))
+impl From<(Vec<u8>, Share)> for Outgoing {
+    fn from((bytes, share): (Vec<u8>, Share)) -> Self {
+        Self { bytes, descriptors: Vec::new(), share, window: None }
     }
 }

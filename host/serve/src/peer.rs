@@ -30,6 +30,11 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    /// Whether it is a process of this machine, which can be handed descriptors.
+    pub(crate) fn is_local(&self) -> bool {
+        self.identity.dn.is_none()
+    }
+
     /// A process of this machine.
     pub(crate) fn local(credentials: &UCred) -> Self {
         let (uid, pid) = (credentials.uid(), credentials.pid());

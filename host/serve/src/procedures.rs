@@ -13,6 +13,7 @@ mod cpu;
 mod define;
 mod devices;
 mod events;
+mod graphics;
 mod guest_agent;
 mod guest_info;
 mod hardware;
@@ -89,6 +90,7 @@ pub(crate) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
         blocks::route,
         counters::route,
         cpu::route,
+        graphics::route,
         guest_agent::route,
         guest_info::route,
         hardware::route,

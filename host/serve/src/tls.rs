@@ -28,6 +28,7 @@ use crate::peer::Peer;
 use crate::seats::Origin;
 use crate::server::ServeError;
 use crate::source::Remote;
+use crate::transmit::RemoteSink;
 
 /// Where libvirt's clients come when they are told no port.
 const PORT: u16 = 16_514;
@@ -203,7 +204,7 @@ async fn take(daemon: Arc<Daemon>, socket: TcpStream, from: SocketAddr, acceptor
     tracing::info!(%from, %peer, "a client is let in");
     let (reading, writing) = tokio::io::split(stream);
     let arrival = Arrival { peer, reads_only: false, lets_in: false, is_remote: true, seat };
-    connection::serve(daemon, arrival, Remote(reading), writing).await;
+    connection::serve(daemon, arrival, Remote(reading), RemoteSink(writing)).await;
 }
 
 /// Shakes hands, looks at the name, and says that it is let in.

@@ -113,7 +113,49 @@ pub enum Listen {
     None,
 }
 
+/// Where a server is reached by whoever looks at the display.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reached<'a> {
+    /// At a TCP port.
+    Port {
+        /// Of this address; none for the operator's default.
+        address: Option<&'a str>,
+        /// Which; none when the host chooses.
+        port: Option<u16>,
+    },
+    /// At a socket; none when the host chooses the path.
+    Socket(Option<&'a str>),
+}
+
 impl Graphics {
+    /// Where the server listens; none when it is no server, or listens nowhere.
+    ///
+    /// SPICE listens nowhere unless the document says where: so it is with libvirt.
+    pub fn reached(&self) -> Option<Reached<'_>> {
+        let (port, chosen) = match &self.kind {
+            GraphicsKind::Vnc(vnc) => (vnc.port, vnc.autoport || vnc.port.is_none()),
+            GraphicsKind::Spice(spice) => (spice.port, spice.autoport == Some(true)),
+            _ => return None,
+        };
+        let address = match self.listens.first() {
+            Some(Listen::Socket(path)) => return Some(Reached::Socket(path.as_deref())),
+            Some(Listen::None) => return None,
+            Some(Listen::Address(address) | Listen::Network { address, .. }) => address.as_deref(),
+            None => None,
+        };
+        (chosen || port.is_some()).then_some(Reached::Port { address, port: port.filter(|_| !chosen) })
+    }
+
+    /// The password that a server asks for, and when it ends; treat it as a secret.
+    pub fn password(&self) -> Option<(&str, Option<&str>)> {
+        let (password, end) = match &self.kind {
+            GraphicsKind::Vnc(vnc) => (&vnc.passwd, &vnc.passwd_valid_to),
+            GraphicsKind::Spice(spice) => (&spice.passwd, &spice.passwd_valid_to),
+            _ => return None,
+        };
+        Some((password.as_deref()?, end.as_deref()))
+    }
+
     /// The VNC part, if it is VNC.
     pub fn vnc(&self) -> Option<&Vnc> {
         match &self.kind {

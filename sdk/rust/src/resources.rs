@@ -19,6 +19,7 @@ pub struct Resources {
     links: Vec<(String, Endpoint)>,
     directories: Vec<(String, File)>,
     listeners: Vec<(String, Endpoint)>,
+    viewers: Vec<(String, Endpoint)>,
     interfaces: Vec<(u32, Endpoint)>,
 }
 
@@ -78,6 +79,9 @@ impl Resources {
             Symbol::Listener(alias) if !self.listeners.iter().any(|(known, _)| known == alias) => {
                 self.listeners.push((alias.clone(), domain.listener(alias)?));
             }
+            Symbol::Viewers { alias, listening } if !self.viewers.iter().any(|(known, _)| known == alias) => {
+                self.viewers.push((alias.clone(), domain.viewers(alias, *listening)?));
+            }
             _ => {}
         }
         Ok(())
@@ -114,6 +118,7 @@ impl Resources {
             }
             Symbol::Directory(name) => Handle::File(found(&self.directories, name)?),
             Symbol::Listener(alias) => Handle::Endpoint(found(&self.listeners, alias)?),
+            Symbol::Viewers { alias, .. } => Handle::Endpoint(found(&self.viewers, alias)?),
         })
     }
 }

@@ -40,6 +40,13 @@ pub enum Symbol {
     Directory(String),
     /// The socket that the host listens on for the display with this alias.
     Listener(String),
+    /// The connections to a display.
+    Viewers {
+        /// The display's alias.
+        alias: String,
+        /// Whether the host accepts them where the document says.
+        listening: bool,
+    },
 }
 
 /// A value as a driver writes it: a scalar, a list, a mapping, or a handle.

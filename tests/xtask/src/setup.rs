@@ -40,6 +40,7 @@ const TEST_PACKAGES: &[&str] = &[
     "virtinst",                                  // of which virt-install is one
     "polkitd",                                   // says who may come to the daemon
     "dbus-daemon",                               // by which it is asked
+    "openssl",                                   // the ciphers of passwords of VNC and SPICE
 ];
 
 /// The peer that benchmarks measure against.

@@ -1,4 +1,4 @@
-//! `-spice`
+//! `-spice`: a server that listens nowhere, for the host accepts for it. In a comparison it listens where libvirt has it.
 
 use hostler_sdk::domain::graphics::{Graphics, Listen, Spice, SpiceChannelMode, SpiceMouse};
 use hostler_sdk::domain::graphics::{ImageCompression, StreamingMode, WanCompression};
@@ -15,22 +15,24 @@ pub(super) fn spice(
     position: u16,
 ) -> Result<(), Error> {
     let mut value = Value::mapping();
-    place(builder, graphics, spice, position, &mut value)?;
     if spice.tls_port.is_some() {
         comparison::spice_tls(builder, graphics, &mut value)?;
     }
-    if !builder.inputs.facts.comparison {
-        if spice.passwd.is_some() {
-            return Err(builder.not_offered(graphics.node, "has a password, which drivers may not handle"));
-        }
-        value.set("disable-ticketing", true);
+    if builder.inputs.facts.comparison {
+        place(builder, graphics, spice, position, &mut value)?;
+    } else {
+        value.set("port", 0_u32);
+        set_some(&mut value, "disable-ticketing", spice.passwd.is_none().then_some(true));
     }
     set_some(&mut value, "agent-mouse", (spice.mouse == Some(SpiceMouse::Server)).then_some(false));
-    add_channels(spice, &mut value);
+    add_channels(builder, graphics, spice, &mut value)?;
     add_qualities(spice, &mut value);
     set_some(&mut value, "disable-copy-paste", (spice.copypaste == Some(false)).then_some(true));
     set_some(&mut value, "disable-agent-file-xfer", (spice.filetransfer == Some(false)).then_some(true));
     if spice.gl == Some(true) {
+        if !builder.inputs.facts.comparison {
+            return Err(builder.not_offered(graphics.node, "draws with OpenGL, for which there is no device"));
+        }
         value.set("gl", true);
         set_some(&mut value, "rendernode", display::render_node(builder, spice.rendernode.as_deref()));
     }
@@ -51,7 +53,7 @@ fn place(
     let address = match graphics.listens.first() {
         Some(Listen::Socket(path)) => {
             value.set("unix", Value::Null);
-            value.set("addr", vnc::socket(builder, path.as_deref(), "spice.sock", ""));
+            value.set("addr", comparison::socket(builder, path.as_deref(), "spice.sock"));
             return Ok(());
         }
         Some(Listen::None) => {
@@ -76,7 +78,19 @@ fn place(
     Ok(())
 }
 
-fn add_channels(spice: &Spice, value: &mut Value) {
+/// Which channels are encrypted. Without TLS none is, and nothing needs to be said.
+fn add_channels(
+    builder: &Builder<'_>,
+    graphics: &Graphics,
+    spice: &Spice,
+    value: &mut Value,
+) -> Result<(), Error> {
+    if !builder.inputs.facts.comparison {
+        let modes = spice.channels.iter().map(|channel| channel.mode).chain(spice.default_mode);
+        let secure = modes.into_iter().any(|mode| mode == SpiceChannelMode::Secure);
+        let what = "wants channels with TLS, for which this host offers no certificates";
+        return if secure { Err(builder.not_offered(graphics.node, what)) } else { Ok(()) };
+    }
     let key = |mode| match mode {
         SpiceChannelMode::Any => None,
         SpiceChannelMode::Secure => Some("tls-channel"),
@@ -92,6 +106,7 @@ fn add_channels(spice: &Spice, value: &mut Value) {
             value.set(key, channel.name.as_str());
         }
     }
+    Ok(())
 }
 
 fn add_qualities(spice: &Spice, value: &mut Value) {

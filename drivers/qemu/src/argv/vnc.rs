@@ -1,7 +1,7 @@
 //! `-vnc`
 
 use hostler_sdk::domain::graphics::{Graphics, Listen, SharePolicy, Vnc};
-use hostler_sdk::{Error, ProblemExt, Symbol, Value};
+use hostler_sdk::{Error, ProblemExt, Value};
 
 use super::builder::{Builder, set_some};
 use super::{comparison, display};
@@ -28,15 +28,8 @@ pub(super) fn vnc(
     }
     set_some(&mut value, "share", vnc.share_policy.map(SharePolicy::as_str));
     set_some(&mut value, "power-control", vnc.power_control);
-    if vnc.passwd.is_some() {
-        if !builder.inputs.facts.comparison {
-            return Err(builder
-                .at(graphics.node, "qemu.vnc-password", "has a password, which drivers may not handle")
-                .hint("remove 'passwd' and listen on a socket: <listen type='socket'/>")
-                .unsupported());
-        }
-        value.set("password", true);
-    }
+    // Which one is said to the monitor: a command line is everybody's to read.
+    set_some(&mut value, "password", vnc.passwd.is_some().then_some(true));
     set_some(&mut value, "audiodev", super::sound::backend(builder, vnc.audio_id));
     builder.option("vnc", value);
     if let Some(keymap) = &vnc.keymap {
@@ -52,7 +45,10 @@ fn place(builder: &Builder<'_>, graphics: &Graphics, vnc: &Vnc, position: u16) -
         return Ok(Value::from("none"));
     }
     let address = match graphics.listens.first() {
-        Some(Listen::Socket(path)) => return Ok(socket(builder, path.as_deref(), "vnc.sock", "unix:")),
+        Some(Listen::Socket(path)) => {
+            let path = comparison::socket(builder, path.as_deref(), "vnc.sock");
+            return Ok(Value::from(format!("unix:{path}")));
+        }
         Some(Listen::None) => return Ok(Value::from("none")),
         Some(Listen::Address(address) | Listen::Network { address, .. }) => address.as_deref(),
         None => None,
@@ -77,13 +73,4 @@ fn place(builder: &Builder<'_>, graphics: &Graphics, vnc: &Vnc, position: u16) -
 /// An IPv6 address in brackets, so that its colons are not the port's.
 fn bracketed(address: &str) -> String {
     if address.contains(':') { format!("[{address}]") } else { address.to_owned() }
-}
-
-/// A socket that the hypervisor makes in the domain's directory; in a comparison, where libvirt has it.
-pub(super) fn socket(builder: &Builder<'_>, path: Option<&str>, name: &str, prefix: &str) -> Value {
-    if builder.inputs.facts.comparison {
-        let made = || comparison::domain_path(builder.domain, name);
-        return Value::from(format!("{prefix}{}", path.map_or_else(made, str::to_owned)));
-    }
-    Value::from(Symbol::Socket(name.to_owned()))
 }

@@ -11,8 +11,7 @@ use crate::facts::Facts;
 
 /// Codes of what a document may ask for and this host does not hand to drivers. That can change, and another host may:
 /// so such a document is stored, and refused with the same words when it is started here.
-const NOT_OFFERED: [&str; 5] =
-    ["qemu.not-offered", "qemu.interface-type", "qemu.secret", "qemu.source-tls", "qemu.vnc-password"];
+const NOT_OFFERED: [&str; 4] = ["qemu.not-offered", "qemu.interface-type", "qemu.secret", "qemu.source-tls"];
 
 /// The completed document.
 ///
@@ -123,7 +122,9 @@ mod tests {
             "<tpm><backend type='passthrough'><device path='/dev/tpm0'/></backend></tpm>",
             "<serial type='dev'><source path='/dev/ttyS0'/></serial>",
             "<vsock model='virtio'><cid auto='yes'/></vsock>",
-            "<graphics type='vnc' passwd='x'/>",
+            "<graphics type='spice' tlsPort='5901'/>",
+            "<graphics type='spice' autoport='yes' defaultMode='secure'/>",
+            "<graphics type='spice'><gl enable='yes'/></graphics>",
         ] {
             let problem = tried(devices).unwrap().unwrap_or_else(|| panic!("{devices}"));
             assert!(problem.code.starts_with("qemu."), "{}", problem.code);
@@ -132,6 +133,9 @@ mod tests {
             assert_eq!(line.unwrap().value, "1", "{devices}: the author's line");
         }
         assert!(tried("<video><model type='vga'/></video>").unwrap().is_none());
+        assert!(tried("<graphics type='vnc' passwd='x'/>").unwrap().is_none());
+        let spice = "<graphics type='spice' autoport='yes' passwd='x'><channel name='main' mode='insecure'/></graphics>";
+        assert!(tried(spice).unwrap().is_none());
         assert!(tried("<interface type='bridge'><source bridge='br0'/></interface>").unwrap().is_none());
         assert!(
             tried("<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>").unwrap().is_none()

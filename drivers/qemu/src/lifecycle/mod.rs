@@ -3,6 +3,7 @@
 pub(crate) mod block_jobs;
 mod check;
 mod destroy;
+mod displays;
 mod dump;
 mod hotplug;
 pub(crate) mod kept;

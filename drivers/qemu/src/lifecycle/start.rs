@@ -2,14 +2,11 @@
 
 use hostler_sdk::domain::Domain as Document;
 use hostler_sdk::domain::LifecycleAction;
-use hostler_sdk::domain::graphics::{Graphics, Listen};
-use hostler_sdk::{
-    Command, Domain, Error, Fact, Monitor, MonitorExt, Process, Resources, Symbol, Value, fact,
-};
+use hostler_sdk::{Command, Domain, Error, Fact, Monitor, MonitorExt, Process, Value, fact};
 
-use super::monitor_state;
 use super::notes::{self, Note};
 use super::plan::{self, Plan};
+use super::{displays, monitor_state};
 use crate::alias::{self, Aliases};
 
 /// Starts the hypervisor with its processors stopped, sets what only a monitor can set, and lets it go.
@@ -32,10 +29,11 @@ pub(super) fn launch(domain: &Domain, mut plan: Plan, paused: bool) -> Result<(P
     if paused {
         notes::add(domain, Note::HeldBack)?;
     }
-    let process = plan.launch.submit(domain, &mut plan.resources)?;
+    let submitted = plan.launch.submit(domain, &mut plan.resources);
+    let process = submitted.map_err(|error| displays::explained(error, &plan.document))?;
     let monitor = domain.monitor()?;
     set_up(&plan.document, &monitor)?;
-    listen(domain, &plan.document, &monitor, &mut plan.resources)?;
+    displays::open(domain, &plan.document, &monitor, &mut plan.resources)?;
     Ok((process, monitor))
 }
 
@@ -70,37 +68,9 @@ fn set_up(document: &Document, monitor: &Monitor) -> Result<(), Error> {
     monitor.run_all(&commands).into_iter().try_for_each(|answer| answer.map(drop))
 }
 
-/// Gives each display the socket that the host listens on for it.
-///
-/// # Errors
-/// What the host or the monitor answers.
-fn listen(
-    domain: &Domain,
-    document: &Document,
-    monitor: &Monitor,
-    resources: &mut Resources,
-) -> Result<(), Error> {
-    listened_for(document).try_for_each(|alias| {
-        let socket = Value::mapping().with("type", "fd").with("str", Symbol::Listener(alias));
-        let command = Command::new("display-update")
-            .with("type", "vnc")
-            .with("addresses", Value::Sequence(vec![socket]));
-        monitor.run_with(&command, domain, resources).map(drop)
-    })
-}
-
-/// The aliases of the displays that are reached by a socket.
-fn listened_for(document: &Document) -> impl Iterator<Item = String> {
-    let reached = |graphics: &Graphics| {
-        graphics.vnc().is_some() && !matches!(graphics.listens.first(), Some(Listen::None))
-    };
-    let displays = document.devices.graphics.iter().enumerate();
-    displays.filter(move |(_, graphics)| reached(graphics)).map(|(place, _)| format!("graphics{place}"))
-}
-
 /// What no option of the program says.
 fn commands(document: &Document, aliases: &Aliases) -> Vec<Command> {
-    let mut commands = Vec::new();
+    let mut commands = displays::passwords(document);
     if document.on_reboot == LifecycleAction::Destroy {
         commands.push(Command::new("set-action").with("reboot", "shutdown"));
     }
@@ -128,17 +98,6 @@ fn commands(document: &Document, aliases: &Aliases) -> Vec<Command> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn displays_are_listened_for_unless_they_are_reached_by_nobody() {
-        let document = Document::parse(
-            "<domain type='qemu'><name>n</name><memory>1024</memory><os><type>hvm</type></os><devices>\
-             <graphics type='egl-headless'/><graphics type='vnc'/>\
-             <graphics type='vnc'><listen type='none'/></graphics></devices></domain>",
-        )
-        .unwrap();
-        assert_eq!(listened_for(&document).collect::<Vec<_>>(), ["graphics1"]);
-    }
 
     #[test]
     fn what_no_option_says_is_said_to_the_monitor() {

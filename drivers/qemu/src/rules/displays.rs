@@ -5,8 +5,9 @@ use std::mem::discriminant;
 use hostler_sdk::domain::graphics::{Graphics, GraphicsKind};
 
 use super::{Broken, Rule, Subject, broken};
+use crate::time;
 
-pub(super) const RULES: &[Rule] = &[one_of_each, headless, one_renderer, cards, only_card];
+pub(super) const RULES: &[Rule] = &[one_of_each, passwords, headless, one_renderer, cards, only_card];
 
 /// Cards that can stand beside another.
 const SECONDARY_CARDS: [&str; 2] = ["qxl", "virtio"];
@@ -20,6 +21,24 @@ fn one_of_each(subject: &Subject<'_>) -> Option<Broken> {
     let (_, second) = second?;
     let what = "a domain has one display of each type at most";
     broken(second.node, "qemu.only-one", what, "remove it")
+}
+
+/// The most bytes that each protocol has for a password. QEMU takes as many of VNC's as there is room for, and says nothing.
+const VNC_PASSWORD_MAX: usize = 8;
+const SPICE_PASSWORD_MAX: usize = 60;
+
+fn passwords(subject: &Subject<'_>) -> Option<Broken> {
+    subject.domain.devices.graphics.iter().find_map(|display| {
+        let (password, end) = display.password()?;
+        let most = if display.vnc().is_some() { VNC_PASSWORD_MAX } else { SPICE_PASSWORD_MAX };
+        if password.len() > most {
+            let what = format!("a password has at most {most} bytes here");
+            return broken(display.node, "qemu.display-password", what, "choose a shorter one");
+        }
+        end.filter(|end| time::seconds(end).is_none())?;
+        let what = "'passwdValidTo' is no point in time";
+        broken(display.node, "qemu.display-password", what, "write it as YYYY-MM-DDTHH:MM:SS, in UTC")
+    })
 }
 
 /// A renderer without a window is for a display that carries its picture.

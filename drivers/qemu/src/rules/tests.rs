@@ -240,6 +240,16 @@ const OTHERS: &[Pair] = &[
         "<graphics type='vnc'/><graphics type='spice'/>",
     ),
     devices(
+        "qemu.display-password",
+        "<graphics type='vnc' passwd='123456789'/>",
+        "<graphics type='vnc' passwd='12345678'/>",
+    ),
+    devices(
+        "qemu.display-password",
+        "<graphics type='spice' passwd='123456789' passwdValidTo='tomorrow'/>",
+        "<graphics type='spice' passwd='123456789' passwdValidTo='2030-01-02T03:04:05'/>",
+    ),
+    devices(
         "qemu.video-second",
         "<video><model type='virtio'/></video><video><model type='vga'/></video>",
         "<video><model type='vga'/></video><video><model type='virtio'/></video>",

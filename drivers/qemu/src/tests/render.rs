@@ -87,6 +87,7 @@ fn path(symbol: &Symbol, domain: &Domain) -> String {
         Symbol::File(BootFile::AcpiTable) => os.acpi_slic.clone(),
         Symbol::Endpoint(alias) => Some(format!("<endpoint {alias}>")),
         Symbol::Socket(name) => Some(format!("<socket {name}>")),
+        Symbol::Viewers { alias, .. } => Some(format!("<viewers {alias}>")),
         Symbol::Listener(alias) => Some(format!("<listener {alias}>")),
         Symbol::Interface(at) => Some(format!("<interface {at}>")),
         Symbol::Link(name) => Some(format!("<link {name}>")),

@@ -1,7 +1,7 @@
 //! `hostler xml`: the domain XML.
 
 use clap::Args;
-use hostler_domains::Which;
+use hostler_domains::{Which, without_passwords};
 use serde_json::json;
 
 use super::Target;
@@ -19,6 +19,9 @@ pub(crate) struct Xml {
     /// Write the stored definition: what the next start will use
     #[arg(long)]
     stored: bool,
+    /// With the passwords of its displays; they are left out otherwise
+    #[arg(long)]
+    security_info: bool,
 }
 
 impl Xml {
@@ -27,7 +30,12 @@ impl Xml {
         let which = if self.stored { Which::Stored } else { Which::Current };
         let mut xml = session.block_on(async {
             let host = session.reader().await?;
-            Ok(host.xml(&self.target.reference(), which).await?)
+            let xml = host.xml(&self.target.reference(), which).await?;
+            Ok(if self.security_info {
+                xml
+            } else {
+                without_passwords(&xml).map_err(hostler_domains::Error::from)?
+            })
         })?;
         let json = json!({"xml": xml});
         if !xml.ends_with('\n') {

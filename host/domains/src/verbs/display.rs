@@ -1,7 +1,7 @@
 //! `display`: where a guest's screen is reached.
 
 use hostler_domain::Domain;
-use hostler_domain::graphics::{Graphics, GraphicsKind, Listen};
+use hostler_domain::graphics::{Graphics, GraphicsKind, Reached};
 use hostler_state::{Definition, RunDir};
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ use crate::reference::DomainRef;
 pub struct Display {
     /// Its name among the domain's displays: `graphics0`.
     pub alias: String,
-    /// The document's word for it: `vnc`.
+    /// The document's word for it: `vnc`, `spice`.
     pub kind: String,
     /// Where it is reached, as viewers take it; nothing when it listens nowhere.
     pub uri: Option<String>,
@@ -80,22 +80,27 @@ fn kind(kind: &GraphicsKind) -> &'static str {
 }
 
 fn uri(graphics: &Graphics, alias: &str, run: &RunDir) -> Option<String> {
-    let vnc = graphics.vnc()?;
-    let address = match graphics.listens.first() {
-        Some(Listen::Socket(Some(path))) => return Some(format!("vnc+unix://{path}")),
-        Some(Listen::Socket(None)) => {
-            return Some(format!("vnc+unix://{}", run.display_socket_path(alias).display()));
+    let kind = kind(&graphics.kind);
+    let (address, port) = match graphics.reached()? {
+        Reached::Socket(Some(path)) => return Some(format!("{kind}+unix://{path}")),
+        Reached::Socket(None) => {
+            return Some(format!("{kind}+unix://{}", run.display_socket_path(alias).display()));
         }
-        Some(Listen::None) => return None,
-        Some(Listen::Address(address) | Listen::Network { address, .. }) => address.as_deref(),
-        None => None,
+        Reached::Port { address, .. } => (address.unwrap_or("127.0.0.1"), port(graphics)?),
     };
-    let address = address.unwrap_or("127.0.0.1");
-    let port = vnc.port?;
     Some(match address.contains(':') {
-        true => format!("vnc://[{address}]:{port}"),
-        false => format!("vnc://{address}:{port}"),
+        true => format!("{kind}://[{address}]:{port}"),
+        false => format!("{kind}://{address}:{port}"),
     })
+}
+
+/// The port that the document of the run says, whoever has chosen it.
+fn port(graphics: &Graphics) -> Option<u16> {
+    match &graphics.kind {
+        GraphicsKind::Vnc(vnc) => vnc.port,
+        GraphicsKind::Spice(spice) => spice.port,
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -126,6 +131,12 @@ mod tests {
             ("<graphics type='vnc'><listen type='socket'/></graphics>", Some(own.as_str())),
             ("<graphics type='vnc'><listen type='none'/></graphics>", None),
             ("<graphics type='egl-headless'/>", None),
+            ("<graphics type='spice' port='5902' autoport='yes'/>", Some("spice://127.0.0.1:5902")),
+            (
+                "<graphics type='spice'><listen type='socket' socket='/srv/s'/></graphics>",
+                Some("spice+unix:///srv/s"),
+            ),
+            ("<graphics type='spice'/>", None),
         ] {
             assert_eq!(uri_of(graphics).as_deref(), expected, "{graphics}");
         }

@@ -63,6 +63,10 @@ impl<'a> Leaves<'a> {
             }
             (Handle::Tap { queues, .. }, None) => Ok(shown_queues(*queues)),
             (Handle::Tap { .. }, Some(grants)) => joined(grants.numbers.get(index), index),
+            (Handle::Viewers { .. }, _) => Err(LaunchError::new(
+                LaunchErrorKind::PlanInvalid,
+                format!("handle {index} (viewers) is for a command, once the program runs"),
+            )),
             (handle @ (Handle::Endpoint(_) | Handle::Monitor | Handle::Link(_)), _) => Err(LaunchError::new(
                 LaunchErrorKind::PlanInvalid,
                 format!("handle {index} ({}) can only be a member of a mapping", handle.kind()),
@@ -77,7 +81,9 @@ impl<'a> Leaves<'a> {
             Handle::Monitor => ("monitor", None),
             Handle::Link(_) => ("link", None),
             Handle::Endpoint(spec) => (kind_of(spec), Some(spec)),
-            Handle::Descriptor { .. } | Handle::Socket(_) | Handle::Tap { .. } => return Ok(None),
+            Handle::Descriptor { .. } | Handle::Socket(_) | Handle::Tap { .. } | Handle::Viewers { .. } => {
+                return Ok(None);
+            }
         };
         if let Some(EndpointSpec { kind: EndpointKind::Other { backend, pairs }, .. }) = spec {
             let first = std::iter::once(("backend".to_owned(), backend.clone()));

@@ -11,6 +11,7 @@ use crate::error::LaunchError;
 use crate::grant;
 use crate::handle::{Handle, Role};
 use crate::qmp::sets::{FileId, Sets, label};
+use crate::shim::door::Door;
 use crate::template::Template;
 use crate::template::check::{check_command_of, leaves};
 use crate::template::data::NamedWriting;
@@ -29,6 +30,8 @@ pub struct RenderedArguments {
     pub after_failure: Vec<(String, serde_json::Value)>,
     /// What the descriptors of a thing are marked with that is gone once this succeeds.
     pub released: Option<String>,
+    /// The command is not sent, but kept, to be sent for each connection that comes; and where they come to.
+    pub door: Option<(Door, Option<OwnedFd>)>,
 }
 
 /// Holds a command against the template's command policy and writes its arguments as JSON.
@@ -50,6 +53,11 @@ pub fn render_arguments(
     let Some(arguments) = arguments else {
         return Ok(RenderedArguments::default());
     };
+    if let Some(named) = &template.data.writing.named
+        && let Some(trusted) = named.each.get(command)
+    {
+        return with_each(template, named, (command, trusted), arguments, handles);
+    }
     if let Some(named) = &template.data.writing.named
         && named.commands.iter().chain(&named.bare).any(|listed| listed == command)
     {
@@ -93,7 +101,7 @@ pub fn render_arguments(
     let given = arguments;
     let arguments = write_json(arguments, None, &mut Leaves::new(template, handles, Some(&grants)))?;
     let released = writing.and_then(|writing| mark(writing.taken_with.get(command)?, given));
-    Ok(RenderedArguments { before, arguments: Some(arguments), after, after_failure, released })
+    Ok(RenderedArguments { before, arguments: Some(arguments), after, after_failure, released, door: None })
 }
 
 /// What the descriptors of a thing are marked with, by the argument that names it.
@@ -157,6 +165,40 @@ fn with_names(
     })
 }
 
+/// What a connection is called for the moment between the two commands.
+const CONNECTION: &str = "hostler-viewer";
+
+/// Keeps a command that is sent for each connection that comes.
+fn with_each(
+    template: &Template,
+    named: &NamedWriting,
+    (command, trusted): (&str, &serde_json::Map<String, serde_json::Value>),
+    arguments: &Value,
+    handles: &[Handle],
+) -> Result<RenderedArguments, LaunchError> {
+    let mut viewers = leaves(arguments).filter_map(|index| handles.get(index));
+    let Some(Handle::Viewers { alias, socket }) = viewers.next() else {
+        return Err(LaunchError::denied(command, "it is for connections to a display"));
+    };
+    let failed = |error| LaunchError::io("pass a socket on", error).at(alias.as_str());
+    let socket = socket.as_ref().map(OwnedFd::try_clone).transpose().map_err(failed)?;
+    let names = vec![CONNECTION.to_owned(); handles.len()];
+    let arguments = write_json(arguments, None, &mut Leaves::with_names(template, handles, names))?;
+    let mut trusting = arguments.clone();
+    if let Some(members) = trusting.as_object_mut() {
+        members.extend(trusted.clone());
+    }
+    let door = Door {
+        alias: alias.clone(),
+        give: named.command.clone(),
+        given: json!({named.argument.as_str(): CONNECTION}),
+        command: command.to_owned(),
+        arguments,
+        trusting,
+    };
+    Ok(RenderedArguments { door: Some((door, socket)), ..RenderedArguments::default() })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,5 +222,23 @@ mod tests {
         assert_eq!(rendered.after_failure, [("closefd".into(), name(0)), ("closefd".into(), name(1))]);
         let fds = "hostler-netdev_add-0:hostler-netdev_add-1";
         assert_eq!(rendered.arguments.unwrap(), json!({"type": "tap", "id": "hostnet0", "fds": fds}));
+    }
+
+    #[test]
+    fn command_for_each_connection_is_kept_and_trusts_only_whom_the_host_vouches_for() {
+        let viewers = Handle::Viewers { alias: "graphics0".into(), socket: None };
+        let set = TemplateSet::builtin().unwrap();
+        let qemu = set.get("qemu-system-x86_64").unwrap();
+        let arguments = Value::mapping([("protocol", "spice".into()), ("fdname", Value::Handle(0))]);
+        let rendered =
+            render_arguments(qemu, "add_client", Some(&arguments), &[viewers], &[], &mut Sets::default())
+                .unwrap();
+        assert!(rendered.before.is_empty() && rendered.arguments.is_none());
+        let (door, socket) = rendered.door.unwrap();
+        assert!(socket.is_none());
+        assert_eq!((door.alias.as_str(), door.give.as_str()), ("graphics0", "getfd"));
+        assert_eq!(door.given, json!({"fdname": "hostler-viewer"}));
+        assert_eq!(door.arguments, json!({"protocol": "spice", "fdname": "hostler-viewer"}));
+        assert_eq!(door.trusting["skipauth"], true);
     }
 }

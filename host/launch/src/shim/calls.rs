@@ -52,6 +52,15 @@ impl Server {
                     Err(Failure { code: FailureCode::Protocol, message })
                 }
             },
+            Call::OpenDoor { door } => self.open_door(*door, fds).and_then(|()| value(&())),
+            Call::Connect { alias, trusted } => {
+                return match self.connection(&alias, fds) {
+                    Ok((door, connection)) => {
+                        self.hand_over(&door, connection, trusted, Owner::Peer { key, id });
+                    }
+                    Err(failure) => self.answer(key, id, Err(failure)),
+                };
+            }
             Call::Wait { timeout_ms } => {
                 let waiter = Waiter { peer: key, id, wanted: Wanted::End, until: later(timeout_ms) };
                 return self.wait_or_answer(waiter);

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::door::Door;
 use super::protocol::{Call, Failure, FailureCode, Request, Response, StatusAnswer};
 use super::record::{Ending, ExitRecord};
 use super::wire::{Wire, after};
@@ -162,6 +163,42 @@ impl ShimClient {
     pub fn answer_once(&self, event: &str, commands: &[String], unless: &[String]) -> Result<(), ShimError> {
         let (event, commands, unless) = (event.to_owned(), commands.to_vec(), unless.to_vec());
         self.ask(Call::AnswerOnce { event, commands, unless }, SHIM_TIMEOUT)
+    }
+
+    /// Has connections to a display reach the program from now on: those that come to the socket, and those that
+    /// are brought. What it is told is not checked here: see [`crate::render_arguments`].
+    ///
+    /// # Errors
+    /// As [`ShimClient::connect`].
+    pub fn open_door(&self, door: &Door, socket: Option<BorrowedFd<'_>>) -> Result<(), ShimError> {
+        let deadline = after(SHIM_TIMEOUT);
+        let mut wire = self.open()?;
+        let fds: Vec<_> = socket.into_iter().collect();
+        self.send(&mut wire, 0, Call::OpenDoor { door: Box::new(door.clone()) }, &fds, deadline)?;
+        value_of(self.receive(&mut wire, deadline)?)
+    }
+
+    /// Hands a connection over to a display; one that is `trusted` need not prove to the program who it is.
+    ///
+    /// # Errors
+    /// [`ShimErrorKind::Display`] when it takes none, or the hypervisor not this one; else as [`ShimClient::connect`].
+    pub fn connect_display(
+        &self,
+        alias: &str,
+        connection: BorrowedFd<'_>,
+        trusted: bool,
+        timeout: Duration,
+    ) -> Result<(), ShimError> {
+        let deadline = after(timeout);
+        let mut wire = self.open()?;
+        let call = Call::Connect { alias: alias.to_owned(), trusted };
+        self.send(&mut wire, 0, call, &[connection], deadline)?;
+        let response = self.receive(&mut wire, deadline)?;
+        if let Some(Failure { code: FailureCode::Hypervisor(_), message }) = &response.error {
+            let message = format!("the hypervisor does not take the connection: {}", message.escape_debug());
+            return Err(ShimError::new(ShimErrorKind::Display, message));
+        }
+        value_of::<Value>(response).map(drop)
     }
 
     /// All remembered events after `after`.
@@ -339,6 +376,7 @@ impl From<Failure> for ShimError {
             FailureCode::Closed => ShimErrorKind::Closed,
             FailureCode::EventsLost => ShimErrorKind::EventsLost,
             FailureCode::Console => ShimErrorKind::Console,
+            FailureCode::Display => ShimErrorKind::Display,
             FailureCode::Protocol | FailureCode::Hypervisor(_) => ShimErrorKind::Protocol,
         };
         Self::new(kind, failure.message)

@@ -261,6 +261,8 @@ impl Prepared {
             peers: Vec::new(),
             next_peer: 0,
             waiters: Vec::new(),
+            doors: Vec::new(),
+            handed_over: 0,
             once: AnswersOnce::default(),
             ring: Ring::default(),
             log: self.log,

@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod companion;
+pub mod door;
 pub mod entry;
 pub mod orphan;
 pub mod record;

@@ -17,6 +17,7 @@ pub(crate) enum Owner {
     Peer { key: u64, id: u64 },
     Reaction(String),
     Kept(String, Begun),
+    HandedOver(String),
 }
 
 /// The connection and its state.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::door::Door;
 use super::record::Ending;
 
 /// A call.
@@ -50,6 +51,15 @@ pub(crate) enum Call {
         timeout_ms: u64,
     },
     OutputTail,
+    /// From now on connections to this display reach the program so; they come to the socket beside it, if there is one.
+    OpenDoor {
+        door: Box<Door>,
+    },
+    /// Hands the connection beside it over to this display; one that is `trusted` need not prove to the program who it is.
+    Connect {
+        alias: String,
+        trusted: bool,
+    },
     /// After the answer the connection carries the console's bytes, both ways.
     Console {
         alias: String,
@@ -84,6 +94,7 @@ pub(crate) enum FailureCode {
     Closed,
     EventsLost,
     Console,
+    Display,
     Protocol,
 }
 

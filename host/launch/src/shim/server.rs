@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use super::calls::closed;
 use super::companion::Companion;
 use super::console::Console;
+use super::door::OpenDoor;
 use super::kept::{KeptFile, raw};
 use super::log::{RollingLog, Tail};
 use super::monitor::{Broken, Monitor, Owner};
@@ -50,6 +51,10 @@ pub(crate) struct Server {
     pub(crate) peers: Vec<Peer>,
     pub(crate) next_peer: u64,
     pub(crate) waiters: Vec<Waiter>,
+    /// How connections to displays reach the program.
+    pub(crate) doors: Vec<OpenDoor>,
+    /// How many connections the program has not taken yet.
+    pub(crate) handed_over: usize,
     pub(crate) ring: Ring,
     pub(crate) log: RollingLog,
     pub(crate) tail: Tail,
@@ -81,6 +86,7 @@ enum Source {
     CompanionOutput(usize),
     Monitor,
     Console(usize),
+    Door(usize),
     Peer(u64),
 }
 
@@ -147,6 +153,8 @@ impl Server {
             sources.extend(console.guest().map(|(fd, waiting)| (source, fd, flags(true, waiting))));
             sources.extend(console.sides().map(|(fd, read, waiting)| (source, fd, flags(read, waiting))));
         }
+        let doors = self.doors.iter().enumerate().filter(|_| self.doors_are_open());
+        sources.extend(doors.filter_map(|(index, open)| Some((Source::Door(index), open.socket()?, input))));
         for peer in &self.peers {
             let (fd, read, waiting) = peer.side();
             sources.push((Source::Peer(peer.key), fd, flags(read, waiting)));
@@ -182,6 +190,7 @@ impl Server {
                 }
                 self.buffer = buffer;
             }
+            Source::Door(index) => self.admit(index),
             Source::Peer(key) => self.read_peer(key),
         }
     }
@@ -295,6 +304,12 @@ impl Server {
                     self.note(&format!("reaction '{command}' was refused: {text}"));
                 }
             }
+            Incoming::Answer { tag: Owner::HandedOver(command), result } => {
+                self.handed_over = self.handed_over.saturating_sub(1);
+                if let Err(Refusal { text, .. }) = result {
+                    self.note(&format!("a connection to a display was not taken ('{command}'): {text}"));
+                }
+            }
             Incoming::Answer { tag: Owner::Kept(command, begun), result } => {
                 let ended = match result {
                     Ok(_) => begun.finish().map(|path| format!("'{command}' wrote {}", path.display())),
@@ -334,7 +349,13 @@ impl Server {
         }
     }
 
-    fn send(&mut self, command: &str, arguments: Option<&RawValue>, fds: Vec<OwnedFd>, owner: Owner) {
+    pub(crate) fn send(
+        &mut self,
+        command: &str,
+        arguments: Option<&RawValue>,
+        fds: Vec<OwnedFd>,
+        owner: Owner,
+    ) {
         let sent = self.monitor.as_mut().map(|monitor| monitor.send(command, arguments, fds, owner));
         if let Some(Err(broken)) = sent {
             self.lose_monitor(&broken);
@@ -392,6 +413,7 @@ impl Server {
     /// Lets the monitor go. Before it was ready, that is the end of the start.
     pub(crate) fn lose_monitor(&mut self, broken: &Broken) {
         let Some(monitor) = self.monitor.take() else { return };
+        self.doors.clear();
         if let Broken::Breach(breach) = broken {
             self.note(&format!("the monitor broke the protocol ({breach:?}) and was closed"));
         }

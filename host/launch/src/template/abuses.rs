@@ -39,6 +39,7 @@ pub(super) fn handles() -> Vec<Handle> {
         made(Role::Image, "qcow2", true),
         Handle::Tap { fds: Vec::new(), queues: 1, name: "vnet0".into() },
         Handle::Tap { fds: Vec::new(), queues: 2, name: "vnet1".into() },
+        Handle::Viewers { alias: "graphics0".into(), socket: None },
     ]
 }
 
@@ -405,7 +406,11 @@ fn abuses_of_devices() -> Vec<(&'static str, Json, &'static str)> {
         ("vnc", json!("unix:/tmp/x"), "vnc"),
         ("vnc", json!({"vnc": "127.0.0.1:1"}), "vnc"),
         ("vnc", json!({"vnc": "none", "reverse": true}), "reverse"),
-        ("spice", json!({"addr": "127.0.0.1", "x509-dir": "/etc/pki"}), "x509-dir"),
+        ("spice", json!({"port": 0, "x509-dir": "/etc/pki"}), "x509-dir"),
+        ("spice", json!({"port": 0, "addr": "127.0.0.1"}), "addr"),
+        ("spice", json!({"port": 5900}), "port"),
+        ("spice", json!({"port": 0, "tls-port": 5901}), "tls-port"),
+        ("spice", json!({"port": 0, "password": "secret"}), "password"),
         ("display", json!({"type": "gtk"}), "display"),
         ("sandbox", json!({"enable": "off"}), "sandbox"),
     ]
@@ -530,6 +535,13 @@ fn abuses_of_the_monitor_are_refused() {
         ("qom-set", json!({"path": "/objects/throttle-drive-vda", "property": "limits", "value": {"x": 1}})),
         ("display-update", json!({"type": "vnc", "addresses": [{"type": "fd", "str": "x"}]})),
         ("display-update", json!({"type": "vnc", "addresses": [{"type": "inet", "str": "0.0.0.0"}]})),
+        ("add_client", json!({"protocol": "vnc", "fdname": "x"})),
+        ("add_client", json!({"protocol": "vnc", "fdname": "<9>"})),
+        ("add_client", json!({"protocol": "@dbus-display", "fdname": "<10>"})),
+        ("add_client", json!({"protocol": "spice", "fdname": "<10>", "skipauth": true})),
+        ("set_password", json!({"protocol": "vnc"})),
+        ("set_password", json!({"protocol": "vnc", "password": "x", "display": "y"})),
+        ("expire_password", json!({"protocol": "vnc", "time": "+60"})),
         ("object-add", json!({"qom-type": "memory-backend-file", "id": "m", "mem-path": "/x"})),
         ("object-add", json!({"qom-type": "secret", "id": "s", "file": "/etc/shadow"})),
         ("netdev_add", json!({"type": "tap", "id": "t", "script": "/x"})),

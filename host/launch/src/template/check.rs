@@ -288,6 +288,7 @@ fn check_handles(handles: &[Handle]) -> Result<(), LaunchError> {
         match handle {
             Handle::Socket(name) => check_name("socket", name)?,
             Handle::Link(name) => check_name("link", name)?,
+            Handle::Viewers { alias, .. } => check_name("display", alias)?,
             Handle::Endpoint(spec) => {
                 check_name("endpoint", &spec.alias)?;
                 if spec.alias.contains('.') {

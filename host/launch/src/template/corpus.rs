@@ -74,6 +74,10 @@ impl Reader {
             pairs.retain(|(key, _)| key != "vnc");
             pairs.insert(0, ("vnc".into(), Value::text("none")));
         }
+        if option == "spice" && pairs.iter().any(|(_, value)| value.as_text() == Some("127.0.0.1")) {
+            pairs.retain(|(key, _)| key != "port" && key != "addr");
+            pairs.insert(0, ("port".into(), Value::Integer(0)));
+        }
         let monitor = text.contains("id=charmonitor");
         let kept = ["null", "qemu-vdagent", "spicevmc", "spiceport", "ringbuf"];
         if option == "chardev" && !kept.iter().any(|kind| text.starts_with(kind)) {

@@ -101,6 +101,10 @@ pub(crate) struct NamedWriting {
     /// The commands whose handles are written by the name alone.
     #[serde(default)]
     pub(crate) bare: Vec<String>,
+    /// The commands that hand a connection over, by the name alone: the shim sends them anew for each one that comes. What
+    /// else they are told of a connection that need not prove to the program who it is.
+    #[serde(default)]
+    pub(crate) each: BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
 }
 
 /// One kind of endpoint: pairs in order; a pair whose place-holder has no value is left out.

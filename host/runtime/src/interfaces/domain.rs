@@ -336,6 +336,17 @@ impl HostDomain for CallState {
         self.open_listener(subject, alias).await
     }
 
+    async fn viewers(
+        &mut self,
+        me: Resource<Domain>,
+        alias: String,
+        listening: bool,
+    ) -> wasmtime::Result<Result<Resource<Endpoint>, Error>> {
+        self.enter("domain.viewers")?;
+        let subject = self.subject(&me)?;
+        self.open_viewers(subject, alias, listening).await
+    }
+
     async fn network_interface(
         &mut self,
         me: Resource<Domain>,

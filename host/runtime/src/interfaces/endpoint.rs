@@ -31,6 +31,8 @@ pub enum Endpoint {
     Link(String),
     /// The socket of the display with this alias.
     Listener { alias: String, socket: Opened },
+    /// Connections to the display with this alias, and the socket that they come to.
+    Viewers { alias: String, socket: Option<Opened> },
     /// A tap device; without descriptors when nothing may be made.
     Tap { taps: Taps, queues: u32 },
 }
@@ -51,6 +53,10 @@ impl Endpoint {
             }
             Self::Link(companion) => Handle::Link(companion.clone()),
             Self::Listener { socket, .. } => socket.handle()?,
+            Self::Viewers { alias, socket } => {
+                let socket = socket.as_ref().and_then(|socket| socket.fd.as_ref());
+                Handle::Viewers { alias: alias.clone(), socket: socket.map(OwnedFd::try_clone).transpose()? }
+            }
             Self::Tap { taps, queues } => Handle::Tap {
                 fds: taps.fds.iter().map(OwnedFd::try_clone).collect::<io::Result<_>>()?,
                 queues: *queues,
@@ -73,6 +79,7 @@ impl HostEndpoint for CallState {
             Endpoint::Device { spec, word } => (spec.alias.clone(), *word),
             Endpoint::Link(companion) => (companion.clone(), "link"),
             Endpoint::Listener { alias, .. } => (alias.clone(), "listener"),
+            Endpoint::Viewers { alias, .. } => (alias.clone(), "viewers"),
         };
         Ok(vec![answer::fact("alias", alias), answer::fact("kind", kind)])
     }

@@ -1,4 +1,4 @@
-//! `domain.listener`: the sockets that displays are reached by, bound by the host.
+//! `domain.listener` and `domain.viewers`: the sockets that displays are reached by, bound by the host.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hostler_domain::graphics::{Graphics, GraphicsKind, Listen};
+use hostler_domain::graphics::{Graphics, GraphicsKind, Reached};
 use hostler_domain::{Document, XmlError};
 use hostler_grant::Capability;
 use hostler_launch::{Role, listen_tcp, listen_tcp_from, listen_unix, loopback};
@@ -58,6 +58,31 @@ impl CallState {
             Err(error) => Ok(Err(error)),
         }
     }
+
+    /// Connections to the display with this alias, and the socket that they come to where it is listened for.
+    pub(crate) async fn open_viewers(
+        &mut self,
+        subject: Arc<Subject>,
+        alias: String,
+        listening: bool,
+    ) -> wasmtime::Result<Result<Resource<Endpoint>, Error>> {
+        if let Err(denied) = self.require(Capability::Endpoint, "") {
+            return Ok(Err(denied));
+        }
+        let opened = self
+            .blocking("domain.viewers", limits::FILE_DEADLINE, move |_| {
+                let socket = match listening {
+                    true => Some(open(&subject, &alias)?),
+                    false => found(&subject, &alias).map(|_| None)?,
+                };
+                Ok(Endpoint::Viewers { alias, socket })
+            })
+            .await?;
+        match opened {
+            Ok(endpoint) => Ok(Ok(self.table.push(endpoint)?)),
+            Err(error) => Ok(Err(error)),
+        }
+    }
 }
 
 fn open(subject: &Subject, alias: &str) -> Result<Opened, Error> {
@@ -65,14 +90,7 @@ fn open(subject: &Subject, alias: &str) -> Result<Opened, Error> {
         let message = "nothing listens while a document is checked or shown";
         return Err(Error::Conflict(answer::problem("domain.described", message)));
     }
-    let graphics = &subject.document()?.devices.graphics;
-    let position = alias.strip_prefix("graphics").and_then(|digits| digits.parse::<usize>().ok());
-    let found = position.and_then(|position| Some((position, graphics.get(position)?)));
-    let (position, display) =
-        found.filter(|(position, _)| format!("graphics{position}") == alias).ok_or_else(|| {
-            let message = format!("the document has no display '{}'", text::escape(alias, 64));
-            Error::NotFound(answer::problem("display.not-found", message))
-        })?;
+    let (position, display) = found(subject, alias)?;
     let (fd, path) = match place(display)? {
         Place::Socket(path) => listen_at_path(subject, alias, path)?,
         Place::Port(address, wanted) => {
@@ -84,25 +102,34 @@ fn open(subject: &Subject, alias: &str) -> Result<Opened, Error> {
     Ok(Opened { fd: Some(fd), writable: true, role: Role::Listener, format: "raw", data_apart: false, path })
 }
 
+/// The display with this alias, and its position among the document's displays.
+fn found<'a>(subject: &'a Subject, alias: &str) -> Result<(usize, &'a Graphics), Error> {
+    let graphics = &subject.document()?.devices.graphics;
+    let position = alias.strip_prefix("graphics").and_then(|digits| digits.parse::<usize>().ok());
+    let found = position.and_then(|position| Some((position, graphics.get(position)?)));
+    found.filter(|(position, _)| format!("graphics{position}") == alias).ok_or_else(|| {
+        let message = format!("the document has no display '{}'", text::escape(alias, 64));
+        Error::NotFound(answer::problem("display.not-found", message))
+    })
+}
+
 /// Where the document wants a display to be reached.
 fn place(display: &Graphics) -> Result<Place, Error> {
-    let GraphicsKind::Vnc(vnc) = &display.kind else {
-        let message = "only a display of type 'vnc' is reached by a socket of the host's";
+    if !matches!(display.kind, GraphicsKind::Vnc(_) | GraphicsKind::Spice(_)) {
+        let message = "only a display of type 'vnc' or 'spice' is reached by a socket of the host's";
         return Err(Error::Unsupported(answer::problem("display.kind", message)));
-    };
-    let address = match display.listens.first() {
-        Some(Listen::Socket(path)) => return Ok(Place::Socket(path.as_ref().map(PathBuf::from))),
-        Some(Listen::None) => {
+    }
+    let (address, port) = match display.reached() {
+        Some(Reached::Socket(path)) => return Ok(Place::Socket(path.map(PathBuf::from))),
+        Some(Reached::Port { address, port }) => (address.unwrap_or(LOCAL), port),
+        None => {
             let message = "the display listens nowhere";
             return Err(Error::Conflict(answer::problem("display.nowhere", message)));
         }
-        Some(Listen::Address(address) | Listen::Network { address, .. }) => address.as_deref(),
-        None => None,
-    }
-    .unwrap_or(LOCAL);
+    };
     let Some(address) = loopback(address) else {
         let message = format!(
-            "a display without a password would be open to everybody who reaches '{}'",
+            "'{}' is an address that others reach, and what a display shows is sent unencrypted",
             text::escape(address, limits::TEXT_BYTES)
         );
         let problem = answer::problem("display.address", message)
@@ -110,7 +137,7 @@ fn place(display: &Graphics) -> Result<Place, Error> {
             .hint("or listen on a socket: <listen type='socket'/>");
         return Err(Error::Denied(problem));
     };
-    Ok(Place::Port(address, vnc.port.filter(|_| !vnc.autoport)))
+    Ok(Place::Port(address, port))
 }
 
 fn listen_at_port(address: IpAddr, wanted: Option<u16>) -> Result<(OwnedFd, u16), Error> {
@@ -231,14 +258,23 @@ mod tests {
             ("<graphics type='vnc' port='5907' listen='localhost'/>", port(Some(5907))),
             ("<graphics type='vnc' socket='/s'/>", Place::Socket(Some("/s".into()))),
             ("<graphics type='vnc'><listen type='socket'/></graphics>", Place::Socket(None)),
+            ("<graphics type='spice' autoport='yes'/>", port(None)),
+            ("<graphics type='spice' port='-1'/>", port(None)),
+            ("<graphics type='spice' port='5907'/>", port(Some(5907))),
+            (
+                "<graphics type='spice'><listen type='socket' socket='/s'/></graphics>",
+                Place::Socket(Some("/s".into())),
+            ),
         ] {
             assert_eq!(wanted(graphics).unwrap(), expected, "{graphics}");
         }
         let open = wanted("<graphics type='vnc' listen='0.0.0.0'/>").unwrap_err();
         let Error::Denied(problem) = open else { panic!("{open:?}") };
         assert!(problem.code == "display.address" && problem.hints.len() == 2);
-        assert!(matches!(wanted("<graphics type='spice'/>"), Err(Error::Unsupported(_))));
-        assert!(wanted("<graphics type='vnc'><listen type='none'/></graphics>").is_err());
+        assert!(matches!(wanted("<graphics type='dbus'/>"), Err(Error::Unsupported(_))));
+        for nowhere in ["<graphics type='vnc'><listen type='none'/></graphics>", "<graphics type='spice'/>"] {
+            assert!(matches!(wanted(nowhere), Err(Error::Conflict(_))), "{nowhere}");
+        }
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! `qmp`: the control connection, through the domain's shim and the program's command policy.
 
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_grant::Capability;
 use hostler_launch::{
-    COMMANDS_MAX, Handle, QmpError, QmpErrorKind, RenderedArguments, Sets, ShimClient, ShimErrorKind,
+    COMMANDS_MAX, Door, Handle, QmpError, QmpErrorKind, RenderedArguments, Sets, ShimClient, ShimErrorKind,
     Template, Value, check_reaction, owner_of, render_arguments,
 };
 use hostler_state::RunRecord;
@@ -49,6 +49,7 @@ struct Prepared {
     after: Vec<Closing>,
     after_failure: Vec<Closing>,
     released: Option<String>,
+    door: Option<(Door, Option<OwnedFd>)>,
 }
 
 /// A command with its tree checked against the contract.
@@ -175,6 +176,10 @@ fn request(command: Command, handles: usize) -> Result<Request, ContractViolatio
 impl Monitor {
     fn execute(&self, request: &Request, handles: &[Handle], timeout: Duration) -> Result<String, Error> {
         let prepared = self.prepare(request, handles, timeout)?;
+        if let Some((door, socket)) = &prepared.door {
+            let opened = self.client.open_door(door, socket.as_ref().map(OwnedFd::as_fd));
+            return opened.map(|()| "{}".to_owned()).map_err(|error| shim_failed(&error));
+        }
         let answer = self.client.execute(&request.name, prepared.arguments.as_ref(), &[], timeout);
         let answer = answer.map(|value| value.to_string()).map_err(|error| refused(&error));
         self.close(&prepared, &answer, timeout);
@@ -190,7 +195,16 @@ impl Monitor {
     ) -> Vec<Result<String, Error>> {
         let prepared: Vec<_> = requests
             .iter()
-            .map(|request| Ok((request.name.clone(), self.prepare(request, handles, timeout)?)))
+            .map(|request| {
+                let prepared = self.prepare(request, handles, timeout)?;
+                match prepared.door {
+                    None => Ok((request.name.clone(), prepared)),
+                    Some(_) => Err(Error::Unsupported(answer::problem(
+                        "qmp.by-itself",
+                        format!("'{}' is for connections to a display, and is sent by itself", request.name),
+                    ))),
+                }
+            })
             .collect();
         let ready = prepared.iter().filter_map(|command: &Result<_, Error>| command.as_ref().ok());
         let sendable: Vec<_> = ready.map(|(name, ready)| (name.clone(), ready.arguments.clone())).collect();
@@ -278,7 +292,7 @@ impl Monitor {
         let (name, arguments) = (&request.name, request.arguments.as_ref());
         let rendered =
             render_arguments(&self.template, name, arguments, handles, &self.references, &mut sets);
-        let RenderedArguments { before, arguments, after, after_failure, released } =
+        let RenderedArguments { before, arguments, after, after_failure, released, door } =
             rendered.map_err(|error| launch_failed(&error))?;
         for (command, arguments, fd) in before {
             let sent = self.client.execute(&command, Some(&arguments), &[fd.as_fd()], timeout);
@@ -287,7 +301,7 @@ impl Monitor {
                 return Err(refused(&error));
             }
         }
-        Ok(Prepared { arguments, after, after_failure, released })
+        Ok(Prepared { arguments, after, after_failure, released, door })
     }
 }
 

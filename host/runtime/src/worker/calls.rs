@@ -193,6 +193,7 @@ calls! {
         71 asked link(me: Resource<Domain>, companion: String) -> Result<Resource<Endpoint>, Error>;
         72 asked directory(me: Resource<Domain>, name: String) -> Result<Resource<File>, Error>;
         90 asked listener(me: Resource<Domain>, alias: String) -> Result<Resource<Endpoint>, Error>;
+        91 asked viewers(me: Resource<Domain>, alias: String, listening: bool) -> Result<Resource<Endpoint>, Error>;
         80 asked network_interface(me: Resource<Domain>, position: u32) -> Result<Resource<Endpoint>, Error>;
         81 asked next_network_interface(me: Resource<Domain>, position: u32) -> Result<Resource<Endpoint>, Error>;
         36 told emit(me: Resource<Domain>, kind: String, facts: Vec<Fact>) -> ();

@@ -1,5 +1,6 @@
 //! What this host and its guests can be: documents that clients build their own on. What is not here is not claimed.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use hostler_rpc::codes;
@@ -20,6 +21,13 @@ const ARCH: &str = "x86_64";
 const EMULATOR: &str = "/usr/bin/qemu-system-x86_64";
 /// Machine types that clients may ask for without a version; the driver knows what they are.
 const MACHINES: [&str; 2] = ["q35", "pc"];
+
+/// What QEMU's SPICE is in, where distributions have it.
+const SPICE: [&str; 3] = [
+    "/usr/lib/x86_64-linux-gnu/qemu/ui-spice-core.so",
+    "/usr/lib64/qemu/ui-spice-core.so",
+    "/usr/lib64/qemu-kvm/ui-spice-core.so",
+];
 
 pub(super) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
     routes! { incoming;
@@ -132,6 +140,8 @@ fn document(kind: &str, machine: &str) -> String {
         .into_iter()
         .map(|model| format!("      <model usable='yes'>{model}</model>\n"))
         .collect();
+    let has_spice = SPICE.iter().any(|module| Path::new(module).exists());
+    let spice = if has_spice { "        <value>spice</value>\n" } else { "" };
     format!(
         "<domainCapabilities>
   <path>{EMULATOR}</path>
@@ -185,7 +195,7 @@ fn document(kind: &str, machine: &str) -> String {
     <graphics supported='yes'>
       <enum name='type'>
         <value>vnc</value>
-      </enum>
+{spice}      </enum>
     </graphics>
     <video supported='yes'>
       <enum name='modelType'>

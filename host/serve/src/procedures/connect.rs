@@ -13,10 +13,13 @@ use hostler_rpc::wire::{
 
 use crate::client::{Client, internal};
 use crate::dispatch::{Incoming, Work, routes};
+use crate::peer::Peer;
 
 /// What is here, by libvirt's numbers: texts among typed parameters, signs of life, migration with parameters, events by
 /// callback, the call that tells of the end, the order of the arguments of network updates.
 const FEATURES: [i32; 6] = [9, 10, 13, 14, 15, 16];
+/// That descriptors go with calls and answers; those of this machine only have it.
+const DESCRIPTORS: i32 = 8;
 /// The version of libvirt's interface that clients may count on: 9.0.0.
 const INTERFACE_VERSION: u64 = 9_000_000;
 /// Most processors of one guest.
@@ -49,15 +52,16 @@ async fn close(_: Arc<Client>, _: ConnectClose) -> Result<(), RpcError> {
 }
 
 async fn supports_feature(
-    _: Arc<Client>,
+    client: Arc<Client>,
     call: ConnectSupportsFeature,
 ) -> Result<ConnectSupportsFeatureAnswer, RpcError> {
-    Ok(supports(&call))
+    Ok(supports(&call, &client.peer))
 }
 
 /// Whether there is a feature. Clients ask for some before they open anything.
-pub(crate) fn supports(call: &ConnectSupportsFeature) -> ConnectSupportsFeatureAnswer {
-    ConnectSupportsFeatureAnswer { supported: i32::from(FEATURES.contains(&call.feature)) }
+pub(crate) fn supports(call: &ConnectSupportsFeature, peer: &Peer) -> ConnectSupportsFeatureAnswer {
+    let supported = FEATURES.contains(&call.feature) || (call.feature == DESCRIPTORS && peer.is_local());
+    ConnectSupportsFeatureAnswer { supported: i32::from(supported) }
 }
 
 async fn uri(client: Arc<Client>, _: ConnectGetUri) -> Result<ConnectGetUriAnswer, RpcError> {

@@ -209,7 +209,8 @@ async fn document(
     snapshot(&client, &call.snap).await?;
     let domain = reference(&client.domain(&call.snap.dom).await?);
     let xml = client.host().snapshot_xml(&domain, &call.snap.name).await;
-    Ok(DomainSnapshotGetXmlDescAnswer { xml: xml.map_err(|error| failure::of_domain(&error))? })
+    let xml = xml.map_err(|error| failure::of_domain(&error))?;
+    Ok(DomainSnapshotGetXmlDescAnswer { xml: super::xml::without_secrets(&xml, call.flags & SECURE != 0)? })
 }
 
 async fn create(

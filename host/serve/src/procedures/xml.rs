@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hostler_domain::Document;
-use hostler_domains::{DomainIdentity, Which};
+use hostler_domains::{DomainIdentity, Which, without_passwords};
 use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
 use hostler_rpc::wire::{DomainGetXmlDesc, DomainGetXmlDescAnswer};
@@ -46,7 +46,8 @@ fn shown(xml: &str, domain: &DomainIdentity, number: Option<u32>, secure: bool) 
         let detail = format!("the document of '{}' cannot be read: {error}", domain.name);
         RpcError::new(codes::ERR_XML_ERROR, codes::FROM_DOMAIN, detail)
     };
-    let mut document = Document::parse(xml).map_err(|error| failed(&error))?;
+    let xml = if secure { xml.to_owned() } else { without_passwords(xml).map_err(|error| failed(&error))? };
+    let mut document = Document::parse(&xml).map_err(|error| failed(&error))?;
     let root = document.root();
     match number {
         Some(number) => {
@@ -54,32 +55,15 @@ fn shown(xml: &str, domain: &DomainIdentity, number: Option<u32>, secure: bool) 
         }
         None => drop(document.remove_attribute(root, "id").map_err(|error| failed(&error))?),
     }
-    if !secure {
-        forget_passwords(&mut document).map_err(|error| failed(&error))?;
-    }
     Ok(document.to_xml())
 }
 
-fn forget_passwords(document: &mut Document) -> Result<(), hostler_domain::XmlError> {
-    let Some(devices) = document.child(document.root(), "devices") else { return Ok(()) };
-    let graphics: Vec<_> =
-        document.elements(devices).filter(|node| document.name(*node) == "graphics").collect();
-    for node in graphics {
-        document.remove_attribute(node, "passwd")?;
-    }
-    Ok(())
-}
-
-/// A document of a guest that was put away, without its passwords unless they may be shown.
+/// A document of a guest that was put away or kept, without its passwords unless they may be shown.
 pub(super) fn without_secrets(xml: &str, secure: bool) -> Result<String, RpcError> {
     if secure {
         return Ok(xml.to_owned());
     }
-    let forgotten = Document::parse(xml).and_then(|mut document| {
-        forget_passwords(&mut document)?;
-        Ok(document.to_xml())
-    });
-    forgotten.map_err(|error| {
+    without_passwords(xml).map_err(|error| {
         let detail = format!("the document cannot be read: {error}");
         RpcError::new(codes::ERR_XML_ERROR, codes::FROM_DOMAIN, detail)
     })

@@ -41,7 +41,7 @@ pub struct Spice {
     pub port: Option<u16>,
     /// TCP port for encrypted channels; none when the host chooses or there is none.
     pub tls_port: Option<u16>,
-    /// Whether the host chooses the ports.
+    /// Whether the host chooses the ports; a port of `-1` says so, too.
     pub autoport: Option<bool>,
     /// Keyboard layout.
     pub keymap: Option<String>,
@@ -89,7 +89,9 @@ impl Spice {
         Ok(Self {
             port: read_port(graphics, "port")?,
             tls_port: read_port(graphics, "tlsPort")?,
-            autoport: graphics.yes_no("autoport")?,
+            autoport: graphics
+                .yes_no("autoport")?
+                .or_else(|| (graphics.get("port") == Some("-1")).then_some(true)),
             keymap: graphics.filled("keymap"),
             default_mode: graphics.keyword("defaultMode")?,
             passwd: graphics.string("passwd"),

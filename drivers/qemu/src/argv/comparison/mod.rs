@@ -137,6 +137,11 @@ pub(super) fn secret(builder: &mut Builder<'_>, id: &str, user: NodeId) -> Resul
     Ok(())
 }
 
+/// A display's socket: the document's, or where libvirt has it.
+pub(super) fn socket(builder: &Builder<'_>, path: Option<&str>, name: &str) -> String {
+    path.map_or_else(|| domain_path(builder.domain, name), str::to_owned)
+}
+
 /// The certificates of libvirt's SPICE servers.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 //! `hostler snapshot xml`: a snapshot as libvirt's document.
 
 use clap::Args;
+use hostler_domains::without_passwords;
 use serde_json::json;
 
 use super::SnapshotTarget;
@@ -13,6 +14,9 @@ use crate::session::Session;
 pub(super) struct Xml {
     #[command(flatten)]
     target: SnapshotTarget,
+    /// With the passwords of its displays; they are left out otherwise
+    #[arg(long)]
+    security_info: bool,
 }
 
 impl Xml {
@@ -20,7 +24,12 @@ impl Xml {
     pub(super) fn run(self, session: &Session) -> Result<Reply, Stop> {
         let xml = session.block_on(async {
             let host = session.reader().await?;
-            Ok(host.snapshot_xml(&self.target.domain(), &self.target.snapshot).await?)
+            let xml = host.snapshot_xml(&self.target.domain(), &self.target.snapshot).await?;
+            Ok(if self.security_info {
+                xml
+            } else {
+                without_passwords(&xml).map_err(hostler_domains::Error::from)?
+            })
         })?;
         Ok(Reply::data(json!({"xml": xml}), vec![Block::Document(xml)]))
     }
