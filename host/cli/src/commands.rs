@@ -1,6 +1,7 @@
 //! The commands, one file each: their options, and what they make of the answer of the host.
 
 pub(crate) mod agent;
+mod agent_exec;
 pub(crate) mod attach;
 pub(crate) mod autostart;
 pub(crate) mod block;

@@ -21,6 +21,8 @@ pub(crate) enum Exit {
     TimedOut,
     /// 7: the driver failed.
     Driver,
+    /// Any: what a program in a guest ended with.
+    OfProgram(u8),
     /// 130: interrupted by a signal from the user.
     Interrupted,
 }
@@ -50,6 +52,7 @@ impl Exit {
             Self::Busy => 5,
             Self::TimedOut => 6,
             Self::Driver => 7,
+            Self::OfProgram(status) => status,
             Self::Interrupted => 130,
         }
     }

@@ -131,10 +131,10 @@ pub use tenants::{Caller, TenantChoice};
 pub use verbs::{
     AgentInfo, AgentThere, AskBy, Autostarted, Changed, CloneOptions, ConsoleStream, ConvertOptions,
     DiskLimit, Display, Displays, DomainStats, DriverTestOptions, DriverTested, FirmwareSource, FrozenGuest,
-    GuestFileSystem, GuestFileSystems, GuestThread, IfStarted, ImageResizeOptions, InterfaceDevice, KeyUse,
-    LifecycleEvent, Medium, MediumChange, MemoryDump, NativeSource, NetworkChange, NewImage, NewTenant,
-    NewVolume, Note, RebaseOptions, ResizeOptions, RevertOptions, SaveOptions, Scope, Screenshot,
-    ServedTenant, Sized, SnapshotDeleteOptions, StartOptions, TenantRights, ThreadKind, UndefineOptions,
-    Which, conformance_cases, generate_signing_key, probe_image, process_counters, sign_driver, test_driver,
-    without_passwords,
+    GuestFileSystem, GuestFileSystems, GuestProgram, GuestProgramEnded, GuestThread, IfStarted,
+    ImageResizeOptions, InterfaceDevice, KeyUse, LifecycleEvent, Medium, MediumChange, MemoryDump,
+    NativeSource, NetworkChange, NewImage, NewTenant, NewVolume, Note, RebaseOptions, ResizeOptions,
+    RevertOptions, SaveOptions, Scope, Screenshot, ServedTenant, Sized, SnapshotDeleteOptions, StartOptions,
+    TenantRights, ThreadKind, UndefineOptions, Which, conformance_cases, generate_signing_key, probe_image,
+    process_counters, sign_driver, test_driver, without_passwords,
 };

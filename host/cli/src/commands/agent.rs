@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use hostler_domains::AskBy;
 
+use super::agent_exec::Exec;
 use super::{Target, view};
 use crate::failure::Stop;
 use crate::output::table::{Cell, Table};
@@ -36,6 +37,7 @@ enum What {
     /// Let the guest write to its disks again
     #[command(visible_alias = "fsthaw")]
     Thaw(Target),
+    Exec(Exec),
 }
 
 impl Agent {
@@ -48,6 +50,7 @@ impl Agent {
                 let line = format!("the agent of '{}' answers ({} ms)", there.name, there.took_ms);
                 confirmed(view::to_json(&there)?, line)
             }
+            What::Exec(exec) => exec.run(session),
             What::Info(target) => info(&target, session),
             What::Filesystems(target) => file_systems(&target, session),
             What::Freeze(target) => {

@@ -38,6 +38,7 @@ pub(crate) struct Conversation {
     received: Vec<u8>,
     until: Instant,
     skipped: usize,
+    line_bytes: usize,
 }
 
 impl Conversation {
@@ -46,8 +47,13 @@ impl Conversation {
     /// # Errors
     /// See [`Silence`].
     pub(crate) fn begin(stream: UnixStream, wait: Duration) -> Result<Self, Silence> {
-        let mut conversation =
-            Self { stream, received: Vec::new(), until: Instant::now() + wait, skipped: 0 };
+        let mut conversation = Self {
+            stream,
+            received: Vec::new(),
+            until: Instant::now() + wait,
+            skipped: 0,
+            line_bytes: LINE_BYTES,
+        };
         let (number, _) = Uuid::new_v4().as_u64_pair();
         // Within what every JSON reader keeps exact.
         let number = number >> 12;
@@ -100,6 +106,11 @@ impl Conversation {
         self.until = Instant::now() + wait;
     }
 
+    /// Takes an answer of so many bytes from now on.
+    pub(crate) fn take_up_to(&mut self, bytes: usize) {
+        self.line_bytes = bytes;
+    }
+
     fn send(&mut self, message: &Value, delimited: bool) -> Result<(), Silence> {
         let mut line = if delimited { vec![DELIMITER] } else { Vec::new() };
         line.extend_from_slice(message.to_string().as_bytes());
@@ -145,8 +156,12 @@ impl Conversation {
 
     /// The next line that is not empty.
     fn line(&mut self) -> Result<Vec<u8>, Silence> {
+        let mut looked_at = 0;
         loop {
-            if let Some(end) = self.received.iter().position(|byte| *byte == b'\n') {
+            let new = self.received.get(looked_at..).unwrap_or_default();
+            if let Some(at) = new.iter().position(|byte| *byte == b'\n') {
+                let end = looked_at + at;
+                looked_at = 0;
                 let mut line: Vec<u8> = self.received.drain(..=end).collect();
                 line.retain(|byte| *byte != DELIMITER);
                 if !line.trim_ascii().is_empty() {
@@ -154,7 +169,8 @@ impl Conversation {
                 }
                 continue;
             }
-            if self.received.len() > LINE_BYTES {
+            looked_at = self.received.len();
+            if looked_at > self.line_bytes {
                 return Err(Silence::Nonsense("an answer that does not end"));
             }
             self.receive()?;

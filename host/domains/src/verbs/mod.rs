@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 mod agent_call;
+mod agent_exec;
 mod annotate;
 mod autostart;
 mod console;
@@ -101,6 +102,7 @@ mod vol_xml;
 mod xml;
 
 pub use agent::{AgentInfo, AgentThere, AskBy, FrozenGuest, GuestFileSystem, GuestFileSystems};
+pub use agent_exec::{GuestProgram, GuestProgramEnded};
 pub use annotate::Note;
 pub use autostart::Autostarted;
 pub use console::ConsoleStream;

@@ -13,6 +13,7 @@
 )]
 
 mod agent;
+mod agent_exec;
 mod author;
 mod autostart;
 mod block_jobs;

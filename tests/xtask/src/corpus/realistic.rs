@@ -27,12 +27,11 @@ enum Outcome {
 
 /// Codes that say what a machine lacks, or what an operator's policy keeps from its guests; anything else that keeps a
 /// domain from starting is a fault.
-const LACKING: [&str; 15] = [
+const LACKING: [&str; 14] = [
     "qemu.not-offered",
     "qemu.interface-type",
     "qemu.secret",
     "qemu.source-tls",
-    "qemu.vnc-password",
     "storage.unsupported",
     "image.missing",
     // A device that the operator makes, which the document uses as it is.
