@@ -40,6 +40,13 @@ pub enum Symbol {
     Directory(String),
     /// The socket that the host listens on for the display with this alias.
     Listener(String),
+    /// The passphrase of a layer of the disk with this target name. What it is, no driver sees.
+    DiskSecret {
+        /// The disk's target name: `vda`.
+        disk: String,
+        /// The layer's index in its chain; 0 is the active layer.
+        layer: u32,
+    },
 }
 
 /// A value as a driver writes it: a scalar, a list, a mapping, or a handle.

@@ -24,6 +24,7 @@ mod daemon_kill;
 mod display;
 mod driver_registry;
 mod driver_store;
+mod encryption;
 mod faults;
 mod firmware;
 mod firmware_choice;

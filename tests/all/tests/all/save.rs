@@ -249,7 +249,11 @@ fn save_of_a_paused_guest_killed_at_any_step_leaves_it_paused_and_able_or_whole_
                 assert_eq!(bench.state_of("rom").as_deref(), Some("paused"), "{calls} {count}");
             }
             bench.ok(&["resume", "rom"]);
-            if brought_back { went_on(&bench) } else { counts_on(&bench) }
+            if brought_back {
+                went_on(&bench)
+            } else {
+                counts_on(&bench)
+            }
             bench.ok(&["suspend", "rom"]);
         }
     }
