@@ -7,9 +7,9 @@ use hostler_sdk::{
     Command, Domain, Error, Fact, Monitor, MonitorExt, Process, Resources, Symbol, Value, fact,
 };
 
-use super::monitor_state;
 use super::notes::{self, Note};
 use super::plan::{self, Plan};
+use super::{monitor_state, passphrase};
 use crate::alias::{self, Aliases};
 
 /// Starts the hypervisor with its processors stopped, sets what only a monitor can set, and lets it go.
@@ -32,7 +32,10 @@ pub(super) fn launch(domain: &Domain, mut plan: Plan, paused: bool) -> Result<(P
     if paused {
         notes::add(domain, Note::HeldBack)?;
     }
-    let process = plan.launch.submit(domain, &mut plan.resources)?;
+    let process = plan
+        .launch
+        .submit(domain, &mut plan.resources)
+        .map_err(|error| passphrase::of_launch(error, &plan.launch))?;
     let monitor = domain.monitor()?;
     set_up(&plan.document, &monitor)?;
     listen(domain, &plan.document, &monitor, &mut plan.resources)?;

@@ -111,10 +111,7 @@ fn looked_at(
         return Err(refused("snapshot.disk-transient", "keeps nothing of what is written to it"));
     }
     if is_encrypted(disk) {
-        return Err(refused(
-            "snapshot.disk-encrypted",
-            "is encrypted, while an overlay would not be,",
-        ));
+        return Err(refused("snapshot.disk-encrypted", "is encrypted, while an overlay would not be,"));
     }
     let layers = inspect_disk(disk, roots, volumes)?;
     let Some(top) = layers.into_iter().next() else {

@@ -377,7 +377,7 @@ fn abuses_of_devices() -> Vec<(&'static str, Json, &'static str)> {
         ),
         ("object", json!({"qom-type": "secret", "id": "s", "file": "/etc/shadow"}), "file"),
         ("object", json!({"qom-type": "secret", "id": "s", "file": "<3>"}), "file"),
-        ("object", json!({"qom-type": "secret", "id": "s", "data": "on the command line"}), "data"),
+        ("object", json!({"qom-type": "secret", "id": "s", "file": "<10>", "data": "x"}), "data"),
         ("object", json!({"qom-type": "secret", "id": "s"}), "file"),
         ("fw_cfg", json!({"name": "opt/x", "file": "<10>"}), "file"),
         ("kernel", json!("<10>"), "kernel"),

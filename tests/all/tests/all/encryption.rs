@@ -212,8 +212,8 @@ fn start_without_the_right_passphrase_is_refused_and_leaves_nothing() {
         ("a.luks", "raw", encryption("uuid='x'"), "secret.uuid"),
         ("plain.qcow2", "qcow2", encryption("usage='/right'"), "storage.not-encrypted"),
         ("plain.qcow2", "raw", encryption("usage='/right'"), "image.malformed"),
-        ("a.qcow2", "qcow2", encryption("usage='/wrong'"), "Invalid password"),
-        ("a.luks", "raw", encryption("usage='/wrong'"), "Invalid password"),
+        ("a.qcow2", "qcow2", encryption("usage='/wrong'"), "qemu.passphrase"),
+        ("a.luks", "raw", encryption("usage='/wrong'"), "qemu.passphrase"),
     ] {
         bench.define(&rom_with(&disk(&bench, image, format, &inside)));
         let refused = bench.run(&["start", "rom"]);
@@ -271,7 +271,7 @@ fn encrypted_disk_comes_and_goes_with_its_secret() {
         bench.write("hot.xml", &disk.replace("'vda'", "'vdb'"))
     };
     let refused = bench.run(&["attach", "linux", element("/wrong").to_str().unwrap()]);
-    assert!(refused.stderr.contains("Invalid password"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("qemu.passphrase"), "{}", refused.stderr);
     assert_eq!(held(&bench, "linux"), Vec::<String>::new(), "nothing of it is left");
     let refused = bench.run(&["attach", "linux", element("/nobody").to_str().unwrap()]);
     assert!(refused.stderr.contains("secret.not-found"), "{}", refused.stderr);
