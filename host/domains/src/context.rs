@@ -67,6 +67,7 @@ impl Host {
             roots: self.roots(),
             volumes: Translations::default(),
             networks: Attachments::default(),
+            secrets: Arc::new(self.keeper()),
             templates: self.templates()?,
             shim: self.config.shim.clone(),
             cage: self.config.cage,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hostler_state::{Intent, Owner, Uuid, VolumeRecord, unix_ms};
+use hostler_state::{Intent, Owner, Uuid, VolumeRecord, VolumeSecret, unix_ms};
 use hostler_storage::{Draft, PoolRoot};
 use serde_json::{Value, json};
 
@@ -14,16 +14,26 @@ use crate::recovery::verb;
 /// Told how much of something is done, from 0 to 1.
 pub type Progress = Box<dyn FnMut(f64) + Send>;
 
+/// What is recorded about a volume that is made.
+pub(crate) struct Made<'a> {
+    /// Its name.
+    pub(crate) name: &'a str,
+    /// Its format by its name in documents.
+    pub(crate) format: &'a str,
+    /// The secret that it is encrypted with.
+    pub(crate) secret: Option<VolumeSecret>,
+}
+
 /// Makes a volume: fills a draft, records its format, gives it its name. Blocks for as long as that takes.
 pub(crate) fn make(
     owner: &Arc<Owner>,
     pool: &Pool,
-    (name, format): (&str, &str),
+    made: Made<'_>,
     fill: impl FnOnce(&Draft<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let (root, uuid) = (pool.root()?, pool.definition.uuid);
-    let intent = owner.journal().begin(verb::VOL_CREATE, uuid, "begun", payload(&root, name)?)?;
-    let done = make_journalled(owner, &root, uuid, (name, format), &intent, fill);
+    let intent = owner.journal().begin(verb::VOL_CREATE, uuid, "begun", payload(&root, made.name)?)?;
+    let done = make_journalled(owner, &root, uuid, made, &intent, fill);
     finish(owner, &root, &intent)?;
     done
 }
@@ -32,7 +42,7 @@ fn make_journalled(
     owner: &Owner,
     root: &PoolRoot,
     pool: Uuid,
-    (name, format): (&str, &str),
+    Made { name, format, secret }: Made<'_>,
     intent: &Intent,
     fill: impl FnOnce(&Draft<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
@@ -46,6 +56,7 @@ fn make_journalled(
         created_unix_ms: unix_ms(),
         files: vec![file.clone()],
         directory: Some(root.identity()?.to_string()),
+        secret,
     };
     let older = owner.volume(pool, name)?;
     owner.put_volume(pool, &record)?;

@@ -111,7 +111,7 @@ mod tests {
             ("hostler:host/storage@0.1.0", "'storage' given by policy"),
             ("hostler:host/process@0.1.0", "'process:a' given by policy, 'process:b' not given by policy"),
             ("hostler:host/qmp@0.1.0", "'qmp' is not asked for"),
-            ("hostler:host/secret@0.1.0", "refused: not offered"),
+            ("hostler:host/gpu@0.1.0", "refused: not offered"),
             ("wasi:cli/environment@0.2.0", "refused: a driver imports"),
         ] {
             let found = imports(&[name.to_owned()], &grants).remove(0).standing;

@@ -21,6 +21,7 @@ mod driver_plan;
 mod driver_summary;
 mod driver_usage;
 mod drivers;
+mod encrypted;
 mod error;
 mod firmware;
 mod firmware_summary;

@@ -1,15 +1,19 @@
 //! Secrets as the verbs work with them: those of the state directory, and those that are kept in memory alone.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hostler_domain::secret::Secret as Document;
+use hostler_domain::secret::{Secret as Document, SecretUsageType};
+use hostler_domain::storage_source::SecretReference;
+use hostler_runtime::{SecretRefusal, SecretRefused, Secrets};
 use hostler_state::{SecretDefinition, StateDir, Uuid};
+use hostler_storage::Passphrase;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind};
-use crate::host::Host;
+use crate::host::{Held as StateHeld, Host};
 use crate::reference::SecretRef;
 
 /// What a secret is. It is overwritten in memory when nobody needs it any more.
@@ -44,9 +48,9 @@ pub struct SecretDefined {
 }
 
 /// The secrets that are in memory alone: they go with this process.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Ephemeral {
-    held: Mutex<BTreeMap<Uuid, Held>>,
+    held: Arc<Mutex<BTreeMap<Uuid, Held>>>,
 }
 
 /// One of them.
@@ -95,10 +99,40 @@ fn opened(definition: SecretDefinition, has_value: bool) -> Result<Secret, Error
     Ok(Secret { definition, document, has_value })
 }
 
+/// The secrets of a state directory, and those in memory, for whoever looks one up.
+#[derive(Clone)]
+pub(crate) struct Keeper {
+    held: StateHeld,
+    ephemeral: Ephemeral,
+}
+
+impl fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keeper")
+    }
+}
+
 impl Host {
+    /// Who keeps the secrets of this host.
+    pub(crate) fn keeper(&self) -> Keeper {
+        Keeper { held: self.held().clone(), ephemeral: self.ephemeral.clone() }
+    }
+
+    /// As [`Keeper::secrets`].
+    pub(crate) fn secrets(&self) -> Result<Vec<Secret>, Error> {
+        self.keeper().secrets()
+    }
+
+    /// As [`Keeper::secret`].
+    pub(crate) fn secret(&self, wanted: &SecretRef) -> Result<Secret, Error> {
+        self.keeper().secret(wanted)
+    }
+}
+
+impl Keeper {
     /// Every secret whose document can be read, by identifier.
     pub(crate) fn secrets(&self) -> Result<Vec<Secret>, Error> {
-        let state: &StateDir = self.state();
+        let state: &StateDir = self.held.state();
         let stored = state.secrets()?.into_iter().map(|one| {
             let has_value = state.has_secret_value(one.uuid);
             (one, has_value)
@@ -156,5 +190,93 @@ impl Host {
                 })
             }
         }
+    }
+
+    /// What a secret is.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] where there is no value yet.
+    pub(crate) fn value(&self, secret: &Secret) -> Result<SecretValue, Error> {
+        let uuid = secret.definition.uuid;
+        let held = self.ephemeral.lock().get(&uuid).and_then(|held| held.value.clone());
+        let value = match held {
+            Some(value) => Some(value),
+            None => self.held.state().secret_value(uuid)?,
+        };
+        value.ok_or_else(|| {
+            let message = format!("the secret '{}' has no value yet", secret.shown());
+            Error::new(Kind::NotFound, "secret.no-value", message)
+                .about("secret", secret.shown())
+                .hint_command("give it one", format!("hostler secret set {uuid} FILE"))
+        })
+    }
+
+    /// The passphrase of a volume that a document names so: for programs of this host, and told to nobody.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`], also where there is no value yet; [`Kind::Invalid`] for a secret of something else, or one that is
+    /// no text.
+    pub(crate) fn passphrase_of(&self, wanted: &SecretReference) -> Result<Passphrase, Error> {
+        let secret = self.secret_of_volume(wanted)?;
+        let usage = secret.document.usage.kind;
+        if usage != SecretUsageType::Volume {
+            let message = format!("the secret '{}' is for '{usage}', and not for a volume", secret.shown());
+            return Err(Error::new(Kind::Invalid, "secret.usage", message)
+                .about("secret", secret.shown())
+                .hint("a passphrase of a disk is in a secret with <usage type='volume'>"));
+        }
+        Passphrase::new(self.value(&secret)?).ok_or_else(|| {
+            let message = format!(
+                "the value of the secret '{}' is no passphrase: it is empty, or no text",
+                secret.shown()
+            );
+            Error::new(Kind::Invalid, "secret.not-text", message)
+                .about("secret", secret.shown())
+                .hint("a passphrase is text in UTF-8 without NUL; a key of bytes can be written in base64")
+        })
+    }
+
+    fn secret_of_volume(&self, wanted: &SecretReference) -> Result<Secret, Error> {
+        let usage = match wanted {
+            SecretReference::Uuid(uuid) if Uuid::parse_str(uuid).is_ok() => {
+                return self.secret(&SecretRef::new(uuid.as_str()));
+            }
+            SecretReference::Uuid(other) => {
+                let message = format!("'{other}' is no UUID of a secret");
+                return Err(Error::new(Kind::Invalid, "secret.uuid", message).about("secret", other.as_str()));
+            }
+            SecretReference::Usage(usage) => usage,
+        };
+        let is_meant = |secret: &Secret| {
+            secret.document.usage.kind == SecretUsageType::Volume && secret.document.usage.id == *usage
+        };
+        self.secrets()?.into_iter().find(is_meant).ok_or_else(|| {
+            let message = format!("there is no secret for the volume '{usage}'");
+            Error::new(Kind::NotFound, "secret.not-found", message)
+                .about("secret", usage.as_str())
+                .hint_command("see which there are", "hostler secret list")
+        })
+    }
+}
+
+impl Secrets for Keeper {
+    fn passphrase(&self, wanted: &SecretReference) -> Result<Passphrase, SecretRefused> {
+        self.passphrase_of(wanted).map_err(|error| SecretRefused {
+            refusal: match error.kind {
+                Kind::NotFound => SecretRefusal::Missing,
+                Kind::Invalid => SecretRefusal::Unfit,
+                _ => SecretRefusal::Host,
+            },
+            code: error.code().to_owned(),
+            hints: error
+                .hints
+                .iter()
+                .map(|hint| match &hint.command {
+                    Some(command) => format!("{}: {command}", hint.text),
+                    None => hint.text.clone(),
+                })
+                .collect(),
+            message: error.message,
+        })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use hostler_state::VolumeSecret;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -128,6 +129,9 @@ pub struct VolumeSummary {
     pub compat: Option<String>,
     /// How it is encrypted.
     pub encryption: Option<String>,
+    /// The secret that it was encrypted with when it was made here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<VolumeSecret>,
     /// Why its header could not be read.
     pub problem: Option<String>,
 }

@@ -6,12 +6,12 @@ use hostler_domain::Domain;
 use hostler_domain::storage_source::{Location, StorageSource};
 use hostler_image::Format;
 use hostler_runtime::inspect_disk;
-use hostler_state::VolumeRecord;
+use hostler_state::{VolumeRecord, VolumeSecret};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use hostler_storage::{
-    KnownVolume, Listing, StorageError, Translations, VolumeFacts, VolumeReference, find, references,
+    KnownVolume, Listing, Secret, StorageError, Translations, VolumeFacts, VolumeReference, find, references,
     refresh, translate,
 };
 
@@ -40,6 +40,7 @@ pub(crate) fn summary(pool: &Pool, facts: VolumeFacts, record: Option<&VolumeRec
         cluster_size: facts.cluster_size,
         compat: facts.compat.map(str::to_owned),
         encryption: facts.encryption.map(str::to_owned),
+        secret: record.and_then(|record| record.secret.clone()),
         problem: facts.problem,
     }
 }
@@ -97,6 +98,29 @@ impl Host {
         }
     }
 
+    /// Refuses what would need the passphrase of a volume, or would take its container for plain bytes.
+    ///
+    /// # Errors
+    /// [`Kind::Unsupported`], where it is encrypted.
+    pub(crate) fn require_unencrypted(
+        &self,
+        pool: &Pool,
+        facts: &VolumeFacts,
+        format: Format,
+        what: &str,
+    ) -> Result<(), Error> {
+        let made_so = self.recorded(pool, facts)?.is_some_and(|record| record.secret.is_some());
+        // Of a raw volume that was not made so, the bytes are its guest's, whatever they look like.
+        if !made_so && (facts.encryption.is_none() || format == Format::Raw) {
+            return Ok(());
+        }
+        let name = &facts.name;
+        let message = format!("the volume '{name}' is encrypted, and this version does not {what}");
+        Err(Error::new(Kind::Unsupported, "volume.encrypted", message).about("volume", name).hint(
+            "make a new one with 'hostler vol create --secret', and copy from disk to disk inside a guest",
+        ))
+    }
+
     /// What the volumes that a document names are. One that has no place fails only who wants to open it.
     pub(crate) fn translations(&self, xml: &str) -> Result<Translations, Error> {
         let mut translations = Translations::default();
@@ -130,6 +154,7 @@ impl Host {
                 Some(KnownVolume {
                     kind: facts.kind,
                     path: facts.path.display().to_string(),
+                    secret: record.as_ref().and_then(|record| record.secret.as_ref()).map(named),
                     format: record.map(|record| record.format),
                     found_format: facts.found_format,
                 })
@@ -210,6 +235,14 @@ impl Host {
         uses.sort_by(|a, b| (&a.domain, &a.disk, b.running).cmp(&(&b.domain, &b.disk, a.running)));
         uses.dedup_by(|later, kept| later.domain == kept.domain && later.disk == kept.disk);
         Ok(uses)
+    }
+}
+
+/// A recorded name of a secret.
+fn named(secret: &VolumeSecret) -> Secret {
+    match secret {
+        VolumeSecret::Uuid(uuid) => Secret::Uuid(uuid.clone()),
+        VolumeSecret::Usage(usage) => Secret::Usage(usage.clone()),
     }
 }
 

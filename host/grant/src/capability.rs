@@ -30,11 +30,13 @@ pub enum Capability {
     Qmp,
     /// Tap devices for the network interfaces that the document describes.
     Network,
+    /// Passphrases of the disks that the document describes, for the domain's programs.
+    Secret,
 }
 
 impl Capability {
     /// Every capability of this contract.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Domain,
         Self::Log,
         Self::Clock,
@@ -44,6 +46,7 @@ impl Capability {
         Self::Process,
         Self::Qmp,
         Self::Network,
+        Self::Secret,
     ];
 
     /// Its word.
@@ -59,6 +62,7 @@ impl Capability {
             Self::Process => "process",
             Self::Qmp => "qmp",
             Self::Network => "network",
+            Self::Secret => "secret",
         }
     }
 

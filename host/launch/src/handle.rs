@@ -22,6 +22,8 @@ pub enum Role {
     Directory,
     /// A socket that the host has bound, for the program to accept connections on.
     Listener,
+    /// A passphrase, in memory that nobody can change: for the program, and for nobody who tells it what to do.
+    Secret,
 }
 
 /// One entry of the list that travels with a plan; [`crate::Value::Handle`] is its index.
@@ -110,6 +112,7 @@ impl Handle {
             Self::Descriptor { role: Role::Input, .. } => "input",
             Self::Descriptor { role: Role::Directory, .. } => "directory",
             Self::Descriptor { role: Role::Listener, .. } => "listener",
+            Self::Descriptor { role: Role::Secret, .. } => "secret",
             Self::Endpoint(_) => "endpoint",
             Self::Monitor => "monitor",
             Self::Socket(_) => "socket",

@@ -22,6 +22,7 @@ use hostler_storage::opened_image;
 use crate::answer::{self, yes_no};
 use crate::bindings::wit::storage::{Below, Layer};
 use crate::bindings::wit::types::{Error, Fact};
+use crate::encryption;
 use crate::interfaces::storage::Layers;
 use crate::opened::Opened;
 use crate::roots::{Directories, Mark, Roots, open_beneath};
@@ -36,6 +37,7 @@ pub(crate) fn resolve(disk: &Disk, roots: &Roots) -> Result<Layers, Error> {
         let missing = error.kind() == ErrorKind::Missing && error.layer() == Some(0);
         if missing && may_be_missing(disk) { empty(target) } else { refused(&error, target) }
     })?;
+    encryption::agree(disk, &chain)?;
     let mut opened = opened_layers(chain);
     for (layer, source) in opened.layers.iter_mut().zip(disk.source.layers()) {
         layer.facts.extend(slice_facts(source));

@@ -13,6 +13,7 @@ use hostler_storage::{Translated, Translations, VolumeReference};
 use serde::{Deserialize, Serialize};
 
 use crate::roots::Roots;
+use crate::secrets::Secrets;
 
 /// Whether the domain is to be worked with, or only shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +117,8 @@ pub struct DomainContext {
     pub volumes: Translations,
     /// What the network interfaces of the document are connected to.
     pub networks: Attachments,
+    /// Who keeps the secrets that the document names.
+    pub secrets: Arc<dyn Secrets>,
     /// What each program may be asked for.
     pub templates: Arc<TemplateSet>,
     /// The `hostler-shim` program, an absolute path.

@@ -80,7 +80,11 @@ pub(crate) fn expect(server: &Arc<Server>, name: &str, listener: MigrationListen
     server.work(async move {
         let came = arrive(&waiting, &name, &listener, &unwanted).await;
         if let Err(Err(error)) = told.send(came) {
-            tracing::info!(domain = name, error = error.message, "a guest that nobody asks for any more did not come");
+            tracing::info!(
+                domain = name,
+                error = error.message,
+                "a guest that nobody asks for any more did not come"
+            );
         }
     });
     Ok(())

@@ -77,7 +77,7 @@ pub use lock::RunLock;
 pub use migration::{MigrationOutcome, MigrationRecord};
 pub use network::{NetworkActivity, NetworkDefinition, NetworkPhase};
 pub use owner::Owner;
-pub use pool::{PoolActivity, PoolDefinition, VolumeRecord};
+pub use pool::{PoolActivity, PoolDefinition, VolumeRecord, VolumeSecret};
 pub use record::{PAYLOAD_MAX_BYTES, decode, encode};
 pub use run::{RunDir, RunRecord};
 pub use secret::{SECRET_MAX_BYTES, SecretDefinition};

@@ -62,6 +62,19 @@ pub struct VolumeRecord {
     /// The directory that it was made in, in the same words; nothing in records of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,
+    /// The secret that it was encrypted with; nothing for one that is not. The value is in no record of a volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<VolumeSecret>,
+}
+
+/// How the secret of an encrypted volume is named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VolumeSecret {
+    /// By its UUID.
+    Uuid(String),
+    /// By what it is used for.
+    Usage(String),
 }
 
 impl StateDir {
@@ -261,6 +274,7 @@ mod tests {
             created_unix_ms: 1,
             files,
             directory,
+            secret: Some(VolumeSecret::Usage("/v".to_owned())),
         }
     }
 
@@ -305,7 +319,7 @@ mod tests {
     fn records_of_earlier_versions_are_read() {
         let older = r#"{"name": "v", "format": "qcow2", "created_unix_ms": 1}"#;
         let record: VolumeRecord = serde_json::from_str(older).unwrap();
-        assert_eq!(record, VolumeRecord { files: Vec::new(), directory: None, ..volume("v") });
+        assert_eq!(record, VolumeRecord { files: Vec::new(), directory: None, secret: None, ..volume("v") });
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod facts;
 mod identity;
 mod image_file;
 mod ownership;
+mod passphrase;
 mod probe;
 mod programs;
 mod reach;
@@ -20,16 +21,17 @@ mod translate;
 mod translations;
 
 pub use create::{
-    BackingRequest, CloneRequest, Copied, CreateRequest, Draft, Incoming, InternalStep, Preallocation,
-    RebaseRequest, Resize, ResizeRequest, Transfer, Window, WipePattern, clone_volume, commit_arguments,
-    commit_image, convert_arguments, convert_file, copy_image, create_arguments, create_volume,
-    delete_volume, download, internal_snapshot, internal_snapshots, rebase_arguments, rebase_image,
-    record_arguments, resize_arguments, resize_volume, upload, upload_part, wipe_volume,
+    BackingRequest, CloneRequest, Copied, CreateRequest, Draft, Incoming, InternalStep, NewEncryption,
+    Preallocation, RebaseRequest, Resize, ResizeRequest, Transfer, Window, WipePattern, clone_volume,
+    commit_arguments, commit_image, convert_arguments, convert_file, copy_image, create_arguments,
+    create_volume, delete_volume, download, internal_snapshot, internal_snapshots, rebase_arguments,
+    rebase_image, record_arguments, resize_arguments, resize_volume, upload, upload_part, wipe_volume,
 };
 pub use error::{ErrorKind, Hint, StorageError};
 pub use facts::{BackingName, VolumeFacts};
 pub use identity::FileIdentity;
 pub use image_file::{kind_of_file, opened_image};
+pub use passphrase::Passphrase;
 pub use probe::probe;
 pub use programs::Programs;
 pub use reach::Reach;

@@ -66,6 +66,8 @@ pub struct KnownVolume {
     pub format: Option<String>,
     /// The format that its content looks like.
     pub found_format: Option<Format>,
+    /// The secret that it was encrypted with when it was made.
+    pub secret: Option<Secret>,
 }
 
 /// What a guest is given for a volume.
@@ -78,6 +80,9 @@ pub struct Translated {
     /// What its content looks like, where nobody has recorded a format and it does not look like plain bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looks_like: Option<String>,
+    /// The secret that it was encrypted with when it was made: a disk has to name one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Secret>,
 }
 
 /// Where a translated volume is.
@@ -113,6 +118,15 @@ pub enum Secret {
     Uuid(String),
     /// By what it is used for.
     Usage(String),
+}
+
+impl From<&SecretReference> for Secret {
+    fn from(reference: &SecretReference) -> Self {
+        match reference {
+            SecretReference::Uuid(uuid) => Self::Uuid(uuid.clone()),
+            SecretReference::Usage(usage) => Self::Usage(usage.clone()),
+        }
+    }
 }
 
 /// Translates one reference.
@@ -192,7 +206,7 @@ fn local(reference: &VolumeReference, volume: &KnownVolume) -> Result<Translated
         VolumeType::Block => TranslatedPlace::Block(path),
         VolumeType::Dir => {
             let place = TranslatedPlace::Dir(path);
-            return Ok(Translated { place, format: Some("fat".to_owned()), looks_like: None });
+            return Ok(Translated { place, format: Some("fat".to_owned()), looks_like: None, secret: None });
         }
         VolumeType::Network | VolumeType::Netdir => {
             let message = format!(
@@ -202,7 +216,7 @@ fn local(reference: &VolumeReference, volume: &KnownVolume) -> Result<Translated
             return Err(reference.fault(ErrorKind::Unsupported, "volume.type", message));
         }
     };
-    Ok(Translated { place, format, looks_like })
+    Ok(Translated { place, format, looks_like, secret: volume.secret.clone() })
 }
 
 fn direct_unit(reference: &VolumeReference, pool: &StoragePool) -> Result<Translated, StorageError> {
@@ -236,7 +250,7 @@ fn direct_unit(reference: &VolumeReference, pool: &StoragePool) -> Result<Transl
         initiator: pool.source.initiator_iqn.clone(),
         auth,
     };
-    Ok(Translated { place, format: None, looks_like: None })
+    Ok(Translated { place, format: None, looks_like: None, secret: None })
 }
 
 impl Translated {
@@ -257,6 +271,31 @@ impl Translated {
         Err(reference.fault(ErrorKind::Denied, "volume.format-undeclared", message).hint(format!(
             "if you know what it is, say it in the disk: <driver type='{found}'/>, or <format type='{found}'/> \
              of a <backingStore>"
+        )))
+    }
+
+    /// Refuses to give a guest the bytes of a container for those of its disk.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`].
+    pub(crate) fn require_decrypted(
+        &self,
+        reference: &VolumeReference,
+        source: &StorageSource,
+    ) -> Result<(), StorageError> {
+        let Some(secret) = self.secret.as_ref().filter(|_| source.encryption.is_none()) else {
+            return Ok(());
+        };
+        let message = format!(
+            "the volume '{}' of '{}' is encrypted, and the disk names no secret for it",
+            reference.volume, reference.pool
+        );
+        let named = match secret {
+            Secret::Uuid(uuid) => format!("uuid='{uuid}'"),
+            Secret::Usage(usage) => format!("usage='{usage}'"),
+        };
+        Err(reference.fault(ErrorKind::Invalid, "volume.secret-missing", message).hint(format!(
+            "write in its <source>: <encryption format='luks'><secret type='passphrase' {named}/></encryption>"
         )))
     }
 

@@ -56,6 +56,7 @@ impl Translations {
             Some(reference) => {
                 let found = self.one(&reference)?;
                 found.require_declared(&reference, source)?;
+                found.require_decrypted(&reference, source)?;
                 found.apply(source)
             }
         };
@@ -110,7 +111,8 @@ mod tests {
         assert_eq!(translations.resolve(&source).unwrap_err().code(), "volume.unresolved");
         for reference in references(&source) {
             let place = TranslatedPlace::File(format!("/p/{}", reference.volume));
-            translations.insert(reference, Ok(Translated { place, format: None, looks_like: None }));
+            translations
+                .insert(reference, Ok(Translated { place, format: None, looks_like: None, secret: None }));
         }
         let resolved = translations.resolve(&source).unwrap();
         let layers: Vec<_> =
@@ -130,6 +132,7 @@ mod tests {
             place: TranslatedPlace::File(path.to_owned()),
             format: None,
             looks_like: None,
+            secret: None,
         };
         let [top, base]: [VolumeReference; 2] = references(&source()).collect::<Vec<_>>().try_into().unwrap();
         let run = Translations::recorded(vec![(top.clone(), translated("/before"))]);

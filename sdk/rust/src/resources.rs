@@ -21,10 +21,11 @@ pub struct Resources {
     listeners: Vec<(String, Endpoint)>,
     viewers: Vec<(String, Endpoint)>,
     interfaces: Vec<(u32, Endpoint)>,
+    secrets: Vec<(String, u32, File)>,
 }
 
 impl Resources {
-    /// Resources whose images and network interfaces are those of [`Domain::next_config`].
+    /// Resources whose images, passphrases and network interfaces are those of [`Domain::next_config`].
     #[must_use]
     pub fn of_next() -> Self {
         Resources { next: true, ..Self::default() }
@@ -73,6 +74,15 @@ impl Resources {
                 };
                 self.interfaces.push((*at, made));
             }
+            Symbol::DiskSecret { disk, layer }
+                if !self.secrets.iter().any(|(d, l, _)| d == disk && l == layer) =>
+            {
+                let secret = match self.next {
+                    true => domain.next_disk_secret(disk, *layer)?,
+                    false => domain.disk_secret(disk, *layer)?,
+                };
+                self.secrets.push((disk.clone(), *layer, secret));
+            }
             Symbol::Directory(name) if !self.directories.iter().any(|(known, _)| known == name) => {
                 self.directories.push((name.clone(), domain.directory(name)?));
             }
@@ -119,6 +129,9 @@ impl Resources {
             Symbol::Directory(name) => Handle::File(found(&self.directories, name)?),
             Symbol::Listener(alias) => Handle::Endpoint(found(&self.listeners, alias)?),
             Symbol::Viewers { alias, .. } => Handle::Endpoint(found(&self.viewers, alias)?),
+            Symbol::DiskSecret { disk, layer } => Handle::File(
+                self.secrets.iter().find(|(d, l, _)| d == disk && l == layer).map(|(_, _, file)| file)?,
+            ),
         })
     }
 }

@@ -47,6 +47,13 @@ pub enum Symbol {
         /// Whether the host accepts them where the document says.
         listening: bool,
     },
+    /// The passphrase of a layer of the disk with this target name. What it is, no driver sees.
+    DiskSecret {
+        /// The disk's target name: `vda`.
+        disk: String,
+        /// The layer's index in its chain; 0 is the active layer.
+        layer: u32,
+    },
 }
 
 /// A value as a driver writes it: a scalar, a list, a mapping, or a handle.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use hostler_grant::{Policy, Tenant};
 use hostler_launch::TemplateSet;
 use hostler_network::Attachments;
-use hostler_runtime::{DomainContext, Purpose, Roots, Runtime, RuntimeConfig, StateAccess};
+use hostler_runtime::{DomainContext, NoSecrets, Purpose, Roots, Runtime, RuntimeConfig, StateAccess};
 use hostler_state::{StateDir, Uuid};
 use hostler_storage::Translations;
 
@@ -122,6 +122,7 @@ fn context(state: &Path) -> Result<DomainContext> {
         roots: Roots::of_operator(Vec::new()),
         volumes: Translations::default(),
         networks: Attachments::default(),
+        secrets: Arc::new(NoSecrets),
         templates: Arc::new(TemplateSet::builtin()?),
         shim: "/nonexistent".into(),
         cage: hostler_launch::CageSetting::Require,

@@ -3,11 +3,11 @@
 use hostler_sdk::domain::address::Address;
 use hostler_sdk::domain::disk::{Disk, DiskBus};
 use hostler_sdk::domain::storage_source::Location;
-use hostler_sdk::{Error, ProblemExt, Value};
+use hostler_sdk::{Error, ProblemExt, Symbol, Value};
 
 use super::builder::{Builder, set_some};
 use super::{comparison, disk_device};
-use crate::blockdev::{Chain, Names, Node, Object, has_nodes};
+use crate::blockdev::{Chain, Names, Node, Object, Purpose, has_nodes};
 
 /// All disks.
 pub(super) fn disks(builder: &mut Builder<'_>) -> Result<(), Error> {
@@ -76,6 +76,12 @@ pub(super) fn chain(builder: &mut Builder<'_>, disk: &Disk) -> Result<Option<Str
 
 fn object(builder: &mut Builder<'_>, object: Object, disk: &Disk) -> Result<(), Error> {
     match object {
+        Object::Secret { id, purpose: Purpose::Content(layer) } if !builder.inputs.facts.comparison => {
+            let passphrase = Symbol::DiskSecret { disk: disk.target.as_str().to_owned(), layer };
+            let object = Value::mapping().with("qom-type", "secret").with("id", id).with("file", passphrase);
+            builder.option("object", object);
+            Ok(())
+        }
         Object::Secret { id, .. } => comparison::secret(builder, &id, disk.node),
         Object::Certificates { id, key, protocol } => {
             comparison::certificates(builder, &id, key.as_deref(), protocol, disk)

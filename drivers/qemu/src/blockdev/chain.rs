@@ -81,7 +81,7 @@ impl Chain<'_> {
     fn layer(&self, index: u32, layer: &Layer, nodes: &mut Vec<Node>) -> Result<(), Error> {
         let source = self.source(index);
         let names = self.names.of_layer(index, source)?;
-        let needed = Needed::of(source, &names);
+        let needed = Needed::of(source, &names, index);
         nodes.extend(needed.below_storage().into_iter().map(Node::Object));
         let protocol = Protocol {
             disk: self.disk.target.as_str(),

@@ -29,6 +29,7 @@ pub(crate) use flash::{FlashImages, flash_nodes, format_name as flash_format_nam
 pub(crate) use format::{is_readable, names_nothing};
 pub(crate) use names::OWN_RESERVATIONS;
 pub use names::{LONGEST_NODE_NAME, LayerNames, Names};
+pub(crate) use objects::is_key_of;
 pub use objects::{Object, Purpose};
 pub(crate) use open::{Openers, properties as server_properties};
 pub(crate) use options::write_cache;

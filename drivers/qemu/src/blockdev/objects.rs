@@ -16,8 +16,8 @@ pub enum Purpose {
     Cookies,
     /// The password of the client's own key.
     CertificateKey,
-    /// A key of the content.
-    Content,
+    /// A key of the content of the layer with this index.
+    Content(u32),
 }
 
 /// One object that nodes refer to by its id.
@@ -55,12 +55,14 @@ pub(crate) struct Needed<'a> {
     /// Where the bytes are, when the document says it and the layer reaches it by itself.
     source: Option<&'a StorageSource>,
     names: &'a LayerNames,
+    /// The index of the layer.
+    layer: u32,
 }
 
 impl<'a> Needed<'a> {
     /// What this source needs.
-    pub(crate) fn of(source: Option<&'a StorageSource>, names: &'a LayerNames) -> Self {
-        Self { source, names }
+    pub(crate) fn of(source: Option<&'a StorageSource>, names: &'a LayerNames, layer: u32) -> Self {
+        Self { source, names, layer }
     }
 
     /// What the node that holds the bytes refers to.
@@ -118,8 +120,13 @@ impl<'a> Needed<'a> {
     }
 
     fn content_secrets(&self) -> Vec<Object> {
-        self.content_keys().iter().map(|id| secret(id, Purpose::Content)).collect()
+        self.content_keys().iter().map(|id| secret(id, Purpose::Content(self.layer))).collect()
     }
+}
+
+/// Whether an object holds a key for a node of this name, as a start or a plug has called it.
+pub(crate) fn is_key_of(object: &str, node: &str) -> bool {
+    object.strip_prefix(node).is_some_and(|rest| rest.starts_with("-encryption-secret"))
 }
 
 /// Whether the server's client decrypts, and not QEMU.

@@ -73,7 +73,7 @@ impl Protocol<'_> {
     }
 
     fn server(&self, network: &NetworkSource) -> Result<Value, Error> {
-        let keys = Needed::of(self.source, self.names).content_keys();
+        let keys = Needed::of(self.source, self.names, self.index).content_keys();
         let encryption = self.source.filter(|source| by_client(source));
         let encryption = encryption.and_then(|source| source.encryption.as_ref());
         open::properties(
@@ -98,7 +98,7 @@ impl Protocol<'_> {
             .with("driver", driver)
             .with("filename", self.image())
             .with_some("aio", self.options.aio())
-            .with_some("pr-manager", Needed::of(self.source, self.names).reservations_id())
+            .with_some("pr-manager", Needed::of(self.source, self.names, self.index).reservations_id())
     }
 
     /// The whole node, with a name where others refer to it. S1: it opens read-only until something needs more.

@@ -13,6 +13,7 @@ mod monitor_state;
 mod nodes;
 mod notes;
 mod on_event;
+mod passphrase;
 mod plan;
 mod query;
 mod reactions;

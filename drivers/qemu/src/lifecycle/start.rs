@@ -6,7 +6,7 @@ use hostler_sdk::{Command, Domain, Error, Fact, Monitor, MonitorExt, Process, Va
 
 use super::notes::{self, Note};
 use super::plan::{self, Plan};
-use super::{displays, monitor_state};
+use super::{displays, monitor_state, passphrase};
 use crate::alias::{self, Aliases};
 
 /// Starts the hypervisor with its processors stopped, sets what only a monitor can set, and lets it go.
@@ -30,7 +30,8 @@ pub(super) fn launch(domain: &Domain, mut plan: Plan, paused: bool) -> Result<(P
         notes::add(domain, Note::HeldBack)?;
     }
     let submitted = plan.launch.submit(domain, &mut plan.resources);
-    let process = submitted.map_err(|error| displays::explained(error, &plan.document))?;
+    let process = submitted
+        .map_err(|error| passphrase::of_launch(displays::explained(error, &plan.document), &plan.launch))?;
     let monitor = domain.monitor()?;
     set_up(&plan.document, &monitor)?;
     displays::open(domain, &plan.document, &monitor, &mut plan.resources)?;

@@ -90,6 +90,7 @@ fn path(symbol: &Symbol, domain: &Domain) -> String {
         Symbol::Viewers { alias, .. } => Some(format!("<viewers {alias}>")),
         Symbol::Listener(alias) => Some(format!("<listener {alias}>")),
         Symbol::Interface(at) => Some(format!("<interface {at}>")),
+        Symbol::DiskSecret { disk, layer } => Some(format!("<secret of {disk} {layer}>")),
         Symbol::Link(name) => Some(format!("<link {name}>")),
         Symbol::Directory(name) => Some(format!("<directory {name}>")),
         Symbol::Monitor | Symbol::Output | Symbol::Input => None,

@@ -113,6 +113,7 @@ mod samples {
             cluster_size: Some(65536),
             compat: Some("1.1".into()),
             encryption: None,
+            secret: None,
             problem: None,
         }
     }

@@ -9,6 +9,7 @@ use super::lend;
 use super::record::{JobOwner, Pending, Place, Record, step};
 use super::settle::document_after;
 use super::summary::BlockJobSummary;
+use crate::encrypted;
 use crate::error::{Error, Kind, command};
 use crate::host::Host;
 use crate::pools::is_same_file;
@@ -129,6 +130,7 @@ impl Host {
             return Err(Error::new(Kind::Unsupported, "driver.no-block-jobs", message)
                 .about("domain", &definition.name));
         }
+        encrypted::require_plain(&self.current_xml(definition)?, target)?;
         self.require_no_job(definition, target)?;
         self.require_running(definition).await
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::lend;
 use crate::context::Purpose;
+use crate::encrypted::require_plain;
 use crate::error::{Error, Kind};
 use crate::host::Host;
 use crate::reference::DomainRef;
@@ -57,6 +58,10 @@ impl Host {
         let Some(active) = chain.layers().first() else {
             return Err(Error::new(Kind::NotFound, "block.no-layer", "the drive is empty"));
         };
+        if active.format == "raw" {
+            // Behind the container QEMU cannot have the file grow: that takes a lock that its own descriptors are in the way of.
+            require_plain(&document.xml, target)?;
+        }
         let before = active.virtual_size;
         let bytes = resized(before, options)?;
         let format = hostler_image::Format::from_xml_name(&active.format);

@@ -10,6 +10,7 @@ use hostler_state::SnapshotKind;
 use hostler_storage::Translations;
 
 use super::request::{DiskChoice, Requested};
+use crate::encrypted::is_encrypted;
 use crate::error::{Error, Kind};
 
 /// Names that are tried for an overlay.
@@ -108,6 +109,9 @@ fn looked_at(
     }
     if disk.transient.is_some() {
         return Err(refused("snapshot.disk-transient", "keeps nothing of what is written to it"));
+    }
+    if is_encrypted(disk) {
+        return Err(refused("snapshot.disk-encrypted", "is encrypted, while an overlay would not be,"));
     }
     let layers = inspect_disk(disk, roots, volumes)?;
     let Some(top) = layers.into_iter().next() else {

@@ -67,26 +67,6 @@ impl Host {
                 format!("the secret '{}' is private: its value is used, and told to nobody", secret.shown());
             return Err(Error::new(Kind::Denied, "secret.private", message).about("secret", secret.shown()));
         }
-        self.secret_for_use(wanted)
-    }
-
-    /// What a secret is, for the host's own use.
-    ///
-    /// # Errors
-    /// [`Kind::NotFound`], also where there is no value yet.
-    pub(crate) fn secret_for_use(&self, wanted: &SecretRef) -> Result<SecretValue, Error> {
-        let secret = self.secret(wanted)?;
-        let uuid = secret.definition.uuid;
-        let held = self.ephemeral.lock().get(&uuid).and_then(|held| held.value.clone());
-        let value = match held {
-            Some(value) => Some(value),
-            None => self.state().secret_value(uuid)?,
-        };
-        value.ok_or_else(|| {
-            let message = format!("the secret '{}' has no value yet", secret.shown());
-            Error::new(Kind::NotFound, "secret.no-value", message)
-                .about("secret", secret.shown())
-                .hint_command("give it one", format!("hostler secret set {uuid} FILE"))
-        })
+        self.keeper().value(&secret)
     }
 }

@@ -43,6 +43,7 @@ impl Host {
         require_writable(&pool)?;
         let source_format =
             self.declared_format(&pool, &facts, options.source_format.as_deref(), "--source-format")?;
+        self.require_unencrypted(&pool, &facts, source_format, "copy it")?;
         let uses = self.uses(&pool, source, &facts.path)?;
         let writing = uses.iter().filter(|one| one.running && one.writes);
         require_unused(source, writing, "a copy of what is being written to is no copy of anything")?;
@@ -58,7 +59,8 @@ impl Host {
         let (owner, asked) = (Arc::clone(self.owner()?), pool.clone());
         let charged = self.charge_copy(&pool.target().join(name), (&facts.path, source_format))?;
         let copied = process::blocking(move || {
-            let made = (request.name.as_str(), request.format.xml_name());
+            let (name, format) = (request.name.as_str(), request.format.xml_name());
+            let made = drafts::Made { name, format, secret: None };
             drafts::make(&owner, &asked, made, |draft| {
                 Ok(clone_volume(draft, &request, &programs(), &mut progress)?)
             })

@@ -4,16 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hostler_domain::pool::PoolType;
+use hostler_domain::storage_source::SecretReference;
 use hostler_domain::volume::StorageVolume;
 use hostler_image::Format;
-use hostler_storage::{BackingRequest, CreateRequest, Preallocation, create_volume};
+use hostler_state::VolumeSecret;
+use hostler_storage::{BackingRequest, CreateRequest, NewEncryption, Preallocation, create_volume};
 
 use crate::drafts::{self, Progress};
 use crate::error::{Error, Kind};
 use crate::host::Host;
 use crate::pools::{Pool, programs};
 use crate::process;
-use crate::reference::PoolRef;
+use crate::reference::{PoolRef, SecretRef};
 use crate::storage_summary::VolumeSummary;
 
 /// What a new volume is to be.
@@ -40,6 +42,8 @@ pub enum NewVolume {
         preallocation: Preallocation,
         /// What it stands on, and the format of that.
         backing: Option<(PathBuf, Option<String>)>,
+        /// The secret with the passphrase that it is encrypted with, if it is to be encrypted.
+        secret: Option<SecretRef>,
     },
 }
 
@@ -58,7 +62,10 @@ impl Host {
         let pool = self.pool(wanted)?;
         pool.require_active()?;
         require_writable(&pool)?;
-        let request = self.create_request(&pool, new)?;
+        let mut request = self.create_request(&pool, new)?;
+        if let Some(encryption) = &mut request.encryption {
+            encryption.passphrase = Some(self.keeper().passphrase_of(&encryption.secret)?);
+        }
         self.require_reachable(&pool, &request)?;
         let name = request.name.as_str().to_owned();
         let (owner, asked) = (Arc::clone(self.owner()?), pool.clone());
@@ -67,7 +74,9 @@ impl Host {
             if request.directory {
                 return make_directory(&asked, request.name.as_str());
             }
-            let made = (request.name.as_str(), request.format.xml_name());
+            let secret = request.encryption.as_ref().map(|encryption| recorded_secret(&encryption.secret));
+            let made =
+                drafts::Made { name: request.name.as_str(), format: request.format.xml_name(), secret };
             drafts::make(&owner, &asked, made, |draft| {
                 Ok(create_volume(draft, &request, &programs(), &mut progress)?)
             })
@@ -83,13 +92,18 @@ impl Host {
             NewVolume::Document { xml, preallocation } => {
                 Ok(CreateRequest::from_document(&StorageVolume::parse(xml)?, *preallocation)?)
             }
-            NewVolume::Options { name, capacity, format, allocation, preallocation, backing } => {
+            NewVolume::Options { name, capacity, format, allocation, preallocation, backing, secret } => {
                 let known = |format: &str| known_format(name, format);
                 let mut request = CreateRequest::new(name, known(format)?, *capacity)?;
                 (request.allocation, request.preallocation) = (*allocation, *preallocation);
                 if let Some((path, said)) = backing {
                     let format = self.backing_format(pool, path, said.as_deref())?;
                     request.backing = Some(BackingRequest { path: path.clone(), format });
+                }
+                if let Some(secret) = secret {
+                    // By what names it for ever, whatever the user has called it.
+                    let uuid = self.secret(secret)?.definition.uuid.to_string();
+                    request.encryption = Some(NewEncryption::new(SecretReference::Uuid(uuid)));
                 }
                 Ok(request)
             }
@@ -131,6 +145,13 @@ impl Host {
         Err(Error::new(Kind::Invalid, "volume.backing-format", message)
             .about("path", shown)
             .hint("say it with --backing-format"))
+    }
+}
+
+fn recorded_secret(secret: &SecretReference) -> VolumeSecret {
+    match secret {
+        SecretReference::Uuid(uuid) => VolumeSecret::Uuid(uuid.clone()),
+        SecretReference::Usage(usage) => VolumeSecret::Usage(usage.clone()),
     }
 }
 

@@ -41,6 +41,7 @@ impl Host {
         let facts = self.volume(&pool, name)?;
         require_writable(&pool)?;
         let format = self.declared_format(&pool, &facts, options.format.as_deref(), "--format")?;
+        self.require_unencrypted(&pool, &facts, format, "resize it")?;
         self.require_idle_volume(&pool, &facts, "its size changes")?;
         if options.shrink {
             // What stands on it would read zeros, or nothing, behind the new end.

@@ -42,7 +42,10 @@ impl Host {
         }
         let uuid = pool.definition.uuid;
         if let Some(record) = self.state().volume(uuid, name)? {
-            owner.put_volume(uuid, &VolumeRecord { format: Format::Raw.to_string(), ..record })?;
+            owner.put_volume(
+                uuid,
+                &VolumeRecord { format: Format::Raw.to_string(), secret: None, ..record },
+            )?;
         }
         let (pool_name, named) = (pool.definition.name.clone(), name.to_owned());
         let bytes = process::blocking(move || {

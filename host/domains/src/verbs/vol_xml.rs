@@ -3,6 +3,7 @@
 use std::os::unix::fs::MetadataExt as _;
 
 use hostler_domain::Fragment;
+use hostler_state::VolumeSecret;
 
 use crate::error::Error;
 use crate::host::Host;
@@ -62,6 +63,24 @@ fn target(volume: &VolumeSummary) -> Fragment {
         .maybe_child(permissions(volume))
         .maybe_child(compat.map(|compat| Fragment::new("compat").text(compat)))
         .maybe_child(cluster)
+        .maybe_child(encryption(volume))
+}
+
+/// How it was encrypted when it was made, which no start has to guess: of a raw volume that was not made so, the bytes are
+/// its guest's.
+fn encryption(volume: &VolumeSummary) -> Option<Fragment> {
+    let is_raw =
+        volume.format.as_ref().or(volume.found_format.as_ref()).is_some_and(|format| format == "raw");
+    let made_so = volume.secret.is_some() || !is_raw;
+    let format = volume.encryption.as_ref().filter(|_| made_so)?;
+    let secret = volume.secret.as_ref().map(|secret| {
+        let (word, name) = match secret {
+            VolumeSecret::Uuid(uuid) => ("uuid", uuid),
+            VolumeSecret::Usage(usage) => ("usage", usage),
+        };
+        Fragment::new("secret").attribute("type", "passphrase").attribute(word, name)
+    });
+    Some(Fragment::new("encryption").attribute("format", format).maybe_child(secret))
 }
 
 fn permissions(volume: &VolumeSummary) -> Option<Fragment> {
@@ -95,13 +114,15 @@ mod tests {
             backing_format: Some("raw".into()),
             cluster_size: Some(65536),
             compat: Some("1.1".into()),
-            encryption: None,
+            encryption: Some("luks".into()),
+            secret: Some(VolumeSecret::Uuid("u".into())),
             problem: None,
         };
         let read = StorageVolume::parse(&document(&volume).to_xml()).unwrap();
         assert!(read.unmodelled().is_empty(), "{:?}", read.unmodelled());
         assert_eq!((read.name.as_str(), read.capacity.0), ("a<b", 1 << 20));
         assert_eq!(read.target.format.as_deref(), Some("qcow2"));
+        assert_eq!(read.target.encryption.unwrap().secrets.len(), 1);
         assert_eq!(read.backing.unwrap().path, "/nonexistent/base & co");
         for name in ["/a/b", "nbd://host/x", "json:{}"] {
             assert_eq!(below(&volume, name), name);

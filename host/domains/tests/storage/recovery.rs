@@ -20,6 +20,7 @@ async fn volume_that_was_being_made_leaves_nothing() {
             created_unix_ms: 1,
             files: vec![],
             directory: None,
+            secret: None,
         };
         owner.put_volume(uuid, &record).unwrap();
         (intent.id, uuid)

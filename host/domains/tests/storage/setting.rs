@@ -104,6 +104,7 @@ pub(crate) fn new(name: &str, format: &str, capacity: u64) -> NewVolume {
         allocation: None,
         preallocation: Preallocation::Off,
         backing: None,
+        secret: None,
     }
 }
 
@@ -115,6 +116,7 @@ pub(crate) fn over(name: &str, backing: &str) -> NewVolume {
         allocation: None,
         preallocation: Preallocation::Off,
         backing: Some((backing.into(), None)),
+        secret: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What handles become in a command line: for people, or for a start.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
@@ -33,16 +34,24 @@ pub(crate) struct Leaves<'a> {
     pub(crate) sets: Vec<usize>,
     /// For each handle, what it is called instead, where a command names its handles so.
     names: Vec<String>,
+    /// Secrets that the program is told, by their handles: the member that says it, and what it is.
+    told: BTreeMap<usize, (String, String)>,
 }
 
 impl<'a> Leaves<'a> {
     pub(crate) fn new(template: &'a Template, handles: &'a [Handle], grants: Option<&'a Grants>) -> Self {
-        Self { template, handles, grants, new_sets: Vec::new(), sets: Vec::new(), names: Vec::new() }
+        let (names, told) = (Vec::new(), BTreeMap::new());
+        Self { template, handles, grants, new_sets: Vec::new(), sets: Vec::new(), names, told }
+    }
+
+    /// Tells the program these secrets.
+    pub(crate) fn telling(self, told: BTreeMap<usize, (String, String)>) -> Self {
+        Self { told, ..self }
     }
 
     /// Writes handles as these, one for each of them.
     pub(crate) fn with_names(template: &'a Template, handles: &'a [Handle], names: Vec<String>) -> Self {
-        Self { template, handles, grants: None, new_sets: Vec::new(), sets: Vec::new(), names }
+        Self { names, ..Self::new(template, handles, None) }
     }
 
     /// A handle that stands for one text.
@@ -76,6 +85,9 @@ impl<'a> Leaves<'a> {
 
     /// A handle that stands for pairs; nothing for the others.
     pub(crate) fn pairs(&mut self, index: usize) -> Result<Option<Vec<(String, String)>>, LaunchError> {
+        if let Some(told) = self.told.get(&index) {
+            return Ok(Some(vec![told.clone()]));
+        }
         let handles = self.handles;
         let (name, spec) = match self.handle(index)? {
             Handle::Monitor => ("monitor", None),

@@ -1,8 +1,13 @@
 //! Arguments of QMP commands, from values and handles, held against the command policy.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::fs::File;
+use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt as _;
 
+use hostler_state::SECRET_MAX_BYTES;
 use serde_json::json;
 
 use crate::command::leaf::{Grants, Leaves};
@@ -18,7 +23,7 @@ use crate::template::data::NamedWriting;
 use crate::value::Value;
 
 /// A command ready to be sent: first what its handles need, then itself.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct RenderedArguments {
     /// Commands to send before, in order, each with one descriptor (`add-fd`).
     pub before: Vec<(String, serde_json::Value, OwnedFd)>,
@@ -32,6 +37,15 @@ pub struct RenderedArguments {
     pub released: Option<String>,
     /// The command is not sent, but kept, to be sent for each connection that comes; and where they come to.
     pub door: Option<(Door, Option<OwnedFd>)>,
+    /// Whether the arguments have a secret in them.
+    pub secret: bool,
+}
+
+impl fmt::Debug for RenderedArguments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.arguments.as_ref().filter(|_| !self.secret);
+        f.debug_struct("RenderedArguments").field("arguments", &shown).finish_non_exhaustive()
+    }
 }
 
 /// Holds a command against the template's command policy and writes its arguments as JSON.
@@ -69,9 +83,15 @@ pub fn render_arguments(
     // The numbers of descriptors mean nothing here: they go with the commands before.
     let mut grants =
         Grants { numbers: vec![vec![0]; handles.len()], sets: vec![0; handles.len()], ..Grants::default() };
-    let mut seen = HashSet::new();
+    let (mut seen, mut told) = (HashSet::new(), BTreeMap::new());
     for index in leaves(arguments).filter(|index| seen.insert(*index)) {
         let handle = descriptor(handles, index, command)?;
+        if let (Handle::Descriptor { role: Role::Secret, .. }, Some(member)) =
+            (handle, template.data.writing.told.get(command))
+        {
+            told.insert(index, (member.clone(), secret_of(handle)?));
+            continue;
+        }
         let writing = writing.ok_or_else(|| {
             LaunchError::denied(command, "the program takes no descriptors once it has been started")
         })?;
@@ -99,9 +119,30 @@ pub fn render_arguments(
         }
     }
     let given = arguments;
-    let arguments = write_json(arguments, None, &mut Leaves::new(template, handles, Some(&grants)))?;
+    let secret = !told.is_empty();
+    let mut leaves = Leaves::new(template, handles, Some(&grants)).telling(told);
+    let arguments = write_json(arguments, None, &mut leaves)?;
     let released = writing.and_then(|writing| mark(writing.taken_with.get(command)?, given));
-    Ok(RenderedArguments { before, arguments: Some(arguments), after, after_failure, released, door: None })
+    Ok(RenderedArguments {
+        before,
+        arguments: Some(arguments),
+        after,
+        after_failure,
+        released,
+        door: None,
+        secret,
+    })
+}
+
+/// What a secret is: a cage has no file by whose name a program that runs already could read it.
+fn secret_of(handle: &Handle) -> Result<String, LaunchError> {
+    let failed = |error| LaunchError::io("read a secret", error);
+    let Some(fd) = grant::of_descriptor(handle)?.into_iter().next() else { return Ok(String::new()) };
+    let file = File::from(fd);
+    let length = file.metadata().map_err(failed)?.len();
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX).min(SECRET_MAX_BYTES)];
+    file.read_exact_at(&mut bytes, 0).map_err(failed)?;
+    String::from_utf8(bytes).map_err(|_| failed(io::Error::other("it is no text")))
 }
 
 /// What the descriptors of a thing are marked with, by the argument that names it.
@@ -206,7 +247,7 @@ mod tests {
 
     #[test]
     fn queues_of_a_tap_get_names_before_and_are_closed_when_the_command_fails() {
-        let fd = || OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+        let fd = || OwnedFd::from(File::open("/dev/null").unwrap());
         let tap = Handle::Tap { fds: vec![fd(), fd()], queues: 2, name: "vnet0".into() };
         let members = [("type", "tap".into()), ("id", "hostnet0".into()), ("fds", Value::Handle(0))];
         let set = TemplateSet::builtin().unwrap();
@@ -240,5 +281,42 @@ mod tests {
         assert_eq!(door.given, json!({"fdname": "hostler-viewer"}));
         assert_eq!(door.arguments, json!({"protocol": "spice", "fdname": "hostler-viewer"}));
         assert_eq!(door.trusting["skipauth"], true);
+    }
+
+    /// A secret as the host hands it on.
+    fn secret(value: &str) -> Handle {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), value).unwrap();
+        Handle::Descriptor {
+            fd: Some(File::open(file.path()).unwrap().into()),
+            writable: false,
+            role: Role::Secret,
+            format: "raw",
+            data_apart: false,
+            path: "secret-of-vda".into(),
+        }
+    }
+
+    #[test]
+    fn a_running_program_is_told_a_secret_in_place_of_the_handle_and_nobody_is_shown_it() {
+        let set = TemplateSet::builtin().unwrap();
+        let qemu = set.get("qemu-system-x86_64").unwrap();
+        let members = [("qom-type", "secret".into()), ("id", "s".into()), ("file", Value::Handle(0))];
+        let arguments = Value::mapping::<&str>(members);
+        let handles = [secret("open \"sesame\" ß")];
+        let rendered =
+            render_arguments(qemu, "object-add", Some(&arguments), &handles, &[], &mut Sets::default())
+                .unwrap();
+        assert!(rendered.secret && rendered.before.is_empty());
+        assert!(!format!("{rendered:?}").contains("sesame"));
+        let expected = json!({"qom-type": "secret", "id": "s", "data": "open \"sesame\" ß"});
+        assert_eq!(rendered.arguments.unwrap(), expected);
+        // No other command takes one.
+        let file =
+            [("driver", "file".into()), ("filename", Value::Handle(0)), ("auto-read-only", true.into())];
+        let node = Value::mapping::<&str>(file);
+        let refused =
+            render_arguments(qemu, "blockdev-add", Some(&node), &handles, &[], &mut Sets::default());
+        assert_eq!(refused.unwrap_err().kind, crate::error::LaunchErrorKind::Denied);
     }
 }

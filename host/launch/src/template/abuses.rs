@@ -16,8 +16,8 @@ fn qemu() -> Arc<Template> {
     Arc::clone(TemplateSet::builtin().unwrap().get("qemu-system-x86_64").unwrap())
 }
 
-/// Handles 0 to 7: monitor, image, code, file, endpoint, socket, an image that was checked to be qcow2, one whose data
-/// is in another file.
+/// Handles 0 to 10: monitor, image, code, file, endpoint, socket, an image that was checked to be qcow2, one whose data
+/// is in another file, two taps, those who look at a display, a secret.
 pub(super) fn handles() -> Vec<Handle> {
     let made = |role, format, data_apart| Handle::Descriptor {
         fd: None,
@@ -40,6 +40,7 @@ pub(super) fn handles() -> Vec<Handle> {
         Handle::Tap { fds: Vec::new(), queues: 1, name: "vnet0".into() },
         Handle::Tap { fds: Vec::new(), queues: 2, name: "vnet1".into() },
         Handle::Viewers { alias: "graphics0".into(), socket: None },
+        file(Role::Secret),
     ]
 }
 
@@ -126,6 +127,7 @@ fn what_an_ordinary_domain_needs_passes() {
         ("netdev", json!({"type": "user", "id": "hostnet0"})),
         ("netdev", json!({"type": "tap", "id": "hostnet1", "fd": "<8>"})),
         ("netdev", json!({"type": "tap", "id": "hostnet2", "fds": "<9>", "sndbuf": 0})),
+        ("object", json!({"qom-type": "secret", "id": "s", "file": "<11>"})),
         (
             "device",
             json!({"driver": "virtio-net-pci", "netdev": "hostnet0", "id": "net0", "mac": "52:54:00:09:a4:37"}),
@@ -375,6 +377,11 @@ fn abuses_of_devices() -> Vec<(&'static str, Json, &'static str)> {
             "qom-type",
         ),
         ("object", json!({"qom-type": "secret", "id": "s", "file": "/etc/shadow"}), "file"),
+        ("object", json!({"qom-type": "secret", "id": "s", "file": "<3>"}), "file"),
+        ("object", json!({"qom-type": "secret", "id": "s", "file": "<11>", "data": "x"}), "data"),
+        ("object", json!({"qom-type": "secret", "id": "s"}), "file"),
+        ("fw_cfg", json!({"name": "opt/x", "file": "<11>"}), "file"),
+        ("kernel", json!("<11>"), "kernel"),
         ("object", json!({"qom-type": "rng-random", "id": "r", "filename": "/etc/passwd"}), "filename"),
         ("object", json!({"qom-type": "filter-dump", "id": "f", "netdev": "n", "file": "/x"}), "qom-type"),
         ("object", json!({"qom-type": "input-linux", "id": "i", "evdev": "/dev/input/event0"}), "qom-type"),
@@ -544,6 +551,8 @@ fn abuses_of_the_monitor_are_refused() {
         ("expire_password", json!({"protocol": "vnc", "time": "+60"})),
         ("object-add", json!({"qom-type": "memory-backend-file", "id": "m", "mem-path": "/x"})),
         ("object-add", json!({"qom-type": "secret", "id": "s", "file": "/etc/shadow"})),
+        ("object-add", json!({"qom-type": "secret", "id": "s", "data": "x"})),
+        ("qom-get", json!({"path": "/objects/s", "property": "data"})),
         ("netdev_add", json!({"type": "tap", "id": "t", "script": "/x"})),
         ("netdev_add", json!({"type": "tap", "id": "t", "fd": "9"})),
         ("netdev_add", json!({"type": "tap", "id": "t"})),

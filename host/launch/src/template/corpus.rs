@@ -41,7 +41,6 @@ impl Reader {
             Json::Bool(value) => Value::Boolean(*value),
             Json::Number(number) => Value::Integer(number.as_i64().unwrap()),
             Json::String(_) if inside == "blockdev" && key == "filename" => self.file(Role::Image),
-            Json::String(_) if inside == "object" && key == "file" => self.file(Role::File),
             Json::String(text) => Value::text(text.as_str()),
             Json::Array(items) => {
                 Value::Sequence(items.iter().map(|item| self.json("", item, inside)).collect())
@@ -49,6 +48,11 @@ impl Reader {
             Json::Object(members) => {
                 let mut pairs: Vec<_> =
                     members.iter().map(|(key, value)| (key.clone(), self.json(key, value, inside))).collect();
+                // The recorded lines have each secret encrypted with a key of their own; hostler hands over what it is.
+                if json["qom-type"] == "secret" {
+                    pairs.retain(|(key, _)| ["qom-type", "id"].contains(&key.as_str()));
+                    pairs.push(("file".into(), self.file(Role::Secret)));
+                }
                 // The recorded lines leave it out where nothing was probed; hostler's chains always say it.
                 if json["driver"] == "qcow2" && json["backing"].is_null() {
                     pairs.retain(|(key, _)| key != "backing");

@@ -58,6 +58,10 @@ pub(crate) struct Writing {
     pub(crate) sets: Option<SetWriting>,
     /// How the monitor's commands take descriptors that are for one use.
     pub(crate) named: Option<NamedWriting>,
+    /// The monitor's commands in which a running program is told a secret, and the member that says it: the host puts it in
+    /// place of the handle.
+    #[serde(default)]
+    pub(crate) told: BTreeMap<String, String>,
 }
 
 /// Sets of descriptors for one file each, of which a program takes the one that is opened as it wants.

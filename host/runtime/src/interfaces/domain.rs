@@ -367,6 +367,28 @@ impl HostDomain for CallState {
         self.connect_interface(subject, Tense::Next, position).await
     }
 
+    async fn disk_secret(
+        &mut self,
+        me: Resource<Domain>,
+        target: String,
+        layer: u32,
+    ) -> wasmtime::Result<Result<Resource<File>, Error>> {
+        self.enter("domain.disk-secret")?;
+        let subject = self.subject(&me)?;
+        self.disk_passphrase(subject, Tense::Now, target, layer).await
+    }
+
+    async fn next_disk_secret(
+        &mut self,
+        me: Resource<Domain>,
+        target: String,
+        layer: u32,
+    ) -> wasmtime::Result<Result<Resource<File>, Error>> {
+        self.enter("domain.next-disk-secret")?;
+        let subject = self.subject(&me)?;
+        self.disk_passphrase(subject, Tense::Next, target, layer).await
+    }
+
     async fn emit(&mut self, me: Resource<Domain>, kind: String, facts: Vec<Fact>) -> wasmtime::Result<()> {
         self.enter("domain.emit")?;
         let subject = self.subject(&me)?;

@@ -13,6 +13,7 @@ pub(crate) mod log;
 pub(crate) mod network;
 pub(crate) mod process;
 pub(crate) mod qmp;
+pub(crate) mod secret;
 pub(crate) mod storage;
 pub(crate) mod transfer;
 pub(crate) mod types;

@@ -292,7 +292,7 @@ impl Monitor {
         let (name, arguments) = (&request.name, request.arguments.as_ref());
         let rendered =
             render_arguments(&self.template, name, arguments, handles, &self.references, &mut sets);
-        let RenderedArguments { before, arguments, after, after_failure, released, door } =
+        let RenderedArguments { before, arguments, after, after_failure, released, door, .. } =
             rendered.map_err(|error| launch_failed(&error))?;
         for (command, arguments, fd) in before {
             let sent = self.client.execute(&command, Some(&arguments), &[fd.as_fd()], timeout);

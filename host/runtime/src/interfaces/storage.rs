@@ -111,7 +111,7 @@ impl CallState {
     }
 }
 
-fn find<'a>(document: &'a Document, target: &str) -> Result<&'a Disk, Error> {
+pub(super) fn find<'a>(document: &'a Document, target: &str) -> Result<&'a Disk, Error> {
     let disks = &document.devices.disks;
     disks.iter().find(|disk| disk.target.as_str() == target).ok_or_else(|| {
         let message = format!("the document has no disk with target '{}'", text::escape(target, 64));

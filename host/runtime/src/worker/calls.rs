@@ -196,6 +196,8 @@ calls! {
         91 asked viewers(me: Resource<Domain>, alias: String, listening: bool) -> Result<Resource<Endpoint>, Error>;
         80 asked network_interface(me: Resource<Domain>, position: u32) -> Result<Resource<Endpoint>, Error>;
         81 asked next_network_interface(me: Resource<Domain>, position: u32) -> Result<Resource<Endpoint>, Error>;
+        110 asked disk_secret(me: Resource<Domain>, target: String, layer: u32) -> Result<Resource<File>, Error>;
+        111 asked next_disk_secret(me: Resource<Domain>, target: String, layer: u32) -> Result<Resource<File>, Error>;
         36 told emit(me: Resource<Domain>, kind: String, facts: Vec<Fact>) -> ();
         drop 37 Domain;
     }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use hostler_grant::{Policy, Tenant};
 use hostler_launch::TemplateSet;
 use hostler_network::Attachments;
-use hostler_runtime::{DomainContext, Driver, Limits, Purpose, Roots, Runtime, RuntimeConfig, StateAccess};
+use hostler_runtime::{
+    DomainContext, Driver, Limits, NoSecrets, Purpose, Roots, Runtime, RuntimeConfig, StateAccess,
+};
 use hostler_state::{Definition, Owner, StateDir, Uuid};
 use hostler_storage::Translations;
 
@@ -156,6 +158,7 @@ impl Setting {
             roots: Roots::of_operator(Vec::new()),
             volumes: Translations::default(),
             networks: Attachments::default(),
+            secrets: Arc::new(NoSecrets),
             templates: Arc::new(TemplateSet::builtin().unwrap()),
             shim: PathBuf::from("/nonexistent/hostler-shim"),
             cage: hostler_launch::CageSetting::Require,

@@ -250,6 +250,10 @@ async fn create_from(
     }
     let asked = StorageVolume::parse(&call.xml)
         .map_err(|error| RpcError::new(codes::ERR_XML_ERROR, codes::FROM_STORAGE, error.to_string()))?;
+    if asked.target.encryption.is_some() {
+        let detail = format!("copies are not encrypted, and '{}' is to be", asked.name);
+        return Err(RpcError::new(codes::ERR_OPERATION_UNSUPPORTED, codes::FROM_STORAGE, detail));
+    }
     let options = CloneOptions { format: asked.target.format.clone(), source_format: None };
     let reference = PoolRef::new(pool.uuid.to_string());
     let names = (source.name.as_str(), asked.name.as_str());

@@ -71,6 +71,7 @@ fn volume(format: &str) -> VolumeRecord {
         created_unix_ms: 1,
         files: vec!["1".to_owned()],
         directory: None,
+        secret: None,
     }
 }
 

@@ -7,10 +7,13 @@ use hostler_image::Format;
 use serde_json::{Value, json};
 
 use super::copy::Copied;
+use super::encryption::NewEncryption;
 use super::request::{CreateRequest, Preallocation};
 
 /// The unit that sizes are given in: what QEMU rounds to anyway.
 const KIB: u64 = 1024;
+/// What the object with a passphrase is called.
+const KEY: &str = "passphrase";
 
 /// What makes an image at `target`. `backing` is the name that is recorded for what it stands on; qemu-img does not
 /// open that, so the size has to be known.
@@ -21,11 +24,40 @@ pub fn create_arguments(
     capacity: u64,
     target: &Path,
 ) -> Vec<String> {
-    let mut words: Vec<String> = ["create", "-q", "-f", qemu_name(request.format)].map(str::to_owned).into();
+    making((qemu_name(request.format), backing), capacity, target, &create_options(request))
+}
+
+/// What makes an encrypted image at `target`, whose passphrase is in the file `key`.
+pub(super) fn create_encrypted_arguments(
+    request: &CreateRequest,
+    encryption: &NewEncryption,
+    backing: Option<(&str, Format)>,
+    capacity: u64,
+    (target, key): (&Path, &Path),
+) -> Vec<String> {
+    // A raw disk in a container has a format of its own to qemu-img.
+    let (format, prefix) =
+        if request.format == Format::Raw { ("luks", "") } else { (qemu_name(request.format), "encrypt.") };
+    let mut options = create_options(request);
+    options.extend((!prefix.is_empty()).then(|| "encrypt.format=luks".to_owned()));
+    options.push(format!("{prefix}key-secret={KEY}"));
+    options.extend(encryption.options(prefix));
+    let object = ["--object".to_owned(), format!("secret,id={KEY},file={}", key.display())];
+    let mut words = making((format, backing), capacity, target, &options);
+    words.splice(1..1, object);
+    words
+}
+
+fn making(
+    (format, backing): (&str, Option<(&str, Format)>),
+    capacity: u64,
+    target: &Path,
+    options: &[String],
+) -> Vec<String> {
+    let mut words: Vec<String> = ["create", "-q", "-f", format].map(str::to_owned).into();
     if let Some((name, format)) = backing {
         words.extend(["-u", "-b", name, "-F", qemu_name(format)].map(str::to_owned));
     }
-    let options = create_options(request);
     if !options.is_empty() {
         words.extend(["-o".to_owned(), options.join(",")]);
     }
@@ -152,6 +184,26 @@ mod tests {
     fn a_plain_image() {
         let words = create_arguments(&request(Format::Vdi), None, 1, Path::new(TARGET));
         assert_eq!(words.join(" "), "create -q -f vdi -- /proc/7/fd/5 1K");
+    }
+
+    #[test]
+    fn the_passphrase_of_an_encrypted_image_is_named_by_its_file() {
+        let secret = hostler_domain::storage_source::SecretReference::Usage("/a".to_owned());
+        let encryption = NewEncryption::new(secret);
+        let words = |format| {
+            let places = (Path::new(TARGET), Path::new("/proc/7/fd/6"));
+            create_encrypted_arguments(&request(format), &encryption, None, 1, places).join(" ")
+        };
+        assert_eq!(
+            words(Format::Raw),
+            "create --object secret,id=passphrase,file=/proc/7/fd/6 -q -f luks -o key-secret=passphrase \
+             -- /proc/7/fd/5 1K"
+        );
+        assert_eq!(
+            words(Format::Qcow2),
+            "create --object secret,id=passphrase,file=/proc/7/fd/6 -q -f qcow2 -o \
+             compat=1.1,encrypt.format=luks,encrypt.key-secret=passphrase -- /proc/7/fd/5 1K"
+        );
     }
 
     #[test]

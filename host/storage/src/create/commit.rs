@@ -37,7 +37,7 @@ pub fn commit_image(
             .about("volume", name)
             .hint("raw and qcow2 images are"));
     }
-    let words = arguments::commit_arguments(&source::described(&chain));
+    let words = arguments::commit_arguments(&source::described(&chain)?);
     qemu_img::run(programs.qemu_img()?, &words, &format!("write '{name}' into what it stands on"), progress)
         .map_err(|error| error.about("volume", name))?;
     base.file.sync_all().map_err(|error| StorageError::io("make durable", base.path.to_string(), error))

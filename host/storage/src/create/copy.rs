@@ -81,7 +81,7 @@ pub fn copy_image(
     let shown = source.display().to_string();
     let chain = source::resolve(draft.root(), source, format, &shown)?;
     let target = qemu_img::name_of(draft.file());
-    let words = arguments::convert_arguments(&source::described(&chain), copy, &target);
+    let words = arguments::convert_arguments(&source::described(&chain)?, copy, &target);
     qemu_img::run(programs.qemu_img()?, &words, &format!("copy '{shown}'"), progress)
         .map_err(StorageError::in_a_draft)
 }

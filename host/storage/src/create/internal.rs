@@ -67,7 +67,7 @@ pub fn internal_snapshot(
         InternalStep::GoBack => ("-a", format!("take '{name}' back to a snapshot")),
         InternalStep::Remove => ("-d", format!("remove a snapshot of '{name}'")),
     };
-    let words = arguments::snapshot_arguments(switch, tag, &source::described(&chain));
+    let words = arguments::snapshot_arguments(switch, tag, &source::described(&chain)?);
     qemu_img::run(programs.qemu_img()?, &words, &what, &mut |_| {})
         .map_err(|error| error.about("volume", name))?;
     file.sync_all().map_err(|error| StorageError::io("make durable", name, error))

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,7 @@ use hostler_domain::{Bytes, StorageName};
 use hostler_image::{EmptyQcow2, Format, ImagePath, NewImage, shell_quote};
 use rustix::fs::{FallocateFlags, IFlags};
 
+use super::encryption::NewEncryption;
 use super::request::{CreateRequest, Preallocation, SECTOR};
 use super::{Draft, Progress, arguments, draft, qemu_img, source};
 use crate::error::{ErrorKind, StorageError};
@@ -18,6 +20,9 @@ use crate::root::PoolRoot;
 
 /// Bytes of a cluster of qcow2 where none are said, as for qemu-img.
 const QCOW2_CLUSTER_BYTES: u64 = 64 << 10;
+/// How often the making of an encrypted image is begun where the kernel has counted no processor time for the derivation of a
+/// key: it counts in ticks, and QEMU gives up at the first that is missing.
+const MEASURED_TIMES: u32 = 16;
 /// Bytes of zeros that are written at once where a file system cannot set room aside.
 const ZEROS: usize = 1 << 20;
 
@@ -37,7 +42,7 @@ pub fn create_volume(
     if draft.root().has(name) {
         return Err(draft::exists(draft.root(), name));
     }
-    let made = if request.format == Format::Raw {
+    let made = if request.format == Format::Raw && request.encryption.is_none() {
         raw(draft, request, progress)
     } else {
         formatted(draft, request, programs, progress)
@@ -150,14 +155,43 @@ fn formatted(
         let failed = |error| StorageError::io("make the volume", name, error).about("volume", name);
         return write_new(draft.file(), &image).map_err(failed);
     }
-    let words = arguments::create_arguments(request, backing, capacity, &qemu_img::name_of(draft.file()));
+    let target = qemu_img::name_of(draft.file());
+    let key = request.encryption.as_ref().map(|encryption| key_of(encryption, name)).transpose()?;
+    let words = match (&request.encryption, &key) {
+        (Some(encryption), Some(key)) => {
+            let places = (target.as_path(), &*qemu_img::name_of(key));
+            arguments::create_encrypted_arguments(request, encryption, backing, capacity, places)
+        }
+        _ => arguments::create_arguments(request, backing, capacity, &target),
+    };
     let what = format!("make the volume '{name}'");
-    qemu_img::run(programs.qemu_img()?, &words, &what, progress).map_err(|error| error.about("volume", name))
+    let mut made = qemu_img::run(programs.qemu_img()?, &words, &what, progress);
+    for _ in 1..MEASURED_TIMES {
+        match &made {
+            Err(error) if error.code() == qemu_img::UNMEASURED => {}
+            _ => break,
+        }
+        made = qemu_img::run(programs.qemu_img()?, &words, &what, progress);
+    }
+    made.map_err(|error| error.about("volume", name))
+}
+
+/// The passphrase of a new image, as qemu-img reads it.
+fn key_of(encryption: &NewEncryption, name: &str) -> Result<OwnedFd, StorageError> {
+    let Some(passphrase) = &encryption.passphrase else {
+        let message =
+            format!("the volume '{name}' is to be encrypted, and nobody has looked its passphrase up");
+        return Err(
+            StorageError::new(ErrorKind::Invalid, "volume.passphrase-missing", message).about("volume", name)
+        );
+    };
+    passphrase.sealed().map_err(|error| StorageError::io("hand on the passphrase of", name, error))
 }
 
 /// A qcow2 image that sets nothing aside is a page of numbers, and a program for it takes longer than all the rest.
 fn empty_qcow2(request: &CreateRequest, backing: Option<(&str, Format)>, capacity: u64) -> Option<NewImage> {
-    if request.format != Format::Qcow2 || request.preallocation != Preallocation::Off || request.nocow {
+    let plain = request.preallocation == Preallocation::Off && !request.nocow && request.encryption.is_none();
+    if request.format != Format::Qcow2 || !plain {
         return None;
     }
     let backing = match backing {

@@ -22,6 +22,9 @@ const ENVIRONMENT: [(&str, &str); 3] =
 /// What has a program killed when who started it is gone.
 const SETPRIV: &str = "/usr/bin/setpriv";
 
+/// The code of a failure to measure how long the derivation of a key takes, which is a matter of luck.
+pub(super) const UNMEASURED: &str = "storage.processor-time";
+
 /// The name by which a program started here reaches an open file of this process: no directory is searched and no link
 /// of anybody else followed on the way.
 pub(crate) fn name_of(file: impl AsFd) -> PathBuf {
@@ -147,6 +150,9 @@ fn failed(what: &str, complaint: &str) -> StorageError {
     } else if complaint.lines().any(is_about_a_lock) {
         StorageError::new(ErrorKind::Conflict, "volume.locked", message)
             .hint("something has the image open; end it first")
+    } else if said.contains("accurate CPU usage") {
+        StorageError::new(ErrorKind::Io, UNMEASURED, message)
+            .hint("this machine counts processor time too coarsely at the moment; try again")
     } else {
         StorageError::new(ErrorKind::Io, "storage.qemu-img", message)
     };
@@ -194,6 +200,7 @@ mod tests {
         ] {
             assert_eq!(of(text).kind, ErrorKind::Io, "{text}");
         }
+        assert_eq!(of("qemu-img: a: Unable to get accurate CPU usage\n").code(), UNMEASURED);
         let other = of("qemu-img: one\nqemu-img: two\n");
         assert_eq!(std::error::Error::source(&other).unwrap().to_string(), "one; two");
         assert_eq!(other.to_string(), "qemu-img cannot do it");

@@ -60,7 +60,9 @@ pub fn rebase_image(
         run(programs, &words, name, progress)?;
         return file.sync_all().map_err(|error| StorageError::io("make durable", name, error));
     }
-    require_places(&source::chain_of(root, name, request.format)?, name)?;
+    let chain = source::chain_of(root, name, request.format)?;
+    source::require_plain(&chain)?;
+    require_places(&chain, name)?;
     let words = arguments::rebase_arguments(request.format, backing, &root.path_of(name));
     run(programs, &words, name, progress)?;
     let file = root.open_volume(name, false)?;
@@ -87,6 +89,7 @@ fn require_sound(root: &PoolRoot, name: &str, onto: &BackingRequest) -> Result<S
         let message = format!("'{recorded}' stands on '{name}' itself, so '{name}' cannot stand on it");
         return Err(StorageError::new(ErrorKind::Invalid, "image.loop", message).about("volume", name));
     }
+    source::require_plain(&chain)?;
     require_places(&chain, name)?;
     Ok(recorded)
 }

@@ -8,6 +8,7 @@ use hostler_domain::volume::{Compat, StorageVolume, VolumeType};
 use hostler_image::Format;
 
 use super::draft::is_draft;
+use super::encryption::NewEncryption;
 use crate::error::{ErrorKind, StorageError};
 use crate::root::refused_name;
 
@@ -78,6 +79,8 @@ pub struct CreateRequest {
     pub extended_l2: bool,
     /// The file system is asked to write it in place (btrfs).
     pub nocow: bool,
+    /// How it is encrypted, if it is.
+    pub encryption: Option<NewEncryption>,
     /// Who may use it.
     pub permissions: Permissions,
 }
@@ -103,6 +106,7 @@ impl CreateRequest {
             lazy_refcounts: false,
             extended_l2: false,
             nocow: false,
+            encryption: None,
             permissions: Permissions::default(),
         })
     }
@@ -114,12 +118,8 @@ impl CreateRequest {
     pub fn from_document(volume: &StorageVolume, preallocation: Preallocation) -> Result<Self, StorageError> {
         let target = &volume.target;
         let name = volume.name.as_str();
-        if target.encryption.is_some() {
-            let message = format!("the volume '{name}' is to be encrypted, which this version does not do");
-            return Err(StorageError::new(ErrorKind::Unsupported, "volume.encryption", message)
-                .about("volume", name)
-                .hint("encrypt inside the guest, or make the image with qemu-img and refresh the pool"));
-        }
+        let encryption =
+            target.encryption.as_ref().map(|asked| NewEncryption::of(name, asked)).transpose()?;
         let directory = match volume.kind {
             None | Some(VolumeType::File) => false,
             Some(VolumeType::Dir) => true,
@@ -144,6 +144,7 @@ impl CreateRequest {
             lazy_refcounts: features.lazy_refcounts,
             extended_l2: features.extended_l2,
             nocow: target.nocow,
+            encryption,
             permissions: target.permissions.clone(),
             ..Self::new(
                 name,
@@ -185,6 +186,12 @@ impl CreateRequest {
                 "a volume that stands on another one sets nothing aside: its data is below".to_owned(),
             );
         }
+        if let Some(encryption) = &self.encryption {
+            encryption.check(name, format)?;
+            if self.nocow && format == Format::Raw {
+                return invalid("volume.option", "nocow does not go with an encrypted raw volume".to_owned());
+            }
+        }
         self.check_qcow2()
     }
 
@@ -198,6 +205,7 @@ impl CreateRequest {
             ("compat or features", self.compat.is_some() || self.lazy_refcounts || self.extended_l2),
             ("a cluster size", self.cluster_size.is_some()),
             ("nocow", self.nocow),
+            ("encryption", self.encryption.is_some()),
             ("another mode than 0700", given.mode.is_some_and(|mode| mode != DIRECTORY_MODE)),
             ("an owner or a group", given.owner.is_some() || given.group.is_some()),
             ("a label", given.label.is_some()),
@@ -380,8 +388,12 @@ mod tests {
             ("<backingStore><path>b</path></backingStore>", "volume.backing-format"),
             (backing, "volume.backing"),
             (
-                "<target><encryption format='luks'><secret type='passphrase' uuid='x'/></encryption></target>",
+                "<target><format type='vdi'/><encryption format='luks'><secret type='passphrase' uuid='x'/></encryption></target>",
                 "volume.encryption",
+            ),
+            (
+                "<target><encryption format='luks'><secret type='passphrase' uuid='x'/></encryption><nocow/></target>",
+                "volume.option",
             ),
         ] {
             assert_eq!(document(inside).unwrap_err().code(), code, "{inside}");

@@ -64,7 +64,7 @@ pub fn resize_volume(
         raw(&file, name, before, after, request.allocate)?;
     } else {
         let (shrink, allocate) = (after < before, request.allocate && after > before);
-        let words = arguments::resize_arguments(&source::described(&chain), after, shrink, allocate);
+        let words = arguments::resize_arguments(&source::described(&chain)?, after, shrink, allocate);
         qemu_img::run(programs.qemu_img()?, &words, &format!("resize the volume '{name}'"), &mut |_| {})
             .map_err(|error| error.about("volume", name))?;
     }

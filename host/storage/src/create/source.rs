@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::arguments::layer;
 use super::qemu_img::name_of;
-use crate::error::StorageError;
+use crate::error::{ErrorKind, StorageError};
 use crate::image_file::opened_image;
 use crate::reach::Reach;
 use crate::root::{ALWAYS, DEV, PoolRoot, STRICT};
@@ -56,8 +56,27 @@ fn walked(
     resolve_chain(&mut Files(root.reach()), request).map_err(refused)
 }
 
+/// Refuses what qemu-img would need a passphrase for: it is told none.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`], naming the image.
+pub(crate) fn require_plain(chain: &Chain<File>) -> Result<(), StorageError> {
+    let Some(layer) = chain.layers.iter().find(|layer| layer.header.encryption.is_some()) else {
+        return Ok(());
+    };
+    let path = layer.path.to_string();
+    let message = format!("the image '{path}' is encrypted, and this version does that to plain images only");
+    Err(StorageError::new(ErrorKind::Unsupported, "image.encrypted", message)
+        .about("path", path)
+        .hint("copy from disk to disk inside a guest that has the secret of one, or of both"))
+}
+
 /// A resolved chain as a source of qemu-img, each layer by its open file.
-pub(crate) fn described(chain: &Chain<File>) -> Value {
+///
+/// # Errors
+/// As [`require_plain`].
+pub(crate) fn described(chain: &Chain<File>) -> Result<Value, StorageError> {
+    require_plain(chain)?;
     // From the bottom up; a walk never meets a layer twice.
     let mut nodes: Vec<Option<Value>> = vec![None; chain.layers.len()];
     for (index, image) in chain.layers.iter().enumerate().rev() {
@@ -76,7 +95,7 @@ pub(crate) fn described(chain: &Chain<File>) -> Value {
             *node = Some(described);
         }
     }
-    nodes.first_mut().and_then(Option::take).unwrap_or(Value::Null)
+    Ok(nodes.first_mut().and_then(Option::take).unwrap_or(Value::Null))
 }
 
 /// Links are followed as long as they stay beneath the directory.

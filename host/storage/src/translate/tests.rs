@@ -45,7 +45,8 @@ fn reference(volume: &str, mode: Option<&str>) -> VolumeReference {
 }
 
 fn volume(kind: VolumeType) -> KnownVolume {
-    KnownVolume { kind, path: "/p/v".to_owned(), format: Some("qcow2".to_owned()), found_format: None }
+    let (path, format) = ("/p/v".to_owned(), Some("qcow2".to_owned()));
+    KnownVolume { kind, path, format, found_format: None, secret: None }
 }
 
 fn outcome(kind: &str, mode: Option<&str>, volume_type: VolumeType) -> Result<TranslatedPlace, &'static str> {
@@ -126,7 +127,7 @@ fn source(mode: Option<&str>, format: Option<&str>) -> StorageSource {
 #[test]
 fn format_is_declared_or_recorded_and_never_seen() {
     let place = TranslatedPlace::File("/p/v".to_owned());
-    let translated = Translated { place, format: Some("qcow2".to_owned()), looks_like: None };
+    let translated = Translated { place, format: Some("qcow2".to_owned()), looks_like: None, secret: None };
     let format = |declared| translated.apply(&source(None, declared)).format;
     assert_eq!(format(Some("raw")).as_deref(), Some("raw"));
     assert_eq!(format(None).as_deref(), Some("qcow2"));
@@ -197,4 +198,27 @@ proptest! {
         }
         prop_assert_eq!((source, definition.to_xml()), before, "nothing derived is written back");
     }
+}
+
+/// A guest would see the container in place of its disk, and write over what opens it.
+#[test]
+fn encrypted_volume_is_refused_to_a_disk_that_names_no_secret() {
+    let pool = named("dir");
+    let view = PoolView { definition: &pool, active: true };
+    let known = KnownVolume { secret: Some(Secret::Usage("/p/v".to_owned())), ..volume(VolumeType::File) };
+    let mut source = source(None, Some("raw"));
+    let reference = VolumeReference::of(&source).unwrap();
+    let mut translations = Translations::default();
+    translations.insert(reference.clone(), translate(&reference, view, Some(&known)));
+    let refused = translations.resolve(&source).unwrap_err();
+    assert_eq!((refused.kind, refused.code()), (ErrorKind::Invalid, "volume.secret-missing"));
+    assert!(refused.hints[0].text.contains("usage='/p/v'"), "{refused:?}");
+    source.encryption = Some(hostler_domain::storage_source::Encryption {
+        format: "luks".to_owned(),
+        engine: None,
+        secrets: Vec::new(),
+        cipher: None,
+        initial_vector: None,
+    });
+    assert!(translations.resolve(&source).unwrap().encryption.is_some());
 }

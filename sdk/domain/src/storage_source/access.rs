@@ -102,7 +102,7 @@ pub struct Cipher {
 }
 
 impl Cipher {
-    fn read(cipher: Element<'_>) -> Result<Self, XmlError> {
+    pub(crate) fn read(cipher: Element<'_>) -> Result<Self, XmlError> {
         Ok(Self {
             name: cipher.need_string("name")?,
             size: cipher.need_number("size")?,
@@ -122,7 +122,7 @@ pub struct InitialVector {
 }
 
 impl InitialVector {
-    fn read(ivgen: Element<'_>) -> Result<Self, XmlError> {
+    pub(crate) fn read(ivgen: Element<'_>) -> Result<Self, XmlError> {
         Ok(Self { name: ivgen.need_string("name")?, hash: ivgen.filled("hash") })
     }
 }

@@ -3,8 +3,7 @@
 use crate::error::{XmlError, XmlErrorKind};
 use crate::permissions::Permissions;
 use crate::read::Element;
-use crate::storage_source::EncryptionSecret;
-use crate::storage_source::SecretReference;
+use crate::storage_source::{Cipher, EncryptionSecret, InitialVector, SecretReference};
 use crate::units::Bytes;
 
 keywords! {
@@ -49,6 +48,10 @@ pub struct VolumeEncryption {
     pub format: String,
     /// The secrets; their values never stand in a document.
     pub secrets: Vec<EncryptionSecret>,
+    /// With what it is encrypted when it is made.
+    pub cipher: Option<Cipher>,
+    /// How initial vectors come about when it is made.
+    pub initial_vector: Option<InitialVector>,
 }
 
 impl VolumeTarget {
@@ -82,12 +85,12 @@ fn read_cluster_size(size: Element<'_>) -> Result<Bytes, XmlError> {
 }
 
 fn read_encryption(encryption: Element<'_>) -> Result<VolumeEncryption, XmlError> {
-    encryption.keep("cipher");
-    encryption.keep("ivgen");
     Ok(VolumeEncryption {
         format: encryption.need_string("format")?,
         secrets: encryption.each("secret", |secret| {
             Ok(EncryptionSecret { kind: secret.need_string("type")?, secret: SecretReference::read(secret)? })
         })?,
+        cipher: encryption.maybe("cipher", Cipher::read)?,
+        initial_vector: encryption.maybe("ivgen", InitialVector::read)?,
     })
 }

@@ -21,7 +21,7 @@ const KILL_DETACH_AT: &[(&str, &[u32])] =
     &[("renameat,renameat2,rename", &[2, 3]), ("sendmsg,sendto", &[8, 10, 12, 14])];
 
 /// A Linux guest that says what comes and goes.
-fn watching(machine: &str, devices: &str) -> Workbench {
+pub(crate) fn watching(machine: &str, devices: &str) -> Workbench {
     let bench = Workbench::new();
     bench.image(&["create", "-q", "-f", "raw", "first.raw", "8M"]);
     let xml = format!(
@@ -64,7 +64,7 @@ fn attach(bench: &Workbench, domain: &str, element: &std::path::Path) -> Value {
 }
 
 /// What the hypervisor answers.
-fn asked(bench: &Workbench, domain: &str, command: &str, arguments: Option<&Value>) -> Value {
+pub(crate) fn asked(bench: &Workbench, domain: &str, command: &str, arguments: Option<&Value>) -> Value {
     let client = ShimClient::connect(&bench.run_dir(domain)).unwrap();
     client.execute(command, arguments, &[], std::time::Duration::from_secs(30)).unwrap()
 }

@@ -26,6 +26,7 @@ mod display;
 mod display_servers;
 mod driver_registry;
 mod driver_store;
+mod encryption;
 mod faults;
 mod firmware;
 mod firmware_choice;

@@ -78,7 +78,7 @@ fn networks_live_as_clients_in_perl_expect() {
 }
 
 /// Every file beneath a directory that has these bytes.
-fn files_with(directory: &Path, bytes: &[u8]) -> Vec<std::path::PathBuf> {
+pub(crate) fn files_with(directory: &Path, bytes: &[u8]) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();

@@ -25,8 +25,11 @@ const KILL_START_AT: &[(&str, &[u32])] = &[
 ];
 
 /// As [`KILL_SAVE_AT`], for a guest that is paused: above all between its last byte and the name of its file.
-const KILL_PAUSED_AT: &[(&str, &[u32])] =
-    &[("pwrite64", &[1]), ("fsync,fdatasync", &[2, 3, 4, 5, 6, 7]), ("sendmsg,sendto", &[4, 8, 10, 12, 14, 16])];
+const KILL_PAUSED_AT: &[(&str, &[u32])] = &[
+    ("pwrite64", &[1]),
+    ("fsync,fdatasync", &[2, 3, 4, 5, 6, 7]),
+    ("sendmsg,sendto", &[4, 8, 10, 12, 14, 16]),
+];
 
 /// A workbench whose ROM guest has counted to two.
 fn counting() -> Workbench {

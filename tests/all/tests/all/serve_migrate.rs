@@ -22,7 +22,12 @@ impl<'a> Pair<'a> {
 
     /// The guest is still here and runs, and nothing of it is there.
     fn stays(&self, moved: &Answer, words: &str) {
-        assert!(moved.status != 0 && moved.stderr.contains(words), "{words}: {}{}", moved.stdout, moved.stderr);
+        assert!(
+            moved.status != 0 && moved.stderr.contains(words),
+            "{words}: {}{}",
+            moved.stdout,
+            moved.stderr
+        );
         assert_eq!(self.here.ok(&["domstate", "guest"]), "running");
         assert_eq!(self.there.ok(&["list", "--name"]), "");
     }

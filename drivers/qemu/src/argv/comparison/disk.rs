@@ -8,7 +8,7 @@ use super::domain_path;
 use crate::argv::builder::{Builder, set_some};
 use crate::blockdev::OWN_RESERVATIONS;
 
-/// The certificates of a client. Outside a comparison there are none: drivers are not offered secrets yet.
+/// The certificates of a client. Outside a comparison there are none: drivers are not offered certificates.
 ///
 /// # Errors
 /// Always, outside a comparison.

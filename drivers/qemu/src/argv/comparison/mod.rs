@@ -115,15 +115,19 @@ pub(super) fn environment(builder: &mut Builder<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// An object that holds a secret. Outside a comparison there is none: drivers are not offered secrets yet.
+/// An object that holds a secret for a server. Outside a comparison there is none: hosts offer passphrases of images only.
 ///
 /// # Errors
 /// Always, outside a comparison.
 pub(super) fn secret(builder: &mut Builder<'_>, id: &str, user: NodeId) -> Result<(), Error> {
     if !builder.inputs.facts.comparison {
         return Err(builder
-            .at(user, "qemu.secret", "needs a secret, which this host does not offer to drivers yet")
-            .hint("use an image that is not encrypted, from a server that needs no password")
+            .at(
+                user,
+                "qemu.secret",
+                "needs a secret for a server, and this host hands on passphrases of images only",
+            )
+            .hint("use a server that needs no password")
             .unsupported());
     }
     let object = Value::mapping()

@@ -6,7 +6,7 @@ use hostler_sdk::domain::interface::Interface;
 use hostler_sdk::domain::{Document as Text, Domain as Document};
 use hostler_sdk::{Command, Domain, Error, Monitor, MonitorExt, ProblemExt, Resources, fact, problem};
 
-use super::super::{notes, plan};
+use super::super::{notes, passphrase, plan};
 use super::subject::{Subject, at};
 use super::{machine, names, nodes, steps};
 use crate::alias::Aliases;
@@ -104,7 +104,7 @@ fn disk(domain: &Domain, monitor: &Monitor, next: &Document, disk: &Disk) -> Res
     notes::put(domain, &[(key.clone(), Some(nodes::joined(&steps::nodes(&steps))))])?;
     if let Err(error) = steps::run(&steps, domain, monitor, &mut Resources::of_next()) {
         notes::put(domain, &[(key, None)])?;
-        return Err(in_use(error, disk));
+        return Err(in_use(passphrase::of_disk(error, disk.target.as_str()), disk));
     }
     Ok(id)
 }

@@ -112,7 +112,7 @@ fn clear(domain: &Domain, monitor: &Monitor, subject: Subject<'_>, id: &str) -> 
     }
 }
 
-/// Removes nodes, each before those that it refers to, as far as they are there.
+/// Removes nodes, each before those that it refers to, and the keys of their content, as far as they are there.
 ///
 /// # Errors
 /// One that stays: something uses it.
@@ -124,6 +124,11 @@ pub(super) fn remove_nodes(monitor: &Monitor, nodes: &[String]) -> Result<(), Er
     for node in nodes.iter().filter(|node| live.contains(node)) {
         let command = Command::new("blockdev-del").with("node-name", node.as_str());
         monitor.run_all(&[command]).pop().transpose()?;
+    }
+    for key in machine::children(monitor, "/objects")? {
+        if nodes.iter().any(|node| blockdev::is_key_of(&key, node)) {
+            steps::remove(monitor, &Command::new("object-del").with("id", key));
+        }
     }
     Ok(())
 }

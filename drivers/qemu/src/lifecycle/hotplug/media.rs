@@ -6,7 +6,7 @@ use hostler_sdk::{
     Command, Domain, Error, Monitor, MonitorExt, ProblemExt, Resources, Value, clock, fact, problem,
 };
 
-use super::super::{notes, plan};
+use super::super::{notes, passphrase, plan};
 use super::attach::chains;
 use super::detach::remove_nodes;
 use super::{machine, names, nodes, steps};
@@ -53,7 +53,7 @@ pub(super) fn change(
         .and_then(|()| change.exchange(force).inspect_err(|_| steps::undo(&new, monitor)));
     if let Err(error) = changed {
         notes::put(domain, &[(pending, None)])?;
-        return Err(error);
+        return Err(passphrase::of_disk(error, disk.target.as_str()));
     }
     remove_nodes(monitor, &old)?;
     notes::put(domain, &[(key, Some(names)), (pending, None)])?;

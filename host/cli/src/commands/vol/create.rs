@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use hostler_domains::{NewVolume, PoolRef, VolumeSummary};
+use hostler_domains::{NewVolume, PoolRef, SecretRef, VolumeSummary};
 
 use super::changed;
 use crate::commands::size::{self, SetAside};
@@ -43,6 +43,9 @@ pub(super) struct Create {
     /// Format of what the new volume stands on; that of a volume made here is known
     #[arg(long, value_name = "FORMAT", requires = "backing")]
     backing_format: Option<String>,
+    /// Secret with the passphrase that the volume is encrypted with (LUKS): its UUID, or the volume that it is for
+    #[arg(long, value_name = "SECRET", conflicts_with = "xml")]
+    secret: Option<String>,
     /// Take the volume XML from FILE instead of options; '-' reads standard input
     #[arg(long, value_name = "FILE")]
     xml: Option<PathBuf>,
@@ -79,6 +82,7 @@ impl Create {
             allocation: self.allocation,
             preallocation,
             backing: self.backing.map(|path| (path, self.backing_format)),
+            secret: self.secret.map(SecretRef::new),
         })
     }
 }

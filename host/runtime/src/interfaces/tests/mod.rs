@@ -7,6 +7,7 @@ mod forged;
 mod hypervisor;
 mod network;
 mod next;
+mod secret;
 mod volumes;
 
 use std::path::{Path, PathBuf};
@@ -37,6 +38,7 @@ use crate::limits::{self, InstanceLimits, Limits};
 use crate::operation::Operation;
 use crate::rates::TenantRates;
 use crate::roots::Roots;
+use crate::secrets::NoSecrets;
 
 /// One call on one domain.
 struct Scene {
@@ -93,6 +95,7 @@ impl Scene {
             roots: Roots::of_operator(Vec::new()),
             volumes: Translations::default(),
             networks: Attachments::default(),
+            secrets: Arc::new(NoSecrets),
             templates: Arc::new(TemplateSet::builtin().unwrap()),
             shim: PathBuf::new(),
             cage: hostler_launch::CageSetting::Require,
@@ -130,7 +133,7 @@ impl Scene {
 }
 
 fn shared(driver: &str) -> Arc<Shared> {
-    let wanted = r#"["storage","firmware","endpoint","process:qemu-system-x86_64","qmp","network"]"#;
+    let wanted = r#"["storage","firmware","endpoint","process:qemu-system-x86_64","qmp","network","secret"]"#;
     let text = format!(
         r#"{{"name":"{driver}","version":"0.1.0","contract":"0.1.0","domain-types":["x"],"grants":{wanted}}}"#
     );

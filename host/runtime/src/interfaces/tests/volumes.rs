@@ -24,7 +24,7 @@ fn scene(purpose: Purpose, outcome: impl Fn(&str) -> Result<Translated, StorageE
 
 fn file(here: &str) -> Result<Translated, StorageError> {
     let place = TranslatedPlace::File(format!("{here}/v.img"));
-    Ok(Translated { place, format: Some("qcow2".into()), looks_like: None })
+    Ok(Translated { place, format: Some("qcow2".into()), looks_like: None, secret: None })
 }
 
 #[tokio::test]
