@@ -36,18 +36,27 @@ impl Host {
     /// [`Kind::Conflict`] when it does not run; [`Kind::NotFound`] when it has no display.
     pub async fn display(&self, wanted: &DomainRef) -> Result<Displays, Error> {
         let definition = self.find(wanted)?;
-        let run = self.state().run_dir(definition.uuid);
-        if !run.is_held()? {
-            let message = format!("the domain '{}' is off, so it has no display", definition.name);
-            return Err(Error::new(Kind::Conflict, "domain.off", message)
-                .about("domain", &definition.name)
-                .hint_command("start it", command("start", &definition.name)));
-        }
+        let run = self.run_with_displays(&definition)?;
         let displays = displays(&Domain::parse(&self.current_xml(&definition)?)?, &run);
         if displays.is_empty() {
             return Err(none(&definition));
         }
         Ok(Displays { name: definition.name, displays })
+    }
+
+    /// The run of a domain whose displays are wanted.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when it does not run.
+    pub(super) fn run_with_displays(&self, definition: &Definition) -> Result<RunDir, Error> {
+        let run = self.state().run_dir(definition.uuid);
+        if run.is_held()? {
+            return Ok(run);
+        }
+        let message = format!("the domain '{}' is off, so it has no display", definition.name);
+        Err(Error::new(Kind::Conflict, "domain.off", message)
+            .about("domain", &definition.name)
+            .hint_command("start it", command("start", &definition.name)))
     }
 }
 

@@ -30,13 +30,7 @@ impl Host {
         trusted: bool,
     ) -> Result<(), Error> {
         let definition = self.find(wanted)?;
-        let run = self.state().run_dir(definition.uuid);
-        if !run.is_held()? {
-            let message = format!("the domain '{}' is off, so it has no display", definition.name);
-            return Err(Error::new(Kind::Conflict, "domain.off", message)
-                .about("domain", &definition.name)
-                .hint_command("start it", command("start", &definition.name)));
-        }
+        let run = self.run_with_displays(&definition)?;
         let document = Domain::parse(&self.current_xml(&definition)?)?;
         let Some(graphics) = document.devices.graphics.get(display) else {
             let found = document.devices.graphics.len();

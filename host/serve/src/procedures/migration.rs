@@ -226,8 +226,13 @@ fn address(uri: &str) -> Result<MigrationAddress, RpcError> {
         let detail = format!("'{uri}' is nowhere that a guest is sent to: {why}");
         RpcError::new(codes::ERR_INVALID_ARG, codes::FROM_QEMU, detail)
     };
-    if let Some(path) = uri.strip_prefix("unix://").filter(|path| path.starts_with('/')) {
-        return Ok(MigrationAddress::Unix(PathBuf::from(path)));
+    if let Some(path) = uri.strip_prefix("unix:") {
+        let path = path.strip_prefix("//").unwrap_or(path);
+        // Where a client is has nothing to do with where a daemon is.
+        return match path.starts_with('/') {
+            true => Ok(MigrationAddress::Unix(PathBuf::from(path))),
+            false => Err(wrong("a socket has an absolute path".to_owned())),
+        };
     }
     let plain = uri.strip_prefix("tcp://").map(|rest| format!("tcp:{rest}"));
     plain.as_deref().unwrap_or(uri).parse().map_err(wrong)
@@ -285,7 +290,7 @@ mod tests {
         for uri in ["tcp:localhost:49152", "tcp://localhost:49152"] {
             assert_eq!(address(uri).unwrap(), port);
         }
-        for uri in ["", "rdma://a:1", "tcp://a", "exec:id", "unix://a"] {
+        for uri in ["", "rdma://a:1", "tcp://a", "exec:id", "unix://a", "unix:a", "unix:"] {
             assert_eq!(address(uri).unwrap_err().code, codes::ERR_INVALID_ARG, "{uri}");
         }
     }
