@@ -11,7 +11,7 @@ use crate::drivers::DriverSet;
 use crate::error::{Error, Kind};
 
 use crate::known::Silent;
-use crate::migration::Speeds;
+use crate::migration::Paces;
 use crate::recovery;
 use crate::reference::DomainRef;
 use crate::secrets::Ephemeral;
@@ -47,8 +47,8 @@ pub struct Host {
     pub(crate) ephemeral: Ephemeral,
     /// Hypervisors that did not answer.
     pub(crate) silent: Silent,
-    /// How fast guests are sent.
-    pub(crate) speeds: Speeds,
+    /// How guests are sent.
+    pub(crate) paces: Paces,
     held: Held,
 }
 
@@ -113,7 +113,7 @@ impl Host {
             last_run_number: Mutex::new(0),
             ephemeral: Ephemeral::default(),
             silent: Silent::default(),
-            speeds: Speeds::default(),
+            paces: Paces::default(),
             held,
         };
         if matches!(access, Access::Owner { .. }) {

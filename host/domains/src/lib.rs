@@ -104,7 +104,8 @@ pub use image_summary::{
     ReferenceReport,
 };
 pub use migration::{
-    MigrateOptions, Migrated, MigrationAddress, MigrationListener, MigrationWatch, OfferedGuest,
+    MigrateOptions, Migrated, MigrationAddress, MigrationListener, MigrationPace, MigrationWatch,
+    OfferedGuest,
 };
 pub use network_summary::{NetworkDefined, NetworkDetails, NetworkLeases, NetworkSummary};
 pub use node_devices::NodeDevice;

@@ -16,6 +16,7 @@ mod events;
 mod graphics;
 mod guest_agent;
 mod guest_info;
+mod guest_keys;
 mod hardware;
 mod info;
 mod interfaces;
@@ -24,6 +25,7 @@ mod lookup;
 mod machine;
 mod metadata;
 mod migration;
+mod migration_pace;
 mod monitor;
 mod network_parts;
 mod networks;
@@ -71,6 +73,7 @@ pub(crate) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
         autostart::route,
         metadata::route,
         migration::route,
+        migration_pace::route,
         node::route,
         capabilities::route,
         events::route,
@@ -93,6 +96,7 @@ pub(crate) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
         graphics::route,
         guest_agent::route,
         guest_info::route,
+        guest_keys::route,
         hardware::route,
         machine::route,
         saved::route,

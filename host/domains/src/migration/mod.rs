@@ -8,9 +8,9 @@
 mod address;
 mod channel;
 mod offered;
+mod pace;
 mod record;
 mod settle;
-mod speed;
 
 use serde::Serialize;
 
@@ -18,17 +18,18 @@ use crate::summary::DomainSummary;
 
 pub use address::{MigrationAddress, MigrationListener};
 pub use offered::OfferedGuest;
+pub use pace::MigrationPace;
 
 pub(crate) use channel::{Channel, Direction, FirstLine, Message, Offer, Refusal, SHORT_WAIT};
 pub(crate) use offered::token;
+pub(crate) use pace::Paces;
 pub(crate) use record::{Given, Taking, step};
 pub(crate) use settle::{in_doubt, settle_receive, settle_send};
-pub(crate) use speed::Speeds;
 
 /// How a guest is sent.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MigrateOptions {
-    /// Most bytes a second; what was said before ([`crate::Host::set_migration_speed`]), or as fast as it goes, if not said.
+    /// Most bytes a second; what was said before ([`crate::Host::set_migration_pace`]), or as fast as it goes, if not said.
     pub bandwidth: Option<u64>,
     /// How long the guest may stand still at its end, in milliseconds; as the hypervisor has it if not said.
     pub downtime_ms: Option<u64>,

@@ -216,8 +216,11 @@ impl Sending<'_> {
         self.host.freshen_all(self.definition).await?;
         let mut context = self.host.context(self.definition, Purpose::Operate)?;
         context.transfer = Some(Transfer::Output(Arc::clone(&self.data), to.to_string().into()));
-        let bandwidth = options.bandwidth.or_else(|| self.host.speeds.of(self.definition.uuid));
-        let numbers = [("bandwidth", bandwidth), ("downtime", options.downtime_ms)];
+        let pace = self.host.paces.of(self.definition.uuid);
+        let numbers = [
+            ("bandwidth", options.bandwidth.or(pace.bandwidth)),
+            ("downtime", options.downtime_ms.or(pace.downtime_ms)),
+        ];
         let facts: Vec<_> = numbers
             .into_iter()
             .filter_map(|(key, number)| Some((key.to_owned(), number?.to_string())))

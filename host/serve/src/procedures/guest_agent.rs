@@ -87,7 +87,7 @@ pub(super) async fn ask(
 }
 
 /// A domain that runs, and what its agent says.
-async fn asked(
+pub(super) async fn asked(
     client: &Client,
     dom: &DomainHandle,
     command: &str,

@@ -15,12 +15,13 @@ use hostler_rpc::error::RpcError;
 use hostler_rpc::typed::TypedValue;
 use hostler_rpc::wire::{
     DomainMigrateBegin3Params, DomainMigrateBegin3ParamsAnswer, DomainMigrateConfirm3Params,
-    DomainMigrateFinish3Params, DomainMigrateFinish3ParamsAnswer, DomainMigrateGetMaxSpeed,
-    DomainMigrateGetMaxSpeedAnswer, DomainMigratePerform3Params, DomainMigratePerform3ParamsAnswer,
-    DomainMigratePrepare3Params, DomainMigratePrepare3ParamsAnswer, DomainMigrateSetMaxSpeed, TypedParam,
+    DomainMigrateFinish3Params, DomainMigrateFinish3ParamsAnswer, DomainMigratePerform3Params,
+    DomainMigratePerform3ParamsAnswer, DomainMigratePrepare3Params, DomainMigratePrepare3ParamsAnswer,
+    TypedParam,
 };
 use hostler_rpc::xdr::Opaque;
 
+use super::migration_pace::bytes;
 use super::{only, unsupported};
 use crate::arrivals;
 use crate::client::{Client, handle, reference};
@@ -51,10 +52,6 @@ const KNOWN: u32 = flag::LIVE
     | flag::CHANGE_PROTECTION
     | flag::UNSAFE;
 
-const MIB: u64 = 1 << 20;
-/// What clients are told of a domain that is sent as fast as it goes, in MiB a second: the most that fits 63 bits of bytes.
-const FASTEST: u64 = i64::MAX.cast_unsigned() / MIB;
-
 pub(super) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
     routes! { incoming;
         DomainMigrateBegin3Params => begin,
@@ -62,8 +59,6 @@ pub(super) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
         DomainMigratePerform3Params => perform,
         DomainMigrateFinish3Params => finish,
         DomainMigrateConfirm3Params => confirm,
-        DomainMigrateGetMaxSpeed => speed,
-        DomainMigrateSetMaxSpeed => set_speed,
     }
 }
 
@@ -238,47 +233,9 @@ fn address(uri: &str) -> Result<MigrationAddress, RpcError> {
     plain.as_deref().unwrap_or(uri).parse().map_err(wrong)
 }
 
-async fn speed(
-    client: Arc<Client>,
-    call: DomainMigrateGetMaxSpeed,
-) -> Result<DomainMigrateGetMaxSpeedAnswer, RpcError> {
-    only(call.flags, 0, "virDomainMigrateGetMaxSpeed")?;
-    let domain = client.domain(&call.dom).await?;
-    let speed = client.host().migration_speed(&reference(&domain));
-    let speed = speed.map_err(|error| failure::of_domain(&error))?;
-    Ok(DomainMigrateGetMaxSpeedAnswer { bandwidth: speed.map_or(FASTEST, |speed| speed / MIB) })
-}
-
-async fn set_speed(client: Arc<Client>, call: DomainMigrateSetMaxSpeed) -> Result<(), RpcError> {
-    only(call.flags, 0, "virDomainMigrateSetMaxSpeed")?;
-    let speed = bytes(call.bandwidth)?;
-    let (domain, _job) = client.change(&call.dom).await?;
-    client.host().set_migration_speed(&reference(&domain), speed).map_err(|error| failure::of_domain(&error))
-}
-
-/// Bytes a second; nothing for as fast as it goes, which clients write as the largest number or as none.
-fn bytes(mebibytes: u64) -> Result<Option<u64>, RpcError> {
-    match mebibytes {
-        0 | FASTEST => Ok(None),
-        1..FASTEST => Ok(Some(mebibytes * MIB)),
-        _ => {
-            let detail = format!("bandwidth must be less than {}", FASTEST + 1);
-            Err(RpcError::new(codes::ERR_OVERFLOW, codes::FROM_QEMU, detail))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn speeds_are_mebibytes_and_the_fastest_is_none() {
-        assert_eq!(bytes(3).unwrap(), Some(3 << 20));
-        assert_eq!(bytes(FASTEST).unwrap(), None);
-        assert_eq!(bytes(0).unwrap(), None);
-        assert_eq!(bytes(FASTEST + 1).unwrap_err().code, codes::ERR_OVERFLOW);
-    }
 
     #[test]
     fn addresses_are_read_as_both_kinds_of_clients_write_them() {

@@ -35,6 +35,10 @@ fn clients_ask_the_hypervisor_itself_and_change_nothing() {
     assert_eq!(daemon.ok(&["migrate-getspeed", "rom"]), "8796093022207");
     daemon.ok(&["migrate-setspeed", "rom", "7"]);
     assert_eq!(daemon.ok(&["migrate-getspeed", "rom"]), "7");
+    assert_eq!(daemon.ok(&["migrate-getmaxdowntime", "rom"]), "300");
+    daemon.ok(&["migrate-setmaxdowntime", "rom", "50"]);
+    assert_eq!(daemon.ok(&["migrate-getmaxdowntime", "rom"]), "50");
+    assert_eq!(daemon.ok(&["migrate-getspeed", "rom"]), "7");
     daemon.ok(&["emulatorpin", "rom", "0"]);
     assert!(daemon.ok(&["emulatorpin", "rom"]).lines().any(|line| line.split_whitespace().eq(["*:", "0"])));
     let refused = daemon.virsh(&["emulatorpin", "rom", "0", "--config"]);
@@ -100,6 +104,13 @@ fn guest_with_an_agent_tells_clients_of_itself() {
     assert!(list.contains("/mnt") && list.contains("ext4"), "{list}");
     assert!(daemon.ok(&["guestinfo", "linux", "--interface"]).contains("if.count"));
     assert!(daemon.ok(&["guestvcpus", "linux"]).contains("online"));
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGd1ZXN0LWtleS1vZi1hLXRlc3Q= somebody@nowhere";
+    let file = bench.write("keys", &format!("{key}\n"));
+    daemon.ok(&["set-user-sshkeys", "linux", "root", "--file", file.to_str().unwrap()]);
+    assert!(daemon.ok(&["get-user-sshkeys", "linux", "root"]).contains(key));
+    daemon.ok(&["set-user-sshkeys", "linux", "root", "--remove", "--file", file.to_str().unwrap()]);
+    assert!(!daemon.ok(&["get-user-sshkeys", "linux", "root"]).contains(key));
+    assert_eq!(daemon.virsh(&["get-user-sshkeys", "linux", "nobody-there"]).status, 1);
     let time = daemon.ok(&["domtime", "linux"]);
     assert!(time.starts_with("Time: ") && time != "Time: 0", "{time}");
     assert!(daemon.ok(&["domfsfreeze", "linux"]).contains('1'));

@@ -26,12 +26,16 @@ const LOADER: &str = "ld-linux-x86-64.so.2";
 /// What the agent runs to switch the guest off or to begin again.
 const SHUTDOWN: &str = include_str!("agent-shutdown.sh");
 
+/// The users of the guest: whose keys the agent can be asked for.
+const USERS: &str = "root:x:0:0:root:/root:/bin/sh\n";
+
 /// Writes the compressed archive.
 pub(super) fn write(path: &Path, packages: &[Package]) -> Result<()> {
     let mut archive = Archive::default();
-    ["lib64", "lib", "sbin"].iter().try_for_each(|directory| archive.directory(directory))?;
+    ["lib64", "lib", "sbin", "etc", "root"].iter().try_for_each(|directory| archive.directory(directory))?;
     archive.program("sbin/qemu-ga", &find(packages, "qemu-ga")?)?;
     archive.program("sbin/shutdown", SHUTDOWN.as_bytes())?;
+    archive.file("etc/passwd", USERS.as_bytes())?;
     archive.program(&format!("lib64/{LOADER}"), &find(packages, LOADER)?)?;
     for library in LIBRARIES {
         archive.program(&format!("lib/{library}"), &find(packages, library)?)?;
