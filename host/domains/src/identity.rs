@@ -1,5 +1,7 @@
 //! What a domain is called and whether it runs, without asking anybody what it is doing.
 
+use std::sync::Arc;
+
 use hostler_runtime::RunDocument;
 use hostler_state::{Headline, RunRecord, Uuid};
 
@@ -20,7 +22,7 @@ pub struct DomainIdentity {
     /// Whether it stays defined when it is off.
     pub persistent: bool,
     /// The name of the driver that runs it.
-    pub driver: String,
+    pub driver: Arc<str>,
 }
 
 impl Host {
@@ -84,7 +86,7 @@ impl Host {
     async fn identify(&self, headline: &Headline) -> Result<DomainIdentity, Error> {
         let run_number = self.run_number(headline).await?;
         let Headline { name, uuid, persistent, driver, .. } = headline;
-        let (name, driver) = (name.clone(), driver.clone());
+        let (name, driver) = (name.clone(), Arc::clone(driver));
         Ok(DomainIdentity { name, uuid: *uuid, run_number, persistent: *persistent, driver })
     }
 

@@ -114,6 +114,11 @@ pub(crate) fn reference(domain: &DomainIdentity) -> DomainRef {
 
 /// How a client is told of a domain.
 pub(crate) fn handle(domain: &DomainIdentity) -> DomainHandle {
+    into_handle(domain.clone())
+}
+
+/// The same of one of which nothing else is wanted.
+pub(crate) fn into_handle(domain: DomainIdentity) -> DomainHandle {
     let id = domain.run_number.and_then(|number| i32::try_from(number).ok()).unwrap_or(-1);
-    DomainHandle { name: domain.name.clone(), uuid: *domain.uuid.as_bytes(), id }
+    DomainHandle { name: domain.name, uuid: *domain.uuid.as_bytes(), id }
 }

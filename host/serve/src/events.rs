@@ -119,7 +119,7 @@ async fn tell_clients(server: &Server, event: &Event, switched_off: &mut HashSet
 }
 
 /// Whom an event is about, as a client knows it, and its driver. Of what is gone, the event itself tells.
-async fn handle_of(server: &Server, event: &Event) -> (hostler_rpc::wire::DomainHandle, Option<String>) {
+async fn handle_of(server: &Server, event: &Event) -> (hostler_rpc::wire::DomainHandle, Option<Arc<str>>) {
     let gone =
         hostler_rpc::wire::DomainHandle { name: event.name.clone(), uuid: *event.domain.as_bytes(), id: -1 };
     if matches!(event.kind.as_str(), "stopped" | "undefined") {

@@ -25,8 +25,8 @@ pub struct Headline {
     pub uuid: Uuid,
     /// Its name.
     pub name: String,
-    /// The name of the driver that runs it.
-    pub driver: String,
+    /// The name of the driver that runs it: one text for whoever is told of it, for listings are long.
+    pub driver: Arc<str>,
     /// Whether it outlives its process.
     pub persistent: bool,
     figures: OnceLock<Figures>,
@@ -48,7 +48,7 @@ impl Headline {
     #[must_use]
     pub fn of(definition: &Definition) -> Self {
         let Definition { uuid, name, driver, persistent, .. } = definition;
-        let (name, driver) = (name.clone(), driver.clone());
+        let (name, driver) = (name.clone(), driver.as_str().into());
         Self { uuid: *uuid, name, driver, persistent: *persistent, figures: OnceLock::new() }
     }
 
@@ -67,7 +67,7 @@ impl Headline {
 impl From<Definition> for Headline {
     fn from(definition: Definition) -> Self {
         let Definition { uuid, name, driver, persistent, .. } = definition;
-        Self { uuid, name, driver, persistent, figures: OnceLock::new() }
+        Self { uuid, name, driver: driver.into(), persistent, figures: OnceLock::new() }
     }
 }
 

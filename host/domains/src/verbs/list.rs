@@ -69,7 +69,7 @@ impl Host {
             persistent: headline.persistent,
             // A transient one ends with the boot, whatever was wanted of it before.
             autostart: headline.persistent && self.state().autostart(headline.uuid)?,
-            driver: headline.driver.clone(),
+            driver: headline.driver.to_string(),
             pid,
             started_unix_ms,
             memory_bytes: figures.memory_bytes,

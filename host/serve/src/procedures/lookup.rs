@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::{count, meets};
 use crate::access::object::Object;
-use crate::client::{Client, handle, reference};
+use crate::client::{Client, handle, into_handle, reference};
 use crate::dispatch::{Incoming, Work, routes};
 use crate::failure;
 
@@ -106,11 +106,12 @@ async fn list_all(
 
 /// The domains that flags ask for and the client may see. Hypervisors are asked only where flags ask for what only they know.
 pub(super) async fn filtered(client: &Client, flags: u32) -> Result<Vec<DomainHandle>, RpcError> {
-    let mut found = Vec::new();
-    for domain in all(client).await? {
+    let all = all(client).await?;
+    let mut found = Vec::with_capacity(all.len());
+    for domain in all {
         let object = Object::domain(&domain.name, domain.uuid, &domain.driver);
         if client.sees("domain.getattr", &object) && fits(client, &domain, flags).await? {
-            found.push(handle(&domain));
+            found.push(into_handle(domain));
         }
     }
     Ok(found)

@@ -90,7 +90,7 @@ mod tests {
             uuid,
             run_number: number,
             persistent: true,
-            driver: "qemu".to_owned(),
+            driver: "qemu".into(),
         };
         shown(XML, &domain, number, secure).unwrap()
     }

@@ -17,8 +17,13 @@ const BAR_MS: f64 = 50.0;
 const DOMAINS: usize = 1_000;
 /// Questions of each kind.
 const QUESTIONS: usize = 200;
-/// Calls that wait for what is stuck, each of a client of its own.
+/// Calls that wait for a hypervisor that hangs, each of a client of its own.
 const WAITING: usize = 8;
+/// Calls of a driver that loops, one after the other: each is stopped after half a second.
+const LOOPING: usize = 40;
+/// What sends a call and does not wait for its answer.
+type Send = fn(&mut Client, &DomainHandle) -> Result<()>;
+
 /// A domain of the test driver that never comes back.
 const LOOP: &str = "<domain type='fault'><name>loop</name><memory unit='MiB'>16</memory><vcpu>1</vcpu>\
                     <os><type>hvm</type></os></domain>";
@@ -43,10 +48,11 @@ pub(super) fn run(place: &Place) -> Result<()> {
     show("nothing is stuck", &answers(&mut client, &names, &other)?);
     let pid = hypervisor(place, "hung")?;
     kill_process(pid, Signal::STOP)?;
-    let done = beside(&ours, &hung, Client::send_suspend, || answers(&mut client, &names, &other));
+    let done = beside(&ours, &hung, (Client::send_suspend, WAITING), || answers(&mut client, &names, &other));
     show("a hypervisor that hangs", &done?);
     kill_process(pid, Signal::CONT)?;
-    let done = beside(&ours, &looping, Client::send_create, || answers(&mut client, &names, &other));
+    let done =
+        beside(&ours, &looping, (Client::send_create, LOOPING), || answers(&mut client, &names, &other));
     show("a driver that loops", &done?);
     client.destroy(&hung)?;
     client.destroy(&other)?;
@@ -57,10 +63,10 @@ pub(super) fn run(place: &Place) -> Result<()> {
 fn beside<T>(
     ours: &Ours<'_>,
     domain: &DomainHandle,
-    send: fn(&mut Client, &DomainHandle) -> Result<()>,
+    (send, count): (Send, usize),
     work: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
-    let mut waiting = (0..WAITING)
+    let mut waiting = (0..count)
         .map(|_| {
             let mut client = Client::open(&ours.socket()?)?;
             send(&mut client, domain)?;
