@@ -54,6 +54,23 @@ impl Arrivals {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Adds one, in the place of one of that name whose outcome nobody has asked for.
+    fn add(&self, name: &str, arrival: Arrival) -> Result<(), RpcError> {
+        let mut known = self.known();
+        if known.get_mut(name).is_some_and(|known| !known.is_over()) {
+            return Err(busy(&format!("a guest of the name '{name}' is waited for already")));
+        }
+        if known.len() >= WAITED_FOR {
+            // Outcomes are kept for whoever asks, as long as there is room.
+            known.retain(|_, arrival| !arrival.is_over());
+        }
+        if known.len() >= WAITED_FOR {
+            return Err(busy(&format!("{WAITED_FOR} guests are waited for already")));
+        }
+        known.insert(name.to_owned(), arrival);
+        Ok(())
+    }
+
     /// The one of this name. Whoever has it is told what comes of it.
     pub(crate) fn take(&self, name: &str) -> Option<Arrival> {
         self.known().remove(name)
@@ -65,17 +82,9 @@ impl Arrivals {
 /// # Errors
 /// That one of that name is waited for already, or too many are.
 pub(crate) fn expect(server: &Arc<Server>, name: &str, listener: MigrationListener) -> Result<(), RpcError> {
-    let mut known = server.arrivals.known();
-    known.retain(|_, arrival| !arrival.is_over());
-    if known.contains_key(name) {
-        return Err(busy(&format!("a guest of the name '{name}' is waited for already")));
-    }
-    if known.len() >= WAITED_FOR {
-        return Err(busy(&format!("{WAITED_FOR} guests are waited for already")));
-    }
     let (told, outcome) = oneshot::channel();
     let unwanted = Arc::new(Notify::new());
-    known.insert(name.to_owned(), Arrival { outcome, unwanted: Arc::clone(&unwanted) });
+    server.arrivals.add(name, Arrival { outcome, unwanted: Arc::clone(&unwanted) })?;
     let (waiting, name) = (Arc::clone(server), name.to_owned());
     server.work(async move {
         let came = arrive(&waiting, &name, &listener, &unwanted).await;
@@ -169,15 +178,48 @@ mod tests {
         assert!(!departures.give_up(domain));
     }
 
+    fn arrival() -> (oneshot::Sender<Outcome>, Arrival) {
+        let (told, outcome) = oneshot::channel();
+        (told, Arrival { outcome, unwanted: Arc::default() })
+    }
+
+    #[tokio::test]
+    async fn outcome_is_there_for_whoever_asks_also_when_another_guest_is_waited_for_meanwhile() {
+        let arrivals = Arrivals::default();
+        let (told, first) = arrival();
+        arrivals.add("a", first).unwrap();
+        assert_eq!(arrivals.add("a", arrival().1).unwrap_err().code, codes::ERR_OPERATION_INVALID);
+        told.send(Err(failed("this is why"))).unwrap();
+        let (_waiting, second) = arrival();
+        arrivals.add("b", second).unwrap();
+        let outcome = arrivals.take("a").unwrap().outcome().await;
+        assert!(outcome.unwrap_err().message.contains("this is why"));
+    }
+
+    #[test]
+    fn only_so_many_are_waited_for_and_one_of_the_same_name_takes_the_place_of_one_that_is_over() {
+        let arrivals = Arrivals::default();
+        let waiting: Vec<_> = (0..WAITED_FOR)
+            .map(|number| {
+                let (told, arrival) = arrival();
+                arrivals.add(&number.to_string(), arrival).unwrap();
+                told
+            })
+            .collect();
+        assert_eq!(arrivals.add("more", arrival().1).unwrap_err().code, codes::ERR_OPERATION_INVALID);
+        drop(waiting);
+        arrivals.add("0", arrival().1).unwrap();
+        arrivals.add("more", arrival().1).unwrap();
+        assert!(arrivals.take("more").is_some());
+    }
+
     #[tokio::test]
     async fn arrival_is_over_once_it_is_told_and_tells_that_nobody_waits() {
-        let (told, outcome) = oneshot::channel();
-        let mut arrival = Arrival { outcome, unwanted: Arc::default() };
-        assert!(!arrival.is_over());
+        let (told, mut known) = arrival();
+        assert!(!known.is_over());
         drop(told);
-        assert!(arrival.is_over());
-        let (_, outcome) = oneshot::channel::<Outcome>();
-        let arrival = Arrival { outcome, unwanted: Arc::default() };
+        assert!(known.is_over());
+        let (_, arrival) = arrival();
         assert_eq!(arrival.outcome().await.unwrap_err().code, codes::ERR_OPERATION_FAILED);
     }
 }
