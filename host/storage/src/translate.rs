@@ -236,13 +236,7 @@ fn direct_unit(reference: &VolumeReference, pool: &StoragePool) -> Result<Transl
             .fault(ErrorKind::Invalid, "volume.unit", message)
             .hint("a unit is called unit:BUS:TARGET:LUN, such as unit:0:0:1"));
     };
-    let auth = pool.source.auth.as_ref().map(|auth| {
-        let secret = match &auth.secret {
-            SecretReference::Uuid(uuid) => Secret::Uuid(uuid.clone()),
-            SecretReference::Usage(usage) => Secret::Usage(usage.clone()),
-        };
-        (auth.username.clone(), secret)
-    });
+    let auth = pool.source.auth.as_ref().map(|auth| (auth.username.clone(), Secret::from(&auth.secret)));
     let place = TranslatedPlace::Iscsi {
         host: host.name.clone().unwrap_or_default(),
         port: host.port.or(Protocol::Iscsi.default_port()).unwrap_or_default(),

@@ -75,7 +75,7 @@ fn ways(document: &Document) -> Vec<Command> {
 const WITHOUT_SPICE: &str = "spice support is disabled";
 
 /// Whether these words are in what is told, or among the program's last words beside it.
-fn says(problem: &Problem, words: &str) -> bool {
+pub(super) fn says(problem: &Problem, words: &str) -> bool {
     problem.message.contains(words) || problem.hints.iter().any(|hint| hint.contains(words))
 }
 

@@ -1,18 +1,20 @@
 //! What QEMU says of a passphrase that opens nothing, in words that name the disk.
 
-use hostler_sdk::{Error, Launch, Problem, ProblemExt, Symbol, Value, problem};
+use hostler_sdk::{Error, Launch, ProblemExt, Symbol, Value, problem};
+
+use super::displays::says;
 
 /// QEMU's words for it.
 const WORDS: &str = "Invalid password";
 
 /// A launch that failed: if for a passphrase, it is said of which disk.
 pub(super) fn of_launch(error: Error, launch: &Launch) -> Error {
-    let said = match &error {
-        Error::Hypervisor(told) => said(told),
+    let told = match &error {
+        Error::Hypervisor(told) if says(told, WORDS) => told,
         _ => return error,
     };
     let objects = launch.options.iter().filter_map(|(_, value)| value.as_ref());
-    let meant = objects.filter_map(secret).find(|(id, _)| said.contains(WORDS) && said.contains(id));
+    let meant = objects.filter_map(secret).find(|(id, _)| says(told, id));
     match meant {
         Some((_, disk)) => wrong(disk),
         None => error,
@@ -22,7 +24,7 @@ pub(super) fn of_launch(error: Error, launch: &Launch) -> Error {
 /// A command for a disk that failed.
 pub(super) fn of_disk(error: Error, disk: &str) -> Error {
     match &error {
-        Error::Hypervisor(told) if said(told).contains(WORDS) => wrong(disk),
+        Error::Hypervisor(told) if says(told, WORDS) => wrong(disk),
         _ => error,
     }
 }
@@ -33,10 +35,6 @@ fn secret(object: &Value) -> Option<(&str, &str)> {
         (Value::Text(id), Value::Handle(Symbol::DiskSecret { disk, .. })) => Some((id, disk)),
         _ => None,
     }
-}
-
-fn said(told: &Problem) -> String {
-    std::iter::once(&told.message).chain(&told.hints).cloned().collect::<Vec<_>>().join("\n")
 }
 
 fn wrong(disk: &str) -> Error {
