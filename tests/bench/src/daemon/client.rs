@@ -85,11 +85,6 @@ impl Client {
         self.call(DomainResume::NUMBER, &DomainResume { dom: dom.clone() })
     }
 
-    /// Asks for a domain's start and waits for no answer.
-    pub(super) fn send_create(&mut self, dom: &DomainHandle) -> Result<()> {
-        self.send(DomainCreate::NUMBER, &DomainCreate { dom: dom.clone() })
-    }
-
     /// Asks for a guest to be paused and waits for no answer.
     pub(super) fn send_suspend(&mut self, dom: &DomainHandle) -> Result<()> {
         self.send(DomainSuspend::NUMBER, &DomainSuspend { dom: dom.clone() })

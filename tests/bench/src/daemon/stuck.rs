@@ -7,9 +7,12 @@ use super::sides::{Ours, Side as _};
 use super::{first_answer, timed};
 use crate::place::{Place, output};
 use crate::start::{DOMAIN, domain_xml};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use hostler_rpc::wire::DomainHandle;
 use rustix::process::{Pid, Signal, kill_process};
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 /// What every other answer may take, in milliseconds.
 const BAR_MS: f64 = 50.0;
@@ -19,10 +22,8 @@ const DOMAINS: usize = 1_000;
 const QUESTIONS: usize = 200;
 /// Calls that wait for a hypervisor that hangs, each of a client of its own.
 const WAITING: usize = 8;
-/// Calls of a driver that loops, one after the other: each is stopped after half a second.
-const LOOPING: usize = 40;
-/// What sends a call and does not wait for its answer.
-type Send = fn(&mut Client, &DomainHandle) -> Result<()>;
+/// Clients that call a driver that loops, each anew as soon as its call was stopped, which is after half a second.
+const LOOPING: usize = 4;
 
 /// A domain of the test driver that never comes back.
 const LOOP: &str = "<domain type='fault'><name>loop</name><memory unit='MiB'>16</memory><vcpu>1</vcpu>\
@@ -48,28 +49,20 @@ pub(super) fn run(place: &Place) -> Result<()> {
     show("nothing is stuck", &answers(&mut client, &names, &other)?);
     let pid = hypervisor(place, "hung")?;
     kill_process(pid, Signal::STOP)?;
-    let done = beside(&ours, &hung, (Client::send_suspend, WAITING), || answers(&mut client, &names, &other));
-    show("a hypervisor that hangs", &done?);
+    show("a hypervisor that hangs", &beside_waiting(&ours, &hung, || answers(&mut client, &names, &other))?);
     kill_process(pid, Signal::CONT)?;
-    let done =
-        beside(&ours, &looping, (Client::send_create, LOOPING), || answers(&mut client, &names, &other));
-    show("a driver that loops", &done?);
+    show("a driver that loops", &beside_looping(&ours, &looping, || answers(&mut client, &names, &other))?);
     client.destroy(&hung)?;
     client.destroy(&other)?;
     ours.end()
 }
 
 /// Does something while clients wait for an answer about a domain, and some wait still when it is done.
-fn beside<T>(
-    ours: &Ours<'_>,
-    domain: &DomainHandle,
-    (send, count): (Send, usize),
-    work: impl FnOnce() -> Result<T>,
-) -> Result<T> {
-    let mut waiting = (0..count)
+fn beside_waiting<T>(ours: &Ours<'_>, domain: &DomainHandle, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let mut waiting = (0..WAITING)
         .map(|_| {
             let mut client = Client::open(&ours.socket()?)?;
-            send(&mut client, domain)?;
+            client.send_suspend(domain)?;
             Ok(client)
         })
         .collect::<Result<Vec<_>>>()?;
@@ -79,6 +72,34 @@ fn beside<T>(
         "nothing was stuck any more when the others had been answered"
     );
     Ok(done)
+}
+
+/// Does something while clients have a driver called that never comes back, from before its beginning to its end.
+fn beside_looping<T>(ours: &Ours<'_>, domain: &DomainHandle, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let clients = (0..LOOPING).map(|_| Client::open(&ours.socket()?)).collect::<Result<Vec<_>>>()?;
+    let (begun, done) = (Barrier::new(LOOPING + 1), AtomicBool::new(false));
+    thread::scope(|scope| {
+        let callers: Vec<_> = clients
+            .into_iter()
+            .map(|client| scope.spawn(|| call_until(client, domain, &begun, &done)))
+            .collect();
+        begun.wait();
+        let answered = work();
+        done.store(true, Ordering::Relaxed);
+        for caller in callers {
+            caller.join().map_err(|_| anyhow!("a caller has died"))??;
+        }
+        answered
+    })
+}
+
+/// Calls the driver of a domain again and again, for as long as the others are asked.
+fn call_until(mut client: Client, domain: &DomainHandle, begun: &Barrier, done: &AtomicBool) -> Result<()> {
+    begun.wait();
+    while !done.load(Ordering::Relaxed) {
+        ensure!(client.create(domain).is_err(), "the driver that loops has come back");
+    }
+    Ok(())
 }
 
 /// How long each answer took, in milliseconds: of reading, and of changing another guest.
