@@ -24,6 +24,7 @@ pub(super) fn disks(builder: &mut Builder<'_>) -> Result<(), Error> {
 /// What it asks for and nobody here can do.
 pub(super) fn one(builder: &mut Builder<'_>, disk: &Disk) -> Result<(), Error> {
     refuse(builder, disk)?;
+    require_one_mind(builder, disk)?;
     if disk.transient.as_ref().is_some_and(|transient| transient.share_backing) {
         // Plugged in once the guest's hypervisor runs; outside a comparison it was refused above.
         return Ok(());
@@ -92,25 +93,20 @@ fn object(builder: &mut Builder<'_>, object: Object, disk: &Disk) -> Result<(), 
             comparison::reservations(builder, &id, path);
             Ok(())
         }
-        Object::Limits(group) => limits(builder, group, disk),
     }
 }
 
-/// Disks that share limits share one object.
-fn limits(builder: &mut Builder<'_>, group: Value, disk: &Disk) -> Result<(), Error> {
-    let named = |value: &Value| value.get("id") == group.get("id");
-    let mut objects = builder.launch.options.iter().filter_map(|(_, value)| value.as_ref());
-    match objects.find(|value| value.get("qom-type").is_some() && named(value)) {
-        None => builder.option("object", group),
-        Some(known) if *known == group => {}
-        Some(_) => {
-            return Err(builder
-                .at(disk.node, "qemu.iotune-group", "has other <iotune> limits than a disk of the same group")
-                .hint("give all disks of a <group_name> the same limits")
-                .invalid());
-        }
+/// Disks that share limits say the same ones.
+fn require_one_mind(builder: &Builder<'_>, disk: &Disk) -> Result<(), Error> {
+    let Some(tune) = disk.iotune.as_ref().filter(|tune| tune.group_name.is_some()) else { return Ok(()) };
+    let others = builder.disks.iter().filter_map(|other| other.iotune.as_ref());
+    if others.filter(|other| other.group_name == tune.group_name).all(|other| other == tune) {
+        return Ok(());
     }
-    Ok(())
+    Err(builder
+        .at(disk.node, "qemu.iotune-group", "has other <iotune> limits than a disk of the same group")
+        .hint("give all disks of a <group_name> the same limits")
+        .invalid())
 }
 
 /// What a disk can ask for and nobody here can do.

@@ -1,6 +1,6 @@
 //! A disk's chain as block nodes, from the base to the active layer.
 
-use hostler_sdk::domain::disk::{Disk, DiskDevice, IoTune};
+use hostler_sdk::domain::disk::{Disk, DiskDevice};
 use hostler_sdk::domain::storage_source::StorageSource;
 use hostler_sdk::{Below, Error, Layer, ProblemExt, Value, problem};
 
@@ -39,9 +39,6 @@ impl Chain<'_> {
     /// # Errors
     /// A recorded name that is missing, or too long for QEMU.
     pub fn top(&self) -> Result<String, Error> {
-        if self.limits().is_some() {
-            return Ok(self.names.filter());
-        }
         if self.disk.driver.copy_on_read == Some(true) {
             return Ok(filters::copy_on_read_name(self.disk));
         }
@@ -58,24 +55,12 @@ impl Chain<'_> {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
             self.layer(index, layer, &mut nodes)?;
         }
-        let mut below = self.top_of(0)?;
         if self.disk.driver.copy_on_read == Some(true) {
             let name = filters::copy_on_read_name(self.disk);
             check_node_name(&name)?;
-            nodes.push(Node::Block(filters::copy_on_read(&name, &below)));
-            below = name;
-        }
-        if let Some(tune) = self.limits() {
-            let group = filters::group_id(self.disk, tune);
-            nodes.push(Node::Object(Object::Limits(filters::group(&group, tune))));
-            nodes.push(Node::Block(filters::throttle(&self.names.filter(), &group, &below)));
+            nodes.push(Node::Block(filters::copy_on_read(&name, &self.top_of(0)?)));
         }
         Ok(nodes)
-    }
-
-    /// The limits that a filter keeps. libvirt 8.5 sets them when the guest runs, so a comparison has none.
-    fn limits(&self) -> Option<&IoTune> {
-        self.disk.iotune.as_ref().filter(|_| !self.comparison)
     }
 
     fn layer(&self, index: u32, layer: &Layer, nodes: &mut Vec<Node>) -> Result<(), Error> {

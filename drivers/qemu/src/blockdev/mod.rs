@@ -24,7 +24,6 @@ mod protocol;
 pub use crate::chains::declared;
 pub use chain::{Chain, Node};
 pub use create::{Creation, Layout, Reference, Version};
-pub(crate) use filters::{all_limits, group_id};
 pub(crate) use flash::{FlashImages, flash_nodes, format_name as flash_format_name};
 pub(crate) use format::{is_readable, names_nothing};
 pub(crate) use names::OWN_RESERVATIONS;

@@ -32,14 +32,6 @@ impl Names {
             }
         }
     }
-
-    /// The name of the filter that limits a disk's I/O.
-    pub(crate) fn filter(self) -> String {
-        match self {
-            Names::Numbered(first) => format!("libvirt-{first}-filter"),
-            Names::Recorded => "libvirt-filter".to_owned(),
-        }
-    }
 }
 
 /// The object of the helper that is started with a domain and serves all its disks.
@@ -162,7 +154,7 @@ mod tests {
     #[test]
     fn numbered_names_always_fit() {
         let names = LayerNames::numbered(u32::MAX);
-        for name in [&names.storage, &names.slice, &names.format, &Names::Numbered(u32::MAX).filter()] {
+        for name in [&names.storage, &names.slice, &names.format] {
             check_node_name(name).unwrap();
         }
     }

@@ -1,6 +1,5 @@
 //! Objects that must be there before a layer's nodes: secrets, certificates, helpers, limits.
 
-use hostler_sdk::Value;
 use hostler_sdk::domain::storage_source::{
     EncryptionEngine, Location, Protocol, Reservations, StorageSource,
 };
@@ -46,8 +45,6 @@ pub enum Object {
         /// The socket of a helper that somebody else runs; none for the one that is started with the domain.
         socket: Option<String>,
     },
-    /// Limits on I/O, complete.
-    Limits(Value),
 }
 
 /// The objects of one layer.

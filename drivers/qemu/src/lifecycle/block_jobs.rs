@@ -100,10 +100,9 @@ fn begin_copy(domain: &Domain, monitor: &Monitor, disk: &DiskNodes, job: &BlockJ
 }
 
 fn filtered(job: &BlockJob) -> Error {
-    let message =
-        format!("disk '{}' has limits or copies on read, and its active layer cannot be left", job.target);
+    let message = format!("disk '{}' copies on read, and its active layer cannot be left", job.target);
     problem("qemu.filtered", message)
-        .hint("commit a layer below the active one, or take <iotune> and copy_on_read out and start anew")
+        .hint("commit a layer below the active one, or take copy_on_read out and start anew")
         .unsupported()
 }
 

@@ -88,7 +88,7 @@ impl DiskNodes {
 
     /// Whether something stands between the active layer and the device.
     pub(super) fn has_filter(&self) -> bool {
-        self.disk.iotune.is_some() || self.disk.driver.copy_on_read == Some(true)
+        self.disk.driver.copy_on_read == Some(true)
     }
 
     /// The format node of a layer with everything that the hypervisor was told about it.

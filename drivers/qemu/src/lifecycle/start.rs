@@ -4,6 +4,7 @@ use hostler_sdk::domain::Domain as Document;
 use hostler_sdk::domain::LifecycleAction;
 use hostler_sdk::{Command, Domain, Error, Fact, Monitor, MonitorExt, Process, Value, fact};
 
+use super::hotplug::limits;
 use super::notes::{self, Note};
 use super::plan::{self, Plan};
 use super::{displays, monitor_state, passphrase};
@@ -34,6 +35,7 @@ pub(super) fn launch(domain: &Domain, mut plan: Plan, paused: bool) -> Result<(P
         .map_err(|error| passphrase::of_launch(displays::explained(error, &plan.document), &plan.launch))?;
     let monitor = domain.monitor()?;
     set_up(&plan.document, &monitor)?;
+    limits::set_all(&monitor, &plan.document, &alias::assign(&plan.document))?;
     displays::open(domain, &plan.document, &monitor, &mut plan.resources)?;
     Ok((process, monitor))
 }

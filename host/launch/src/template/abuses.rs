@@ -256,7 +256,7 @@ fn abuses_of_formats() -> Vec<(&'static str, Json, &'static str)> {
         (
             "blockdev",
             json!({"driver": "vmdk", "backing": null,
-                   "file": {"driver": "throttle", "throttle-group": "g", "file": "libvirt-1-storage"}}),
+                   "file": {"driver": "copy-on-read", "file": "libvirt-1-storage"}}),
             "file.driver",
         ),
         ("blockdev", json!({"driver": "qcow2", "file": "x", "backing": null}), "file"),
@@ -291,13 +291,13 @@ fn abuses_of_layers() -> Vec<(Json, &'static str)> {
         // A name for the bytes would let a raw node stand over them, and a guest write another header.
         (json!({"driver": "qcow2", "node-name": "x", "backing": null, "file": named}), "file.node-name"),
         (
-            json!({"driver": "throttle", "node-name": "y", "throttle-group": "g",
+            json!({"driver": "copy-on-read", "node-name": "y",
                    "file": {"driver": "qcow2", "backing": null, "file": named}}),
             "file.file.node-name",
         ),
         // QEMU makes names for nodes that have none.
         (json!({"driver": "raw", "node-name": "x", "file": "#block123"}), "file"),
-        (json!({"driver": "throttle", "node-name": "x", "throttle-group": "g", "file": "#block123"}), "file"),
+        (json!({"driver": "copy-on-read", "node-name": "x", "file": "#block123"}), "file"),
         (
             json!({"driver": "qcow2", "node-name": "x", "file": file("<6>"), "backing": "#block123"}),
             "backing",
@@ -493,9 +493,12 @@ fn commands_that_a_driver_needs_pass() {
     command("qom-get", json!({"path": "/machine/peripheral/video0", "property": "vgamem_mb"})).unwrap();
     command("block-commit", json!({"device": "f", "base-node": "b", "job-id": "j"})).unwrap();
     command("block-stream", json!({"device": "f", "job-id": "j"})).unwrap();
-    let limits = json!({"bps-total": 0, "iops-read-max": 7});
-    command("qom-set", json!({"path": "/objects/throttle-drive-vda", "property": "limits", "value": limits}))
-        .unwrap();
+    let path = "/machine/peripheral/virtio-disk0/virtio-backend";
+    command(
+        "block_set_io_throttle",
+        json!({"id": path, "group": "throttle-drive-vda", "bps": 0, "iops_rd_max": 7}),
+    )
+    .unwrap();
     let place =
         json!({"driver": "qemu64-x86_64-cpu", "id": "vcpu1", "socket-id": 1, "core-id": 0, "thread-id": 0});
     command("device_add", place).unwrap();
@@ -539,7 +542,8 @@ fn abuses_of_the_monitor_are_refused() {
             json!({"driver": "max-x86_64-cpu", "id": "v", "socket-id": "0", "core-id": 0, "thread-id": 0}),
         ),
         ("qom-set", json!({"path": "/objects/tls0", "property": "limits", "value": {"bps-total": 1}})),
-        ("qom-set", json!({"path": "/objects/throttle-drive-vda", "property": "limits", "value": {"x": 1}})),
+        ("block_set_io_throttle", json!({"id": "/objects/tls0", "bps": 1})),
+        ("block_set_io_throttle", json!({"id": "/machine/peripheral/d", "bps": "x"})),
         ("display-update", json!({"type": "vnc", "addresses": [{"type": "fd", "str": "x"}]})),
         ("display-update", json!({"type": "vnc", "addresses": [{"type": "inet", "str": "0.0.0.0"}]})),
         ("add_client", json!({"protocol": "vnc", "fdname": "x"})),

@@ -177,7 +177,6 @@ fn object(object: &Object) -> Result<Described, String> {
         Object::Secret { id, .. } => {
             Ok(Described::mapping().with("qom-type", "secret").with("id", id.as_str()).with("data", PASSWORD))
         }
-        Object::Limits(group) => Ok(group.clone()),
         other => Err(format!("no sample needs {other:?}")),
     }
 }

@@ -8,7 +8,7 @@ use hostler_sdk::{Command, Domain, Error, Monitor, MonitorExt, ProblemExt, Resou
 
 use super::super::{notes, passphrase, plan};
 use super::subject::{Subject, at};
-use super::{machine, names, nodes, steps};
+use super::{limits, machine, names, nodes, steps};
 use crate::alias::Aliases;
 use crate::argv::{self, Inputs};
 use crate::blockdev::has_nodes;
@@ -102,7 +102,11 @@ fn disk(domain: &Domain, monitor: &Monitor, next: &Document, disk: &Disk) -> Res
     let steps = steps::of(&launch, &machine::children(monitor, "/objects")?);
     let key = nodes::key(disk);
     notes::put(domain, &[(key.clone(), Some(nodes::joined(&steps::nodes(&steps))))])?;
-    if let Err(error) = steps::run(&steps, domain, monitor, &mut Resources::of_next()) {
+    let plugged = steps::run(&steps, domain, monitor, &mut Resources::of_next()).and_then(|()| {
+        let limited = if disk.iotune.is_some() { limits::set(monitor, &id, disk) } else { Ok(()) };
+        limited.inspect_err(|_| steps::undo(&steps, monitor))
+    });
+    if let Err(error) = plugged {
         notes::put(domain, &[(key, None)])?;
         return Err(in_use(passphrase::of_disk(error, disk.target.as_str()), disk));
     }

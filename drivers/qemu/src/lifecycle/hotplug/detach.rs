@@ -97,10 +97,6 @@ fn clear(domain: &Domain, monitor: &Monitor, subject: Subject<'_>, id: &str) -> 
             for key in &keys {
                 remove_nodes(monitor, &nodes::noted(domain, key)?.unwrap_or_default())?;
             }
-            if let Some(tune) = &disk.iotune {
-                let group = blockdev::group_id(disk, tune);
-                steps::remove(monitor, &Command::new("object-del").with("id", group));
-            }
             notes::put(domain, &keys.map(|key| (key, None)))
         }
         Subject::Interface(_) => {

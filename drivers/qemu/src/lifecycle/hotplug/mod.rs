@@ -6,6 +6,7 @@
 mod attach;
 mod copies;
 mod detach;
+pub(super) mod limits;
 mod machine;
 mod media;
 mod names;

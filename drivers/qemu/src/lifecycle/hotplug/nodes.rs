@@ -77,10 +77,7 @@ fn chain(all: &[String], first: u32, end: u32, others: &[String]) -> Vec<String>
 
 /// What refers to the others of its number comes first.
 fn rank(name: &str) -> usize {
-    ["-filter", "-format", "-slice-sto", "-storage"]
-        .iter()
-        .position(|suffix| name.ends_with(suffix))
-        .unwrap_or(4)
+    ["-format", "-slice-sto", "-storage"].iter().position(|suffix| name.ends_with(suffix)).unwrap_or(3)
 }
 
 /// A number that no node has, nor a node of a disk that is being plugged in.
@@ -110,7 +107,6 @@ mod tests {
             "libvirt-1-storage",
             "libvirt-2-storage",
             "libvirt-2-format",
-            "libvirt-2-filter",
             "libvirt-3-format",
             "libvirt-4-format",
             "libvirt-pflash0-format",
@@ -119,7 +115,7 @@ mod tests {
         ]
         .map(str::to_owned)
         .to_vec();
-        let of_second = ["libvirt-2-filter", "libvirt-2-format", "libvirt-2-storage", "libvirt-3-format"];
+        let of_second = ["libvirt-2-format", "libvirt-2-storage", "libvirt-3-format"];
         assert_eq!(chain(&all, 2, 4, &[]), of_second);
         assert_eq!(chain(&all, 4, u32::MAX, &["libvirt-4-format".to_owned()]), Vec::<String>::new());
         assert_eq!((number("libvirt-12-storage"), number("libvirt-CoR-vda")), (Some(12), None));

@@ -36,11 +36,11 @@ impl Switch {
         number: u32,
     ) -> Result<Self, Error> {
         let (before, after) = (disk(now, target)?, disk(next, target)?);
-        if before.iotune.is_some() || before.driver.copy_on_read == Some(true) {
+        if before.driver.copy_on_read == Some(true) {
             let message =
                 format!("the disk '{target}' has a filter above its image, which an overlay cannot go below");
             return Err(problem("qemu.filtered", message)
-                .hint("take <iotune> and copy_on_read out of its definition, or take the snapshot while it is off")
+                .hint("take copy_on_read out of its definition, or take the snapshot while it is off")
                 .unsupported());
         }
         let id = device(domain, now, before)?;

@@ -6,8 +6,7 @@ use hostler_sdk::domain::{Domain as Document, NodeId};
 use hostler_sdk::{Command, Domain, Error, Fact, Monitor, MonitorExt, ProblemExt};
 
 use super::subject::{Subject, at};
-use super::{media, names};
-use crate::blockdev::{all_limits, group_id};
+use super::{limits, media, names};
 
 /// Children of a drive that say what is in it.
 const MEDIUM: [&str; 3] = ["source", "driver", "backingStore"];
@@ -24,7 +23,8 @@ pub(crate) fn update(domain: &Domain, place: u32, options: &[Fact]) -> Result<()
     match (Subject::at(&now, place)?, Subject::at(&next, place)?) {
         (Subject::Disk(before), Subject::Disk(disk)) if before.iotune != disk.iotune => {
             require_same(&now, before.node, &next, disk.node, &["iotune"])?;
-            limit(&monitor, &next, (before, disk))
+            let aliases = names::aliases(domain, &now)?;
+            limits::set(&monitor, aliases.get(before.node).unwrap_or_default(), disk)
         }
         (Subject::Disk(before), Subject::Disk(disk)) if is_drive(disk) => {
             require_same(&now, before.node, &next, disk.node, &MEDIUM)?;
@@ -42,32 +42,6 @@ pub(crate) fn update(domain: &Domain, place: u32, options: &[Fact]) -> Result<()
 
 fn is_drive(disk: &Disk) -> bool {
     matches!(disk.device, DiskDevice::Cdrom | DiskDevice::Floppy)
-}
-
-/// Other limits for a disk, in the filter that it has from its start.
-fn limit(monitor: &Monitor, next: &Document, (before, disk): (&Disk, &Disk)) -> Result<(), Error> {
-    let (Some(old), Some(tune)) = (&before.iotune, &disk.iotune) else {
-        let what = format!("'{}' was started without limits, or is to have none", disk.target);
-        return Err(at(next, disk.node, &what)
-            .hint("a disk whose definition has an <iotune> when it starts can be limited: change the definition, --config")
-            .hint("a limit of 0 is none")
-            .unsupported());
-    };
-    let group = group_id(disk, tune);
-    if group_id(before, old) != group {
-        return Err(at(
-            next,
-            disk.node,
-            "the group that shares its limits cannot change while its guest runs",
-        )
-        .hint("change the stored definition")
-        .unsupported());
-    }
-    let set = Command::new("qom-set")
-        .with("path", format!("/objects/{group}"))
-        .with("property", "limits")
-        .with("value", all_limits(tune));
-    monitor.run_all(&[set]).pop().transpose().map(drop)
 }
 
 fn link(domain: &Domain, monitor: &Monitor, next: &Document, interface: &Interface) -> Result<(), Error> {
