@@ -305,6 +305,26 @@ fn disk_grows_while_its_guest_runs_and_shrinks_only_with_leave() {
 }
 
 #[test]
+fn plain_image_grows_while_its_guest_runs_and_while_it_stands_still() {
+    let bench = Workbench::of_drivers();
+    let path = bench.path("plain.img");
+    std::fs::File::create(&path).unwrap().set_len(8 << 20).unwrap();
+    let source = format!("<source file='{}'/>", path.display());
+    let disk = format!(
+        "<disk type='file' device='disk'><driver name='qemu' type='raw'/>{source}<target dev='vda' bus='virtio'/></disk>"
+    );
+    bench.define(&with_disk("rom", &disk));
+    bench.ok(&["start", "rom"]);
+    bench.ok(&["block", "resize", "rom", "vda", "+8MiB"]);
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), 16 << 20);
+    bench.ok(&["block", "resize", "rom", "vda", "+8MiB"]);
+    bench.ok(&["suspend", "rom"]);
+    bench.ok(&["block", "resize", "rom", "vda", "8MiB", "--shrink"]);
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), 8 << 20);
+    bench.ok(&["destroy", "rom"]);
+}
+
+#[test]
 fn what_cannot_be_done_is_said_and_changes_nothing() {
     let bench = scene();
     for (arguments, code) in [
