@@ -163,6 +163,30 @@ pub(crate) fn without(xml: &str, identity: &str) -> Result<String, Error> {
     Ok(document.to_xml())
 }
 
+/// An attribute of a device's element.
+pub(crate) fn attribute<'a>(domain: &'a Domain, device: &Device, name: &str) -> Option<&'a str> {
+    domain.document().attribute(device.node, name)
+}
+
+/// A document with an element in the place of one of its devices. It gets the address of that one, if it says none and is on
+/// the same bus.
+///
+/// # Errors
+/// [`Kind::Invalid`] when the element cannot stand there.
+pub(crate) fn with_other(xml: &str, device: &Device, element: &str) -> Result<String, Error> {
+    let mut document = Document::parse(xml)?;
+    let old = device.node;
+    let new = document.insert_before(old, element.trim())?;
+    let bus = |node: NodeId| Some(document.attribute(document.child(node, "target")?, "bus")?.to_owned());
+    let stays = document.child(new, "address").is_none() && bus(new) == bus(old);
+    if let Some(address) = document.child(old, "address").filter(|_| stays) {
+        let address = document.node_to_xml(address);
+        document.append_child(new, &address)?;
+    }
+    document.remove(old)?;
+    Ok(document.to_xml())
+}
+
 /// A document with another medium in a drive: this file in this format, or nothing.
 ///
 /// # Errors

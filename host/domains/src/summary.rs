@@ -95,8 +95,12 @@ pub struct DomainSummary {
     pub started_unix_ms: Option<u64>,
     /// Memory that the guest is given at most, in bytes.
     pub memory_bytes: u64,
+    /// Memory that it has of that, in bytes.
+    pub current_memory_bytes: u64,
     /// Processors that the guest is given at most.
     pub vcpus: u32,
+    /// Processors that it has of those.
+    pub current_vcpus: u32,
 }
 
 /// A guest that was put away.

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::access::object::Object;
 use crate::access::rights::Rights;
+use crate::autodestroy::Autodestroy;
 use crate::events::Callbacks;
 use crate::failure;
 use crate::jobs::Job;
@@ -26,6 +27,7 @@ pub(crate) struct Client {
     pub(crate) outbox: Outbox,
     pub(crate) streams: Streams,
     pub(crate) callbacks: Callbacks,
+    pub(crate) autodestroy: Autodestroy,
     session: Session,
     rights: Rights,
 }
@@ -47,8 +49,16 @@ impl Client {
         rights: Rights,
         outbox: Outbox,
     ) -> Self {
-        let (streams, callbacks) = (Streams::default(), Callbacks::default());
-        Self { server, peer, outbox, streams, callbacks, session, rights }
+        Self {
+            server,
+            peer,
+            outbox,
+            streams: Streams::default(),
+            callbacks: Callbacks::default(),
+            autodestroy: Autodestroy::default(),
+            session,
+            rights,
+        }
     }
 
     /// The library.

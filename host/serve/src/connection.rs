@@ -12,6 +12,7 @@ use hostler_rpc::wire::ConnectClose;
 use hostler_rpc::xdr::encode;
 use tokio::sync::Semaphore;
 
+use crate::autodestroy;
 use crate::budget::Share;
 use crate::client::Client;
 use crate::daemon::Daemon;
@@ -73,6 +74,7 @@ pub(crate) async fn serve(
     if let Some(client) = gate.client() {
         client.streams.end_all();
         client.callbacks.forget_all();
+        autodestroy::end_all(&client);
     }
     gate.outbox.close();
     if !writer.is_finished() && tokio::time::timeout(FAREWELL, &mut writer).await.is_err() {

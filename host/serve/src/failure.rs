@@ -14,6 +14,9 @@ pub(crate) fn of_domain(error: &Error) -> RpcError {
         (Kind::NotFound, "snapshot.not-found") => {
             (codes::ERR_NO_DOMAIN_SNAPSHOT, codes::FROM_DOMAIN_SNAPSHOT)
         }
+        (Kind::NotFound, "network.not-found") => (codes::ERR_NO_NETWORK, codes::FROM_NETWORK),
+        (Kind::NotFound, "pool.not-found") => (codes::ERR_NO_STORAGE_POOL, codes::FROM_STORAGE),
+        (Kind::NotFound, "volume.not-found") => (codes::ERR_NO_STORAGE_VOL, codes::FROM_STORAGE),
         // A text that is no XML has a number of its own.
         (Kind::Invalid, "xml.syntax" | "xml.doctype") => (codes::ERR_XML_DETAIL, codes::FROM_DOMAIN),
         (Kind::Invalid, _) if is_about_a_document(error) => (codes::ERR_XML_ERROR, codes::FROM_DOMAIN),

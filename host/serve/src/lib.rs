@@ -8,6 +8,7 @@
 
 mod access;
 mod arrivals;
+mod autodestroy;
 mod budget;
 mod client;
 mod command;

@@ -37,8 +37,12 @@ pub struct Headline {
 pub struct Figures {
     /// Memory that the guest is given at most, in bytes.
     pub memory_bytes: u64,
+    /// Memory that it has of that, in bytes.
+    pub current_memory_bytes: u64,
     /// Processors that the guest is given at most.
     pub vcpus: u32,
+    /// Processors that it has of those.
+    pub current_vcpus: u32,
     /// Why nothing is known, if the document cannot be read.
     pub problem: Option<String>,
 }

@@ -51,4 +51,18 @@ check($domain->get_xml_description() !~ m{<link state='down'/>}, 'and in again')
 code(sub { $domain->update_device("<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>", Sys::Virt::Domain::DEVICE_MODIFY_LIVE) },
     [67, 84, 1], 'a device that does not change');
 $domain->destroy();
+
+# As it is stored.
+my $stored = $connection->define_domain(document($connection, $name, disk => $disk, devices => "$nic<graphics type='vnc' port='-1'/>"));
+my $config = Sys::Virt::Domain::DEVICE_MODIFY_CONFIG;
+$stored->update_device($element =~ s/vdb/vda/r, $config);
+check($stored->get_xml_description() =~ m{<source file='\Q$more\E'} && $stored->get_xml_description() !~ m{\Q$disk\E}, 'another file in a disk');
+$stored->update_device("<graphics type='vnc' port='-1' passwd='secret'/>", $config);
+check($stored->get_xml_description(Sys::Virt::Domain::XML_SECURE) =~ m{passwd='secret'}, 'another password of a display');
+$stored->update_device($nic =~ s/virtio/e1000/r, $config);
+check($stored->get_xml_description() =~ m{<model type='e1000'/>}, 'another model of an interface');
+code(sub { $stored->update_device($element =~ s/vdb/vdz/r, $config) }, [8, 99], 'a disk that there is not');
+code(sub { $stored->update_device("<sound model='ich6'/>", $config) }, 84, 'a device that is defined as a whole only');
+code(sub { $stored->update_device('<disk', $config) }, 35, 'half an element');
+$stored->undefine();
 finish();

@@ -93,5 +93,28 @@ code(sub { $connection->create_domain(document($connection, $name, uuid => $othe
 code(sub { $connection->create_domain(document($connection, "$name-2", uuid => $one)) }, 9, 'an identifier of another, created');
 my $redefined = $connection->define_domain(document($connection, $name, uuid => $one, memory => 131072));
 is($redefined->get_max_memory(), 131072, 'defined anew it has what is new');
+
+# A document of a domain that is defined and off is what runs, and the definition is what is left.
+my $run = $connection->create_domain(document($connection, $name, uuid => $one, memory => 98304));
+check($run->is_persistent() && $run->is_active(), 'it runs, and is kept');
+is($run->get_max_memory(), 98304, 'as it was described');
+code(sub { $connection->create_domain(document($connection, $name, uuid => $one)) }, 55, 'once more while it runs');
+$run->destroy();
+is($first->get_max_memory(), 131072, 'and afterwards as it is defined');
+code(sub { $first->rename($name) }, 55, 'its own name as a new one');
 $first->undefine();
+
+# A guest that ends with its client.
+told(3);
+{
+    my $guest = Sys::Virt->new(uri => $ARGV[0]);
+    $guest->create_domain(document($connection, "$name-auto"), Sys::Virt::Domain::START_AUTODESTROY);
+    check($connection->get_domain_by_name("$name-auto")->is_active(), 'it runs as long as its client is there');
+}
+my $ended = '';
+while ($ended !~ /\Q$name\E-auto 5 /) {
+    my $more = told(1) or last;
+    $ended .= "$more\n";
+}
+check($ended =~ /\Q$name\E-auto 5 /, 'and ends with it') or print "# $ended\n";
 finish();

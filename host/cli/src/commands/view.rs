@@ -167,7 +167,9 @@ pub(super) mod samples {
             pid: state.is_active().then_some(4711),
             started_unix_ms: None,
             memory_bytes: 512 << 20,
+            current_memory_bytes: 512 << 20,
             vcpus: 2,
+            current_vcpus: 2,
         }
     }
 

@@ -73,7 +73,9 @@ impl Host {
             pid,
             started_unix_ms,
             memory_bytes: figures.memory_bytes,
+            current_memory_bytes: figures.current_memory_bytes,
             vcpus: figures.vcpus,
+            current_vcpus: figures.current_vcpus,
         })
     }
 
@@ -101,10 +103,16 @@ impl Host {
 /// What a line about a domain has of its document.
 fn figures(xml: &str) -> Figures {
     match hostler_domain::Domain::parse(xml) {
-        Ok(domain) => Figures { memory_bytes: domain.memory.0, vcpus: domain.vcpus.maximum, problem: None },
+        Ok(domain) => Figures {
+            memory_bytes: domain.memory.0,
+            current_memory_bytes: domain.current_memory.0,
+            vcpus: domain.vcpus.maximum,
+            current_vcpus: domain.vcpus.current.unwrap_or(domain.vcpus.maximum),
+            problem: None,
+        },
         Err(error) => {
             let problem = Some(format!("its document cannot be read: {error}"));
-            Figures { memory_bytes: 0, vcpus: 0, problem }
+            Figures { memory_bytes: 0, current_memory_bytes: 0, vcpus: 0, current_vcpus: 0, problem }
         }
     }
 }

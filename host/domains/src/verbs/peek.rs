@@ -1,4 +1,4 @@
-//! A few bytes of a guest's memory, for whoever looks into it while it runs.
+//! A few bytes of a guest's memory or of its disks, for whoever looks into it.
 
 use std::fs::File;
 use std::io;
@@ -7,7 +7,8 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
-use hostler_runtime::{DomainContext, Transfer};
+use hostler_domain::Domain;
+use hostler_runtime::{DomainContext, Transfer, open_chain};
 use object::elf::PT_LOAD;
 use object::read::elf::{ElfFile, ElfFile32, ElfFile64, FileHeader, ProgramHeader as _};
 use object::{Endianness, FileKind};
@@ -16,6 +17,7 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create
 use crate::context::Purpose;
 use crate::error::{Error, Kind};
 use crate::host::Host;
+use crate::process;
 use crate::reference::DomainRef;
 
 /// Most that is looked at, in bytes: what a client of libvirt may ask for (`REMOTE_DOMAIN_MEMORY_PEEK_BUFFER_MAX`).
@@ -51,6 +53,51 @@ impl Host {
         within(&dump, begin..end).ok_or_else(|| {
             let message = format!("the guest of '{}' has no memory at {begin} to {end}", definition.name);
             Error::new(Kind::Invalid, "memory.none", message).about("domain", &definition.name)
+        })
+    }
+}
+
+impl Host {
+    /// The bytes at this place of a plain disk, which are those that its guest sees there.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] for a disk that there is not; [`Kind::Unsupported`] for one whose image is not raw; [`Kind::Invalid`]
+    /// for more than 4 MiB, or a place behind its end; what opening and reading say.
+    pub async fn peek_disk(
+        &self,
+        wanted: &DomainRef,
+        target: &str,
+        (offset, bytes): (u64, u32),
+    ) -> Result<Vec<u8>, Error> {
+        let definition = self.find(wanted)?;
+        let range = |what: String| Error::new(Kind::Invalid, "disk.range", what);
+        if bytes > PEEK_MAX_BYTES {
+            return Err(range(format!("a look has at most {PEEK_MAX_BYTES} bytes, not {bytes}")));
+        }
+        let document = Domain::parse(&self.shown_xml(&definition))?;
+        let disk =
+            document.devices.disks.iter().find(|disk| disk.target.as_str() == target).ok_or_else(|| {
+                let message = format!("'{}' has no disk '{target}'", definition.name);
+                Error::new(Kind::NotFound, "block.no-disk", message)
+            })?;
+        let volumes = self.context(&definition, Purpose::Describe)?.volumes;
+        let chain = open_chain(disk, &self.roots(), &volumes)?;
+        let Some(layer) = chain.layers().first().filter(|layer| layer.format == "raw") else {
+            let message =
+                format!("peeking is only supported for disk with 'raw' format, which '{target}' is not");
+            return Err(Error::new(Kind::Unsupported, "disk.format", message));
+        };
+        let Some(file) = chain.descriptors(0, false)?.into_iter().next().map(File::from) else {
+            return Err(Error::new(Kind::NotFound, "block.no-layer", "the drive is empty"));
+        };
+        let path = layer.path.display().to_string();
+        let read = process::blocking(move || {
+            let mut content = vec![0; usize::try_from(bytes).unwrap_or_default()];
+            file.read_exact_at(&mut content, offset).map(|()| content)
+        });
+        read.await?.map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => range(format!("'{target}' has no {bytes} bytes at {offset}")),
+            _ => Error::new(Kind::Host, "disk.unread", format!("cannot read '{path}'")).caused_by(error),
         })
     }
 }

@@ -219,7 +219,8 @@ fn out_of_turn() -> Error {
     Error::new(Kind::Invalid, "migration.protocol", "the sender of the guest spoke out of turn")
 }
 
-fn saved_guest(definition: &Definition) -> Error {
+/// What a guest would go on beside that can only go on in its place.
+pub(crate) fn saved_guest(definition: &Definition) -> Error {
     let name = &definition.name;
     let message = format!("the domain '{name}' has a guest of its own here, which was saved");
     Error::new(Kind::Conflict, "domain.saved", message)

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use hostler_state::{Definition, Headline};
+use hostler_domain::Domain;
+use hostler_domain::disk::Disk;
+use hostler_domain::storage_source::Location;
+use hostler_runtime::RunDocument;
+use hostler_state::{Definition, Headline, RunRecord};
 use serde::Serialize;
 
 use crate::context::Purpose;
@@ -12,6 +16,7 @@ use crate::process;
 use crate::reference::DomainRef;
 use crate::summary::RunState;
 use crate::verbs::InterfaceDevice;
+use crate::verbs::threads::vcpu_counters;
 
 /// How long one hypervisor may take to answer before it is told without: the others are not to wait for it.
 const ANSWER_WAIT: Duration = Duration::from_millis(1_500);
@@ -80,11 +85,33 @@ impl Host {
         }
         if stats.missing.is_none() {
             match self.hypervisor_counters(&definition).await {
-                Ok(counters) => stats.counters.extend(counters),
+                Ok(counters) => {
+                    if let Some(pid) = standing.pid {
+                        let told = counters.clone();
+                        stats.counters.extend(process::blocking(move || vcpu_counters(pid, &told)).await?);
+                    }
+                    stats.counters.extend(counters);
+                    stats.counters.extend(self.disk_paths(&definition)?);
+                }
                 Err(error) => stats.missing = Some(error.to_string()),
             }
         }
         Ok(stats)
+    }
+
+    /// Which file each disk of a guest that runs writes to, by its place among the disks.
+    fn disk_paths(&self, definition: &Definition) -> Result<Vec<(String, String)>, Error> {
+        let document: Option<RunDocument> =
+            self.state().run_dir(definition.uuid).read(RunRecord::Document)?;
+        let Some(document) = document else { return Ok(Vec::new()) };
+        let disks = Domain::parse(&document.xml)?.devices.disks;
+        let path = |(index, disk): (usize, &Disk)| match &disk.source.location {
+            Location::File(path) | Location::Block(path) => {
+                Some((format!("block.{index}.path"), path.to_string()))
+            }
+            _ => None,
+        };
+        Ok(disks.iter().enumerate().filter_map(path).collect())
     }
 
     pub(super) async fn hypervisor_counters(

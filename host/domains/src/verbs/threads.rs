@@ -89,6 +89,30 @@ impl Host {
     }
 }
 
+/// What each processor of a guest has used, under libvirt's names. Nothing of a process that is gone. Blocks on small reads.
+pub(super) fn vcpu_counters(process: u32, counters: &[(String, String)]) -> Vec<(String, String)> {
+    let threads = found(process, counters).unwrap_or_default();
+    let vcpus = threads.iter().filter_map(|thread| match thread.kind {
+        ThreadKind::Vcpu(number) => Some((number, thread)),
+        ThreadKind::IoThread(_) | ThreadKind::Emulator => None,
+    });
+    let counted = vcpus.flat_map(|(number, thread)| {
+        let delay = waited(process, thread.thread).map(|ns| (format!("vcpu.{number}.delay"), ns.to_string()));
+        let time = (format!("vcpu.{number}.time"), thread.time_ns.to_string());
+        [(format!("vcpu.{number}.state"), RUNNING.to_owned()), time].into_iter().chain(delay)
+    });
+    counted.collect()
+}
+
+/// The number of a processor that runs, as libvirt counts states.
+const RUNNING: &str = "1";
+
+/// How long a thread has waited for a processor of this system, in nanoseconds (the second number of `schedstat`).
+fn waited(process: u32, task: u32) -> Option<u64> {
+    let told = std::fs::read_to_string(directory(process).join(task.to_string()).join("schedstat")).ok()?;
+    told.split_whitespace().nth(1)?.parse().ok()
+}
+
 /// Blocks on small reads.
 fn found(process: u32, counters: &[(String, String)]) -> Result<Vec<GuestThread>, Error> {
     let outside = numbers(process)?;

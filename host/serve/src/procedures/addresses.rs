@@ -96,7 +96,7 @@ pub(super) async fn leased_name(client: &Client, domain: &DomainIdentity) -> Res
     });
     named.ok_or_else(|| {
         let detail = format!("no hostname found for domain {}", domain.name);
-        RpcError::new(codes::ERR_NO_DOMAIN, codes::FROM_QEMU, detail)
+        RpcError::new(codes::ERR_NO_HOSTNAME, codes::FROM_QEMU, detail)
     })
 }
 

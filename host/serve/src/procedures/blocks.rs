@@ -1,6 +1,6 @@
 //! Disks as files: how large they are, what is in them, and when they grow.
 
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 
 use hostler_domains::{DiskSummary, DomainIdentity, LayerSummary};
@@ -19,8 +19,6 @@ use crate::failure;
 
 /// Bytes that a file is counted in by the system.
 const SECTOR: u64 = 512;
-/// Most bytes of one look into a disk: the protocol's own bound.
-const PEEK_BYTES: u32 = 4 << 20;
 
 pub(super) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
     routes! { incoming;
@@ -99,25 +97,11 @@ async fn highest_write(
 /// What is in a disk whose bytes are those that its guest sees.
 async fn peek(client: Arc<Client>, call: DomainBlockPeek) -> Result<DomainBlockPeekAnswer, RpcError> {
     only(call.flags, 0, "virDomainBlockPeek")?;
-    if call.size > PEEK_BYTES {
-        let detail = format!("a look has at most {PEEK_BYTES} bytes, not {}", call.size);
-        return Err(RpcError::new(codes::ERR_INVALID_ARG, codes::FROM_QEMU, detail));
-    }
     let domain = client.domain(&call.dom).await?;
-    let layer = active(disk(&client, &domain, &call.path).await?)?;
-    if layer.format != "raw" {
-        let detail = format!("peeking is only supported for disk with 'raw' format not '{}'", layer.format);
-        return Err(RpcError::new(codes::ERR_OPERATION_UNSUPPORTED, codes::FROM_QEMU, detail));
-    }
-    let (size, offset) = (usize::try_from(call.size).unwrap_or_default(), call.offset);
-    let path = layer.path.clone();
-    let read = tokio::task::spawn_blocking(move || {
-        let mut buffer = vec![0; size];
-        std::fs::File::open(path)?.read_exact_at(&mut buffer, offset)?;
-        Ok(buffer)
-    });
-    let read = read.await.map_err(|_| crate::client::internal("a thread of the daemon stopped"))?;
-    let buffer = read.map_err(|error| unreadable(&layer, &error))?;
+    let disk = disk(&client, &domain, &call.path).await?;
+    let place = (call.offset, call.size);
+    let buffer = client.host().peek_disk(&reference(&domain), &disk.target, place).await;
+    let buffer = buffer.map_err(|error| failure::of_domain(&error))?;
     Ok(DomainBlockPeekAnswer { buffer: Opaque(buffer) })
 }
 

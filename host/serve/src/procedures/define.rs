@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use hostler_domains::{DomainRef, StartOptions, Started, StoreFate, UndefineOptions};
-use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
 use hostler_rpc::wire::{
     DomainCreate, DomainCreateWithFlags, DomainCreateWithFlagsAnswer, DomainCreateXml, DomainCreateXmlAnswer,
@@ -19,6 +18,7 @@ use crate::failure;
 /// Flags of a start.
 mod start {
     pub(super) const PAUSED: u32 = 1;
+    pub(super) const AUTODESTROY: u32 = 2;
     pub(super) const BYPASS_CACHE: u32 = 4;
     pub(super) const FORCE_BOOT: u32 = 8;
     pub(super) const VALIDATE: u32 = 16;
@@ -79,10 +79,10 @@ async fn create_from_document(
     client: Arc<Client>,
     call: DomainCreateXml,
 ) -> Result<DomainCreateXmlAnswer, RpcError> {
-    only(call.flags, start::PAUSED | start::VALIDATE | start::RESET_NVRAM, "virDomainCreateXML")?;
-    let options = options(call.flags);
-    let started = client.host().run(&call.xml_desc, options).await;
-    Ok(DomainCreateXmlAnswer { dom: of_started(&client, started).await? })
+    let known = start::PAUSED | start::AUTODESTROY | start::VALIDATE | start::RESET_NVRAM;
+    only(call.flags, known, "virDomainCreateXML")?;
+    let started = client.host().run_in_place(&call.xml_desc, options(call.flags)).await;
+    Ok(DomainCreateXmlAnswer { dom: of_started(&client, started, call.flags).await? })
 }
 
 async fn create(client: Arc<Client>, call: DomainCreate) -> Result<(), RpcError> {
@@ -93,7 +93,8 @@ async fn create_with_flags(
     client: Arc<Client>,
     call: DomainCreateWithFlags,
 ) -> Result<DomainCreateWithFlagsAnswer, RpcError> {
-    let known = start::PAUSED | start::BYPASS_CACHE | start::FORCE_BOOT | start::RESET_NVRAM;
+    let known =
+        start::PAUSED | start::AUTODESTROY | start::BYPASS_CACHE | start::FORCE_BOOT | start::RESET_NVRAM;
     only(call.flags, known, "virDomainCreateWithFlags")?;
     Ok(DomainCreateWithFlagsAnswer { dom: started(&client, &call.dom, call.flags).await? })
 }
@@ -103,15 +104,22 @@ async fn started(client: &Client, dom: &DomainHandle, flags: u32) -> Result<Doma
     if domain.run_number.is_some() {
         return Err(invalid("domain is already running"));
     }
-    of_started(client, client.host().start(&reference(&domain), options(flags)).await).await
+    of_started(client, client.host().start(&reference(&domain), options(flags)).await, flags).await
 }
 
 async fn of_started(
     client: &Client,
     started: Result<Started, hostler_domains::Error>,
+    flags: u32,
 ) -> Result<DomainHandle, RpcError> {
     let started = started.map_err(|error| failure::of_domain(&error))?;
-    identified(client, &DomainRef::new(started.summary.uuid.to_string())).await
+    let domain = DomainRef::new(started.summary.uuid.to_string());
+    let identity = client.host().identity(&domain).await.map_err(|error| failure::of_domain(&error))?;
+    let handle = handle(&identity);
+    if flags & start::AUTODESTROY != 0 {
+        client.autodestroy.add(identity);
+    }
+    Ok(handle)
 }
 
 fn options(flags: u32) -> StartOptions {
@@ -136,8 +144,7 @@ async fn undefined(client: &Client, dom: &DomainHandle, flags: u32) -> Result<()
     let both =
         has(undefine::NVRAM) && has(undefine::KEEP_NVRAM) || has(undefine::TPM) && has(undefine::KEEP_TPM);
     if both {
-        let detail = "a flag to keep and a flag to remove exclude each other";
-        return Err(RpcError::new(codes::ERR_INVALID_ARG, codes::FROM_QEMU, detail));
+        return Err(invalid("a flag to keep and a flag to remove exclude each other"));
     }
     let (domain, _job) = client.change(dom).await?;
     if !domain.persistent {
@@ -159,6 +166,9 @@ async fn rename(client: Arc<Client>, call: DomainRename) -> Result<DomainRenameA
         return Err(invalid("cannot rename active domain"));
     }
     let name = call.new_name.unwrap_or_default();
+    if name == domain.name {
+        return Err(invalid("Can't rename domain to itself"));
+    }
     let renamed = client.host().rename(&reference(&domain), &name).await;
     renamed.map_err(|error| failure::of_domain(&error))?;
     Ok(DomainRenameAnswer { retcode: 0 })

@@ -11,6 +11,7 @@ use hostler_rpc::wire::{
     DomainDetachDeviceFlags, DomainHandle,
 };
 
+use super::updates::no_document;
 use super::{invalid, only};
 use crate::client::{Client, reference};
 use crate::dispatch::{Incoming, Work, routes};
@@ -85,7 +86,7 @@ async fn detached(client: &Client, dom: &DomainHandle, named: &str, flags: u32) 
 /// By what the library finds the device that a document describes: its target, its network address or its alias.
 fn name_in(xml: &str) -> Result<String, RpcError> {
     let wrong = |detail: String| RpcError::new(codes::ERR_XML_ERROR, codes::FROM_DOMAIN, detail);
-    let document = Document::parse(xml).map_err(|error| wrong(error.to_string()))?;
+    let document = Document::parse(xml).map_err(|error| no_document(&error))?;
     let root = document.root();
     let of = |child: &str, attribute: &str| {
         document.attribute(document.child(root, child)?, attribute).map(str::to_owned)

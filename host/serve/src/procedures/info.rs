@@ -14,6 +14,7 @@ use hostler_rpc::wire::{
 };
 use hostler_rpc::xdr::List;
 
+use super::counters::running;
 use super::{count, invalid, only};
 use crate::client::{Client, reference};
 use crate::dispatch::{Incoming, Work, routes};
@@ -52,8 +53,8 @@ async fn info(client: Arc<Client>, call: DomainGetInfo) -> Result<DomainGetInfoA
     Ok(DomainGetInfoAnswer {
         state: u8::try_from(state).unwrap_or_default(),
         max_mem: summary.memory_bytes / KIB,
-        memory: summary.memory_bytes / KIB,
-        nr_virt_cpu: u16::try_from(summary.vcpus).unwrap_or(u16::MAX),
+        memory: summary.current_memory_bytes / KIB,
+        nr_virt_cpu: u16::try_from(summary.current_vcpus).unwrap_or(u16::MAX),
         cpu_time: time.unwrap_or(0),
     })
 }
@@ -127,6 +128,7 @@ async fn max_vcpus(
     client: Arc<Client>,
     call: DomainGetMaxVcpus,
 ) -> Result<DomainGetMaxVcpusAnswer, RpcError> {
+    running(&client, &call.dom).await?;
     let vcpus = summary(&client, &call.dom).await?.vcpus;
     Ok(DomainGetMaxVcpusAnswer { num: i32::try_from(vcpus).unwrap_or(i32::MAX) })
 }
@@ -149,6 +151,9 @@ async fn control_info(
 
 /// What an operator should know of it; nothing is known of any.
 async fn messages(client: Arc<Client>, call: DomainGetMessages) -> Result<DomainGetMessagesAnswer, RpcError> {
+    const DEPRECATION: u32 = 1;
+    const TAINTING: u32 = 2;
+    only(call.flags, DEPRECATION | TAINTING, "virDomainGetMessages")?;
     client.domain(&call.dom).await?;
     Ok(DomainGetMessagesAnswer { msgs: List(Vec::new()) })
 }
@@ -157,6 +162,7 @@ async fn has_saved_guest(
     client: Arc<Client>,
     call: DomainHasManagedSaveImage,
 ) -> Result<DomainHasManagedSaveImageAnswer, RpcError> {
+    only(call.flags, 0, "virDomainHasManagedSaveImage")?;
     let domain = client.domain(&call.dom).await?;
     Ok(DomainHasManagedSaveImageAnswer { result: i32::from(client.host().has_saved_guest(domain.uuid)) })
 }
@@ -165,6 +171,7 @@ async fn has_current_snapshot(
     client: Arc<Client>,
     call: DomainHasCurrentSnapshot,
 ) -> Result<DomainHasCurrentSnapshotAnswer, RpcError> {
+    only(call.flags, 0, "virDomainHasCurrentSnapshot")?;
     let domain = client.domain(&call.dom).await?;
     let snapshots = client.host().snapshot_list(&reference(&domain)).await;
     let snapshots = snapshots.map_err(|error| failure::of_domain(&error))?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hostler_domains::{DomainIdentity, DomainStats};
+use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
 use hostler_rpc::typed::TypedValue;
 use hostler_rpc::wire::{
@@ -29,8 +30,12 @@ const GROUPS: [(u32, &str); 8] = [
 ];
 /// Counters that are for this host, and nothing to clients.
 const OWN: [&str; 3] = [".thread", ".id", ".error"];
+/// What the host calls the memory that a hypervisor has, and clients do.
+const RESIDENT: (&str, &str) = ("memory.resident", "balloon.rss");
 /// Flags that choose among domains are those of listing them; those above are of the counting.
 const FILTERS: u32 = 0xff;
+/// The flag by which a client wants what it asks for, or nothing.
+const ENFORCE: u32 = 1 << 31;
 /// Counters that are texts.
 const TEXTS: [&str; 3] = [".name", ".path", ".backingIndex"];
 /// Counters that are small numbers.
@@ -47,6 +52,10 @@ async fn stats(
     client: Arc<Client>,
     call: ConnectGetAllDomainStats,
 ) -> Result<ConnectGetAllDomainStatsAnswer, RpcError> {
+    if call.flags & ENFORCE != 0 && call.stats & !GROUPS.iter().fold(0, |known, (bit, _)| known | bit) != 0 {
+        let detail = format!("Stats types bits 0x{:x} are not supported by this daemon", call.stats);
+        return Err(RpcError::new(codes::ERR_ARGUMENT_UNSUPPORTED, codes::FROM_QEMU, detail));
+    }
     let wanted = if call.doms.0.is_empty() {
         lookup::filtered(&client, call.flags & FILTERS).await?
     } else {
@@ -84,6 +93,7 @@ async fn counted(client: &Client, domain: &DomainIdentity, groups: u32) -> Resul
         for DomainStats { counters, .. } in counted {
             let known = counters
                 .into_iter()
+                .map(|(name, value)| (if name == RESIDENT.0 { RESIDENT.1.to_owned() } else { name }, value))
                 .filter(|(name, _)| GROUPS.iter().any(|(_, group)| name.starts_with(group) && has(group)));
             params.extend(known.filter_map(|(name, value)| parameter(name, &value)));
         }

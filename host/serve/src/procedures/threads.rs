@@ -122,7 +122,8 @@ async fn vcpu_places(
     let scope = scope(call.flags, &domain)?;
     let bytes = length(call.maplen);
     let which = if scope.config { Which::Stored } else { Which::Current };
-    let all = document(&client, &domain, which).await?.vcpus.maximum;
+    let vcpus = document(&client, &domain, which).await?.vcpus;
+    let all = vcpus.current.unwrap_or(vcpus.maximum);
     let threads = if scope.live { threads(&client, &call.dom).await? } else { Vec::new() };
     let number = all.min(u32::try_from(call.ncpumaps).unwrap_or(0));
     let places = (0..number).flat_map(|vcpu| {

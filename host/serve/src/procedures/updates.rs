@@ -39,6 +39,10 @@ async fn update(client: Arc<Client>, call: DomainUpdateDeviceFlags) -> Result<()
     only(call.flags, LIVE | CONFIG | FORCE, "virDomainUpdateDeviceFlags")?;
     let (domain, _job) = client.change(&call.dom).await?;
     let scope = scope(call.flags, &domain)?;
+    if !scope.live {
+        let replaced = client.host().replace_device(&reference(&domain), &call.xml).await;
+        return replaced.map(drop).map_err(|error| told(&error));
+    }
     let wish = wish(&call.xml)?;
     if let Wish::Link(mac, _) = &wish {
         require_same_place(&client, &domain, (&call.xml, mac), scope).await?;
@@ -52,12 +56,16 @@ async fn update(client: Arc<Client>, call: DomainUpdateDeviceFlags) -> Result<()
         }
         Wish::Link(mac, up) => host.set_link(&wanted, &mac, up, scope).await,
     };
-    changed.map(drop).map_err(|error| match error.kind {
+    changed.map(drop).map_err(|error| told(&error))
+}
+
+fn told(error: &hostler_domains::Error) -> RpcError {
+    match error.kind {
         hostler_domains::Kind::NotFound => {
             RpcError::new(codes::ERR_DEVICE_MISSING, codes::FROM_DOMAIN, error.to_string())
         }
-        _ => failure::of_domain(&error),
-    })
+        _ => failure::of_domain(error),
+    }
 }
 
 fn unsupported(kind: &str) -> RpcError {
@@ -69,6 +77,11 @@ fn wrong(detail: impl AsRef<str>) -> RpcError {
     RpcError::new(codes::ERR_XML_ERROR, codes::FROM_DOMAIN, detail)
 }
 
+/// What is no XML at all has a number of its own.
+pub(super) fn no_document(error: &hostler_domain::XmlError) -> RpcError {
+    RpcError::new(codes::ERR_XML_DETAIL, codes::FROM_DOMAIN, error.to_string())
+}
+
 /// An element as the only device of a document.
 fn read(xml: &str) -> Result<Domain, RpcError> {
     let domain = format!(
@@ -78,7 +91,7 @@ fn read(xml: &str) -> Result<Domain, RpcError> {
 }
 
 fn wish(xml: &str) -> Result<Wish, RpcError> {
-    let element = Document::parse(xml).map_err(|error| wrong(error.to_string()))?;
+    let element = Document::parse(xml).map_err(|error| no_document(&error))?;
     let kind = element.name(element.root()).to_owned();
     let body = element.node_to_xml(element.root());
     let domain = read(&body)?;
@@ -128,10 +141,15 @@ async fn require_same_place(
     ) else {
         return Ok(());
     };
-    if next.source == now.source {
+    let detail = if next.source != now.source {
+        "an interface stays connected to what it is connected to; detach it, and attach another one"
+            .to_owned()
+    } else if next.model.is_some() && next.model != now.model {
+        let word = |model: &Option<String>| model.clone().unwrap_or_default();
+        format!("cannot modify network device model from {} to {}", word(&now.model), word(&next.model))
+    } else {
         return Ok(());
-    }
-    let detail = "an interface stays connected to what it is connected to; detach it, and attach another one";
+    };
     Err(RpcError::new(codes::ERR_OPERATION_UNSUPPORTED, codes::FROM_QEMU, detail))
 }
 
@@ -163,6 +181,6 @@ mod tests {
             code("<disk type='file'><source file='/a'/><target dev='vda'/></disk>"),
             codes::ERR_OPERATION_UNSUPPORTED
         );
-        assert_eq!(code("<disk"), codes::ERR_XML_ERROR);
+        assert_eq!(code("<disk"), codes::ERR_XML_DETAIL);
     }
 }

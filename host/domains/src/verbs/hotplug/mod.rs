@@ -10,6 +10,7 @@ mod edit;
 mod limits;
 mod link;
 mod media;
+mod replace;
 mod settle;
 mod sizing;
 
