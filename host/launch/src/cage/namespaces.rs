@@ -60,13 +60,14 @@ fn enter_all(wanted: &[(CloneFlags, &str)], privileged: bool) -> Result<(), Wall
 }
 
 /// A user namespace for the program alone. It owns none of the others, so that not even a capability in it would
-/// open them again. `proc` is the host's `/proc`, which cannot be named any more.
-pub(crate) fn enter_last(proc: &OwnedFd) -> Result<(), WallFailure> {
+/// open them again. `proc` is the host's `/proc`, which cannot be named any more; `inside` is the number that this user and
+/// its group have there.
+pub(crate) fn enter_last(proc: &OwnedFd, inside: u32) -> Result<(), WallFailure> {
     let (user, group) = (geteuid().as_raw(), getegid().as_raw());
     unshare(CloneFlags::CLONE_NEWUSER).map_err(|error| user_refused(error.into()))?;
     let own =
         open_below(proc, "self").map_err(|error| Wall::Namespaces.failed("open its own /proc", error))?;
-    for (name, text) in maps(user, group) {
+    for (name, text) in maps((inside, user), (inside, group)) {
         let flags = OFlags::WRONLY | OFlags::CLOEXEC;
         let written = openat(&own, name, flags, Mode::empty())
             .map_err(io::Error::from)
@@ -85,17 +86,17 @@ fn open_below(proc: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
     Ok(openat(proc, name, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
-/// The same numbers inside as outside, and no others: whoever looks at the program sees one user.
-fn maps(user: u32, group: u32) -> [(&'static str, String); 3] {
+/// One user and one group, with their numbers inside and outside, and no others.
+fn maps(user: (u32, u32), group: (u32, u32)) -> [(&'static str, String); 3] {
     [
         ("setgroups", "deny".to_owned()),
-        ("uid_map", format!("{user} {user} 1")),
-        ("gid_map", format!("{group} {group} 1")),
+        ("uid_map", format!("{} {} 1", user.0, user.1)),
+        ("gid_map", format!("{} {} 1", group.0, group.1)),
     ]
 }
 
 fn map_itself(own: &Path, user: u32, group: u32) -> Result<(), WallFailure> {
-    for (name, text) in maps(user, group) {
+    for (name, text) in maps((user, user), (group, group)) {
         OpenOptions::new()
             .write(true)
             .open(own.join(name))
