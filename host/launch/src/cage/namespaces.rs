@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags, open, openat};
 use rustix::process::{getegid, geteuid};
 use rustix::system::sethostname;
 
-use super::{Wall, WallFailure};
+use super::{Wall, WallFailure, server};
 
 /// The name that the program sees its machine have.
 const HOST_NAME: &[u8] = b"cage";
@@ -32,7 +32,15 @@ pub(crate) fn enter(host_network: bool, privileged: bool) -> Result<(), WallFail
     if !host_network {
         wanted.push(NETWORK);
     }
-    enter_all(&wanted, privileged)
+    enter_all(&wanted, (!privileged).then(|| (geteuid().as_raw(), getegid().as_raw())))
+}
+
+/// As [`enter`], for a process that starts another of ours in them: one who may not make them is root of the user namespace
+/// around them, for of a user who is not root what is started keeps no right.
+pub(crate) fn enter_as_root(privileged: bool) -> Result<(), WallFailure> {
+    let mut wanted = ALWAYS.to_vec();
+    wanted.extend([PROCESS, NETWORK]);
+    enter_all(&wanted, (!privileged).then_some((server::ROOT, server::ROOT)))
 }
 
 /// Enters new namespaces with this process, which starts no other. It stays in its process namespace: whoever leaves
@@ -40,14 +48,15 @@ pub(crate) fn enter(host_network: bool, privileged: bool) -> Result<(), WallFail
 pub(crate) fn enter_alone(privileged: bool) -> Result<(), WallFailure> {
     let mut wanted = ALWAYS.to_vec();
     wanted.push(NETWORK);
-    enter_all(&wanted, privileged)
+    enter_all(&wanted, (!privileged).then(|| (geteuid().as_raw(), getegid().as_raw())))
 }
 
-fn enter_all(wanted: &[(CloneFlags, &str)], privileged: bool) -> Result<(), WallFailure> {
-    if !privileged {
+/// Through a user namespace in which this user and its group have these numbers, if there are any.
+fn enter_all(wanted: &[(CloneFlags, &str)], inside: Option<(u32, u32)>) -> Result<(), WallFailure> {
+    if let Some(inside) = inside {
         let (user, group) = (geteuid().as_raw(), getegid().as_raw());
         unshare(CloneFlags::CLONE_NEWUSER).map_err(|error| user_refused(error.into()))?;
-        map_itself(Path::new("/proc/self"), user, group)?;
+        map_itself(Path::new("/proc/self"), (inside.0, user), (inside.1, group))?;
     }
     for (flag, name) in wanted {
         unshare(*flag).map_err(|error| {
@@ -95,8 +104,8 @@ fn maps(user: (u32, u32), group: (u32, u32)) -> [(&'static str, String); 3] {
     ]
 }
 
-fn map_itself(own: &Path, user: u32, group: u32) -> Result<(), WallFailure> {
-    for (name, text) in maps((user, user), (group, group)) {
+fn map_itself(own: &Path, user: (u32, u32), group: (u32, u32)) -> Result<(), WallFailure> {
+    for (name, text) in maps(user, group) {
         OpenOptions::new()
             .write(true)
             .open(own.join(name))

@@ -69,7 +69,9 @@ pub(crate) fn start(
             )
         })?),
     };
-    namespaces::enter(false, request.identity.is_some())?;
+    // As the host has it: inside it is another number.
+    let uid = if users.is_some() { FIRST_USER } else { geteuid().as_raw() };
+    namespaces::enter_as_root(users.is_some())?;
     let (ours, theirs) = grant::pair().map_err(failed("make the server's socket"))?;
     let mut command = Command::new("/proc/self/exe");
     command.arg0("hostler-shim").arg(ARGUMENT).env_clear().current_dir("/").stdin(theirs).process_group(0);
@@ -82,7 +84,7 @@ pub(crate) fn start(
         first.kill().ok();
         first.wait().map_err(failed("wait for the first process of the cage"))?;
     }
-    done.map(|report| (Some(first.id()), report))
+    done.map(|report| (Some(first.id()), CageReport { uid, ..report }))
 }
 
 /// Tells the first process what to become, and waits until it has: its end of the socket closes with that.
@@ -138,13 +140,12 @@ fn confine(request: &StageRequest, mut folders: Vec<OwnedFd>) -> Result<CageRepo
     drop(folders);
     umask(usual);
     limits::apply(plan.lock_memory, OPEN_FILES)?;
-    let uid = if users.is_some() { FIRST_USER } else { geteuid().as_raw() };
     identity::take_users(users, &proc)?;
     drop(proc);
     set_no_new_privs(true).map_err(|error| Wall::Identity.failed("forbid new privileges", error))?;
     let landlock_abi = if plan.landlock { landlock::restrict(plan)? } else { 0 };
     seccomp::apply_serving()?;
-    Ok(CageReport { uid, landlock_abi, host_network: false })
+    Ok(CageReport { uid: ROOT, landlock_abi, host_network: false })
 }
 
 /// Comes back only when that fails.

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use hostler_launch::ProcessRecord;
@@ -22,6 +22,8 @@ const KILL_AT: &[(&str, &[u32])] = &[
     ("clone,clone3,vfork", &[2, 3, 4]),
     ("sendmsg,sendto", &[1, 3, 6]),
 ];
+/// The number of the user `nobody`.
+const NOBODY: u32 = 65534;
 /// Memory that a server can see.
 const SHARED: &str = "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>";
 /// All that a server may do, in the numbers of `/proc`: owners (0, 1, 3), users (6, 7).
@@ -170,6 +172,7 @@ fn server_is_in_a_cage_of_its_own_and_ends_with_its_guest() {
     let [server] = record.companions.as_slice() else { panic!("{record:?}") };
     assert_eq!((server.name.as_str(), server.template.as_str()), ("fs0", "virtiofsd"));
     let pid = server.process.pid;
+    assert!(bench.ok(&["show", "rom"]).contains(&format!("fs0 (virtiofsd, pid {pid})")));
     assert_eq!(servers(&bench), [pid]);
     let (its, guests) = (server.cage.as_ref().unwrap(), record.cage.as_ref().unwrap());
     assert!(its.landlock_abi == guests.landlock_abi && !its.host_network);
@@ -215,7 +218,8 @@ fn guest_goes_on_without_a_server_that_died_and_that_is_said() {
     let events = bench.ok(&["events"]);
     assert!(events.contains("companion=fs0") && events.contains("runs on without it"), "{events}");
     let log = std::fs::read_to_string(bench.run_dir("rom").log_path()).unwrap();
-    assert!(log.contains("the companion 'fs0' (virtiofsd) ended before its hypervisor"), "{log}");
+    assert!(log.contains("(virtiofsd) ended before its hypervisor (killed by signal 9)"), "{log}");
+    assert!(bench.ok(&["show", "rom"]).contains("fs0 (virtiofsd, ended"));
     assert_eq!(bench.state_of("rom").as_deref(), Some("running"));
     bench.ok(&["console", "rom", "--until", "hostler-rom: tick 0002", "--timeout", "60"]);
     bench.ok(&["destroy", "rom"]);
@@ -361,6 +365,79 @@ fn command_lines_are_shown_as_they_would_run() {
     for part in ["vhost-user-fs-pci", "\"queue-size\":1024", "\"tag\":\"home\"", "id=chr-vu-fs0"] {
         assert!(shown.contains(part), "'{part}' is not in: {shown}");
     }
+    let server = format!("virtiofsd --fd=fs0 -o source={}", bench.path("home").display());
+    assert!(shown.contains(&server), "'{server}' is not in: {shown}");
+    assert_eq!(bench.json(&["native", "rom"])["companions"][0]["name"], "fs0");
+    assert!(servers(&bench).is_empty());
+}
+
+#[test]
+fn filesystem_is_not_plugged_into_a_guest_that_runs() {
+    let bench = with_share("home");
+    bench.ok(&["start", "rom"]);
+    let element = bench.write("more.xml", &share("", &folder(&bench.path("home")), "more"));
+    let attached = bench.run(&["attach", "rom", element.to_str().unwrap(), "--live"]);
+    refused(
+        &attached,
+        &["<filesystem> is a device that comes and goes with its guest only", "change the stored definition"],
+    );
+    let detached = bench.run(&["detach", "rom", "fs0", "--live"]);
+    refused(&detached, &["hint"]);
+    assert_eq!(servers(&bench).len(), 1);
+}
+
+/// Somebody who is not root, with a workbench as its own. What it runs is ended when this is dropped.
+struct Nobody<'a>(&'a Workbench);
+
+impl Nobody<'_> {
+    fn run(&self, arguments: &[&str]) -> Answer {
+        let command = self.0.command(arguments);
+        let mut nobody = Command::new("setpriv");
+        nobody.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).arg(command.get_program());
+        nobody.args(command.get_args()).env("HOSTLER_CACHE_DIR", self.0.path("cache")).current_dir("/");
+        Answer::of(nobody.output().unwrap())
+    }
+
+    fn ok(&self, arguments: &[&str]) -> String {
+        let answer = self.run(arguments);
+        assert_eq!(answer.status, 0, "{arguments:?}: {}", answer.stderr);
+        answer.stdout
+    }
+}
+
+impl Drop for Nobody<'_> {
+    fn drop(&mut self) {
+        self.run(&["destroy", "linux"]);
+    }
+}
+
+/// One who is not root gives its guest one user: itself, as the guest's root.
+#[test]
+fn unprivileged_owner_shares_as_itself() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can run a command as somebody else");
+        return;
+    }
+    let bench = Workbench::new();
+    let home = bench.path("home");
+    std::fs::create_dir(&home).unwrap();
+    std::fs::write(home.join("from-host"), "first").unwrap();
+    let document = bench.write("linux.xml", &linux(&bench, &[("home", &home)], ""));
+    for path in [&home, &bench.path("disk.qcow2"), &bench.path(".")] {
+        std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    let nobody = Nobody(&bench);
+    nobody.ok(&["define", document.to_str().unwrap()]);
+    nobody.ok(&["start", "linux"]);
+    let until = ["console", "linux", "--until", "hostler-guest: ready", "--timeout", GUEST_SECONDS];
+    let console = nobody.ok(&until);
+    assert!(console.contains("share home reads first"), "{console}");
+    let made = std::fs::metadata(home.join("from-guest")).unwrap();
+    assert_eq!((made.uid(), made.gid()), (NOBODY, NOBODY), "{console}");
+    let [server] = servers(&bench)[..] else { panic!("it has one server") };
+    assert_eq!(std::fs::metadata(format!("/proc/{server}")).unwrap().uid(), NOBODY);
+    assert!(nobody.ok(&["show", "linux"]).contains(&format!("fs0 (virtiofsd, pid {server})")));
+    nobody.ok(&["destroy", "linux"]);
     assert!(servers(&bench).is_empty());
 }
 
