@@ -14,7 +14,7 @@ use hostler_image::shell_quote as quoted;
 
 /// Show the command line of the hypervisor that would be run, without running it
 ///
-/// Helpers that would be started beside it come first, one on each line.
+/// Companions that would be started beside it (swtpm, virtiofsd) come first, one on each line.
 ///
 /// The command line is for reading and for comparison, not for pasting: where it shows the path of
 /// an image or a socket, the hypervisor is given an open descriptor instead.

@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hostler_domain::filesystem::{Filesystem, FilesystemDriver};
 use hostler_grant::Capability;
 use hostler_launch::{Companion as Planned, KEEPER_UID, Role};
 use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Uid, chownat, fchown, fstat, open, statat};
@@ -126,11 +127,15 @@ fn is_name(name: &str) -> bool {
 fn folder(subject: &Subject, position: u32) -> Result<Opened, Error> {
     let filesystems = &subject.document()?.devices.filesystems;
     let filesystem = usize::try_from(position).ok().and_then(|position| filesystems.get(position));
-    let path =
-        filesystem.and_then(|filesystem| filesystem.source.as_ref()).map(PathBuf::from).ok_or_else(|| {
-            let message = format!("the document has no filesystem {position} with a directory");
-            Error::NotFound(answer::problem("filesystem.not-found", message))
-        })?;
+    // Others are not for a server: what the document has read-only would be written to.
+    let is_served = |filesystem: &&Filesystem| {
+        filesystem.driver == Some(FilesystemDriver::Virtiofs) && !filesystem.readonly
+    };
+    let source = filesystem.filter(is_served).and_then(|filesystem| filesystem.source.as_ref());
+    let path = source.map(PathBuf::from).ok_or_else(|| {
+        let message = format!("the document has no virtiofs filesystem {position} with a directory");
+        Error::NotFound(answer::problem("filesystem.not-found", message))
+    })?;
     let fd = match subject.describes() {
         true => None,
         false => Some(open_folder(subject, &path)?),
