@@ -123,8 +123,8 @@ pub use storage_summary::{
     VolumeMoved, VolumeResized, VolumeSummary, VolumeUse,
 };
 pub use summary::{
-    Confinement, Defined, DiskChain, DiskSummary, DomainDetails, DomainSummary, Finding, LayerSummary,
-    RunState, SavedDomain, Started, Status, Undefined, Warning,
+    CompanionSummary, Confinement, Defined, DiskChain, DiskSummary, DomainDetails, DomainSummary, Finding,
+    LayerSummary, RunState, SavedDomain, Started, Status, Undefined, Warning,
 };
 pub use tenant_summary::{
     LimitChange, LimitSummary, TenantChanged, TenantDetails, TenantRemoved, TenantSummary,
@@ -135,8 +135,8 @@ pub use verbs::{
     DiskLimit, Display, Displays, DomainStats, DriverTestOptions, DriverTested, FirmwareSource, FrozenGuest,
     GuestFileSystem, GuestFileSystems, GuestProgram, GuestProgramEnded, GuestThread, IfStarted,
     ImageResizeOptions, InterfaceDevice, KeyUse, LifecycleEvent, Medium, MediumChange, MemoryDump,
-    NativeSource, NetworkChange, NewImage, NewTenant, NewVolume, Note, RebaseOptions, ResizeOptions,
-    RevertOptions, SaveOptions, Scope, Screenshot, ServedTenant, Sized, SnapshotDeleteOptions, StartOptions,
-    TenantRights, ThreadKind, UndefineOptions, Which, conformance_cases, generate_signing_key, probe_image,
-    process_counters, sign_driver, test_driver, without_passwords,
+    NativeLaunch, NativeSource, NetworkChange, NewImage, NewTenant, NewVolume, Note, RebaseOptions,
+    ResizeOptions, RevertOptions, SaveOptions, Scope, Screenshot, ServedTenant, Sized, SnapshotDeleteOptions,
+    StartOptions, TenantRights, ThreadKind, UndefineOptions, Which, conformance_cases, generate_signing_key,
+    probe_image, process_counters, sign_driver, test_driver, without_passwords,
 };

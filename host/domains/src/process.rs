@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use hostler_grant::Capability;
 use hostler_launch::{
-    Ending, ExitRecord, ProcessRecord, ShimClient, ShimErrorKind, ShimStatus, StopReason, end_orphan,
+    CompanionRecord, Ending, ExitRecord, ProcessRecord, ShimClient, ShimErrorKind, ShimStatus, StopReason,
+    end_orphan,
 };
 use hostler_runtime::Driver;
 use hostler_state::{Definition, RunDir, RunRecord};
 
 use crate::error::{Error, Kind, command};
 use crate::host::{Host, stopped};
-use crate::summary::Confinement;
+use crate::summary::{CompanionSummary, Confinement};
 
 /// How long a shim may take to say that it is there. It has nothing else to do, and holds up whoever lists domains.
 const STATUS_WAIT: Duration = Duration::from_secs(3);
@@ -48,6 +49,24 @@ pub(crate) fn confinement(host: &Host, definition: &Definition) -> Result<Option
     }
     let record: Option<ProcessRecord> = run.read(RunRecord::Process)?;
     Ok(record.map(|record| record.cage.map_or(Confinement::None, Confinement::Cage)))
+}
+
+/// What was started beside the hypervisor of a domain, while this host runs one.
+///
+/// # Errors
+/// When the records cannot be read.
+pub(crate) fn companions(host: &Host, definition: &Definition) -> Result<Vec<CompanionSummary>, Error> {
+    let run = host.state().run_dir(definition.uuid);
+    if !run.is_held()? {
+        return Ok(Vec::new());
+    }
+    let record: Option<ProcessRecord> = run.read(RunRecord::Process)?;
+    let summary = |companion: CompanionRecord| CompanionSummary {
+        pid: companion.runs().then_some(companion.process.pid),
+        name: companion.name,
+        program: companion.template,
+    };
+    Ok(record.map(|record| record.companions.into_iter().map(summary).collect()).unwrap_or_default())
 }
 
 /// Waits for the process's end.

@@ -143,6 +143,8 @@ pub struct DomainDetails {
     pub created_unix_ms: u64,
     /// What confines its hypervisor, while this host runs one.
     pub confinement: Option<Confinement>,
+    /// The programs that were started beside its hypervisor, while this host runs one.
+    pub companions: Vec<CompanionSummary>,
     /// Its disks with their chains, as they are now.
     pub disks: Vec<DiskSummary>,
     /// Work on its disks that goes on, as it is recorded: no hypervisor is asked.
@@ -155,6 +157,17 @@ pub struct DomainDetails {
     pub crash_dumps: Vec<PathBuf>,
     /// Elements of the document that this version keeps and does not act on.
     pub unmodelled: Vec<String>,
+}
+
+/// A program beside a hypervisor.
+#[derive(Clone, Debug, Serialize)]
+pub struct CompanionSummary {
+    /// Its name in the launch: `fs0`.
+    pub name: String,
+    /// The template that it was started by: `virtiofsd`.
+    pub program: String,
+    /// Its process number; nothing of one that has ended.
+    pub pid: Option<u32>,
 }
 
 /// One disk.

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{TcpListener, TcpStream, ToSocketAddrs as _};
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, open};
@@ -11,7 +12,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket
 
 use crate::error::{LaunchError, LaunchErrorKind};
 use crate::handle::{EndpointKind, EndpointSpec, Handle, Role};
-use crate::listen::listen_unix;
+use crate::listen::{connect_unix, listen_unix};
 use crate::shim::wire::connect_within;
 
 /// The descriptors of one launch.
@@ -25,20 +26,45 @@ pub(crate) struct Opened {
     pub(crate) consoles: Vec<(String, OwnedFd)>,
 }
 
-/// The ends of links that one of their two programs has yet to be given, by the handle.
-#[derive(Debug, Default)]
-pub(crate) struct Links(HashMap<usize, OwnedFd>);
+/// The name of the socket by which a link to a companion that listens is made; it is gone before either program begins.
+const LINK_SOCKET: &str = "link.sock";
+
+/// The ends of links that one of their two programs has yet to be given.
+#[derive(Debug)]
+pub(crate) struct Links {
+    /// By the handle.
+    ends: HashMap<usize, OwnedFd>,
+    /// The handles of those whose companions listen, and accept one connection.
+    listening: HashSet<usize>,
+    /// A directory that nobody else may enter.
+    directory: PathBuf,
+}
 
 impl Links {
-    /// One end of a link: of a new pair at first, the other end then.
-    fn end(&mut self, index: usize) -> io::Result<OwnedFd> {
-        if let Some(other) = self.0.remove(&index) {
+    /// No link yet. `listening` are the handles of those whose companions accept a connection.
+    pub(crate) fn new(directory: &Path, listening: HashSet<usize>) -> Self {
+        Self { ends: HashMap::new(), listening, directory: directory.to_owned() }
+    }
+
+    /// One end of a link: the program's at first, the companion's then.
+    fn end(&mut self, index: usize, until: Instant) -> io::Result<OwnedFd> {
+        if let Some(other) = self.ends.remove(&index) {
             return Ok(other);
         }
-        let (one, other) = pair()?;
-        self.0.insert(index, other);
+        let listens = self.listening.contains(&index);
+        let (one, other) = if listens { waiting_pair(&self.directory, until) } else { pair() }?;
+        self.ends.insert(index, other);
         Ok(one)
     }
+}
+
+/// A connected socket, and the one that it waits on to be accepted. The name by which they met is gone: nobody else can come.
+fn waiting_pair(directory: &Path, until: Instant) -> io::Result<(OwnedFd, OwnedFd)> {
+    let path = directory.join(LINK_SOCKET);
+    let listener = listen_unix(&path)?;
+    let connected = connect_unix(&path, left(until));
+    std::fs::remove_file(&path)?;
+    Ok((connected?.into(), listener.into()))
 }
 
 /// Opens what the handles need that the plan names; the others are not for the program. What waits for somebody
@@ -63,7 +89,7 @@ pub(crate) fn open_all(
             }
             Handle::Link(name) => {
                 let failed = |error| LaunchError::io("connect a companion", error).at(name.as_str());
-                vec![links.end(index).map_err(failed)?]
+                vec![links.end(index, until).map_err(failed)?]
             }
             Handle::Tap { fds, name, .. } => of_tap(fds, name)?,
             Handle::Socket(_) | Handle::Viewers { .. } => Vec::new(),
@@ -87,7 +113,7 @@ pub(crate) fn of_descriptor(handle: &Handle) -> Result<Vec<OwnedFd>, LaunchError
     let wanted = match (role, writable) {
         (Role::Output, _) => OFlags::WRONLY,
         // A directory is opened for reading whatever is done in it.
-        (Role::Directory, _) => OFlags::RDONLY,
+        (Role::Directory | Role::Folder, _) => OFlags::RDONLY,
         (_, true) => OFlags::RDWR,
         (_, false) => OFlags::RDONLY,
     };

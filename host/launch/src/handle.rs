@@ -20,6 +20,8 @@ pub enum Role {
     Input,
     /// A directory of the domain's own, in which its program keeps files.
     Directory,
+    /// A directory of the document, which a companion serves to the guest.
+    Folder,
     /// A socket that the host has bound, for the program to accept connections on.
     Listener,
     /// A passphrase, in memory that nobody can change: for the program, and for nobody who tells it what to do.
@@ -51,7 +53,8 @@ pub enum Handle {
     Monitor,
     /// A socket that the hypervisor makes in the run directory, by this name.
     Socket(String),
-    /// Two connected sockets: one of the program and one of the companion of this name.
+    /// Two connected sockets: one of the program and one of the companion of this name, which has a listening one instead
+    /// where its template says so.
     Link(String),
     /// Connections to a display, which the program is handed one at a time: those that come to the socket, where there is
     /// one, and those that the host brings.
@@ -111,6 +114,7 @@ impl Handle {
             Self::Descriptor { role: Role::Output, .. } => "output",
             Self::Descriptor { role: Role::Input, .. } => "input",
             Self::Descriptor { role: Role::Directory, .. } => "directory",
+            Self::Descriptor { role: Role::Folder, .. } => "folder",
             Self::Descriptor { role: Role::Listener, .. } => "listener",
             Self::Descriptor { role: Role::Secret, .. } => "secret",
             Self::Endpoint(_) => "endpoint",

@@ -132,6 +132,14 @@ impl Roots {
         Ok(file.into())
     }
 
+    /// Opens a directory that the document names.
+    ///
+    /// # Errors
+    /// As [`Roots::open_declared`]; `NotADirectory` when it is none.
+    pub(crate) fn open_folder(&self, path: &Path) -> io::Result<OwnedFd> {
+        self.open(&mut Directories::default(), path, OFlags::RDONLY | OFlags::DIRECTORY)
+    }
+
     fn open(&self, directories: &mut Directories, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
         let granted = self.directories.iter().find_map(|root| Some((root.as_path(), below(path, root)?)));
         if let Some((root, relative)) = granted {

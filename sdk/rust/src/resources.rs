@@ -18,6 +18,7 @@ pub struct Resources {
     input: Option<File>,
     links: Vec<(String, Endpoint)>,
     directories: Vec<(String, File)>,
+    folders: Vec<(u32, File)>,
     listeners: Vec<(String, Endpoint)>,
     viewers: Vec<(String, Endpoint)>,
     interfaces: Vec<(u32, Endpoint)>,
@@ -86,6 +87,9 @@ impl Resources {
             Symbol::Directory(name) if !self.directories.iter().any(|(known, _)| known == name) => {
                 self.directories.push((name.clone(), domain.directory(name)?));
             }
+            Symbol::SharedFolder(at) if !self.folders.iter().any(|(known, _)| known == at) => {
+                self.folders.push((*at, domain.shared_folder(*at)?));
+            }
             Symbol::Listener(alias) if !self.listeners.iter().any(|(known, _)| known == alias) => {
                 self.listeners.push((alias.clone(), domain.listener(alias)?));
             }
@@ -127,6 +131,9 @@ impl Resources {
                 Handle::Endpoint(self.interfaces.iter().find(|(known, _)| known == at).map(|(_, end)| end)?)
             }
             Symbol::Directory(name) => Handle::File(found(&self.directories, name)?),
+            Symbol::SharedFolder(at) => {
+                Handle::File(self.folders.iter().find(|(known, _)| known == at).map(|(_, file)| file)?)
+            }
             Symbol::Listener(alias) => Handle::Endpoint(found(&self.listeners, alias)?),
             Symbol::Viewers { alias, .. } => Handle::Endpoint(found(&self.viewers, alias)?),
             Symbol::DiskSecret { disk, layer } => Handle::File(

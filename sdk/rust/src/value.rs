@@ -38,6 +38,8 @@ pub enum Symbol {
     Interface(u32),
     /// The domain's directory of this name, for a companion to keep files in.
     Directory(String),
+    /// The directory that the filesystem at this position among the document's filesystems shares.
+    SharedFolder(u32),
     /// The socket that the host listens on for the display with this alias.
     Listener(String),
     /// The connections to a display.

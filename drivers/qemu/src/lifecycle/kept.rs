@@ -9,7 +9,7 @@ use hostler_sdk::{
 use serde_json::Value as Json;
 
 use super::nodes::{self, DiskNodes};
-use super::{monitor_state, plan, start};
+use super::{monitor_state, plan, shares, start};
 
 /// How long one wait for news is. The news are looked for anyway when none came.
 const NEWS_MS: u64 = 30_000;
@@ -21,6 +21,7 @@ const JOB: &str = "kept";
 /// # Errors
 /// `conflict` for a guest that is neither running nor paused; what host and monitor answer. Nothing is kept then.
 pub(crate) fn keep(domain: &Domain, kept: &Kept) -> Result<(), Error> {
+    shares::refuse(domain, "kept with its memory")?;
     let monitor = domain.monitor()?;
     let state = monitor_state::ask(domain, &monitor)?;
     let hint = "only a guest that runs or is paused can be kept";

@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 
 use super::migration::{self, Progress};
 use super::notes::{self, Note};
-use super::{monitor_state, plan, restore, start};
+use super::{monitor_state, plan, restore, shares, start};
 
 /// How long a guest may stand still at its end, if nobody says, in milliseconds: QEMU's own default.
 const DOWNTIME_MS: u64 = 300;
@@ -23,6 +23,7 @@ const DOWNTIME_MS: u64 = 300;
 /// `conflict` for a guest that cannot go on; `unsupported` for one with something that QEMU cannot move; what the host or
 /// the monitor answers.
 pub(crate) fn begin(domain: &Domain, options: &[Fact]) -> Result<(), Error> {
+    shares::refuse(domain, "moved")?;
     let monitor = domain.monitor()?;
     let state = monitor_state::ask(domain, &monitor)?;
     let hint = "a guest that sleeps has to be woken first; one that crashed or switched itself off has nothing to go on with";

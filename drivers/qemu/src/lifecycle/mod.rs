@@ -26,6 +26,7 @@ mod restore;
 mod resume;
 mod save;
 mod screen;
+mod shares;
 mod show;
 mod shutdown;
 pub(crate) mod sizing;

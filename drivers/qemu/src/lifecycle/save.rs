@@ -3,7 +3,7 @@
 use hostler_sdk::{Domain, Error, Monitor, ProblemExt, RunState, problem};
 
 use super::notes::{self, Note};
-use super::{migration, monitor_state};
+use super::{migration, monitor_state, shares};
 
 /// Stops the guest and writes all of it to the operation's output.
 ///
@@ -11,6 +11,7 @@ use super::{migration, monitor_state};
 /// `conflict` when there is no guest that could be put away; what the host, the monitor or QEMU answers. The guest goes
 /// on as before then.
 pub(crate) fn save(domain: &Domain) -> Result<(), Error> {
+    shares::refuse(domain, "saved")?;
     if let Err(error) = write_out(domain) {
         // Why it failed is what is told; the host asks for the rest once more, and says why that fails.
         abandon(domain).ok();

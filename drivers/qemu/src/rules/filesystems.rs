@@ -8,6 +8,9 @@ use super::{Broken, Rule, Subject, broken};
 
 pub(super) const RULES: &[Rule] = &[virtiofs, plan9];
 
+/// Longest name by which a guest finds a virtiofs filesystem, in bytes: the device has room for no more.
+const TAG_BYTES: usize = 36;
+
 /// Whether another process can be given the guest's memory.
 fn is_shared(domain: &Domain) -> bool {
     let backing = &domain.memory_backing;
@@ -29,6 +32,12 @@ fn virtiofs(subject: &Subject<'_>) -> Option<Broken> {
             ("driver", "virtiofs has no write policy", "remove 'wrpolicy'")
         } else if filesystem.fmode.is_some() || filesystem.dmode.is_some() {
             ("driver", "virtiofs has no modes for new files", "remove 'fmode' and 'dmode'")
+        } else if filesystem.target.len() > TAG_BYTES {
+            (
+                "target",
+                "the tag of a virtiofs filesystem has at most 36 bytes",
+                "write a shorter <target dir='…'/>",
+            )
         } else if !is_shared(subject.domain) {
             (
                 "driver",

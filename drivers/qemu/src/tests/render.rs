@@ -92,6 +92,7 @@ fn path(symbol: &Symbol, domain: &Domain) -> String {
         Symbol::Interface(at) => Some(format!("<interface {at}>")),
         Symbol::DiskSecret { disk, layer } => Some(format!("<secret of {disk} {layer}>")),
         Symbol::Link(name) => Some(format!("<link {name}>")),
+        Symbol::SharedFolder(at) => Some(format!("<shared folder {at}>")),
         Symbol::Directory(name) => Some(format!("<directory {name}>")),
         Symbol::Monitor | Symbol::Output | Symbol::Input => None,
     };

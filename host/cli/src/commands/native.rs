@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use hostler_domains::{CommandLine, DomainRef, NativeSource};
-use serde_json::{Map, Value, json};
+use hostler_domains::{CommandLine, DomainRef, NativeLaunch, NativeSource};
+use serde_json::{Map, Value};
 
 use crate::failure::Stop;
 use crate::input;
@@ -13,6 +13,8 @@ use crate::session::Session;
 use hostler_image::shell_quote as quoted;
 
 /// Show the command line of the hypervisor that would be run, without running it
+///
+/// Companions that would be started beside it (swtpm, virtiofsd) come first, one on each line.
 ///
 /// The command line is for reading and for comparison, not for pasting: where it shows the path of
 /// an image or a socket, the hypervisor is given an open descriptor instead.
@@ -37,21 +39,38 @@ impl Native {
             (Some(file), _) => NativeSource::Xml(input::document(file, session)?),
             (None, domain) => NativeSource::Domain(DomainRef::new(domain.unwrap_or_default())),
         };
-        let line = session
+        let NativeLaunch { program, companions } = session
             .block_on(async { Ok(session.reader().await?.native(source, self.for_comparison).await?) })
             .map_err(|stop| match &self.xml {
                 Some(file) => stop.in_file(file),
                 None => stop,
             })?;
-        let text = if self.for_comparison { one_option_a_line(&line) } else { one_line(&line) };
-        Ok(Reply::data(to_json(&line), vec![Block::Document(text)]))
+        if self.for_comparison {
+            return Ok(Reply::data(
+                members(&program).into(),
+                vec![Block::Document(one_option_a_line(&program))],
+            ));
+        }
+        let mut json = members(&program);
+        let beside = companions.iter().map(|(name, line)| named(name, line)).collect();
+        json.insert("companions".to_owned(), Value::Array(beside));
+        let lines = companions.iter().map(|(_, line)| line).chain([&program]).map(one_line);
+        Ok(Reply::data(json.into(), vec![Block::Document(lines.collect())]))
     }
 }
 
-fn to_json(line: &CommandLine) -> Value {
+fn members(line: &CommandLine) -> Map<String, Value> {
     let env: Map<String, Value> =
         line.env.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
-    json!({"env": env, "argv": line.argv})
+    let argv = line.argv.iter().map(|word| word.as_str().into()).collect();
+    Map::from_iter([("env".to_owned(), env.into()), ("argv".to_owned(), Value::Array(argv))])
+}
+
+/// What would be started beside the program.
+fn named(name: &str, line: &CommandLine) -> Value {
+    let mut json = members(line);
+    json.insert("name".to_owned(), name.into());
+    json.into()
 }
 
 /// Every word in shell syntax on one line.
@@ -109,7 +128,7 @@ mod tests {
 
     #[test]
     fn json_has_the_members_that_comparison_tools_read() {
-        let json = to_json(&sample());
+        let json = members(&sample());
         assert_eq!(json["env"]["LC_ALL"], "C");
         assert_eq!(json["argv"][2], "it's");
     }

@@ -1,7 +1,7 @@
 //! `hostler show`: everything about one domain.
 
 use clap::Args;
-use hostler_domains::{BlockJobSummary, DiskSummary, DomainDetails};
+use hostler_domains::{BlockJobSummary, CompanionSummary, DiskSummary, DomainDetails};
 use serde_json::{Value, json};
 
 use super::{Target, view};
@@ -57,6 +57,9 @@ fn facts(details: &DomainDetails) -> Facts {
     facts.add_known("started", summary.started_unix_ms.map(quantity::moment));
     facts.add_known("up", view::uptime(summary.started_unix_ms));
     facts.add_known("cage", details.confinement.as_ref().map(view::confinement));
+    let companions: Vec<_> = details.companions.iter().map(companion).collect();
+    let companions = Some(companions.join(", ")).filter(|companions| !companions.is_empty());
+    facts.add_known("companions", companions.map(Cell::new));
     facts.add("defined", quantity::moment(details.created_unix_ms));
     facts.add("generation", details.generation.to_string());
     facts.add_known("variable store", details.variable_store.as_ref().map(|path| path.display().to_string()));
@@ -71,6 +74,15 @@ fn facts(details: &DomainDetails) -> Facts {
     let kept = Some(details.unmodelled.join(", ")).filter(|elements| !elements.is_empty());
     facts.add_known("kept unused", kept.map(Cell::new));
     facts
+}
+
+/// A program beside the hypervisor.
+fn companion(companion: &CompanionSummary) -> String {
+    let CompanionSummary { name, program, pid } = companion;
+    match pid {
+        Some(pid) => format!("{name} ({program}, pid {pid})"),
+        None => format!("{name} ({program}, ended; the guest goes on without it)"),
+    }
 }
 
 /// A job, whose it is and since when.
@@ -113,6 +125,10 @@ mod tests {
             generation: 3,
             created_unix_ms: 0,
             confinement: Some(Confinement::None),
+            companions: vec![
+                CompanionSummary { name: "tpm0".into(), program: "swtpm".into(), pid: Some(7) },
+                CompanionSummary { name: "fs0".into(), program: "virtiofsd".into(), pid: None },
+            ],
             disks: vec![
                 disk("vda", Ok(samples::chain())),
                 disk("vdb", Err("it is gone\x1b[1m".into())),
@@ -130,6 +146,7 @@ mod tests {
     fn text_shows_disks_with_their_chains_or_problems() {
         let text = reply(&details()).unwrap().text(None, false, false);
         assert!(text.contains("none: not caged\n"), "{text}");
+        assert!(text.contains("tpm0 (swtpm, pid 7), fs0 (virtiofsd, ended"), "{text}");
         assert!(text.contains("machine:     q35\n"), "{text}");
         assert!(text.contains("\ndisk vda\nLAYER"), "{text}");
         assert!(text.contains("\ndisk vdb\ncannot be resolved: it is gone\\u{1b}[1m\n"), "{text}");

@@ -117,7 +117,7 @@ pub use image_create::NewImage;
 pub use image_probe::probe_image;
 pub use image_rebase::RebaseOptions;
 pub use image_resize::ImageResizeOptions;
-pub use native::NativeSource;
+pub use native::{NativeLaunch, NativeSource};
 pub use network_undefine::IfStarted;
 pub use network_update::NetworkChange;
 pub use redefine::LifecycleEvent;

@@ -1,6 +1,6 @@
 //! `native`: the command line that a start would run, without running it.
 
-use hostler_launch::CommandLine;
+use hostler_launch::{CommandLine, Plan};
 use hostler_state::Uuid;
 
 use crate::context::{Purpose, Subject};
@@ -17,6 +17,15 @@ pub enum NativeSource {
     Xml(String),
 }
 
+/// What a start would run.
+#[derive(Clone, Debug)]
+pub struct NativeLaunch {
+    /// The hypervisor.
+    pub program: CommandLine,
+    /// What would be started beside it, before it: names and command lines.
+    pub companions: Vec<(String, CommandLine)>,
+}
+
 impl Host {
     /// The launch that the driver would ask for, with real paths in place of descriptors. Images are looked at
     /// as a start would; nothing is changed.
@@ -26,7 +35,7 @@ impl Host {
     ///
     /// # Errors
     /// What `define` and `start` refuse in the document; [`Kind::Unsupported`] when the driver cannot show it.
-    pub async fn native(&self, source: NativeSource, comparison: bool) -> Result<CommandLine, Error> {
+    pub async fn native(&self, source: NativeSource, comparison: bool) -> Result<NativeLaunch, Error> {
         let (driver, subject) = match source {
             NativeSource::Domain(wanted) => {
                 let definition = self.find(&wanted)?;
@@ -48,7 +57,14 @@ impl Host {
             self.context_for(&subject, if comparison { Purpose::Compare } else { Purpose::Examine })?;
         let recorded = driver.show(&context).await?;
         let templates = self.templates()?;
-        let template = templates.get(&recorded.plan.template)?;
-        Ok(hostler_launch::describe_unchecked(&recorded.plan, &recorded.handles, template)?)
+        let describe = |plan: &Plan| {
+            let template = templates.get(&plan.template)?;
+            hostler_launch::describe_unchecked(plan, &recorded.handles, template)
+        };
+        let mut companions = Vec::with_capacity(recorded.companions.len());
+        for companion in &recorded.companions {
+            companions.push((companion.name.clone(), describe(&companion.plan)?));
+        }
+        Ok(NativeLaunch { program: describe(&recorded.plan)?, companions })
     }
 }

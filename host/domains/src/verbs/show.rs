@@ -42,6 +42,7 @@ impl Host {
             generation: definition.generation,
             created_unix_ms: definition.created_unix_ms,
             confinement: process::confinement(self, &definition)?,
+            companions: process::companions(self, &definition)?,
             disks,
             jobs: self.known_jobs(&definition)?,
             consoles: console_aliases(&domain),

@@ -6,14 +6,15 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
+use nix::sched::{CloneFlags, setns};
 use rustix::fs::{FlockOperation, Gid, Uid, flock};
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::process::{DumpableBehavior, geteuid, set_dumpable_behavior};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, clear_ambient_capability_set, remove_capability_from_bounding_set,
     set_capabilities, set_keep_capabilities, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 
-use super::{Wall, WallFailure, namespaces};
+use super::{Wall, WallFailure, namespaces, server};
 
 /// First of the users that domains of a root owner run as. Above what distributions give to people, services and
 /// containers (`/etc/subuid` begins at 100,000 and takes 65,536 for each user).
@@ -84,14 +85,40 @@ fn in_use() -> io::Result<Vec<u32>> {
 
 /// Becomes that user (or stays who it is) in a user namespace of its own, and lets go of all capabilities.
 pub(crate) fn take(identity: Option<u32>, proc: &OwnedFd) -> Result<(), WallFailure> {
-    let failed = |what: &'static str| move |error| Wall::Identity.failed(what, io::Error::from(error));
     if let Some(uid) = identity {
         become_user(uid)?;
     }
-    namespaces::enter_last(proc)?;
+    let user = geteuid().as_raw();
+    namespaces::enter_last(proc, user)?;
+    keep_only(CapabilitySet::empty())
+}
+
+/// Becomes root of a user namespace, and lets go of all capabilities but those of a file server: of `users`, or of one in
+/// which this user is all that there is.
+pub(crate) fn take_users(users: Option<OwnedFd>, proc: &OwnedFd) -> Result<(), WallFailure> {
+    let failed = |what: &'static str| move |error| Wall::Identity.failed(what, io::Error::from(error));
+    let (user, group) = (Uid::from_raw(server::ROOT), Gid::from_raw(server::ROOT));
+    if let Some(users) = users {
+        set_thread_groups(&[]).map_err(failed("leave all groups"))?;
+        let entered = setns(users, CloneFlags::CLONE_NEWUSER);
+        entered.map_err(|error| Wall::Identity.failed("enter the guest's users", io::Error::from(error)))?;
+        set_thread_res_gid(group, group, group).map_err(failed("change the group"))?;
+        set_thread_res_uid(user, user, user).map_err(failed("change the user"))?;
+    } else {
+        namespaces::enter_last(proc, server::ROOT)?;
+    }
+    keep_only(server::capabilities())
+}
+
+/// Lets go of all other capabilities, for good.
+fn keep_only(kept: CapabilitySet) -> Result<(), WallFailure> {
+    let failed = |what: &'static str| move |error| Wall::Identity.failed(what, io::Error::from(error));
     clear_ambient_capability_set().map_err(failed("clear ambient capabilities"))?;
     for number in 0..u64::BITS {
         let one = CapabilitySet::from_bits_retain(1 << number);
+        if kept.contains(one) {
+            continue;
+        }
         match remove_capability_from_bounding_set(one) {
             Ok(()) => {}
             // Beyond the last that this kernel knows.
@@ -99,9 +126,8 @@ pub(crate) fn take(identity: Option<u32>, proc: &OwnedFd) -> Result<(), WallFail
             Err(error) => return Err(Wall::Identity.failed("drop a capability for good", error)),
         }
     }
-    let none = CapabilitySet::empty();
-    let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
-    set_capabilities(None, sets).map_err(failed("drop all capabilities"))
+    let sets = CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
+    set_capabilities(None, sets).map_err(failed("drop capabilities"))
 }
 
 /// Changes to another user, keeping the one right that is needed for a last namespace.

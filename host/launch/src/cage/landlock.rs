@@ -10,7 +10,7 @@ use landlock::{
 
 use super::closure::Item;
 use super::plan::{CagePlan, SOCKETS};
-use super::{Wall, WallFailure};
+use super::{Wall, WallFailure, server};
 
 /// The version whose rights are asked for; a kernel that knows fewer enforces those that it knows. Version 6 has
 /// files, devices, TCP, abstract sockets and signals; later ones add nothing that is missing inside a cage.
@@ -77,11 +77,24 @@ fn allow(mut rules: RulesetCreated, plan: &CagePlan) -> Result<RulesetCreated, W
         };
         rules = add(rules, &named.path, access)?;
     }
+    if plan.file_server {
+        // What there is of `/proc` is found by what it is open as; this alone is opened by its name.
+        rules = add(rules, Path::new(server::PROC_FILE), file)?;
+    }
+    for folder in &plan.folders {
+        rules = add(rules, &folder.path, in_folders())?;
+    }
     if plan.sockets.is_some() {
         // Sockets and nothing else: no file of the program's own making lands on the host.
         rules = add(rules, Path::new(SOCKETS), AccessFs::MakeSock | AccessFs::RemoveFile)?;
     }
     Ok(rules)
+}
+
+/// All that can be done to files, but running them and making or using devices.
+fn in_folders() -> BitFlags<AccessFs> {
+    AccessFs::from_all(WANTED)
+        & !(AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev)
 }
 
 fn add(

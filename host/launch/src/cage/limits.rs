@@ -9,7 +9,7 @@ use super::{Wall, WallFailure};
 /// Bytes of core dumps: none, because they hold a guest's memory.
 const CORE_BYTES: u64 = 0;
 /// Open files. Granted descriptors end below 1,024; a quarter of the rest is for clients and events of a large guest.
-const OPEN_FILES: u64 = 4_096;
+pub(crate) const OPEN_FILES: u64 = 4_096;
 /// Processes and threads: 1,024 processors, and 64 threads for the I/O of each of some dozen contexts.
 const PROCESSES: u64 = 4_096;
 /// Bytes of memory that cannot be swapped: the kernel's own default. A launch that locks its guest has no limit.
@@ -20,10 +20,10 @@ const QUEUE_BYTES: u64 = 0;
 const PRIORITY: u64 = 0;
 
 /// Lowers what is higher; a limit that is lower already stays.
-pub(crate) fn apply(lock_memory: bool) -> Result<(), WallFailure> {
+pub(crate) fn apply(lock_memory: bool, open_files: u64) -> Result<(), WallFailure> {
     for (resource, limit, name) in [
         (Resource::Core, CORE_BYTES, "core"),
-        (Resource::Nofile, OPEN_FILES, "nofile"),
+        (Resource::Nofile, open_files, "nofile"),
         (Resource::Nproc, PROCESSES, "nproc"),
         (Resource::Msgqueue, QUEUE_BYTES, "msgqueue"),
         (Resource::Rtprio, PRIORITY, "rtprio"),

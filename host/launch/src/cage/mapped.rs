@@ -76,11 +76,25 @@ pub(crate) fn is_open_to_all(mode: u32, writable: bool) -> bool {
 
 /// A user namespace in which `owner` is the user `uid`, and nobody else anybody.
 fn namespace(owner: Owner, uid: u32) -> io::Result<OwnedFd> {
+    hold_namespace(owner, (uid, 1))
+}
+
+/// A user namespace whose `count` users, from 0 on, are those of this one from `first` on. A mount that is mapped by it shows
+/// the owners that files have to whoever is in it.
+///
+/// # Errors
+/// As the kernel has it: `EPERM` where these users are not ours to give.
+pub(crate) fn users(first: u32, count: u32) -> io::Result<OwnedFd> {
+    hold_namespace((0, 0), (first, count))
+}
+
+/// A user namespace in which users from `owner` on are as many of ours.
+fn hold_namespace(owner: Owner, ours: (u32, u32)) -> io::Result<OwnedFd> {
     let mut holder = Command::new("/proc/self/exe");
     holder.arg0("hostler-shim").arg(ARGUMENT).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut holder = holder.spawn()?;
     let (stdin, stdout) = (holder.stdin.take(), holder.stdout.take());
-    let mapped = map(holder.id(), stdin, stdout, owner, uid);
+    let mapped = map(holder.id(), stdin, stdout, owner, ours);
     // It ends when its standard input does, which `map` has closed.
     let status = holder.wait()?;
     match mapped {
@@ -95,13 +109,13 @@ fn map(
     stdin: Option<ChildStdin>,
     stdout: Option<ChildStdout>,
     (user, group): Owner,
-    uid: u32,
+    (first, count): (u32, u32),
 ) -> io::Result<OwnedFd> {
     let (_stdin, mut stdout) = stdin.zip(stdout).ok_or(io::ErrorKind::BrokenPipe)?;
     stdout.read_exact(&mut [0])?;
     for (name, theirs) in [("uid_map", user), ("gid_map", group)] {
         let mut file = std::fs::File::options().write(true).open(format!("/proc/{pid}/{name}"))?;
-        file.write_all(format!("{theirs} {uid} 1").as_bytes())?;
+        file.write_all(format!("{theirs} {first} {count}").as_bytes())?;
     }
     Ok(open(format!("/proc/{pid}/ns/user"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
 }
@@ -126,8 +140,12 @@ struct MountAttributes {
 /// `MOUNT_ATTR_IDMAP`: owners are mapped as the namespace has it.
 const MAP_OWNERS: u64 = 0x0010_0000;
 
+/// Makes a mount that is in no place yet one on which owners are mapped as the user namespace has it.
+///
+/// # Errors
+/// As [`Mappings::give`].
 #[expect(unsafe_code, reason = "no crate has a safe call for mount_setattr")]
-fn set_mapping(tree: &OwnedFd, namespace: &OwnedFd) -> io::Result<()> {
+pub(crate) fn set_mapping(tree: &OwnedFd, namespace: &OwnedFd) -> io::Result<()> {
     let number = namespace.as_fd().as_raw_fd();
     let user_namespace = u64::try_from(number).map_err(|_| io::ErrorKind::InvalidInput)?;
     let attributes = MountAttributes { set: MAP_OWNERS, clear: 0, propagation: 0, user_namespace };

@@ -19,6 +19,7 @@ pub mod room;
 pub(crate) mod root;
 pub(crate) mod rule;
 pub(crate) mod seccomp;
+pub(crate) mod server;
 pub(crate) mod stage;
 
 use std::fmt;

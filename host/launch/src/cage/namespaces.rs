@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags, open, openat};
 use rustix::process::{getegid, geteuid};
 use rustix::system::sethostname;
 
-use super::{Wall, WallFailure};
+use super::{Wall, WallFailure, server};
 
 /// The name that the program sees its machine have.
 const HOST_NAME: &[u8] = b"cage";
@@ -32,7 +32,15 @@ pub(crate) fn enter(host_network: bool, privileged: bool) -> Result<(), WallFail
     if !host_network {
         wanted.push(NETWORK);
     }
-    enter_all(&wanted, privileged)
+    enter_all(&wanted, (!privileged).then(|| (geteuid().as_raw(), getegid().as_raw())))
+}
+
+/// As [`enter`], for a process that starts another of ours in them: one who may not make them is root of the user namespace
+/// around them, for of a user who is not root what is started keeps no right.
+pub(crate) fn enter_as_root(privileged: bool) -> Result<(), WallFailure> {
+    let mut wanted = ALWAYS.to_vec();
+    wanted.extend([PROCESS, NETWORK]);
+    enter_all(&wanted, (!privileged).then_some((server::ROOT, server::ROOT)))
 }
 
 /// Enters new namespaces with this process, which starts no other. It stays in its process namespace: whoever leaves
@@ -40,14 +48,15 @@ pub(crate) fn enter(host_network: bool, privileged: bool) -> Result<(), WallFail
 pub(crate) fn enter_alone(privileged: bool) -> Result<(), WallFailure> {
     let mut wanted = ALWAYS.to_vec();
     wanted.push(NETWORK);
-    enter_all(&wanted, privileged)
+    enter_all(&wanted, (!privileged).then(|| (geteuid().as_raw(), getegid().as_raw())))
 }
 
-fn enter_all(wanted: &[(CloneFlags, &str)], privileged: bool) -> Result<(), WallFailure> {
-    if !privileged {
+/// Through a user namespace in which this user and its group have these numbers, if there are any.
+fn enter_all(wanted: &[(CloneFlags, &str)], inside: Option<(u32, u32)>) -> Result<(), WallFailure> {
+    if let Some(inside) = inside {
         let (user, group) = (geteuid().as_raw(), getegid().as_raw());
         unshare(CloneFlags::CLONE_NEWUSER).map_err(|error| user_refused(error.into()))?;
-        map_itself(Path::new("/proc/self"), user, group)?;
+        map_itself(Path::new("/proc/self"), (inside.0, user), (inside.1, group))?;
     }
     for (flag, name) in wanted {
         unshare(*flag).map_err(|error| {
@@ -60,13 +69,14 @@ fn enter_all(wanted: &[(CloneFlags, &str)], privileged: bool) -> Result<(), Wall
 }
 
 /// A user namespace for the program alone. It owns none of the others, so that not even a capability in it would
-/// open them again. `proc` is the host's `/proc`, which cannot be named any more.
-pub(crate) fn enter_last(proc: &OwnedFd) -> Result<(), WallFailure> {
+/// open them again. `proc` is the host's `/proc`, which cannot be named any more; `inside` is the number that this user and
+/// its group have there.
+pub(crate) fn enter_last(proc: &OwnedFd, inside: u32) -> Result<(), WallFailure> {
     let (user, group) = (geteuid().as_raw(), getegid().as_raw());
     unshare(CloneFlags::CLONE_NEWUSER).map_err(|error| user_refused(error.into()))?;
     let own =
         open_below(proc, "self").map_err(|error| Wall::Namespaces.failed("open its own /proc", error))?;
-    for (name, text) in maps(user, group) {
+    for (name, text) in maps((inside, user), (inside, group)) {
         let flags = OFlags::WRONLY | OFlags::CLOEXEC;
         let written = openat(&own, name, flags, Mode::empty())
             .map_err(io::Error::from)
@@ -85,16 +95,16 @@ fn open_below(proc: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
     Ok(openat(proc, name, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
-/// The same numbers inside as outside, and no others: whoever looks at the program sees one user.
-fn maps(user: u32, group: u32) -> [(&'static str, String); 3] {
+/// One user and one group, with their numbers inside and outside, and no others.
+fn maps(user: (u32, u32), group: (u32, u32)) -> [(&'static str, String); 3] {
     [
         ("setgroups", "deny".to_owned()),
-        ("uid_map", format!("{user} {user} 1")),
-        ("gid_map", format!("{group} {group} 1")),
+        ("uid_map", format!("{} {} 1", user.0, user.1)),
+        ("gid_map", format!("{} {} 1", group.0, group.1)),
     ]
 }
 
-fn map_itself(own: &Path, user: u32, group: u32) -> Result<(), WallFailure> {
+fn map_itself(own: &Path, user: (u32, u32), group: (u32, u32)) -> Result<(), WallFailure> {
     for (name, text) in maps(user, group) {
         OpenOptions::new()
             .write(true)

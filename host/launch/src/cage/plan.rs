@@ -14,6 +14,8 @@ use crate::template::Template;
 
 /// Where the program finds the directory for sockets that it makes.
 pub(crate) const SOCKETS: &str = "/sockets";
+/// Where it finds the folders that it serves, by the numbers of their descriptors.
+pub(crate) const FOLDERS: &str = "/folders";
 
 /// Everything that the stage must know to build the walls.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -32,6 +34,11 @@ pub(crate) struct CagePlan {
     /// Modes of files may be set, to what their owner alone may do.
     #[serde(default)]
     pub(crate) sets_modes: bool,
+    /// The folders of the host that the program serves; a file server is caged in its own way.
+    #[serde(default)]
+    pub(crate) folders: Vec<NamedFile>,
+    #[serde(default)]
+    pub(crate) file_server: bool,
     /// Memory of any size may be locked.
     pub(crate) lock_memory: bool,
     pub(crate) landlock: bool,
@@ -47,6 +54,9 @@ pub(crate) struct NamedFile {
     /// It is a directory, in which files are made and removed.
     #[serde(default)]
     pub(crate) directory: bool,
+    /// It is a directory of the host's that the program serves.
+    #[serde(default)]
+    pub(crate) folder: bool,
 }
 
 /// Makes the plan of the cage; nothing when the setting asks for none.
@@ -64,6 +74,11 @@ pub(crate) fn make(
         return Ok(None);
     }
     let rule = template.data.cage.as_ref().ok_or_else(|| undeclared(template))?;
+    let (folders, files): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| file.folder);
+    if !folders.is_empty() && !rule.file_server {
+        let message = format!("template '{}' is of no program that serves folders", template.name());
+        return Err(LaunchError::new(LaunchErrorKind::PlanInvalid, message));
+    }
     let mut items = closure::resolve(template.program()?, rule)?;
     let host_network = rule::any(&rule.host_network.when, plan);
     if host_network {
@@ -80,6 +95,8 @@ pub(crate) fn make(
         host_network,
         io_uring: rule::any(&rule.io_uring, plan),
         sets_modes: rule.sets_modes,
+        folders,
+        file_server: rule.file_server,
         lock_memory: rule::any(&rule.lock_memory, plan),
         landlock: setting == CageSetting::Require,
     }))

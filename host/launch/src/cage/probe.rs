@@ -37,7 +37,7 @@ pub fn probe(shim: &Path, setting: CageSetting) -> Result<CageReport, WallFailur
     };
     let mut command = Command::new(shim);
     command.arg(stage::ARGUMENT).env_clear().current_dir("/").stdout(Stdio::null()).stderr(Stdio::null());
-    stage::start_stage(command, &request, after(PATIENCE)).map(|(_, report)| report)
+    stage::start_stage(command, &request, &[], after(PATIENCE)).map(|(_, report)| report)
 }
 
 /// Looks for everything that a template declares for its program's cage; how many files, directories and links

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::fs::{DirBuilder, File};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -15,9 +15,9 @@ use rustix::mount::{
 use rustix::process::{chdir, pivot_root};
 
 use super::closure::Item;
-use super::mapped::{Mappings, is_open_to_all};
+use super::mapped::{self, Mappings, is_open_to_all};
 use super::plan::{CagePlan, NamedFile, SOCKETS};
-use super::{Wall, WallFailure};
+use super::{Wall, WallFailure, server};
 
 /// Room for the root's own directories and links, in bytes.
 const OWN_BYTES: u64 = 4 << 20;
@@ -79,6 +79,62 @@ pub(crate) fn build(
         own_devices(plan, uid, over)?;
     }
     enter(over)
+}
+
+/// As [`build`], for a file server: with its folders, on which the owners of files are `users` where there are some, and a
+/// `/proc` of its own.
+pub(crate) fn build_served(
+    plan: &CagePlan,
+    folders: &[OwnedFd],
+    users: Option<&OwnedFd>,
+    over: &Path,
+) -> Result<(), WallFailure> {
+    let failed = |what: &'static str| move |error| Wall::Root.failed(what, io::Error::from(error));
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .map_err(failed("cut mounts off from the host's"))?;
+    if plan.folders.len() != folders.len() {
+        return Err(Wall::Root.failed("take folders in", "some of them did not arrive"));
+    }
+    let mut parts = parts(plan, users.map(|_| server::FIRST_USER))?;
+    for (named, fd) in plan.folders.iter().zip(folders) {
+        parts.push(folder(named, fd, users)?);
+    }
+    mount("tmpfs", over, "tmpfs", MountFlags::NOSUID, c"mode=0755,size=4194304")
+        .map_err(failed("mount an empty root"))?;
+    for item in &plan.items {
+        if let Item::Link { at, to } = item {
+            make_link(&inside(over, at), to)?;
+        }
+    }
+    for part in &parts {
+        place(part, over)?;
+    }
+    let proc = inside(over, Path::new(server::PROC));
+    let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    make_place(&proc, true).map_err(|error| Wall::Root.failed("make '/proc'", error))?;
+    mount("proc", &proc, "proc", flags, None).map_err(|error| {
+        Wall::Root
+            .failed("mount its own '/proc'", error)
+            .hint("in a container, nothing of '/proc' may be hidden; or start hostler as root of the host")
+    })?;
+    enter(over)
+}
+
+/// A folder of the host, if its name still leads to it.
+fn folder(named: &NamedFile, fd: &OwnedFd, users: Option<&OwnedFd>) -> Result<Part, WallFailure> {
+    let failed = |error: io::Error| Wall::Root.failed("take a folder in", error);
+    let found = rustix::fs::fstat(fd).map_err(|error| failed(error.into()))?;
+    let held = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let tree = same_file(&held, (found.st_dev, found.st_ino)).map_err(failed)?;
+    if let Some(users) = users {
+        mapped::set_mapping(&tree, users).map_err(|error| {
+            failed(error).hint(
+                "its file system must know mounts with mapped owners (ext4, xfs, btrfs, tmpfs …), and hostler be root of \
+                 the host",
+            )
+        })?;
+    }
+    Ok(Part { tree, place: named.path.clone(), directory: true, kind: Kind::Writable })
 }
 
 /// Makes a root with nothing in it, and moves into it.

@@ -33,6 +33,9 @@ pub(crate) struct CageRule {
     /// The program sets the modes of files that it makes: its owner's rights to read and write them, and no others.
     #[serde(default)]
     pub(crate) sets_modes: bool,
+    /// The program serves folders of the host to a guest: see `cage/server.rs` for what that is.
+    #[serde(default)]
+    pub(crate) file_server: bool,
     /// What asks for memory that is not swapped.
     #[serde(default)]
     pub(crate) lock_memory: Vec<Condition>,

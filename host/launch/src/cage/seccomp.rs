@@ -139,6 +139,40 @@ const NAME_A_THREAD: u64 = libc::PR_SET_NAME as u64;
 /// Refused unless the launch asks for it: a large surface whose requests no filter sees.
 const RING: &[libc::c_long] =
     &[libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
+/// What a file server is for, and what it locks itself into its folder with. Threads of it leave the shared current directory.
+const SERVING: &[libc::c_long] = &[
+    libc::SYS_chroot,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
+];
+/// Calls that give a file a mode, and which argument that is.
+const MODES: &[(libc::c_long, u8)] = &[
+    (libc::SYS_fchmod, 1),
+    (libc::SYS_fchmodat, 2),
+    (libc::SYS_mknodat, 2),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_chmod, 1),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_mknod, 1),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_creat, 1),
+];
+/// Calls that give a file a mode when they make it: which arguments say that they do, and what the mode is.
+const OPENS: &[(libc::c_long, u8, u8)] = &[
+    (libc::SYS_openat, 2, 3),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_open, 1, 2),
+];
+/// Flags with which a file is made: `O_CREAT`, and what `O_TMPFILE` has beside `O_DIRECTORY`.
+const MAKES: [u64; 2] = [0o100, 0o20_000_000];
+/// Modes that give whoever runs a file the rights of its owner, or of its group.
+const RIGHTS_MODE: &[u64] = &[0o4000, 0o2000];
 /// What a program may let files be that sets modes: read and written by their owner.
 const OWNERS_MODE: u64 = 0o600;
 /// Families of sockets that are not refused: local, IPv4, IPv6, and what reads addresses of interfaces.
@@ -173,6 +207,12 @@ pub(crate) fn apply(io_uring: bool, sets_modes: bool) -> Result<(), WallFailure>
     install(programs(io_uring, sets_modes))
 }
 
+/// Puts the filters of a file server in place: as [`apply`], but it sets the modes, owners and attributes of files, and no mode
+/// that gives whoever runs a file the rights of its owner or group. Nothing else of it is wider.
+pub(crate) fn apply_serving() -> Result<(), WallFailure> {
+    install(serving())
+}
+
 /// Puts filters in place that let this process compute, talk over what it has open, make threads, and nothing else.
 pub(crate) fn apply_computing() -> Result<(), WallFailure> {
     install(computing())
@@ -189,6 +229,47 @@ fn install(programs: Result<[BpfProgram; 2], seccompiler::Error>) -> Result<(), 
 }
 
 fn programs(io_uring: bool, sets_modes: bool) -> Result<[BpfProgram; 2], seccompiler::Error> {
+    Ok([compile(denied(io_uring, sets_modes)?, libc::EPERM)?, absent()?])
+}
+
+fn serving() -> Result<[BpfProgram; 2], seccompiler::Error> {
+    let mut denied = denied(false, false)?;
+    for number in SERVING {
+        denied.remove(number);
+    }
+    // Calls whose modes no filter sees.
+    denied.insert(libc::SYS_openat2, Vec::new());
+    for (number, argument) in MODES {
+        let mut gives = Vec::new();
+        for bit in RIGHTS_MODE {
+            gives.push(SeccompRule::new(vec![condition(*argument, SeccompCmpOp::MaskedEq(*bit), *bit)?])?);
+        }
+        denied.insert(*number, gives);
+    }
+    for (number, flags, mode) in OPENS {
+        let mut gives = Vec::new();
+        for (bit, makes) in RIGHTS_MODE.iter().flat_map(|bit| MAKES.map(|makes| (*bit, makes))) {
+            let makes = condition(*flags, SeccompCmpOp::MaskedEq(makes), makes)?;
+            gives.push(SeccompRule::new(vec![makes, condition(*mode, SeccompCmpOp::MaskedEq(bit), bit)?])?);
+        }
+        denied.insert(*number, gives);
+    }
+    denied.insert(libc::SYS_unshare, new_namespaces()?);
+    Ok([compile(denied, libc::EPERM)?, absent()?])
+}
+
+/// A call whose first argument asks for a new namespace.
+fn new_namespaces() -> Result<Vec<SeccompRule>, seccompiler::Error> {
+    let mut rules = Vec::new();
+    for flag in NEW_NAMESPACES {
+        let bit = u64::from(flag.unsigned_abs());
+        rules.push(SeccompRule::new(vec![condition(0, SeccompCmpOp::MaskedEq(bit), bit)?])?);
+    }
+    Ok(rules)
+}
+
+/// The calls that are refused, and with which arguments.
+fn denied(io_uring: bool, sets_modes: bool) -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::Error> {
     let mut denied: BTreeMap<i64, Vec<SeccompRule>> =
         DENIED.iter().map(|number| (*number, Vec::new())).collect();
     if !io_uring {
@@ -204,18 +285,13 @@ fn programs(io_uring: bool, sets_modes: bool) -> Result<[BpfProgram; 2], seccomp
     let other_family: Result<Vec<_>, _> =
         FAMILIES.iter().map(|family| condition(0, SeccompCmpOp::Ne, family.unsigned_abs().into())).collect();
     denied.insert(libc::SYS_socket, vec![SeccompRule::new(other_family?)?]);
-    let mut clones = Vec::new();
-    for flag in NEW_NAMESPACES {
-        let bit = u64::from(flag.unsigned_abs());
-        clones.push(SeccompRule::new(vec![condition(0, SeccompCmpOp::MaskedEq(bit), bit)?])?);
-    }
-    denied.insert(libc::SYS_clone, clones);
+    denied.insert(libc::SYS_clone, new_namespaces()?);
     let mut requests = Vec::new();
     for request in TERMINAL_REQUESTS.iter().chain(TAP_REQUESTS) {
         requests.push(SeccompRule::new(vec![condition(1, SeccompCmpOp::Eq, *request)?])?);
     }
     denied.insert(libc::SYS_ioctl, requests);
-    Ok([compile(denied, libc::EPERM)?, absent()?])
+    Ok(denied)
 }
 
 /// Its flags are in memory, where no filter looks; without it the C library falls back to clone.
@@ -275,6 +351,9 @@ mod tests {
             }
         }
         assert!(programs(false, false).unwrap()[0].len() > programs(true, false).unwrap()[0].len());
+        for program in serving().unwrap() {
+            assert!((1..=4096).contains(&program.len()), "{}", program.len());
+        }
         for program in computing().unwrap() {
             assert!((1..=4096).contains(&program.len()), "{}", program.len());
         }

@@ -4,7 +4,7 @@
 //! namespace, and falls to the shim, the subreaper, when this ends.
 
 use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -17,14 +17,14 @@ use serde::{Deserialize, Serialize};
 
 use super::mapped::Mappings;
 use super::plan::CagePlan;
-use super::{CageReport, Wall, WallFailure, identity, landlock, limits, namespaces, root, seccomp};
+use super::{CageReport, Wall, WallFailure, identity, landlock, limits, namespaces, root, seccomp, server};
 use crate::grant;
 use crate::shim::wire::Wire;
 
 /// The argument that makes the shim's program this stage.
 pub(crate) const ARGUMENT: &str = "cage";
 /// Time for the shim to send its request, and to take the answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What to build, and what to start in it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -52,10 +52,11 @@ pub(crate) enum StageAnswer {
 }
 
 /// Starts the stage as `command` (its standard input is ours to give), waits for its answer and for its end. The
-/// program's number when one was started.
+/// program's number when one was started. `folders` are those of its plan, in order, which the program does not inherit.
 pub(crate) fn start_stage(
     mut command: Command,
     request: &StageRequest,
+    folders: &[BorrowedFd<'_>],
     until: Instant,
 ) -> Result<(Option<u32>, CageReport), WallFailure> {
     let failed = |what: &'static str| move |error: io::Error| Wall::Program.failed(what, error);
@@ -65,7 +66,8 @@ pub(crate) fn start_stage(
     drop(command);
     let mut wire = Wire::over(ours);
     let line = serde_json::to_vec(request).map_err(|error| failed("encode the cage")(error.into()))?;
-    let answer = wire.send(&line, &[], until).and_then(|()| wire.receive(until));
+    let sent = wire.send_fds(folders, until).and_then(|()| wire.send(&line, &[], until));
+    let answer = sent.and_then(|()| wire.receive(until));
     if answer.is_err() {
         // It may have ended already.
         stage.kill().ok();
@@ -83,7 +85,10 @@ pub(crate) fn run() -> io::Result<()> {
     let mut wire = Wire::over(io::stdin().as_fd().try_clone_to_owned()?);
     let line = wire.receive(Instant::now() + PATIENCE)?;
     let request: StageRequest = serde_json::from_slice(&line)?;
-    let answer = match confine(&request) {
+    let folders = wire.take_fds();
+    let confined =
+        if request.plan.file_server { server::start(&request, folders) } else { confine(&request) };
+    let answer = match confined {
         Ok((pid, report)) => StageAnswer::Stands { pid, report },
         Err(failure) => StageAnswer::Failed(failure),
     };
@@ -100,7 +105,7 @@ fn confine(request: &StageRequest) -> Result<(Option<u32>, CageReport), WallFail
     root::build(plan, *identity, &mappings, &request.over)?;
     drop(mappings);
     umask(usual);
-    limits::apply(plan.lock_memory)?;
+    limits::apply(plan.lock_memory, limits::OPEN_FILES)?;
     identity::take(*identity, &proc)?;
     drop(proc);
     set_no_new_privs(true).map_err(|error| Wall::Identity.failed("forbid new privileges", error))?;

@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use crate::error::{LaunchError, LaunchErrorKind};
-use crate::handle::{EndpointKind, EndpointSpec, Handle};
+use crate::handle::{EndpointKind, EndpointSpec, Handle, Role};
 use crate::qmp::sets::{FileId, label};
 use crate::template::Template;
 use crate::template::data::{Descriptors, EndpointRule, OptionRule, Writing};
@@ -20,6 +20,15 @@ pub(crate) struct Grants {
     pub(crate) sets: Vec<u64>,
     /// The directory for sockets that the program makes.
     pub(crate) sockets: PathBuf,
+    /// Where the program finds shared folders, by the numbers of their descriptors; nowhere but there without a cage.
+    pub(crate) folders: Option<PathBuf>,
+}
+
+impl Grants {
+    /// Where the program finds the folder of this descriptor in its cage.
+    pub(crate) fn folder(&self, fd: RawFd) -> Option<PathBuf> {
+        self.folders.as_ref().map(|folders| folders.join(fd.to_string()))
+    }
 }
 
 /// Writes handles.
@@ -62,6 +71,13 @@ impl<'a> Leaves<'a> {
         let prefix = rule.map_or("", |rule| rule.socket_prefix.as_str());
         match (self.handle(index)?, self.grants) {
             (Handle::Descriptor { path, .. }, None) => Ok(path.display().to_string()),
+            (Handle::Descriptor { role: Role::Folder, .. }, Some(grants)) => {
+                let fd = self.number(index)?;
+                let path = grants.folder(fd).map(|path| path.display().to_string());
+                Ok(path.unwrap_or_else(|| path_of(self.template, fd)))
+            }
+            (Handle::Link(name), None) => Ok(name.clone()),
+            (Handle::Link(_), Some(_)) => Ok(self.number(index)?.to_string()),
             (Handle::Descriptor { .. }, Some(_)) => {
                 let style = rule.map(|rule| rule.descriptors).unwrap_or_default();
                 self.descriptor(index, style)
@@ -76,7 +92,7 @@ impl<'a> Leaves<'a> {
                 LaunchErrorKind::PlanInvalid,
                 format!("handle {index} (viewers) is for a command, once the program runs"),
             )),
-            (handle @ (Handle::Endpoint(_) | Handle::Monitor | Handle::Link(_)), _) => Err(LaunchError::new(
+            (handle @ (Handle::Endpoint(_) | Handle::Monitor), _) => Err(LaunchError::new(
                 LaunchErrorKind::PlanInvalid,
                 format!("handle {index} ({}) can only be a member of a mapping", handle.kind()),
             )),

@@ -65,8 +65,13 @@ pub(crate) fn command_line(
         let value = write::write_value(option.value.as_ref(), rule, &mut leaves)
             .map_err(|error| error.at(option.name.as_str()))?;
         argv.extend(leaves.take_new_sets());
-        argv.push(format!("{}{}", template.data.writing.option_prefix, option.name));
-        argv.extend(value);
+        let prefix =
+            rule.and_then(|rule| rule.prefix.as_ref()).unwrap_or(&template.data.writing.option_prefix);
+        let name = format!("{prefix}{}", option.name);
+        match value {
+            Some(value) if rule.is_some_and(|rule| rule.joined) => argv.push(format!("{name}={value}")),
+            value => argv.extend(std::iter::once(name).chain(value)),
+        }
     }
     if let Some(text) = argv.iter().find(|text| text.contains('\0')) {
         let message = format!("an argument has a NUL in it: '{}'", text.escape_debug());

@@ -109,8 +109,12 @@ fn sets_are_made_once_right_before_their_first_use() {
         OptionEntry::new("kernel", Value::Handle(0)),
     ];
     let plan = Plan { template: String::new(), options, environment: vec![], reactions: vec![] };
-    let grants =
-        Grants { numbers: vec![vec![512], vec![513, 514]], sets: vec![0, 1], sockets: PathBuf::new() };
+    let grants = Grants {
+        numbers: vec![vec![512], vec![513, 514]],
+        sets: vec![0, 1],
+        sockets: PathBuf::new(),
+        folders: None,
+    };
     let argv = command_line(&plan, &[handle(), handle()], template, Some(&grants)).unwrap().argv.split_off(1);
     let wanted = [
         "-S",

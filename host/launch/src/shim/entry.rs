@@ -28,7 +28,7 @@ use super::request::{StartAnswer, StartFailure, StartRequest};
 use super::ring::Ring;
 use super::server::{Server, new_buffer};
 use super::wire::{Wire, address_in, after, open_directory};
-use crate::cage::{WallFailure, mapped, stage};
+use crate::cage::{WallFailure, mapped, server, stage};
 use crate::limits::{LOG_MAX_BYTES, OUTPUT_TAIL_BYTES};
 use crate::process;
 
@@ -49,6 +49,7 @@ pub fn main() -> ExitCode {
         Some(SERVE) => serve(),
         Some(stage::ARGUMENT) => stage::run(),
         Some(mapped::ARGUMENT) => mapped::hold(),
+        Some(server::ARGUMENT) => server::run(),
         _ => detach(),
     };
     match done {

@@ -19,6 +19,7 @@ use super::request::{CompanionRequest, FIRST_PROGRAM_FD, StartRequest};
 use super::wire::after;
 use crate::cage::identity::{self, Reserved};
 use crate::cage::plan::CagePlan;
+use crate::cage::server;
 use crate::cage::stage::{self, StageRequest};
 use crate::cage::{CageReport, Wall, WallFailure};
 
@@ -94,6 +95,11 @@ pub(crate) fn start(
     lock: OwnedFd,
 ) -> Result<Program, NotStarted> {
     let placed = place(granted)?;
+    // A descriptor of a directory leads out of any root: a file server has a mount of it instead.
+    let folders: Vec<RawFd> =
+        starting.cage.iter().flat_map(|plan| &plan.folders).map(|folder| folder.fd).collect();
+    let (folders, placed): (Vec<_>, Vec<_>) =
+        placed.into_iter().partition(|fd| folders.contains(&fd.as_raw_fd()));
     let (output, input) = pipe_with(PipeFlags::CLOEXEC)?;
     ioctl_fionbio(&output, true)?;
     // One thread: nothing else can be started between here and the end of this function.
@@ -102,7 +108,7 @@ pub(crate) fn start(
     }
     let (pid, cage, reserved) = match starting.cage {
         None => (start_open(starting, input)?, None, None),
-        Some(plan) => start_caged(starting, plan, input)?,
+        Some(plan) => start_caged(starting, plan, &folders, input)?,
     };
     let pidfd = pidfd_open(pid_of(pid)?, PidfdFlags::empty())?;
     Ok(Program { pid, pidfd, output: Some(output), cage, _identity: reserved })
@@ -121,15 +127,17 @@ fn start_open(starting: Starting<'_>, output: OwnedFd) -> io::Result<u32> {
 fn start_caged(
     starting: Starting<'_>,
     plan: &CagePlan,
+    folders: &[OwnedFd],
     output: OwnedFd,
 ) -> Result<(u32, Option<CageReport>, Option<Reserved>), NotStarted> {
-    let reserved = if geteuid().is_root() {
+    let reserved = if geteuid().is_root() && !plan.file_server {
         let taken = identity::reserve(&format!("{}{}", starting.run.display(), starting.part));
         Some(taken.map_err(|error| Wall::Identity.failed("find a free user", error))?)
     } else {
         None
     };
-    let uid = reserved.as_ref().map(|reserved| reserved.uid);
+    let own = reserved.as_ref().map(|reserved| reserved.uid);
+    let uid = own.or_else(|| geteuid().is_root().then_some(server::FIRST_USER));
     if let Some(sockets) = &plan.sockets {
         std::os::unix::fs::chown(sockets, uid, uid)?;
     }
@@ -144,7 +152,8 @@ fn start_caged(
     command.arg0("hostler-shim").arg(stage::ARGUMENT).env_clear().current_dir("/");
     command.stdout(output.try_clone()?).stderr(output);
     let until = after(Duration::from_millis(starting.deadline_ms));
-    let (pid, report) = stage::start_stage(command, &stage, until)?;
+    let folders: Vec<_> = folders.iter().map(OwnedFd::as_fd).collect();
+    let (pid, report) = stage::start_stage(command, &stage, &folders, until)?;
     let pid = pid.ok_or_else(|| io::Error::other("the cage's own process started no program"))?;
     Ok((pid, Some(report), reserved))
 }

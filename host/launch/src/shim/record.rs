@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::cage::CageReport;
+use crate::process;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +50,14 @@ pub struct CompanionRecord {
     pub process: ProcessIdentity,
     /// What confines it; nothing when it is not caged.
     pub cage: Option<CageReport>,
+}
+
+impl CompanionRecord {
+    /// Whether it still runs.
+    #[must_use]
+    pub fn runs(&self) -> bool {
+        process::identify(self.process.pid).is_ok_and(|found| found == self.process)
+    }
 }
 
 /// A process number with the time the kernel gave it out: together they are never used again in one boot.

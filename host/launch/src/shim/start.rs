@@ -1,6 +1,6 @@
 //! Starting a hypervisor under a shim.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, RawFd};
@@ -16,7 +16,7 @@ use super::client::ShimClient;
 use super::kept::KeptFile;
 use super::request::{CompanionRequest, FIRST_PROGRAM_FD, StartAnswer, StartFailure, StartRequest};
 use super::wire::{Wire, after};
-use crate::cage::plan::{self, NamedFile, SOCKETS as CAGED_SOCKETS};
+use crate::cage::plan::{self, FOLDERS, NamedFile, SOCKETS as CAGED_SOCKETS};
 use crate::cage::{CageSetting, Wall, WallFailure};
 use crate::command::leaf::{Grants, path_of};
 use crate::command::{CommandLine, command_line};
@@ -82,13 +82,13 @@ pub fn launch(
     // domain were off.
     let lock = take_lock(run)?;
     let sockets = sockets_directory(run, &handles)?;
-    let mut links = Links::default();
+    let mut links = Links::new(run.path(), listening(&companions, &handles));
     let opened = grant::open_all(&handles, &checked.named(), &mut links, until)?;
     let named = match context.cage {
         CageSetting::Off => sockets.clone(),
         _ => PathBuf::from(CAGED_SOCKETS),
     };
-    let grants = number(&opened, named)?;
+    let grants = number(&opened, named, context.cage)?;
     let files = files_by_path(&checked, &handles, &grants);
     let makes_sockets = handles.iter().any(|handle| matches!(handle, Handle::Socket(_)));
     let sockets = makes_sockets.then_some(sockets.as_path());
@@ -136,6 +136,13 @@ pub fn launch(
     }
 }
 
+/// The links of companions that accept a connection.
+fn listening(companions: &[CheckedCompanion], handles: &[Handle]) -> HashSet<usize> {
+    let listen = companions.iter().filter(|one| one.checked.template.data.writing.link_listens);
+    let named = listen.flat_map(|one| one.checked.named());
+    named.filter(|index| matches!(handles.get(*index), Some(Handle::Link(_)))).collect()
+}
+
 /// What the shim is told of a companion, and the descriptors that it is to have.
 fn beside(
     companion: &CheckedCompanion,
@@ -147,7 +154,7 @@ fn beside(
     let CheckedCompanion { name, checked } = companion;
     let named = |error: LaunchError| error.of_companion(name);
     let opened = grant::open_all(handles, &checked.named(), links, until).map_err(named)?;
-    let grants = number(&opened, PathBuf::new()).map_err(named)?;
+    let grants = number(&opened, PathBuf::new(), cage).map_err(named)?;
     let files = files_by_path(checked, handles, &grants);
     let cage = plan::make(cage, &checked.plan, &checked.template, files, None).map_err(named)?;
     let CommandLine { env, argv } =
@@ -188,8 +195,11 @@ fn files_by_path(checked: &Checked, handles: &[Handle], grants: &Grants) -> Vec<
         let Some(fd) = grants.numbers.get(index).and_then(|numbers| numbers.first()).copied() else {
             continue;
         };
-        let (writable, directory) = (*writable, *role == Role::Directory);
-        files.push(NamedFile { fd, path: path_of(&checked.template, fd).into(), writable, directory });
+        let folder = *role == Role::Folder;
+        let (writable, directory) = (*writable, folder || *role == Role::Directory);
+        let within = if folder { grants.folder(fd) } else { None };
+        let path = within.unwrap_or_else(|| path_of(&checked.template, fd).into());
+        files.push(NamedFile { fd, path, writable, directory, folder });
     }
     files
 }
@@ -245,7 +255,7 @@ fn sockets_directory(run: &RunDir, handles: &[Handle]) -> Result<PathBuf, Launch
 }
 
 /// Gives every descriptor the number that it will have in the program.
-fn number(opened: &Opened, sockets: PathBuf) -> Result<Grants, LaunchError> {
+fn number(opened: &Opened, sockets: PathBuf, cage: CageSetting) -> Result<Grants, LaunchError> {
     let total: usize = opened.program.iter().map(Vec::len).sum();
     if total > PROGRAM_FDS_MAX {
         let message = format!("the program would inherit {total} descriptors, at most {PROGRAM_FDS_MAX}");
@@ -260,7 +270,8 @@ fn number(opened: &Opened, sockets: PathBuf) -> Result<Grants, LaunchError> {
         numbers.push(own);
     }
     let sets = (0..numbers.len() as u64).collect();
-    Ok(Grants { numbers, sets, sockets })
+    let folders = (cage != CageSetting::Off).then(|| PathBuf::from(FOLDERS));
+    Ok(Grants { numbers, sets, sockets, folders })
 }
 
 fn start_shim(

@@ -53,6 +53,9 @@ pub(crate) struct Writing {
     pub(crate) first_arguments: Vec<String>,
     /// How a value names a descriptor itself: the path by which the program opens its file, in a cage too.
     pub(crate) fd_path: String,
+    /// As a companion it is given a listening socket for its link, and accepts one connection.
+    #[serde(default)]
+    pub(crate) link_listens: bool,
     /// How descriptors are put together to sets. A program without them opens each by its number, and takes none while
     /// it runs.
     pub(crate) sets: Option<SetWriting>,
@@ -151,6 +154,11 @@ pub(crate) enum Descriptors {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct OptionRule {
     pub(crate) syntax: Syntax,
+    /// What stands before its name, where that is not what stands before the others'.
+    pub(crate) prefix: Option<String>,
+    /// Its value is a part of the same argument, behind a `=`.
+    #[serde(default)]
+    pub(crate) joined: bool,
     /// The key that a keyed option's first value has without saying so.
     pub(crate) implied: Option<String>,
     /// What the value must be; an option without it takes none.

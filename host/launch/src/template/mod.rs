@@ -9,6 +9,8 @@ pub mod companions;
 #[cfg(test)]
 mod corpus;
 pub(crate) mod data;
+#[cfg(test)]
+mod file_server;
 pub(crate) mod matching;
 pub(crate) mod shape;
 #[cfg(test)]
@@ -24,10 +26,11 @@ use data::{EndpointRule, TemplateData};
 use crate::error::{LaunchError, LaunchErrorKind};
 
 /// The templates that ship with hostler: file name and content.
-const BUILTIN: [(&str, &str); 3] = [
+const BUILTIN: [(&str, &str); 4] = [
     ("qemu-system-x86_64.json", include_str!("../../templates/qemu-system-x86_64.json")),
     ("qemu-storage-daemon.json", include_str!("../../templates/qemu-storage-daemon.json")),
     ("swtpm.json", include_str!("../../templates/swtpm.json")),
+    ("virtiofsd.json", include_str!("../../templates/virtiofsd.json")),
 ];
 /// Largest template file, in bytes.
 const FILE_MAX_BYTES: u64 = 4 << 20;

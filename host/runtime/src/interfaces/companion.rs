@@ -1,10 +1,12 @@
-//! What a launch's companions are made of: their plans, links to them, and the directories that they keep files in.
+//! What a launch's companions are made of: their plans, links to them, the directories that they keep files in, and the folders
+//! that they serve.
 
 use std::io;
-use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hostler_domain::filesystem::{Filesystem, FilesystemDriver};
 use hostler_grant::Capability;
 use hostler_launch::{Companion as Planned, KEEPER_UID, Role};
 use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Uid, chownat, fchown, fstat, open, statat};
@@ -35,6 +37,24 @@ impl CallState {
             return Err(ContractViolation(format!("a companion's name of {} bytes", companion.len())).into());
         }
         Ok(Ok(self.table.push(Endpoint::Link(companion))?))
+    }
+
+    /// The folder that the filesystem at this position shares.
+    pub(crate) async fn open_shared_folder(
+        &mut self,
+        subject: Arc<Subject>,
+        position: u32,
+    ) -> wasmtime::Result<Result<Resource<File>, Error>> {
+        if let Err(denied) = self.require(Capability::Storage, "") {
+            return Ok(Err(denied));
+        }
+        let opened = self
+            .blocking("domain.shared-folder", limits::FILE_DEADLINE, move |_| folder(&subject, position))
+            .await?;
+        match opened {
+            Ok(opened) => Ok(Ok(self.table.push(File(Arc::new(opened)))?)),
+            Err(error) => Ok(Err(error)),
+        }
     }
 
     /// The directory of this name, made where it is not there; where it would be when nothing may be opened.
@@ -101,6 +121,56 @@ fn belong_to_keeper(directory: &OwnedFd) -> io::Result<()> {
 fn is_name(name: &str) -> bool {
     let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
     !name.is_empty() && name.len() <= DIRECTORY_NAME_BYTES && !name.starts_with('.') && name.bytes().all(fine)
+}
+
+/// The folder that a filesystem shares; where it would be when nothing may be opened.
+fn folder(subject: &Subject, position: u32) -> Result<Opened, Error> {
+    let filesystems = &subject.document()?.devices.filesystems;
+    let filesystem = usize::try_from(position).ok().and_then(|position| filesystems.get(position));
+    // Others are not for a server: what the document has read-only would be written to.
+    let is_served = |filesystem: &&Filesystem| {
+        filesystem.driver == Some(FilesystemDriver::Virtiofs) && !filesystem.readonly
+    };
+    let source = filesystem.filter(is_served).and_then(|filesystem| filesystem.source.as_ref());
+    let path = source.map(PathBuf::from).ok_or_else(|| {
+        let message = format!("the document has no virtiofs filesystem {position} with a directory");
+        Error::NotFound(answer::problem("filesystem.not-found", message))
+    })?;
+    let fd = match subject.describes() {
+        true => None,
+        false => Some(open_folder(subject, &path)?),
+    };
+    Ok(Opened { fd, writable: true, role: Role::Folder, format: "raw", data_apart: false, path })
+}
+
+fn open_folder(subject: &Subject, path: &Path) -> Result<OwnedFd, Error> {
+    let context = &subject.context;
+    let fd = context.roots.open_folder(path).map_err(|error| unshared(path, &error))?;
+    // A guest that writes there would write the host's own records.
+    let state = std::fs::canonicalize(context.state.directory().root());
+    let state = state.map_err(|error| unopened(path, &error))?;
+    let place = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()));
+    let place = place.map_err(|error| unopened(path, &error))?;
+    if state.starts_with(&place) || place.starts_with(&state) {
+        let message = format!("'{}' has the host's own records in it, or is among them", path.display());
+        let problem = answer::problem("filesystem.state-directory", message)
+            .detail("path", path.display().to_string())
+            .hint("share a directory that is neither above nor below the state directory");
+        return Err(Error::Denied(problem));
+    }
+    Ok(fd)
+}
+
+/// What the driver is told when a shared folder cannot be opened.
+fn unshared(path: &Path, error: &io::Error) -> Error {
+    let missing = "make the directory that the guest is to see, or correct <source dir='…'/>";
+    match unopened(path, error) {
+        Error::NotFound(problem) => Error::NotFound(problem.hint(missing)),
+        Error::Host(problem) if error.kind() == io::ErrorKind::NotADirectory => {
+            Error::Invalid(problem.hint("<source dir='…'/> must be a directory"))
+        }
+        error => error,
+    }
 }
 
 /// The launcher's companions; their trees are checked against the contract here, against policy later.

@@ -326,6 +326,16 @@ impl HostDomain for CallState {
         self.open_directory(subject, name).await
     }
 
+    async fn shared_folder(
+        &mut self,
+        me: Resource<Domain>,
+        position: u32,
+    ) -> wasmtime::Result<Result<Resource<File>, Error>> {
+        self.enter("domain.shared-folder")?;
+        let subject = self.subject(&me)?;
+        self.open_shared_folder(subject, position).await
+    }
+
     async fn listener(
         &mut self,
         me: Resource<Domain>,

@@ -192,6 +192,7 @@ calls! {
             -> Result<Resource<Process>, Error>;
         71 asked link(me: Resource<Domain>, companion: String) -> Result<Resource<Endpoint>, Error>;
         72 asked directory(me: Resource<Domain>, name: String) -> Result<Resource<File>, Error>;
+        73 asked shared_folder(me: Resource<Domain>, position: u32) -> Result<Resource<File>, Error>;
         90 asked listener(me: Resource<Domain>, alias: String) -> Result<Resource<Endpoint>, Error>;
         91 asked viewers(me: Resource<Domain>, alias: String, listening: bool) -> Result<Resource<Endpoint>, Error>;
         80 asked network_interface(me: Resource<Domain>, position: u32) -> Result<Resource<Endpoint>, Error>;

@@ -29,6 +29,9 @@ const SPICE: [&str; 3] = [
     "/usr/lib64/qemu-kvm/ui-spice-core.so",
 ];
 
+/// What serves directories of this host to guests, as its launch template names it.
+const VIRTIOFSD: &str = "/usr/lib/qemu/virtiofsd";
+
 pub(super) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
     routes! { incoming;
         ConnectGetCapabilities => capabilities,
@@ -141,6 +144,8 @@ fn document(kind: &str, machine: &str) -> String {
         .map(|model| format!("      <model usable='yes'>{model}</model>\n"))
         .collect();
     let has_spice = SPICE.iter().any(|module| Path::new(module).exists());
+    let (virtiofs, drivers) =
+        if Path::new(VIRTIOFSD).exists() { ("yes", "        <value>virtiofs</value>\n") } else { ("no", "") };
     let spice = if has_spice { "        <value>spice</value>\n" } else { "" };
     format!(
         "<domainCapabilities>
@@ -213,6 +218,10 @@ fn document(kind: &str, machine: &str) -> String {
         <value>random</value>
       </enum>
     </rng>
+    <filesystem supported='{virtiofs}'>
+      <enum name='driverType'>
+{drivers}      </enum>
+    </filesystem>
   </devices>
   <features>
     <gic supported='no'/>

@@ -78,7 +78,7 @@ async fn to_native(
         return Err(RpcError::new(codes::ERR_INVALID_ARG, codes::FROM_QEMU, detail));
     }
     let shown = client.host().native(NativeSource::Xml(call.domain_xml), false).await;
-    let shown = shown.map_err(|error| failure::of_domain(&error))?;
+    let shown = shown.map_err(|error| failure::of_domain(&error))?.program;
     let environment = shown.env.iter().map(|(name, value)| format!("{name}={}", quoted(value)));
     let words: Vec<_> = environment.chain(shown.argv.iter().map(|word| quoted(word))).collect();
     Ok(ConnectDomainXmlToNativeAnswer { native_config: words.join(" ") + "\n" })

@@ -77,6 +77,7 @@ mod storage;
 mod storage_daemon;
 mod tenants;
 mod tpm;
+mod virtiofs;
 mod volumes;
 mod workbench;
 mod workers;

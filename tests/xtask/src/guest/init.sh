@@ -5,6 +5,9 @@
 #   hostler-guest: net NAME mac=MAC
 #   hostler-guest: dhcp NAME address=ADDRESS router=ADDRESS names=ADDRESS   (with hostler.dhcp)
 #   hostler-guest: reached ADDRESS | not reached ADDRESS                    (with hostler.reach=ADDRESS,…)
+#   hostler-guest: share TAG reads TEXT    (with hostler.share=TAG,…: what is in the file from-host)
+#   hostler-guest: share TAG made owner=USER:GROUP mode=OCTAL setuid=yes|no device=yes|no moved=yes|no
+#   hostler-guest: share TAG not there
 #   hostler-guest: port NAME
 #   hostler-guest: ready
 #   hostler-guest: tick N                  (every SECONDS, with hostler.tick=SECONDS)
@@ -14,7 +17,7 @@
 #   hostler-guest: medium sr0 TEXT         (what a medium begins with; these four with hostler.watch)
 # Words on the kernel command line: hostler.id=WORD, hostler.tick=SECONDS, hostler.deaf (no power button), hostler.watch
 # (says what comes and goes, and writes to each disk that comes), hostler.dhcp (asks for an address on each network
-# device), hostler.reach=ADDRESS,… (asks each for an answer).
+# device), hostler.reach=ADDRESS,… (asks each for an answer), hostler.share=TAG,… (mounts each, reads and writes there).
 /bin/busybox mkdir -p /bin /sbin
 /bin/busybox --install -s /bin
 export PATH=/bin:/sbin
@@ -82,6 +85,24 @@ END
 esac
 for address in $(word reach | tr ',' ' '); do
   if ping -c 1 -W 10 "$address" >/dev/null 2>&1; then say "reached $address"; else say "not reached $address"; fi
+done
+share() {
+  say "share $1 reads $(fact from-host)"
+  echo 'written by the guest' >from-guest
+  mkdir below && echo owned >owned && chown 1234:5678 owned && chmod 640 owned
+  if chmod 4755 owned 2>/dev/null; then setuid=yes; else setuid=no; fi
+  if mknod device c 1 3 2>/dev/null; then device=yes; else device=no; fi
+  if mkfifo pipe && ln -s from-host link && ln owned other && mv other below/; then moved=yes; else moved=no; fi
+  sync
+  say "share $1 made owner=$(stat -c %u:%g owned) mode=$(stat -c %a owned) setuid=$setuid device=$device moved=$moved"
+}
+for tag in $(word share | tr ',' ' '); do
+  mkdir -p "/share/$tag"
+  if mount -t virtiofs "$tag" "/share/$tag" 2>/dev/null; then
+    (cd "/share/$tag" && share "$tag")
+  else
+    say "share $tag not there"
+  fi
 done
 for path in /sys/class/virtio-ports/*; do
   [ -s "$path/name" ] && say "port $(cat "$path/name")"

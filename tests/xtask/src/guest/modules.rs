@@ -32,6 +32,7 @@ const WANTED: &[&str] = &[
     "nls_cp437",
     "nls_ascii",
     "efivarfs",
+    "virtiofs",
 ];
 
 /// An unpacked kernel package.

@@ -1,6 +1,8 @@
 //! Devices that need something of the host which drivers are not offered.
 
+use hostler_sdk::domain::Domain;
 use hostler_sdk::domain::disk::Disk;
+use hostler_sdk::domain::filesystem::Filesystem;
 use hostler_sdk::domain::interface::Interface;
 use hostler_sdk::domain::storage_source::{Location, VolumeMode};
 use hostler_sdk::domain::tpm::TpmBackend;
@@ -38,6 +40,13 @@ pub(in crate::argv) fn tpm_emulator(builder: &mut Builder<'_>, backend: &TpmBack
         Value::mapping().with("backend", "socket").with("id", "chrtpm").with("path", path),
     );
     Value::mapping().with("type", "emulator").with("id", id).with("chardev", "chrtpm")
+}
+
+/// The socket of a server that shares a directory.
+pub(in crate::argv) fn virtiofs(domain: &Domain, filesystem: &Filesystem, alias: &str, id: &str) -> Value {
+    let made = || super::domain_path(domain, &format!("{alias}-fs.sock"));
+    let path = filesystem.source_socket.clone().unwrap_or_else(made);
+    Value::mapping().with("backend", "socket").with("id", id).with("path", path)
 }
 
 /// A network device of the host that speaks virtio.

@@ -10,7 +10,7 @@ use hostler_sdk::{
     problem,
 };
 
-use super::super::{monitor_state, notes, save};
+use super::super::{monitor_state, notes, save, shares};
 use super::{machine, names, nodes, steps};
 use crate::blockdev::{Chain, LayerNames, Names, Node};
 
@@ -92,6 +92,7 @@ pub(crate) fn overlay(domain: &Domain, targets: &[String]) -> Result<(), Error> 
 /// # Errors
 /// As [`overlay`]; what QEMU says of the memory.
 pub(crate) fn overlay_with_memory(domain: &Domain, targets: &[String]) -> Result<(), Error> {
+    shares::refuse(domain, "kept with its memory")?;
     let done = go_on_above(domain, targets, || save::write_out(domain));
     // It goes on either way: with the overlays, or as before.
     save::abandon(domain)?;
