@@ -31,6 +31,11 @@ $domain->set_vcpus(4, Sys::Virt::Domain::VCPU_CONFIG | Sys::Virt::Domain::VCPU_M
 is($domain->get_vcpus(Sys::Virt::Domain::VCPU_CONFIG | Sys::Virt::Domain::VCPU_MAXIMUM), 4, 'room for more');
 my $about = $domain->get_info();
 is("$about->{maxMem} $about->{memory} $about->{nrVirtCpu}", '131072 65536 1', 'what it has now, and of how much');
+$domain->pin_vcpu(0, "\x01", Sys::Virt::Domain::AFFECT_CONFIG);
+check($domain->get_xml_description() =~ m{<vcpupin vcpu='0' cpuset='0'/>}, 'a processor is bound in the definition');
+$domain->pin_emulator("\x01", Sys::Virt::Domain::AFFECT_CONFIG);
+is(unpack('b2', $domain->get_emulator_pin_info(Sys::Virt::Domain::AFFECT_CONFIG)), '10', 'and everything else');
+code(sub { $domain->pin_vcpu(9, "\x01", Sys::Virt::Domain::AFFECT_CONFIG) }, 8, 'a processor that there never is');
 my $info = $domain->get_block_info('vda');
 is($info->{capacity}, 50 << 20, 'the size of the disk');
 is($info->{physical}, 50 << 20, 'the length of its file');

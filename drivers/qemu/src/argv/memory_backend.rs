@@ -1,9 +1,9 @@
 //! The objects that hold the guest's memory.
 
-use hostler_sdk::domain::Bytes;
 use hostler_sdk::domain::cpu::{Cpu, MemoryAccess, NumaCell};
 use hostler_sdk::domain::memory_backing::{MemoryAllocation, MemorySource};
 use hostler_sdk::domain::numatune::NumaMode;
+use hostler_sdk::domain::{Bytes, number_set};
 use hostler_sdk::{Error, ProblemExt, Value, problem};
 
 use super::builder::{Builder, set_some};
@@ -200,7 +200,7 @@ fn huge_page(builder: &Builder<'_>, wish: &Wish<'_>) -> Option<u64> {
         (None, pages) => {
             let node = wish.cell.unwrap_or(0);
             let meant = |set: &Option<String>| {
-                set.as_deref().is_some_and(|set| parse_set(set).is_some_and(|set| set.contains(&node)))
+                set.as_deref().is_some_and(|set| number_set(set).is_some_and(|set| set.contains(&node)))
             };
             let page = pages.iter().find(|page| meant(&page.nodeset));
             size(page.or_else(|| pages.iter().find(|page| page.nodeset.is_none()))?.size.0)
@@ -226,34 +226,13 @@ fn host_nodes(builder: &Builder<'_>, wish: &Wish<'_>) -> Result<Option<(Vec<Valu
         // Only the host's control groups keep the guest there.
         NumaMode::Restrictive => return Ok(None),
     };
-    let nodes = parse_set(set).ok_or_else(|| {
+    let nodes = number_set(set).ok_or_else(|| {
         problem("qemu.nodeset", format!("'{set}' is no set of host nodes"))
             .hint(format!("write it like '0-3,^2,8'; nodes go up to {HIGHEST_HOST_NODE}"))
             .invalid()
     })?;
     Ok(Some((nodes.into_iter().map(Value::from).collect(), policy)))
 }
-
-/// A set of numbers as documents write it, `0-3,^2,8`, sorted; none when it is not one.
-pub(crate) fn parse_set(text: &str) -> Option<Vec<u32>> {
-    let mut set = std::collections::BTreeSet::new();
-    for part in text.split(',').map(str::trim) {
-        if let Some(without) = part.strip_prefix('^') {
-            set.remove(&without.parse().ok()?);
-            continue;
-        }
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
-        if first > last || last > HIGHEST_SET_MEMBER {
-            return None;
-        }
-        set.extend(first..=last);
-    }
-    Some(set.into_iter().collect())
-}
-
-/// The largest member of a set: more processors than any machine type has.
-const HIGHEST_SET_MEMBER: u32 = 16_383;
 
 /// The memory that the guest starts with: everything but what is plugged in.
 pub(super) fn initial(builder: &Builder<'_>) -> Bytes {
@@ -289,18 +268,4 @@ pub(super) fn legacy_cells(builder: &Builder<'_>) -> bool {
     cells(builder)
         .iter()
         .all(|cell| Backend::cell(builder, cell, "").is_ok_and(|backend| !backend.is_needed()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sets_of_numbers() {
-        assert_eq!(parse_set("0-3,^2,8"), Some(vec![0, 1, 3, 8]));
-        assert_eq!(parse_set("3"), Some(vec![3]));
-        for bad in ["", "a", "3-1", "0-99999999", "-"] {
-            assert_eq!(parse_set(bad), None, "{bad:?}");
-        }
-    }
 }

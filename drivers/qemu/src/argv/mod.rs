@@ -60,7 +60,6 @@ use crate::alias::Aliases;
 use crate::chains::{Chains, FirmwareFacts};
 use crate::facts::Facts;
 use builder::Builder;
-pub(crate) use memory_backend::parse_set;
 
 /// The template of the host that says what QEMU may be given; the driver's grant names it too.
 pub(crate) const TEMPLATE: &str = "qemu-system-x86_64";

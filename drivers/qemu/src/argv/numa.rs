@@ -1,6 +1,7 @@
 //! `-numa`: the guest's NUMA nodes and how far they are from each other.
 
 use hostler_sdk::domain::cpu::NumaCell;
+use hostler_sdk::domain::number_set;
 use hostler_sdk::{Error, ProblemExt, Value, problem};
 
 use super::builder::Builder;
@@ -75,7 +76,7 @@ fn ranges(set: &str) -> Result<Vec<String>, Error> {
     if set.is_empty() {
         return Ok(Vec::new());
     }
-    let members = memory_backend::parse_set(set).ok_or_else(|| {
+    let members = number_set(set).ok_or_else(|| {
         problem("qemu.cpuset", format!("'{set}' is no set of processors"))
             .hint("write it like '0-3,^2,8'")
             .invalid()

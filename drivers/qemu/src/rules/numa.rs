@@ -4,7 +4,7 @@ use hostler_sdk::domain::NodeId;
 use hostler_sdk::domain::numatune::Placement;
 
 use super::{Broken, Rule, Subject, broken};
-use crate::argv::parse_set;
+use hostler_sdk::domain::number_set;
 
 pub(super) const RULES: &[Rule] = &[placement, sets, cells, pages];
 
@@ -56,7 +56,7 @@ fn written_sets<'a>(subject: &Subject<'a>) -> Vec<(NodeId, &'static str, &'a str
 fn sets(subject: &Subject<'_>) -> Option<Broken> {
     written_sets(subject).into_iter().find_map(|(node, attribute, text)| {
         // A cell may have no processors; anything else is a set of at least one.
-        let fine = parse_set(text).is_some_and(|set| !set.is_empty() || attribute == "cpus");
+        let fine = number_set(text).is_some_and(|set| !set.is_empty() || attribute == "cpus");
         (!fine).then_some(())?;
         let what = format!("attribute '{attribute}' is '{text}', which is no set, or an empty one");
         broken(node, "qemu.numa-set", what, "write it like '0-3,^2,8'")
@@ -72,7 +72,7 @@ fn cells(subject: &Subject<'_>) -> Option<Broken> {
     let mut seen: Vec<u32> = Vec::new();
     for (place, cell) in cells.iter().enumerate() {
         let node = places.get(place).copied().unwrap_or(numa);
-        let processors = cell.cpus.as_deref().and_then(parse_set).unwrap_or_default();
+        let processors = cell.cpus.as_deref().and_then(number_set).unwrap_or_default();
         if let Some(twice) = processors.iter().find(|id| seen.contains(id)) {
             let what = format!("processor {twice} is in two NUMA cells");
             return broken(node, "qemu.numa-processors", what, "leave it in one of them");
@@ -124,7 +124,7 @@ fn pages(subject: &Subject<'_>) -> Option<Broken> {
     let mut defaults = 0;
     for (place, page) in pages.iter().enumerate() {
         let node = places.get(place).copied().unwrap_or(list);
-        let Some(wanted) = page.nodeset.as_deref().and_then(parse_set) else {
+        let Some(wanted) = page.nodeset.as_deref().and_then(number_set) else {
             defaults += 1;
             if defaults > 1 {
                 let what = "two page sizes are for all cells";

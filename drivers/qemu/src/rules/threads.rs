@@ -5,7 +5,7 @@ use hostler_sdk::domain::controller::ControllerType;
 use hostler_sdk::domain::disk::DiskBus;
 
 use super::{Broken, Rule, Subject, broken};
-use crate::argv::parse_set;
+use hostler_sdk::domain::number_set;
 
 pub(super) const RULES: &[Rule] = &[users, tuning, periods];
 
@@ -62,7 +62,7 @@ fn tuning(subject: &Subject<'_>) -> Option<Broken> {
     {
         let mut seen: Vec<u32> = Vec::new();
         for (node, text) in tuned(subject, name) {
-            let Some(threads) = parse_set(text) else {
+            let Some(threads) = number_set(text) else {
                 let what = format!("'{text}' is no set of threads");
                 return broken(node, "qemu.threads-set", what, "write it like '0-3,^2,8'");
             };

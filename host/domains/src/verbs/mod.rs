@@ -46,6 +46,7 @@ mod network_undefine;
 mod network_update;
 mod open_display;
 mod peek;
+mod pinning;
 mod pool_autostart;
 mod pool_create;
 mod pool_define;

@@ -151,7 +151,9 @@ impl Host {
             // It finds the guest taken where that is written down.
             tracing::warn!(%error, "the sender could not be told that the guest is here");
         }
-        self.started(definition, &coming.driver, &coming.context).await
+        let mut started = self.started(definition, &coming.driver, &coming.context).await?;
+        started.warnings.extend(self.pin_or_warn(definition).await);
+        Ok(started)
     }
 
     /// Stores the definition that is to be there beside the guest.

@@ -108,7 +108,7 @@ impl Host {
     }
 
     /// Changes a stored definition, as its driver takes it.
-    async fn redefined(
+    pub(super) async fn redefined(
         &self,
         wanted: &DomainRef,
         change: impl Fn(&mut Document) -> Result<(), Error>,

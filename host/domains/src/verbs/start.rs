@@ -101,6 +101,7 @@ impl Host {
         let (driver, context) = self.prepare_start(definition, store).await?;
         let facts = if options.paused { vec![("paused".to_owned(), "yes".to_owned())] } else { Vec::new() };
         driver.start(&context, &facts).await?;
+        self.pin_as_defined(definition).await?;
         self.started(definition, &driver, &context).await
     }
 

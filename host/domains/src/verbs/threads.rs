@@ -65,28 +65,35 @@ impl Host {
     pub async fn pin_thread(&self, wanted: &DomainRef, kind: ThreadKind, cpus: &[u32]) -> Result<(), Error> {
         self.owner()?;
         let threads = self.threads(wanted).await?;
-        let missing = || Error::new(Kind::NotFound, "thread.not-found", "the guest has no such thread");
-        let thread = threads.iter().find(|thread| thread.kind == kind).ok_or_else(missing)?.thread;
-        let mut set = CpuSet::new();
-        for cpu in
-            cpus.iter().filter_map(|cpu| usize::try_from(*cpu).ok()).filter(|cpu| *cpu < CpuSet::MAX_CPU)
-        {
-            set.set(cpu);
-        }
-        let taken: Vec<u32> = threads.iter().filter(|one| one.kind != kind).map(|one| one.thread).collect();
-        let meant = match kind {
-            ThreadKind::Emulator => tasks(thread)?.into_iter().filter(|task| !taken.contains(task)).collect(),
-            ThreadKind::Vcpu(_) | ThreadKind::IoThread(_) => vec![thread],
-        };
-        for task in meant {
-            sched_setaffinity(pid(task), &set).map_err(|error| {
-                Error::new(Kind::Host, "thread.unpinned", "the system does not let the thread be bound")
-                    .caused_by(error)
-                    .hint("at least one of the processors has to be there, and be allowed to this service")
-            })?;
-        }
-        Ok(())
+        let cpus = cpus.to_vec();
+        process::blocking(move || bind(&threads, kind, &cpus)).await?
     }
+}
+
+/// Lets one of a guest's threads run on these processors only.
+///
+/// # Errors
+/// As for [`Host::pin_thread`].
+pub(super) fn bind(threads: &[GuestThread], kind: ThreadKind, cpus: &[u32]) -> Result<(), Error> {
+    let missing = || Error::new(Kind::NotFound, "thread.not-found", "the guest has no such thread");
+    let thread = threads.iter().find(|thread| thread.kind == kind).ok_or_else(missing)?.thread;
+    let mut set = CpuSet::new();
+    for cpu in cpus.iter().filter_map(|cpu| usize::try_from(*cpu).ok()).filter(|cpu| *cpu < CpuSet::MAX_CPU) {
+        set.set(cpu);
+    }
+    let taken: Vec<u32> = threads.iter().filter(|one| one.kind != kind).map(|one| one.thread).collect();
+    let meant = match kind {
+        ThreadKind::Emulator => tasks(thread)?.into_iter().filter(|task| !taken.contains(task)).collect(),
+        ThreadKind::Vcpu(_) | ThreadKind::IoThread(_) => vec![thread],
+    };
+    for task in meant {
+        sched_setaffinity(pid(task), &set).map_err(|error| {
+            Error::new(Kind::Host, "thread.unpinned", "the system does not let the thread be bound")
+                .caused_by(error)
+                .hint("at least one of the processors has to be there, and be allowed to this service")
+        })?;
+    }
+    Ok(())
 }
 
 /// What each processor of a guest has used, under libvirt's names. Nothing of a process that is gone. Blocks on small reads.

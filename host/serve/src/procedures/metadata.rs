@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hostler_domains::{Host, Note, Scope, Which};
+use hostler_domains::{Host, Note, Which};
 use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
 use hostler_rpc::wire::{DomainGetMetadata, DomainGetMetadataAnswer, DomainSetMetadata};
@@ -55,11 +55,7 @@ async fn set(client: Arc<Client>, call: DomainSetMetadata) -> Result<(), RpcErro
     only(call.flags, LIVE | CONFIG, "virDomainSetMetadata")?;
     let note = note(call.r#type, call.uri, codes::FROM_DOMAIN)?;
     let (domain, _job) = client.change(&call.dom).await?;
-    let runs = domain.run_number.is_some();
-    let scope = match call.flags {
-        0 => Scope { live: runs, config: !runs },
-        flags => Scope { live: flags & LIVE != 0, config: flags & CONFIG != 0 },
-    };
+    let scope = super::sizing::scope(call.flags, &domain)?;
     let content = (call.metadata.as_deref().filter(|text| !text.is_empty()), call.key.as_deref());
     let noted = client.host().annotate(&reference(&domain), &note, content, scope).await;
     noted.map_err(|error| failure::of_domain(&error))

@@ -1,10 +1,10 @@
 //! Processors and threads of a guest: what they have done, and where they may run.
 //!
-//! What is bound is the threads themselves, and for as long as they live: a definition's own wishes of that kind are kept and not
-//! acted on, so that they cannot be changed here.
+//! Of a guest that runs the threads themselves are bound; what its definition says counts from its next start.
 
 use std::sync::Arc;
 
+use hostler_domain::{Document, Pinning};
 use hostler_domains::{DomainIdentity, GuestThread, ThreadKind, Which};
 use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
@@ -122,13 +122,15 @@ async fn vcpu_places(
     let scope = scope(call.flags, &domain)?;
     let bytes = length(call.maplen);
     let which = if scope.config { Which::Stored } else { Which::Current };
-    let vcpus = document(&client, &domain, which).await?.vcpus;
+    let document = document(&client, &domain, which).await?;
+    let vcpus = &document.vcpus;
     let all = vcpus.current.unwrap_or(vcpus.maximum);
     let threads = if scope.live { threads(&client, &call.dom).await? } else { Vec::new() };
     let number = all.min(u32::try_from(call.ncpumaps).unwrap_or(0));
     let places = (0..number).flat_map(|vcpu| {
         let thread = threads.iter().find(|thread| thread.kind == ThreadKind::Vcpu(vcpu));
-        map_of(thread.map_or(&everywhere(), |thread| &thread.cpus), bytes)
+        let stored = || stored_place(document.document(), ThreadKind::Vcpu(vcpu));
+        map_of(&thread.map_or_else(stored, |thread| thread.cpus.clone()), bytes)
     });
     let num = i32::try_from(number).unwrap_or(0);
     Ok(DomainGetVcpuPinInfoAnswer { cpumaps: Opaque(places.collect()), num })
@@ -145,7 +147,10 @@ async fn emulator_places(
             let threads = threads(&client, &call.dom).await?;
             threads.into_iter().find(|thread| thread.kind == ThreadKind::Emulator).map(|thread| thread.cpus)
         }
-        false => None,
+        false => {
+            let document = document(&client, &domain, Which::Stored).await?;
+            Some(stored_place(document.document(), ThreadKind::Emulator))
+        }
     };
     let map = map_of(&cpus.unwrap_or_else(everywhere), length(call.maplen));
     Ok(DomainGetEmulatorPinInfoAnswer { cpumaps: Opaque(map), ret: 1 })
@@ -169,18 +174,13 @@ async fn io_threads(
             });
             own.collect()
         }
-        false => stored_io_threads(&client, &domain)
-            .await?
-            .into_iter()
-            .map(|id| described(id, &everywhere()))
-            .collect(),
+        false => {
+            let document = document(&client, &domain, Which::Stored).await?;
+            let place = |id: u32| stored_place(document.document(), ThreadKind::IoThread(id));
+            document.iothreads.all().iter().map(|thread| described(thread.id, &place(thread.id))).collect()
+        }
     };
     Ok(DomainGetIothreadInfoAnswer { ret: count(info.len()), info: List(info) })
-}
-
-async fn stored_io_threads(client: &Client, domain: &DomainIdentity) -> Result<Vec<u32>, RpcError> {
-    let document = document(client, domain, Which::Stored).await?;
-    Ok(document.iothreads.all().iter().map(|thread| thread.id).collect())
 }
 
 async fn pin(
@@ -195,11 +195,16 @@ async fn pin(
         return Err(wrong("Empty cpu list for pinning".to_owned()));
     }
     let (domain, _job) = client.change(dom).await?;
-    if scope(flags, &domain)?.config {
-        let detail = "where threads run is not kept in definitions: bind those of the guest that runs";
-        return Err(RpcError::new(codes::ERR_OPERATION_UNSUPPORTED, codes::FROM_QEMU, detail));
+    let (scope, wanted) = (scope(flags, &domain)?, reference(&domain));
+    if scope.config {
+        require_stored_thread(client, &domain, kind).await?;
+        let pinned = client.host().pin_stored(&wanted, kind, &cpus).await;
+        pinned.map_err(|error| failure::of_domain(&error))?;
     }
-    let pinned = client.host().pin_thread(&reference(&domain), kind, &cpus).await;
+    if !scope.live {
+        return Ok(());
+    }
+    let pinned = client.host().pin_thread(&wanted, kind, &cpus).await;
     pinned.map_err(|error| match (error.kind, kind) {
         (hostler_domains::Kind::NotFound, ThreadKind::Vcpu(vcpu)) => {
             wrong(format!("requested vcpu '{vcpu}' is not present in the domain"))
@@ -209,6 +214,30 @@ async fn pin(
         }
         _ => failure::of_domain(&error),
     })
+}
+
+/// Refuses a thread that the guest of a definition will not have.
+async fn require_stored_thread(
+    client: &Client,
+    domain: &DomainIdentity,
+    kind: ThreadKind,
+) -> Result<(), RpcError> {
+    let document = document(client, domain, Which::Stored).await?;
+    match kind {
+        ThreadKind::Vcpu(vcpu) if vcpu >= document.vcpus.maximum => Err(wrong(format!(
+            "vcpu {vcpu} is out of range of persistent cpu count {}",
+            document.vcpus.maximum
+        ))),
+        ThreadKind::IoThread(id) if document.iothreads.all().iter().all(|thread| thread.id != id) => {
+            Err(wrong(format!("iothreadid {id} not found")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where a definition has a thread run.
+fn stored_place(document: &Document, kind: ThreadKind) -> Vec<u32> {
+    Pinning::of(document).of_thread(kind.into()).ok().flatten().unwrap_or_else(everywhere)
 }
 
 #[cfg(test)]

@@ -150,3 +150,31 @@ fn processor_that_is_plugged_in_by_a_killed_command_is_there_and_told_or_not() {
     }
     list_fits(interrupted, points.len());
 }
+
+#[test]
+fn threads_run_where_the_definition_says() {
+    let bench = Workbench::new();
+    let pinned = |cpus: &str| {
+        rom_domain("rom", "qemu").replace("<vcpu>1</vcpu>", &format!("<vcpu cpuset='{cpus}'>1</vcpu>")).replace(
+            "<os>",
+            "<cputune><vcpupin vcpu='0' cpuset='0'/></cputune><os>",
+        )
+    };
+    // Processors that no machine has: nothing is left of a guest that cannot run where it should.
+    bench.define(&pinned("1000-1001"));
+    let refused = bench.run(&["start", "rom"]);
+    assert!(refused.status != 0 && refused.stderr.contains("thread.unpinned"), "{}", refused.stderr);
+    assert_eq!(bench.state("rom"), "off");
+    bench.define(&pinned("0"));
+    bench.ok(&["start", "rom"]);
+    let pid = bench.json(&["show", "rom"])["pid"].as_u64().unwrap();
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let mut bound = 0;
+    for task in tasks {
+        let status = std::fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+        assert!(status.lines().any(|line| line == "Cpus_allowed_list:\t0"), "{status}");
+        bound += 1;
+    }
+    assert!(bound > 1, "the processor is a thread of its own");
+    bench.ok(&["destroy", "rom"]);
+}
