@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub(crate) use problem::line as problem_line;
 pub(crate) use progress::Progress;
 pub(crate) use reply::{Block, Reply, with_schema};
 pub(crate) use streams::{Given, Streams};

@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Stop};
 use crate::line;
 use crate::log::{self, Log};
-use crate::output::{Given, Streams};
+use crate::output::{Given, Streams, problem_line};
 use crate::settings::Settings;
 
 /// What is around a daemon.
@@ -58,7 +58,8 @@ impl Program for Around {
         let settings = match Settings::read(self.own.settings.as_deref()) {
             Ok(settings) => settings,
             Err(Stop::Failed(failure)) => {
-                return tracing::error!("{}; the settings of before hold on", failure.message);
+                let problem = problem_line(&failure);
+                return tracing::error!("the settings of before hold on: {problem}");
             }
             Err(_) => return,
         };

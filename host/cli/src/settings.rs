@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use hostler_domains::{CageSetting, Overrides, Workers};
-use hostler_serve::{Auth, TlsSettings};
+use hostler_serve::{Auth, TlsSettings, nearest_key};
 use serde::{Deserialize, Deserializer};
 
 use crate::exit::Exit;
@@ -186,6 +186,10 @@ impl Settings {
             let failure =
                 Failure { fault: "config", ..Failure::new("config.settings", Exit::Failed, message) };
             let failure = about(failure).about("line", line).about("column", column);
+            let failure = match nearest_key(&why) {
+                Some(near) => failure.hint(format!("did you mean '{near}'?"), None),
+                None => failure,
+            };
             failure.hint("every setting is in the example that comes with hostler, hostler.toml", None).into()
         })
     }
@@ -284,16 +288,20 @@ mod tests {
 
     #[test]
     fn what_does_not_belong_there_is_refused_with_its_place() {
-        for (text, line, column, words) in [
-            ("[serve]\nsoket = 'x'\n", 2, 1, "unknown field `soket`"),
-            ("[sevre]\n", 1, 2, "unknown field `sevre`"),
-            ("[host]\n\ncage = 'perhaps'\n", 3, 8, "perhaps"),
-            ("[log]\nlevel = 3\n", 2, 9, "wanted string"),
-            ("[host\n", 1, 6, ""),
+        for (text, line, column, words, near) in [
+            ("[serve]\nsoket = 'x'\n", 2, 1, "unknown field `soket`", Some("socket")),
+            ("[tls]\ncrt = 'x'\n", 2, 1, "unknown field `crt`", Some("cert")),
+            ("[sevre]\n", 1, 2, "unknown field `sevre`", Some("serve")),
+            ("[log]\nlevel = 'inof'\n", 2, 9, "unknown variant `inof`", Some("info")),
+            ("[log]\nanything = 1\n", 2, 1, "unknown field `anything`", None),
+            ("[host]\n\ncage = 'perhaps'\n", 3, 8, "perhaps", None),
+            ("[log]\nlevel = 3\n", 2, 9, "wanted string", None),
+            ("[host\n", 1, 6, "", None),
         ] {
             let (at_line, at_column, why) = Settings::parse(text).unwrap_err();
             assert_eq!((at_line, at_column), (line, column), "{text}: {why}");
             assert!(why.contains(words), "{why}");
+            assert_eq!(nearest_key(&why), near, "{why}");
         }
     }
 

@@ -21,6 +21,7 @@ use hostler_rpc::procedure;
 use nix::unistd::{Group, User};
 use toml::Spanned;
 
+pub use file::nearest_key;
 use file::{IdentityText, OnText, OneOrMany, RuleText, Source, Verdict, WhoText};
 use object::Objects;
 use rights::{Identity, Otherwise, Rights, Rule, Who};

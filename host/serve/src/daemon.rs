@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use hostler_domains::{Access, Config, Host};
+use hostler_domains::{Access, Config, Error, Host};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -165,7 +165,7 @@ impl Files {
     fn read_again(&self, daemon: &Daemon) {
         match self.access.policy(&self.state_dir) {
             Ok(policy) => daemon.set_policy(policy),
-            Err(error) => tracing::error!("{error}; the access file of before holds on"),
+            Err(error) => tracing::error!("the access file of before holds on: {}", with_place(&error)),
         }
         let Some((settings, acceptors)) = &self.acceptors else { return };
         match settings.acceptor() {
@@ -174,6 +174,17 @@ impl Files {
             Err(error) => tracing::error!("{error}; the certificates of before hold on"),
         }
     }
+}
+
+/// What is wrong, where in a file, and what to do about it.
+fn with_place(error: &Error) -> String {
+    let of = |what: &str| error.subject.iter().find(|(name, _)| name == what).map(|(_, value)| value);
+    let place = match (of("line"), of("column")) {
+        (Some(line), Some(column)) => format!(" (line {line}, column {column})"),
+        _ => String::new(),
+    };
+    let hints: String = error.hints.iter().map(|hint| format!("; {}", hint.text)).collect();
+    format!("{error}{place}{hints}")
 }
 
 /// Reads the settings again, each time that the service manager asks for it.

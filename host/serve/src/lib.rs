@@ -37,7 +37,7 @@ mod streams;
 mod tls;
 mod transmit;
 
-pub use access::{AccessSettings, Auth};
+pub use access::{AccessSettings, Auth, nearest_key};
 pub use command::{Command, Program, SentLine, StillBusy, Turn};
 pub use daemon::{Settings, serve};
 pub use server::ServeError;

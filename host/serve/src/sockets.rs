@@ -14,6 +14,8 @@ use crate::server::ServeError;
 const PATH_MAX_BYTES: usize = 107;
 /// The variable with what the service manager calls its sockets, separated by colons (sd_listen_fds(3)).
 const NAMES: &str = "LISTEN_FDNAMES";
+/// The variable with the process that its sockets are for.
+const RECEIVER: &str = "LISTEN_PID";
 /// What it calls one for everything.
 const FULL: &str = "full";
 /// What it calls one for reading.
@@ -33,6 +35,19 @@ pub struct Sockets {
     /// Who may connect to them, as a file's mode says it, and then may everything, or what an access file says. When it is
     /// not said, the owner; where there are tenants, an access file or polkit everybody, whom that gives nothing by itself.
     pub mode: Option<u32>,
+}
+
+impl Sockets {
+    /// Where clients come, in words: these sockets, unless the service manager has opened some for this process.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let own = std::process::id().to_string();
+        let handed = std::env::var(RECEIVER).is_ok_and(|receiver| receiver == own);
+        match handed {
+            true => "the sockets of the service manager".to_owned(),
+            false => format!("'{}'", self.full.display()),
+        }
+    }
 }
 
 /// A socket that is listened on. Its file goes with it, unless the service manager has made it.

@@ -97,7 +97,10 @@ fn tour(terminal: &Terminal) -> Result<()> {
 }
 
 /// KVM only where the probe found it good for a Linux guest; the reason is said either way.
-fn choose_accelerator(doctor: &Value) -> Result<&'static str> {
+///
+/// # Errors
+/// When `doctor` says nothing of it.
+pub(crate) fn choose_accelerator(doctor: &Value) -> Result<&'static str> {
     let findings = doctor.get("findings").and_then(Value::as_array).context("doctor said nothing")?;
     let text =
         |finding: &Value, key: &str| finding.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();

@@ -33,7 +33,9 @@ usage: cargo xtask VERB [ARGUMENTS]
   demo                   the whole product in one run: build, boot a real guest, show, shut down
   test [ARGUMENTS]       every test; arguments go to the test runner
   check                  formatting, lints, architecture rules, contract, documentation
-  dist                   a Debian package in TARGET/dist, and whether it works from where it is installed
+  dist                   a Debian package in TARGET/dist, and whether it works where it is installed, with systemd
+                         (--debug: of the programs that tests use, only to be tried;
+                         --systemd: fail where no container can be booted)
   bless                  record the goldens anew
   components [NAME...]   build the driver components into TARGET/drivers and TARGET/guests
   guest                  make the small Linux guests that demo and tests boot

@@ -43,6 +43,9 @@ const TEST_PACKAGES: &[&str] = &[
     "openssl",                                   // the ciphers of passwords of VNC and SPICE
 ];
 
+/// What it takes to try the package: a container with systemd, and a client of libvirt.
+const PACKAGE_PACKAGES: &[&str] = &["systemd-container", "libvirt-clients"];
+
 /// The peer that benchmarks measure against.
 const PEER_PACKAGES: &[&str] = &["libvirt-daemon-system", "libvirt-clients"];
 
@@ -69,6 +72,14 @@ pub(crate) fn ensure() -> Result<()> {
 /// As [`ensure`].
 pub(crate) fn ensure_for_tests() -> Result<()> {
     ensure_with(TEST_PACKAGES)
+}
+
+/// The same, with what it takes to try the Debian package.
+///
+/// # Errors
+/// As [`ensure`].
+pub(crate) fn ensure_for_packages() -> Result<()> {
+    ensure_with(PACKAGE_PACKAGES)
 }
 
 fn ensure_with(more: &[&str]) -> Result<()> {

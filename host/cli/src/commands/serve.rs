@@ -76,7 +76,7 @@ impl Serve {
         let settings = self.over(file, &config)?;
         session.service_loop(async {
             let mut signals = session.signals()?;
-            session.output().note(&format!("serving on '{}'", settings.sockets.full.display()));
+            session.output().note(&format!("serving on {}", settings.sockets.in_words()));
             let served = hostler_serve::serve(config, &settings, around, signals.received());
             Box::pin(served).await.map(|()| Reply::streamed()).map_err(failed)
         })

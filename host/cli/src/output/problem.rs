@@ -30,6 +30,13 @@ pub(super) fn text(failure: &Failure, colour: bool) -> String {
     text
 }
 
+/// The same in one line, for a log: what, where, and what to do about it.
+pub(crate) fn line(failure: &Failure) -> String {
+    let place = place(failure).map(|place| format!(" ({place})")).unwrap_or_default();
+    let hints: String = failure.hints.iter().map(|hint| format!("; {}", hint.text)).collect();
+    escape::line(&format!("{}{place}{hints}", failure.message))
+}
+
 /// What it is about, as far as the message does not say it already: `line 4, column 10, element vcpu`.
 fn place(failure: &Failure) -> Option<String> {
     let mut said: Vec<&str> = Vec::new();
@@ -54,6 +61,18 @@ pub(super) fn json(failure: &Failure) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn line_of_a_log_says_what_where_and_what_to_do() {
+        let mut failure = sample();
+        failure.message.push_str("\nforged");
+        let said = line(&failure);
+        assert!(
+            said.contains("\\nforged (disk vda); write the format into the header; or name it"),
+            "{said}"
+        );
+        assert_eq!(said.lines().count(), 1);
+    }
     use crate::exit::Exit;
     use crate::failure::Hint;
 

@@ -146,8 +146,9 @@ impl Source<'_> {
     }
 }
 
-/// The key that comes nearest to one that is not known, of those that the parser says are.
-fn nearest_key(message: &str) -> Option<&str> {
+/// The key that comes nearest to one that is not known, of those that the parser of TOML says in its message are.
+#[must_use]
+pub fn nearest_key(message: &str) -> Option<&str> {
     let mut quoted = message.split('`').skip(1).step_by(2);
     let unknown = quoted.next().filter(|_| message.starts_with("unknown"))?;
     hostler_domains::nearest(unknown, quoted)

@@ -73,11 +73,15 @@ fn settings_hold_for_commands_and_daemons_and_are_read_again_when_asked() {
     bench.write("hostler.toml", "[log]\nlevel = 'info'\nlevle = 'warn'\n");
     daemon.signal(Signal::HUP);
     daemon.wait_for_log("unknown field `levle`");
+    daemon.wait_for_log("(line 3, column 1); did you mean 'level'?");
     bench.define(QUIET);
     assert!(daemon.stop().success());
     let refused = bench.run(&["--settings", option, "list"]);
     assert_eq!(refused.status, 1, "{}", refused.stderr);
-    for part in ["error[config.settings]", "unknown field `levle`", "hostler.toml"] {
+    let place = "line 3, column 1";
+    for part in
+        ["error[config.settings]", "unknown field `levle`", place, "did you mean 'level'?", "hostler.toml"]
+    {
         assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
     }
     bench.write("hostler.toml", &format!("[host]\nstate-dir = '{}'\n", bench.path("elsewhere").display()));
