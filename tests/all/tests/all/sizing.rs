@@ -155,16 +155,15 @@ fn processor_that_is_plugged_in_by_a_killed_command_is_there_and_told_or_not() {
 fn threads_run_where_the_definition_says() {
     let bench = Workbench::new();
     let pinned = |cpus: &str| {
-        rom_domain("rom", "qemu").replace("<vcpu>1</vcpu>", &format!("<vcpu cpuset='{cpus}'>1</vcpu>")).replace(
-            "<os>",
-            "<cputune><vcpupin vcpu='0' cpuset='0'/></cputune><os>",
-        )
+        rom_domain("rom", "qemu")
+            .replace("<vcpu>1</vcpu>", &format!("<vcpu cpuset='{cpus}'>1</vcpu>"))
+            .replace("<os>", "<cputune><vcpupin vcpu='0' cpuset='0'/></cputune><os>")
     };
     // Processors that no machine has: nothing is left of a guest that cannot run where it should.
     bench.define(&pinned("1000-1001"));
     let refused = bench.run(&["start", "rom"]);
     assert!(refused.status != 0 && refused.stderr.contains("thread.unpinned"), "{}", refused.stderr);
-    assert_eq!(bench.state("rom"), "off");
+    assert_eq!(bench.state_of("rom").as_deref(), Some("off"));
     bench.define(&pinned("0"));
     bench.ok(&["start", "rom"]);
     let pid = bench.json(&["show", "rom"])["pid"].as_u64().unwrap();
