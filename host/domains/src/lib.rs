@@ -8,6 +8,7 @@ mod attachments;
 mod block_jobs;
 mod catch_up;
 mod chain;
+mod channels;
 mod config;
 mod conformance;
 mod context;

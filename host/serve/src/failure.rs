@@ -9,6 +9,9 @@ const CAUSES: usize = 8;
 
 /// An error of a verb about a domain.
 pub(crate) fn of_domain(error: &Error) -> RpcError {
+    if let Some(known) = of_agent(error) {
+        return known;
+    }
     let (code, origin) = match (error.kind, error.code()) {
         (Kind::NotFound, "domain.not-found") => (codes::ERR_NO_DOMAIN, codes::FROM_QEMU),
         (Kind::NotFound, "snapshot.not-found") => {
@@ -29,6 +32,23 @@ pub(crate) fn of_domain(error: &Error) -> RpcError {
         _ => sentence(error),
     };
     RpcError::new(code, origin, detail)
+}
+
+/// Why an agent has not answered.
+fn of_agent(error: &Error) -> Option<RpcError> {
+    let (code, detail) = match error.code() {
+        "agent.no-channel" => {
+            (codes::ERR_ARGUMENT_UNSUPPORTED, "QEMU guest agent is not configured".to_owned())
+        }
+        "agent.no-answer" | "agent.not-connected" | "agent.closed" => {
+            let message = "Guest agent is not responding: QEMU guest agent is not connected".to_owned();
+            return Some(RpcError { code: codes::ERR_AGENT_UNRESPONSIVE, origin: codes::FROM_QEMU, message });
+        }
+        "agent.no-command" => (codes::ERR_OPERATION_UNSUPPORTED, error.to_string()),
+        "agent.refused" => (codes::ERR_INTERNAL_ERROR, error.to_string()),
+        _ => return None,
+    };
+    Some(RpcError::new(code, codes::FROM_QEMU, detail))
 }
 
 /// An error of a verb about a pool or a volume.
@@ -151,6 +171,15 @@ mod tests {
         assert_eq!(numbers(&none), (35, 20, "line 3, column 1: x".to_owned()));
         let wrong = Error::new(Kind::Invalid, "xml.value", "x").about("line", "3").about("column", "1");
         assert_eq!(numbers(&wrong), (27, 20, "XML error: line 3, column 1: x".to_owned()));
+    }
+
+    #[test]
+    fn silence_of_an_agent_has_the_number_that_clients_know() {
+        for code in ["agent.no-answer", "agent.not-connected", "agent.closed"] {
+            assert_eq!(numbers(&Error::new(Kind::TimedOut, code, "x")).0, codes::ERR_AGENT_UNRESPONSIVE);
+        }
+        let none = Error::new(Kind::NotFound, "agent.no-channel", "x");
+        assert_eq!(numbers(&none).0, codes::ERR_ARGUMENT_UNSUPPORTED);
     }
 
     #[test]

@@ -18,6 +18,7 @@ my $xml = document($connection, $name, disk => $disk, devices => $drive->($iso) 
 $xml =~ s/machine='\w+'/machine='q35'/;
 my $ports = join('', map { "<controller type='pci' index='$_' model='pcie-root-port'/>" } 1 .. 10);
 $xml =~ s{</devices>}{<controller type='pci' index='0' model='pcie-root'/>$ports</devices>};
+$xml =~ s{</devices>}{<channel type='unix'><target type='virtio' name='org.example.line'/></channel></devices>};
 my $domain = $connection->create_domain($xml);
 my $count = sub { my ($what) = @_; my @found = $domain->get_xml_description() =~ /<$what[ >]/g; return scalar @found };
 
@@ -35,6 +36,13 @@ $domain->attach_device($nic);
 is($count->('interface'), 1, 'an interface');
 code(sub { $domain->detach_device("<interface type='user'><mac address='52:54:00:aa:bb:99'/></interface>") }, 99, 'an interface that there is not');
 code(sub { $domain->detach_device("<disk type='file' device='disk'><source file='/none'/><target dev='vdz' bus='virtio'/></disk>") }, [99, 9], 'a disk that there is not');
+
+# A line to a program in the guest.
+my $stream = $connection->new_stream();
+$domain->open_channel($stream, 'org.example.line', 0);
+check($stream->send("hello\n", 6) == 6, 'bytes go to a channel');
+$stream->abort();
+code(sub { $domain->open_channel($connection->new_stream(), 'org.example.none', 0) }, [1, 8], 'a channel that there is not');
 
 # A medium.
 my $changed = $drive->($other) =~ s/hda/sda/r;

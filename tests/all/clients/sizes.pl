@@ -46,6 +46,19 @@ is($domain->block_peek($disk, 1 << 20, 4, 0), 'AAAA', 'and further back');
 code(sub { $domain->block_peek('/etc/passwd', 0, 4, 0) }, 8, 'a file that is no disk of its');
 code(sub { $domain->block_peek('vda', (50 << 20) - 2, 4, 0) }, 8, 'behind its end');
 
+# I/O threads of the definition.
+my $config = Sys::Virt::Domain::AFFECT_CONFIG;
+$domain->add_iothread(3, $config);
+is(join(' ', map { $_->{number} } $domain->get_iothread_info($config)), '3', 'a thread for I/O');
+code(sub { $domain->add_iothread(3, $config) }, 8, 'the same once more');
+$domain->pin_iothread(3, "\x01", $config);
+check($domain->get_xml_description() =~ m{<iothreadpin iothread='3' cpuset='0'/>}, 'bound in the definition');
+code(sub { $domain->del_iothread(9, $config) }, 8, 'one that there is not');
+$domain->add_iothread(4, $config);
+$domain->del_iothread(4, $config);
+my @threads = $domain->get_iothread_info($config);
+is(scalar @threads, 1, 'one more and one less');
+
 # Notes.
 code(sub { $domain->get_metadata(Sys::Virt::Domain::METADATA_TITLE, undef, 0) }, 80, 'no title');
 $domain->set_metadata(Sys::Virt::Domain::METADATA_TITLE, 'a title', undef, undef, 0);
@@ -69,7 +82,7 @@ check($stats->{rd_req} >= 0 && $stats->{rd_bytes} >= 0, 'reads are counted');
 my ($counted) = $connection->get_all_domain_stats(0, [$domain], 0);
 is($counted->{data}->{'block.0.path'}, $disk, 'the file of a disk is told');
 is($counted->{data}->{'vcpu.0.state'}, 1, 'and what a processor does');
-check($counted->{data}->{'vcpu.0.time'} > 0 && $counted->{data}->{'balloon.rss'} > 0, 'and what the guest uses');
+check(defined $counted->{data}->{'vcpu.0.time'} && $counted->{data}->{'balloon.rss'} > 0, 'and what the guest uses');
 code(sub { $connection->get_all_domain_stats(1 << 25, [$domain], Sys::Virt::Domain::GET_ALL_STATS_ENFORCE_STATS) }, 74, 'what nobody counts');
 $domain->set_block_iotune('vda', { total_iops_sec => 500 }, Sys::Virt::Domain::AFFECT_LIVE);
 is($domain->get_block_iotune('vda', Sys::Virt::Domain::AFFECT_LIVE)->{total_iops_sec}, 500, 'a disk that had no limits gets some');

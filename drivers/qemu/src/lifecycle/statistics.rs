@@ -1,6 +1,7 @@
 //! What QEMU counts, under the names of libvirt's bulk statistics.
 
 use hostler_sdk::domain::Domain as Document;
+use hostler_sdk::domain::chardev::Chardev;
 use hostler_sdk::{Command, Domain, Error, Fact, MonitorExt, fact};
 use serde_json::Value as Json;
 
@@ -53,6 +54,7 @@ pub(crate) fn read(domain: &Domain) -> Result<Vec<Fact>, Error> {
         "query-balloon",
         "query-iothreads",
         "query-dirty-rate",
+        "query-chardev",
     ];
     let told = balloon_path(&document)
         .map(|path| Command::new("qom-get").with("path", path).with("property", "guest-stats"));
@@ -62,12 +64,13 @@ pub(crate) fn read(domain: &Domain) -> Result<Vec<Fact>, Error> {
     let (cpus, counters, images) = (json(&next()?), json(&next()?), json(&next()?));
     // The rest is not asked of every machine or version in vain.
     let mut known = || next().map(|text| json(&text)).unwrap_or_default();
-    let (balloon, threads, rate, told) = (known(), known(), known(), known());
+    let (balloon, threads, rate, backends, told) = (known(), known(), known(), known(), known());
     let mut facts = memory(&document, &balloon);
     facts.extend(guest_memory(&told));
     facts.extend(processors(&document, &cpus));
     facts.extend(io_threads(&threads));
     facts.extend(dirty_rate(&rate));
+    facts.extend(channels(&document, &backends));
     facts.extend(disks(&document, &counters, &images));
     Ok(facts)
 }
@@ -88,6 +91,21 @@ fn processors(document: &Document, cpus: &Json) -> Vec<Fact> {
         }
     }
     facts
+}
+
+/// Whether something in the guest has opened each of its channels.
+fn channels(document: &Document, backends: &Json) -> Vec<Fact> {
+    let aliases = alias::assign(document);
+    let is_open = |channel: &Chardev| {
+        let label = format!("char{}", aliases.get(channel.node)?);
+        let named = |backend: &&Json| backend.get("label").and_then(Json::as_str) == Some(label.as_str());
+        backends.as_array()?.iter().find(named)?.get("frontend-open")?.as_bool()
+    };
+    let told = |(index, channel): (usize, &Chardev)| {
+        let word = if is_open(channel)? { "yes" } else { "no" };
+        Some(fact(&format!("channel.{index}.connected"), word))
+    };
+    document.devices.channels.iter().enumerate().filter_map(told).collect()
 }
 
 /// Threads that do nothing but I/O, by their numbers in the document.
@@ -204,6 +222,26 @@ mod tests {
              <address type='drive' controller='0' bus='0' target='0' unit='0'/></disk></devices></domain>",
         )
         .unwrap()
+    }
+
+    #[test]
+    fn channels_are_connected_when_the_guest_has_opened_them() {
+        let channel =
+            |name: &str| format!("<channel type='unix'><target type='virtio' name='{name}'/></channel>");
+        let document = Document::parse(&format!(
+            "<domain type='qemu'><name>n</name><memory>2048</memory><os><type>hvm</type></os><devices>{}{}{}</devices></domain>",
+            channel("a"),
+            channel("b"),
+            channel("c")
+        ))
+        .unwrap();
+        let backends = json!([
+            {"label": "charchannel1", "frontend-open": true, "filename": "x"},
+            {"label": "charchannel0", "frontend-open": false, "filename": "x"},
+        ]);
+        let facts = channels(&document, &backends);
+        let facts: Vec<_> = facts.iter().map(|fact| format!("{}={}", fact.key, fact.value)).collect();
+        assert_eq!(facts, ["channel.0.connected=no", "channel.1.connected=yes"]);
     }
 
     #[test]

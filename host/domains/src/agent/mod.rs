@@ -1,21 +1,19 @@
 //! The agent in a guest: how it is reached, and what it means when it does not answer.
 //!
-//! Its channel is a character device whose far end the host has, so no driver has a part in this.
+//! Its channel is a character device whose far end the host has, so no driver has a part in talking to it. Whether anything in the
+//! guest listens a driver may know: then nobody waits for an answer that cannot come.
 
 mod channel;
 
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use hostler_domain::Domain;
-use hostler_domain::chardev::CharBackend;
-use hostler_launch::ShimClient;
 use hostler_state::{Definition, RunDir};
 use serde_json::Value;
 
 pub(crate) use channel::{Conversation, Silence, shown};
 
+use crate::channels::FarEnd;
 use crate::error::{Error, Kind, command};
 use crate::host::Host;
 use crate::process;
@@ -24,14 +22,6 @@ use crate::process;
 pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(5);
 /// How long it may take to freeze file systems: what is not written yet is written first.
 pub(crate) const FREEZE_WAIT: Duration = Duration::from_secs(60);
-
-/// The far end of a channel.
-enum FarEnd {
-    /// A socket that the hypervisor accepts one connection on at a time.
-    Socket(PathBuf),
-    /// Kept by the shim, under this alias.
-    Kept(String),
-}
 
 impl Host {
     /// Talks to the agent of a domain that runs, on a thread of its own.
@@ -52,13 +42,20 @@ impl Host {
                 .about("domain", &definition.name)
                 .hint_command("start it", command("start", &definition.name)));
         }
-        let far_end = far_end(definition, &Domain::parse(&self.current_xml(definition)?)?, &run)?;
+        let (position, far_end) = far_end(definition, &Domain::parse(&self.current_xml(definition)?)?, &run)?;
+        if self.is_known_closed(definition, position).await {
+            let message = format!("nothing in the guest of '{}' listens as its agent", definition.name);
+            return Err(Error::new(Kind::TimedOut, "agent.not-connected", message)
+                .about("domain", &definition.name)
+                .hint("see in the guest whether it runs: systemctl status qemu-guest-agent"));
+        }
         let unreachable = |error| {
             Error::new(Kind::Host, "agent.unreachable", "the agent's channel cannot be reached")
                 .about("domain", &definition.name)
                 .caused_by(error)
         };
-        let stream = process::blocking(move || connect(&run, &far_end)).await?.map_err(unreachable)?;
+        let stream =
+            process::blocking(move || far_end.connect(&run, ANSWER_WAIT)).await?.map_err(unreachable)?;
         let told = process::blocking(move || {
             let mut conversation = Conversation::begin(stream, ANSWER_WAIT)?;
             conversation.allow(wait);
@@ -68,36 +65,34 @@ impl Host {
     }
 }
 
-fn far_end(definition: &Definition, domain: &Domain, run: &RunDir) -> Result<FarEnd, Error> {
-    let channels = domain.devices.channels.iter().enumerate();
-    let found = channels.filter(|(_, channel)| channel.is_guest_agent()).find_map(|(position, channel)| {
-        let alias = format!("channel{position}");
-        match &channel.source.backend {
-            CharBackend::Unix { path: Some(path), listen: true, .. } => Some(FarEnd::Socket(path.into())),
-            CharBackend::Unix { path: None, .. } => {
-                Some(FarEnd::Socket(run.path().join(format!("{alias}.sock"))))
+impl Host {
+    /// Whether the hypervisor says that nothing in the guest has opened this channel. Not where it says nothing.
+    async fn is_known_closed(&self, definition: &Definition, position: usize) -> bool {
+        match self.hypervisor_counters(definition).await {
+            Ok(counters) => {
+                let key = format!("channel.{position}.connected");
+                counters.iter().any(|(name, value)| *name == key && value == "no")
             }
-            CharBackend::Pty { .. } => Some(FarEnd::Kept(alias)),
-            _ => None,
+            Err(error) => {
+                tracing::debug!(domain = definition.name, %error, "its channels are not known");
+                false
+            }
         }
-    });
+    }
+}
+
+/// The channel of the agent: which of the channels it is, and where the host reaches it.
+fn far_end(definition: &Definition, domain: &Domain, run: &RunDir) -> Result<(usize, FarEnd), Error> {
+    let channels = domain.devices.channels.iter().enumerate();
+    let found = channels
+        .filter(|(_, channel)| channel.is_guest_agent())
+        .find_map(|(position, channel)| Some((position, FarEnd::of(channel, position, run)?)));
     found.ok_or_else(|| {
         let message = format!("the domain '{}' has no channel for a guest agent", definition.name);
         Error::new(Kind::NotFound, "agent.no-channel", message)
             .about("domain", &definition.name)
             .hint("give it one, and start it anew: <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>")
     })
-}
-
-/// Blocks.
-fn connect(run: &RunDir, far_end: &FarEnd) -> std::io::Result<UnixStream> {
-    match far_end {
-        FarEnd::Socket(path) => hostler_launch::connect_unix(path, ANSWER_WAIT),
-        FarEnd::Kept(alias) => {
-            let client = ShimClient::connect(run).map_err(std::io::Error::other)?;
-            client.console(alias, false).map_err(std::io::Error::other)
-        }
-    }
 }
 
 fn silent(definition: &Definition, silence: Silence) -> Error {

@@ -114,7 +114,7 @@ impl Host {
         Ok(disks.iter().enumerate().filter_map(path).collect())
     }
 
-    pub(super) async fn hypervisor_counters(
+    pub(crate) async fn hypervisor_counters(
         &self,
         definition: &Definition,
     ) -> Result<Vec<(String, String)>, Error> {

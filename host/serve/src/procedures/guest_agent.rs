@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_domains::{DomainIdentity, Error, Kind};
+use hostler_domains::DomainIdentity;
 use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
 use hostler_rpc::typed::TypedValue;
@@ -52,29 +52,6 @@ pub(super) fn route_qemu(incoming: Incoming<'_>) -> Option<Work<'_>> {
     routes! { incoming; QemuDomainAgentCommand => command, }
 }
 
-/// Why an agent has not answered, as clients know it.
-pub(super) fn silent(error: &Error) -> RpcError {
-    match (error.kind, error.code()) {
-        (_, "agent.no-channel") => {
-            let detail = "QEMU guest agent is not configured";
-            RpcError::new(codes::ERR_ARGUMENT_UNSUPPORTED, codes::FROM_QEMU, detail)
-        }
-        (Kind::TimedOut, _) | (_, "agent.closed") => {
-            let detail = "Guest agent is not responding: QEMU guest agent is not connected";
-            RpcError {
-                code: codes::ERR_AGENT_UNRESPONSIVE,
-                origin: codes::FROM_QEMU,
-                message: detail.to_owned(),
-            }
-        }
-        (_, "agent.no-command") => {
-            RpcError::new(codes::ERR_OPERATION_UNSUPPORTED, codes::FROM_QEMU, error.to_string())
-        }
-        (_, "agent.refused") => RpcError::new(codes::ERR_INTERNAL_ERROR, codes::FROM_QEMU, error.to_string()),
-        _ => failure::of_domain(error),
-    }
-}
-
 /// Says a command, and hears the answer.
 pub(super) async fn ask(
     client: &Client,
@@ -83,7 +60,7 @@ pub(super) async fn ask(
     arguments: Option<Value>,
 ) -> Result<Value, RpcError> {
     let asked = client.host().agent_call(&reference(domain), command, arguments, WAIT).await;
-    asked.map_err(|error| silent(&error))
+    asked.map_err(|error| failure::of_domain(&error))
 }
 
 /// A domain that runs, and what its agent says.
@@ -236,7 +213,8 @@ async fn freeze(client: Arc<Client>, call: DomainFsfreeze) -> Result<DomainFsfre
     if domain.run_number.is_none() {
         return Err(invalid("domain is not running"));
     }
-    let frozen = client.host().agent_freeze(&reference(&domain)).await.map_err(|error| silent(&error))?;
+    let frozen =
+        client.host().agent_freeze(&reference(&domain)).await.map_err(|error| failure::of_domain(&error))?;
     Ok(DomainFsfreezeAnswer { filesystems: i32::try_from(frozen.file_systems).unwrap_or(i32::MAX) })
 }
 
@@ -247,7 +225,8 @@ async fn thaw(client: Arc<Client>, call: DomainFsthaw) -> Result<DomainFsthawAns
     if domain.run_number.is_none() {
         return Err(invalid("domain is not running"));
     }
-    let thawed = client.host().agent_thaw(&reference(&domain)).await.map_err(|error| silent(&error))?;
+    let thawed =
+        client.host().agent_thaw(&reference(&domain)).await.map_err(|error| failure::of_domain(&error))?;
     Ok(DomainFsthawAnswer { filesystems: i32::try_from(thawed.file_systems).unwrap_or(i32::MAX) })
 }
 
@@ -261,7 +240,7 @@ async fn trim(client: Arc<Client>, call: DomainFstrim) -> Result<(), RpcError> {
     let arguments = json!({"minimum": call.minimum});
     let trimmed =
         client.host().agent_call(&reference(&domain), "guest-fstrim", Some(arguments), LONG_WAIT).await;
-    trimmed.map(drop).map_err(|error| silent(&error))
+    trimmed.map(drop).map_err(|error| failure::of_domain(&error))
 }
 
 async fn set_password(client: Arc<Client>, call: DomainSetUserPassword) -> Result<(), RpcError> {
@@ -341,7 +320,7 @@ async fn command(
     let wait = u64::try_from(call.timeout).map_or(WAIT, |seconds| Duration::from_secs(seconds.clamp(1, 60)));
     let arguments = said.get("arguments").cloned();
     let answer = client.host().agent_call(&reference(&domain), name, arguments, wait).await;
-    let answer = answer.map_err(|error| silent(&error))?;
+    let answer = answer.map_err(|error| failure::of_domain(&error))?;
     Ok(QemuDomainAgentCommandAnswer { result: Some(json!({"return": answer}).to_string()) })
 }
 
@@ -357,13 +336,5 @@ mod tests {
             ("Zg==".into(), "Zm8=".into(), "Zm9v".into())
         );
         assert_eq!(base64(&[0xff, 0xfe, 0xfd, 0]), "//79AA==");
-    }
-
-    #[test]
-    fn silence_has_the_number_that_clients_know() {
-        let error = Error::new(Kind::TimedOut, "agent.no-answer", "x");
-        assert_eq!(silent(&error).code, codes::ERR_AGENT_UNRESPONSIVE);
-        let error = Error::new(Kind::NotFound, "agent.no-channel", "x");
-        assert_eq!(silent(&error).code, codes::ERR_ARGUMENT_UNSUPPORTED);
     }
 }

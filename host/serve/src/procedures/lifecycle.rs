@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_domains::{AskBy, DomainRef, DomainSummary, Error, Host};
+use hostler_domains::{AskBy, DomainRef, DomainSummary, Error, Host, RunState};
 use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
 use hostler_rpc::wire::{
@@ -54,7 +54,12 @@ async fn carry_out(
 }
 
 async fn suspend(client: Arc<Client>, call: DomainSuspend) -> Result<(), RpcError> {
-    carry_out(&client, &call.dom, async |host, domain| host.suspend(&domain).await).await
+    carry_out(&client, &call.dom, async |host, domain| {
+        let now = host.summary(&domain).await?;
+        // It stands still already: clients expect no error.
+        if now.state == RunState::Paused { Ok(now) } else { host.suspend(&domain).await }
+    })
+    .await
 }
 
 async fn resume(client: Arc<Client>, call: DomainResume) -> Result<(), RpcError> {

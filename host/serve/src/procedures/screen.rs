@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use hostler_domains::ConsoleStream;
 use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
-use hostler_rpc::wire::{DomainOpenConsole, DomainScreenshot, DomainScreenshotAnswer, DomainSendKey};
+use hostler_rpc::wire::{
+    DomainOpenChannel, DomainOpenConsole, DomainScreenshot, DomainScreenshotAnswer, DomainSendKey,
+};
 use tokio::net::UnixStream;
 
 use super::{invalid, only};
@@ -17,6 +20,8 @@ use crate::streams::StreamBody;
 /// Flags of a console: take it from whoever has it; be alone with it. Everybody shares it here, so the first is nothing to do.
 const CONSOLE_FORCE: u32 = 1;
 const CONSOLE_SAFE: u32 = 2;
+/// The flag by which a channel is taken from whoever has it: that is refused here, and the flag is nothing to do.
+const CHANNEL_FORCE: u32 = 1;
 /// The set of key codes that is Linux's own.
 const CODESET_LINUX: u32 = 0;
 
@@ -25,6 +30,7 @@ pub(super) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
         DomainSendKey => send_key,
         ;
         DomainOpenConsole => console,
+        DomainOpenChannel => channel,
         DomainScreenshot => screenshot,
     }
 }
@@ -37,9 +43,24 @@ async fn console(client: Arc<Client>, call: DomainOpenConsole) -> Result<((), St
     }
     let console = client.host().console(&reference(&domain), call.dev_name.as_deref(), false).await;
     let console = console.map_err(|error| failure::of_domain(&error))?;
-    let opened = console.set_nonblocking(true).and_then(|()| UnixStream::from_std(console));
-    let stream = opened.map_err(|error| internal(&format!("the console cannot be opened: {error}")))?;
-    Ok(((), StreamBody::Console(stream)))
+    Ok(((), StreamBody::Console(streamed(console)?)))
+}
+
+/// A line to a program in the guest.
+async fn channel(client: Arc<Client>, call: DomainOpenChannel) -> Result<((), StreamBody), RpcError> {
+    only(call.flags, CHANNEL_FORCE, "virDomainOpenChannel")?;
+    let domain = client.domain(&call.dom).await?;
+    if domain.run_number.is_none() {
+        return Err(invalid("domain is not running"));
+    }
+    let channel = client.host().channel(&reference(&domain), call.name.as_deref()).await;
+    let channel = channel.map_err(|error| failure::of_domain(&error))?;
+    Ok(((), StreamBody::Console(streamed(channel)?)))
+}
+
+fn streamed(line: ConsoleStream) -> Result<UnixStream, RpcError> {
+    let opened = line.set_nonblocking(true).and_then(|()| UnixStream::from_std(line));
+    opened.map_err(|error| internal(&format!("it cannot be opened: {error}")))
 }
 
 async fn screenshot(

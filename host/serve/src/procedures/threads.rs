@@ -5,14 +5,14 @@
 use std::sync::Arc;
 
 use hostler_domain::{Document, Pinning};
-use hostler_domains::{DomainIdentity, GuestThread, ThreadKind, Which};
+use hostler_domains::{DomainIdentity, DomainRef, GuestThread, Host, ThreadKind, Which};
 use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
 use hostler_rpc::wire::{
-    DomainGetEmulatorPinInfo, DomainGetEmulatorPinInfoAnswer, DomainGetIothreadInfo,
-    DomainGetIothreadInfoAnswer, DomainGetVcpuPinInfo, DomainGetVcpuPinInfoAnswer, DomainGetVcpus,
-    DomainGetVcpusAnswer, DomainHandle, DomainIothreadInfo, DomainPinEmulator, DomainPinIothread,
-    DomainPinVcpu, DomainPinVcpuFlags, VcpuInfo,
+    DomainAddIothread, DomainDelIothread, DomainGetEmulatorPinInfo, DomainGetEmulatorPinInfoAnswer,
+    DomainGetIothreadInfo, DomainGetIothreadInfoAnswer, DomainGetVcpuPinInfo, DomainGetVcpuPinInfoAnswer,
+    DomainGetVcpus, DomainGetVcpusAnswer, DomainHandle, DomainIothreadInfo, DomainPinEmulator,
+    DomainPinIothread, DomainPinVcpu, DomainPinVcpuFlags, VcpuInfo,
 };
 use hostler_rpc::xdr::{List, Opaque};
 
@@ -34,6 +34,18 @@ pub(super) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
         DomainGetVcpuPinInfo => vcpu_places,
         DomainGetEmulatorPinInfo => emulator_places,
         DomainGetIothreadInfo => io_threads,
+        DomainAddIothread => async |client, call: DomainAddIothread| {
+            change_io_threads(&client, &call.dom, call.flags, async |host, domain| {
+                host.add_io_thread(&domain, call.iothread_id).await
+            })
+            .await
+        },
+        DomainDelIothread => async |client, call: DomainDelIothread| {
+            change_io_threads(&client, &call.dom, call.flags, async |host, domain| {
+                host.remove_io_thread(&domain, call.iothread_id).await
+            })
+            .await
+        },
         DomainPinVcpu => async |client, call: DomainPinVcpu| {
             pin(&client, &call.dom, ThreadKind::Vcpu(call.vcpu), (&call.cpumap.0, LIVE)).await
         },
@@ -214,6 +226,22 @@ async fn pin(
         }
         _ => failure::of_domain(&error),
     })
+}
+
+/// More or fewer I/O threads: of a definition, for a machine has those that it was started with.
+async fn change_io_threads(
+    client: &Client,
+    dom: &DomainHandle,
+    flags: u32,
+    verb: impl AsyncFnOnce(&Host, DomainRef) -> Result<(), hostler_domains::Error>,
+) -> Result<(), RpcError> {
+    only(flags, LIVE | CONFIG, "virDomainAddIOThread")?;
+    let (domain, _job) = client.change(dom).await?;
+    if scope(flags, &domain)?.live {
+        let detail = "I/O threads come and go with their guest only; change its stored definition";
+        return Err(RpcError::new(codes::ERR_OPERATION_UNSUPPORTED, codes::FROM_QEMU, detail));
+    }
+    verb(client.host(), reference(&domain)).await.map_err(|error| failure::of_domain(&error))
 }
 
 /// Refuses a thread that the guest of a definition will not have.
