@@ -8,17 +8,17 @@ use std::process::Command;
 /// Runs the verb; its arguments go to the benchmarks.
 pub(crate) fn run(args: Args) -> Result<()> {
     setup::ensure()?;
-    build::release()?;
+    build::release_with(&["hostler-bench"])?;
     components::build_all()?;
     guest::ensure()?;
     let target = workspace::target_dir()?;
-    let mut cargo = Command::new(workspace::cargo());
-    cargo
+    let programs = target.join("release");
+    let mut bench = Command::new(programs.join("hostler-bench"));
+    bench
         .current_dir(workspace::root()?)
-        .args(["run", "--release", "--quiet", "--package", "hostler-bench", "--"])
         .args(args.rest())
         .env("HOSTLER_COMPONENTS", &target)
         .env("HOSTLER_TEST_GUEST", target.join("guest"))
-        .env("HOSTLER_BIN_DIR", target.join("release"));
-    shell::run(&mut cargo)
+        .env("HOSTLER_BIN_DIR", programs);
+    shell::run(&mut bench)
 }

@@ -12,10 +12,18 @@ const PACKAGES: &[&str] = &["hostler-cli", "hostler-launch"];
 /// # Errors
 /// When cargo fails.
 pub(crate) fn release() -> Result<()> {
+    release_with(&[])
+}
+
+/// The same with the programs of more packages, in one go: what dependencies are built for is then decided once.
+///
+/// # Errors
+/// When cargo fails.
+pub(crate) fn release_with(more: &[&str]) -> Result<()> {
     shell::step("building hostler and hostler-shim (release; the first build takes some minutes)");
     let mut cargo = Command::new(workspace::cargo());
     cargo.current_dir(workspace::root()?).args(["build", "--release", "--bins"]);
-    for package in PACKAGES {
+    for package in PACKAGES.iter().chain(more) {
         cargo.args(["-p", package]);
     }
     shell::run(&mut cargo)
