@@ -34,6 +34,8 @@ pub(super) struct Client {
     /// What the call that was not answered would have made of them.
     unanswered: Option<(Own, Option<String>)>,
     calls: u32,
+    /// How many names it has thought of.
+    names: u32,
     latest: String,
 }
 
@@ -43,7 +45,7 @@ struct Gone;
 impl Client {
     pub(super) fn new(number: usize, chance: fastrand::Rng, socket: PathBuf) -> Self {
         let (own, extra, unanswered) = (Own::Paused, None, None);
-        Self { number, chance, socket, own, extra, unanswered, calls: 0, latest: String::new() }
+        Self { number, chance, socket, own, extra, unanswered, calls: 0, names: 0, latest: String::new() }
     }
 
     /// How the names of its other domains begin.
@@ -152,7 +154,9 @@ impl Client {
 
     /// Defines, renames or removes a domain that never runs.
     fn change_extra(&mut self, client: &mut RpcClient) -> Result<(), Gone> {
-        let name = format!("{}{}", self.prefix(), self.calls);
+        // One that no call before has asked for, answered or not.
+        self.names += 1;
+        let name = format!("{}{}", self.prefix(), self.names);
         let Some(there) = self.extra.clone() else {
             let xml = crate::workbench::rom_domain(&name, "qemu");
             let call = DomainDefineXml { xml };
