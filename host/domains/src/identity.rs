@@ -31,10 +31,11 @@ impl Host {
     /// # Errors
     /// [`crate::Kind::Host`] when the state directory cannot be read.
     pub async fn identities(&self) -> Result<Vec<DomainIdentity>, Error> {
-        let headlines = self.headlines()?;
+        let headlines = self.headlines_and_life()?;
         let mut found = Vec::with_capacity(headlines.len());
-        for headline in headlines {
-            let identity = self.identify(&headline).await?;
+        for (headline, may_live) in headlines {
+            let run_number = if may_live { self.run_number(&headline).await? } else { None };
+            let identity = identified(&headline, run_number);
             // What is left of a transient domain that has ended is forgotten any moment.
             if identity.persistent || identity.run_number.is_some() {
                 found.push(identity);
@@ -84,10 +85,7 @@ impl Host {
     }
 
     async fn identify(&self, headline: &Headline) -> Result<DomainIdentity, Error> {
-        let run_number = self.run_number(headline).await?;
-        let Headline { name, uuid, persistent, driver, .. } = headline;
-        let (name, driver) = (name.clone(), Arc::clone(driver));
-        Ok(DomainIdentity { name, uuid: *uuid, run_number, persistent: *persistent, driver })
+        Ok(identified(headline, self.run_number(headline).await?))
     }
 
     async fn run_number(&self, headline: &Headline) -> Result<Option<u32>, Error> {
@@ -104,6 +102,12 @@ impl Host {
         let runs = self.ask(&definition).await.is_ok_and(|answer| answer.state != RunState::Off);
         Ok(runs.then(|| number_of(uuid)))
     }
+}
+
+fn identified(headline: &Headline, run_number: Option<u32>) -> DomainIdentity {
+    let Headline { name, uuid, persistent, driver, .. } = headline;
+    let (name, driver) = (name.clone(), Arc::clone(driver));
+    DomainIdentity { name, uuid: *uuid, run_number, persistent: *persistent, driver }
 }
 
 /// A number for a run that the host holds no process of, above all that it counts.

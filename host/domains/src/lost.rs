@@ -40,15 +40,24 @@ impl Host {
     /// # Errors
     /// [`crate::Kind::Host`] when the state directory cannot be read.
     pub(crate) fn headlines(&self) -> Result<Vec<Arc<Headline>>, Error> {
-        let headlines = self.state().headlines()?;
+        Ok(self.headlines_and_life()?.into_iter().map(|(headline, _)| headline).collect())
+    }
+
+    /// The same, each with whether something of the domain may live.
+    ///
+    /// # Errors
+    /// As [`Host::headlines`].
+    pub(crate) fn headlines_and_life(&self) -> Result<Vec<(Arc<Headline>, bool)>, Error> {
+        let headlines = self.state().headlines_and_life()?;
         let runs = self.state().runs()?;
         if runs.is_empty() {
             return Ok(headlines);
         }
-        let known: HashSet<Uuid> = headlines.iter().map(|headline| headline.uuid).collect();
+        let known: HashSet<Uuid> = headlines.iter().map(|(headline, _)| headline.uuid).collect();
         for domain in runs {
             if !known.contains(&domain) && self.state().is_held(domain)? {
-                return Ok(self.definitions()?.iter().map(|found| Arc::new(Headline::of(found))).collect());
+                let all = self.definitions()?;
+                return Ok(all.iter().map(|found| (Arc::new(Headline::of(found)), true)).collect());
             }
         }
         Ok(headlines)

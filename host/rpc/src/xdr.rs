@@ -256,6 +256,8 @@ impl<T: Xdr, const MAX: usize> Xdr for List<T, MAX> {
 
     fn write(&self, to: &mut Encoder) -> Result<(), EncodeError> {
         to.count(self.0.len(), MAX)?;
+        // Within the limit that was just checked.
+        to.bytes.reserve(self.0.len().saturating_mul(T::LEAST_BYTES));
         self.0.iter().try_for_each(|item| item.write(to))
     }
 

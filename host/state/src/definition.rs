@@ -3,11 +3,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::error::{Kind, StateError};
 use crate::files::Keep;
+use crate::index::Headline;
 use crate::layout::StateDir;
 use crate::owner::Owner;
 
@@ -37,6 +39,19 @@ pub struct Definition {
     pub created_unix_ms: u64,
     /// When this generation was written, in milliseconds since 1970.
     pub changed_unix_ms: u64,
+}
+
+/// The record of a definition, of which the document is passed over.
+#[derive(Deserialize)]
+struct Head {
+    uuid: Uuid,
+    name: String,
+    driver: String,
+    persistent: bool,
+    #[serde(rename = "xml")]
+    _xml: IgnoredAny,
+    #[serde(rename = "generation")]
+    _generation: u64,
 }
 
 impl StateDir {
@@ -72,24 +87,17 @@ impl StateDir {
     }
 
     pub(crate) fn read_definition(&self, uuid: Uuid) -> Result<Option<Definition>, StateError> {
-        let path = self.definition_path(uuid);
-        let Some(payload) = self.files.load(&path)? else { return Ok(None) };
-        match serde_json::from_slice::<Definition>(&payload) {
-            Ok(definition) if definition.uuid == uuid => Ok(Some(definition)),
-            unreadable => {
-                self.files.set_aside(&path, false)?;
-                let error = StateError::new(
-                    Kind::Corrupt,
-                    &path,
-                    "record is intact but is no definition of its domain",
-                )
-                .hint("define the domain again, or restore the record from a backup");
-                Err(match unreadable {
-                    Err(source) => error.caused_by(source.into()),
-                    Ok(_) => error,
-                })
-            }
-        }
+        self.read_record(&self.definition_path(uuid), |definition: &Definition| definition.uuid == uuid)
+    }
+
+    /// What a definition begins with, read without making anything of its document.
+    ///
+    /// # Errors
+    /// As for [`StateDir::read_definition`].
+    pub(crate) fn read_headline(&self, uuid: Uuid) -> Result<Option<Headline>, StateError> {
+        let head = self.read_record(&self.definition_path(uuid), |head: &Head| head.uuid == uuid)?;
+        Ok(head
+            .map(|Head { uuid, name, driver, persistent, .. }| Headline::new(uuid, name, driver, persistent)))
     }
 
     /// The definition with this name, or nothing.

@@ -3,7 +3,7 @@
 //! The index is made when the directory is swept, in one pass with that, and changed where records are written. Readers have
 //! none: they look at the files each time, for somebody else changes them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -52,8 +52,11 @@ impl Headline {
     #[must_use]
     pub fn of(definition: &Definition) -> Self {
         let Definition { uuid, name, driver, persistent, .. } = definition;
-        let (name, driver) = (name.clone(), driver.as_str().into());
-        Self { uuid: *uuid, name, driver, persistent: *persistent, figures: OnceLock::new() }
+        Self::new(*uuid, name.clone(), driver.clone(), *persistent)
+    }
+
+    pub(crate) fn new(uuid: Uuid, name: String, driver: String, persistent: bool) -> Self {
+        Self { uuid, name, driver: driver.into(), persistent, figures: OnceLock::new() }
     }
 
     /// What was kept of the document.
@@ -71,7 +74,7 @@ impl Headline {
 impl From<Definition> for Headline {
     fn from(definition: Definition) -> Self {
         let Definition { uuid, name, driver, persistent, .. } = definition;
-        Self { uuid, name, driver: driver.into(), persistent, figures: OnceLock::new() }
+        Self::new(uuid, name, driver, persistent)
     }
 }
 
@@ -85,13 +88,13 @@ pub(crate) struct Index {
 #[derive(Debug, Default)]
 struct Known {
     domains: HashMap<Uuid, Entry>,
-    /// Names with their domains: unique, unless somebody has put records back by hand.
-    names: BTreeSet<(String, Uuid)>,
+    /// The same by their names, which are unique, unless somebody has put records back by hand.
+    names: BTreeMap<(String, Uuid), Entry>,
     /// Domains with a run directory, which may run. Whoever has none does not.
     runs: BTreeSet<Uuid>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     headline: Arc<Headline>,
     autostart: bool,
@@ -100,16 +103,17 @@ struct Entry {
 
 impl Known {
     fn of(runs: Vec<Uuid>, entries: Vec<Option<Entry>>) -> Self {
-        let mut known = Self { runs: runs.into_iter().collect(), ..Self::default() };
-        known.domains.reserve(entries.len());
-        entries.into_iter().flatten().for_each(|entry| known.put(entry));
-        known
+        let named = |entry: &Entry| ((entry.headline.name.clone(), entry.headline.uuid), entry.clone());
+        // All at once: that is sorted once, and looks for no place for each.
+        let names = entries.iter().flatten().map(named).collect();
+        let domains = entries.into_iter().flatten().map(|entry| (entry.headline.uuid, entry)).collect();
+        Self { domains, names, runs: runs.into_iter().collect() }
     }
 
     fn put(&mut self, entry: Entry) {
         let (uuid, name) = (entry.headline.uuid, entry.headline.name.clone());
         self.forget(uuid);
-        self.names.insert((name, uuid));
+        self.names.insert((name, uuid), entry.clone());
         self.domains.insert(uuid, entry);
     }
 
@@ -121,8 +125,13 @@ impl Known {
 
     fn named(&self, name: &str) -> Option<&Arc<Headline>> {
         let first = self.names.range((name.to_owned(), Uuid::nil())..).next();
-        let (_, uuid) = first.filter(|(found, _)| found == name)?;
-        self.domains.get(uuid).map(|entry| &entry.headline)
+        let (_, entry) = first.filter(|((found, _), _)| found == name)?;
+        Some(&entry.headline)
+    }
+
+    /// Whether something of a domain may live.
+    fn may_live(&self, entry: &Entry) -> bool {
+        entry.driver_state || self.runs.contains(&entry.headline.uuid)
     }
 }
 
@@ -155,13 +164,21 @@ impl StateDir {
     /// # Errors
     /// [`Kind::Io`] or [`Kind::TooNew`].
     pub fn headlines(&self) -> Result<Vec<Arc<Headline>>, StateError> {
+        Ok(self.headlines_and_life()?.into_iter().map(|(headline, _)| headline).collect())
+    }
+
+    /// The same, each with whether something of the domain may live: of one where nothing does that need not be looked at.
+    ///
+    /// # Errors
+    /// As [`StateDir::headlines`].
+    pub fn headlines_and_life(&self) -> Result<Vec<(Arc<Headline>, bool)>, StateError> {
         let known = self.known(|known| {
-            let entries = known.names.iter().filter_map(|(_, uuid)| known.domains.get(uuid));
-            entries.map(|entry| Arc::clone(&entry.headline)).collect()
+            let entries = known.names.values();
+            entries.map(|entry| (Arc::clone(&entry.headline), known.may_live(entry))).collect()
         })?;
         match known {
             Some(headlines) => Ok(headlines),
-            None => Ok(self.definitions()?.into_iter().map(|found| Arc::new(found.into())).collect()),
+            None => Ok(self.definitions()?.into_iter().map(|found| (Arc::new(found.into()), true)).collect()),
         }
     }
 
@@ -282,15 +299,15 @@ impl StateDir {
         if names.is_empty() {
             return Ok(None);
         }
-        let definition = match self.read_definition(uuid) {
+        let headline = match self.read_headline(uuid) {
             Err(error) if error.kind == Kind::Corrupt => None,
             found => found?,
         };
-        let Some(definition) = definition else { return Ok(None) };
+        let Some(headline) = headline.map(Arc::new) else { return Ok(None) };
         let driver_state = names.iter().any(|name| name.starts_with(DRIVER_STATE))
             && self.driver_state(uuid)?.is_some_and(|document| !document.is_empty());
         let autostart = names.iter().any(|name| name == WANTED);
-        Ok(Some(Entry { headline: Arc::new(Headline::from(definition)), autostart, driver_state }))
+        Ok(Some(Entry { headline, autostart, driver_state }))
     }
 }
 
