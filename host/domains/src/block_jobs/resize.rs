@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::lend;
 use crate::context::Purpose;
+use crate::encrypted::require_plain;
 use crate::error::{Error, Kind};
 use crate::host::Host;
 use crate::reference::DomainRef;
@@ -57,15 +58,19 @@ impl Host {
         let Some(active) = chain.layers().first() else {
             return Err(Error::new(Kind::NotFound, "block.no-layer", "the drive is empty"));
         };
+        if active.format == "raw" {
+            // In an encrypted file the guest's part is not all, and nobody has tried to have one grow.
+            require_plain(&document.xml, target)?;
+        }
         let before = active.virtual_size;
         let bytes = resized(before, options)?;
         let format = hostler_image::Format::from_xml_name(&active.format);
-        let charged =
-            format.map(|format| self.charge_resize(&active.path, format, Resize::To(bytes))).transpose()?;
         if active.format == "raw" {
             // To have the file grow takes one more lock, which QEMU's own stale ones would be in the way of.
             self.freshen(&definition, &[target.to_owned()]).await?;
         }
+        let charged =
+            format.map(|format| self.charge_resize(&active.path, format, Resize::To(bytes))).transpose()?;
         let done = driver.resize_disk(&self.context(&definition, Purpose::Operate)?, target, bytes).await;
         if let Some(charged) = charged {
             self.close(charged, done.is_ok())?;
