@@ -35,7 +35,6 @@ pub(super) fn launch(domain: &Domain, mut plan: Plan, paused: bool) -> Result<(P
         .map_err(|error| passphrase::of_launch(displays::explained(error, &plan.document), &plan.launch))?;
     let monitor = domain.monitor()?;
     set_up(&plan.document, &monitor)?;
-    limits::set_all(&monitor, &plan.document, &alias::assign(&plan.document))?;
     displays::open(domain, &plan.document, &monitor, &mut plan.resources)?;
     Ok((process, monitor))
 }
@@ -64,7 +63,9 @@ pub(super) fn is_paused(options: &[Fact]) -> bool {
 /// # Errors
 /// What the monitor answers.
 fn set_up(document: &Document, monitor: &Monitor) -> Result<(), Error> {
-    let commands = commands(document, &alias::assign(document));
+    let aliases = alias::assign(document);
+    let mut commands = commands(document, &aliases);
+    commands.extend(limits::commands(monitor, document, &aliases)?);
     if commands.is_empty() {
         return Ok(());
     }

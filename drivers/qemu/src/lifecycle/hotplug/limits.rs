@@ -8,32 +8,41 @@ use hostler_sdk::{Command, Error, Monitor, MonitorExt, ProblemExt, problem};
 use super::machine;
 use crate::alias::Aliases;
 
-/// Sets the limits of all disks of a document that have some, as what no option of the program says.
+/// What gives all disks of a document their limits, as no option of the program says them; nothing where none has any.
 ///
 /// # Errors
-/// What the monitor answers.
-pub(in crate::lifecycle) fn set_all(
+/// What the monitor answers; a machine without one of the disks.
+pub(in crate::lifecycle) fn commands(
     monitor: &Monitor,
     document: &Document,
     aliases: &Aliases,
-) -> Result<(), Error> {
-    let limited = document.devices.disks.iter().filter(|disk| disk.iotune.is_some());
-    limited.into_iter().try_for_each(|disk| set(monitor, aliases.get(disk.node).unwrap_or_default(), disk))
+) -> Result<Vec<Command>, Error> {
+    let limited: Vec<_> = document.devices.disks.iter().filter(|disk| disk.iotune.is_some()).collect();
+    if limited.is_empty() {
+        return Ok(Vec::new());
+    }
+    let drives = machine::drives(monitor)?;
+    limited.iter().map(|disk| of_drive(&drives, aliases.get(disk.node).unwrap_or_default(), disk)).collect()
 }
 
 /// Has the disk with this id keep the limits that its element says: all of them, none where it says none.
 ///
 /// # Errors
-/// What the monitor answers; a machine without that disk.
-pub(in crate::lifecycle) fn set(monitor: &Monitor, id: &str, disk: &Disk) -> Result<(), Error> {
-    let drives = machine::drives(monitor)?;
-    let (path, _) = drives.into_iter().find(|(path, _)| machine::is_of(path, id)).ok_or_else(|| {
-        problem("qemu.no-disk", format!("the machine has no disk '{}' to limit", disk.target)).conflict()
-    })?;
-    monitor.run_all(&[command(path, disk)]).pop().transpose().map(drop)
+/// As for [`commands`].
+pub(super) fn set(monitor: &Monitor, id: &str, disk: &Disk) -> Result<(), Error> {
+    let command = of_drive(&machine::drives(monitor)?, id, disk)?;
+    monitor.run_all(&[command]).pop().transpose().map(drop)
 }
 
-fn command(path: String, disk: &Disk) -> Command {
+fn of_drive(drives: &[(String, machine::Drive)], id: &str, disk: &Disk) -> Result<Command, Error> {
+    let found = drives.iter().find(|(path, _)| machine::is_of(path, id));
+    let (path, _) = found.ok_or_else(|| {
+        problem("qemu.no-disk", format!("the machine has no disk '{}' to limit", disk.target)).conflict()
+    })?;
+    Ok(command(path, disk))
+}
+
+fn command(path: &str, disk: &Disk) -> Command {
     let none = IoTune::default();
     let tune = disk.iotune.as_ref().unwrap_or(&none);
     let mut command = Command::new("block_set_io_throttle").with("id", path).with("group", group(disk, tune));
@@ -73,7 +82,7 @@ mod tests {
              <disk type='file'><source file='/a'/><target dev='vda' bus='virtio'/>{tune}</disk></devices></domain>"
         ))
         .unwrap();
-        command("/machine/peripheral/virtio-disk0/virtio-backend".to_owned(), &document.devices.disks[0])
+        command("/machine/peripheral/virtio-disk0/virtio-backend", &document.devices.disks[0])
     }
 
     #[test]
