@@ -1,6 +1,6 @@
 //! The wall of the root: an empty file system with read-only binds of what was declared.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -53,25 +53,14 @@ pub(crate) fn build(
     mappings: &Mappings,
     over: &Path,
 ) -> Result<(), WallFailure> {
-    let failed = |what: &'static str| move |error| Wall::Root.failed(what, io::Error::from(error));
-    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
-        .map_err(failed("cut mounts off from the host's"))?;
+    cut_off()?;
     let Files { bound, copied } = sort_files(&plan.files, identity, mappings)?;
     let mut parts = parts(plan, identity)?;
     parts.extend(bound);
     let bytes = copied.iter().fold(OWN_BYTES, |sum, (_, size)| sum.saturating_add(*size));
     let options =
         CString::new(format!("mode=0755,size={bytes}")).map_err(|error| Wall::Root.failed("size", error))?;
-    mount("tmpfs", over, "tmpfs", MountFlags::NOSUID, options.as_c_str())
-        .map_err(failed("mount an empty root"))?;
-    for item in &plan.items {
-        if let Item::Link { at, to } = item {
-            make_link(&inside(over, at), to)?;
-        }
-    }
-    for part in &parts {
-        place(part, over)?;
-    }
+    lay_out(plan, &parts, over, &options)?;
     for (file, _) in copied {
         copy(&file, over)?;
     }
@@ -89,9 +78,7 @@ pub(crate) fn build_served(
     users: Option<&OwnedFd>,
     over: &Path,
 ) -> Result<(), WallFailure> {
-    let failed = |what: &'static str| move |error| Wall::Root.failed(what, io::Error::from(error));
-    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
-        .map_err(failed("cut mounts off from the host's"))?;
+    cut_off()?;
     if plan.folders.len() != folders.len() {
         return Err(Wall::Root.failed("take folders in", "some of them did not arrive"));
     }
@@ -99,16 +86,7 @@ pub(crate) fn build_served(
     for (named, fd) in plan.folders.iter().zip(folders) {
         parts.push(folder(named, fd, users)?);
     }
-    mount("tmpfs", over, "tmpfs", MountFlags::NOSUID, c"mode=0755,size=4194304")
-        .map_err(failed("mount an empty root"))?;
-    for item in &plan.items {
-        if let Item::Link { at, to } = item {
-            make_link(&inside(over, at), to)?;
-        }
-    }
-    for part in &parts {
-        place(part, over)?;
-    }
+    lay_out(plan, &parts, over, c"mode=0755,size=4194304")?;
     let proc = inside(over, Path::new(server::PROC));
     let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     make_place(&proc, true).map_err(|error| Wall::Root.failed("make '/proc'", error))?;
@@ -118,6 +96,24 @@ pub(crate) fn build_served(
             .hint("in a container, nothing of '/proc' may be hidden; or start hostler as root of the host")
     })?;
     enter(over)
+}
+
+/// What is mounted from here on is not the host's.
+fn cut_off() -> Result<(), WallFailure> {
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .map_err(|error| Wall::Root.failed("cut mounts off from the host's", io::Error::from(error)))
+}
+
+/// Mounts an empty root, and puts the links of the plan and these parts into it.
+fn lay_out(plan: &CagePlan, parts: &[Part], over: &Path, options: &CStr) -> Result<(), WallFailure> {
+    mount("tmpfs", over, "tmpfs", MountFlags::NOSUID, options)
+        .map_err(|error| Wall::Root.failed("mount an empty root", io::Error::from(error)))?;
+    for item in &plan.items {
+        if let Item::Link { at, to } = item {
+            make_link(&inside(over, at), to)?;
+        }
+    }
+    parts.iter().try_for_each(|part| place(part, over))
 }
 
 /// A folder of the host, if its name still leads to it.
