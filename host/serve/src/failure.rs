@@ -34,6 +34,14 @@ pub(crate) fn of_domain(error: &Error) -> RpcError {
     RpcError::new(code, origin, detail)
 }
 
+/// An error of a verb about a device that a domain has.
+pub(crate) fn of_device(error: &Error) -> RpcError {
+    match error.kind {
+        Kind::NotFound => RpcError::new(codes::ERR_DEVICE_MISSING, codes::FROM_DOMAIN, error.to_string()),
+        _ => of_domain(error),
+    }
+}
+
 /// Why an agent has not answered.
 fn of_agent(error: &Error) -> Option<RpcError> {
     let (code, detail) = match error.code() {

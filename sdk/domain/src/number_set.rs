@@ -50,7 +50,7 @@ mod tests {
     fn sets_are_read_as_libvirt_writes_them() {
         assert_eq!(number_set("0-3,^2,8"), Some(vec![0, 1, 3, 8]));
         assert_eq!(number_set("3"), Some(vec![3]));
-        for bad in ["", "a", "3-1", "-1", "1-", "0-4294967295", "^x"] {
+        for bad in ["", "a", "-", "3-1", "-1", "1-", "0-99999999", "0-4294967295", "^x"] {
             assert_eq!(number_set(bad), None, "{bad:?}");
         }
     }

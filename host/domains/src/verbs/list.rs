@@ -107,7 +107,7 @@ fn figures(xml: &str) -> Figures {
             memory_bytes: domain.memory.0,
             current_memory_bytes: domain.current_memory.0,
             vcpus: domain.vcpus.maximum,
-            current_vcpus: domain.vcpus.current.unwrap_or(domain.vcpus.maximum),
+            current_vcpus: domain.vcpus.at_start(),
             problem: None,
         },
         Err(error) => {

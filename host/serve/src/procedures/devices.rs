@@ -75,12 +75,7 @@ async fn detached(client: &Client, dom: &DomainHandle, named: &str, flags: u32) 
     let (domain, _job) = client.change(dom).await?;
     let scope = scope(flags, domain.run_number.is_some(), "virDomainDetachDeviceFlags")?;
     let detached = client.host().detach(&reference(&domain), named, scope).await;
-    detached.map(drop).map_err(|error| match error.kind {
-        hostler_domains::Kind::NotFound => {
-            RpcError::new(codes::ERR_DEVICE_MISSING, codes::FROM_DOMAIN, error.to_string())
-        }
-        _ => failure::of_domain(&error),
-    })
+    detached.map(drop).map_err(|error| failure::of_device(&error))
 }
 
 /// By what the library finds the device that a document describes: its target, its network address or its alias.

@@ -141,7 +141,7 @@ async fn vcpus(
     let which = if scope.config { Which::Stored } else { Which::Current };
     let document = document(&client, &domain, which).await?;
     let vcpus = &document.vcpus;
-    let num = if call.flags & MAXIMUM != 0 { vcpus.maximum } else { vcpus.current.unwrap_or(vcpus.maximum) };
+    let num = if call.flags & MAXIMUM != 0 { vcpus.maximum } else { vcpus.at_start() };
     Ok(DomainGetVcpusFlagsAnswer { num: i32::try_from(num).unwrap_or(i32::MAX) })
 }
 

@@ -135,8 +135,7 @@ async fn vcpu_places(
     let bytes = length(call.maplen);
     let which = if scope.config { Which::Stored } else { Which::Current };
     let document = document(&client, &domain, which).await?;
-    let vcpus = &document.vcpus;
-    let all = vcpus.current.unwrap_or(vcpus.maximum);
+    let all = document.vcpus.at_start();
     let threads = if scope.live { threads(&client, &call.dom).await? } else { Vec::new() };
     let number = all.min(u32::try_from(call.ncpumaps).unwrap_or(0));
     let places = (0..number).flat_map(|vcpu| {

@@ -41,7 +41,7 @@ async fn update(client: Arc<Client>, call: DomainUpdateDeviceFlags) -> Result<()
     let scope = scope(call.flags, &domain)?;
     if !scope.live {
         let replaced = client.host().replace_device(&reference(&domain), &call.xml).await;
-        return replaced.map(drop).map_err(|error| told(&error));
+        return replaced.map(drop).map_err(|error| failure::of_device(&error));
     }
     let wish = wish(&call.xml)?;
     if let Wish::Link(mac, _) = &wish {
@@ -56,16 +56,7 @@ async fn update(client: Arc<Client>, call: DomainUpdateDeviceFlags) -> Result<()
         }
         Wish::Link(mac, up) => host.set_link(&wanted, &mac, up, scope).await,
     };
-    changed.map(drop).map_err(|error| told(&error))
-}
-
-fn told(error: &hostler_domains::Error) -> RpcError {
-    match error.kind {
-        hostler_domains::Kind::NotFound => {
-            RpcError::new(codes::ERR_DEVICE_MISSING, codes::FROM_DOMAIN, error.to_string())
-        }
-        _ => failure::of_domain(error),
-    }
+    changed.map(drop).map_err(|error| failure::of_device(&error))
 }
 
 fn unsupported(kind: &str) -> RpcError {
