@@ -4,15 +4,12 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use hostler_launch::ProcessRecord;
-use hostler_state::RunRecord;
 use serde_json::Value;
 
 use crate::daemon::{Daemon, clients_are_here};
 use crate::kill::{killed_at, list_fits, points};
-use crate::workbench::{GUEST_SECONDS, Workbench, guest, rom_domain};
+use crate::workbench::{GUEST_SECONDS, Workbench, guest, rom_domain, until};
 
 /// System calls at which a command that starts or stops a network is killed: what it writes, says to the kernel and runs.
 const KILL_AT: &[(&str, &[u32])] = &[
@@ -93,15 +90,6 @@ impl Drop for Namespace {
 fn kill(pid: i32) {
     if let Some(pid) = rustix::process::Pid::from_raw(pid) {
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).ok();
-    }
-}
-
-/// Waits until it is so; a minute is more than a loaded machine takes.
-fn until(what: &str, so: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
-    while !so() {
-        assert!(Instant::now() < end, "not within a minute: {what}");
-        std::thread::yield_now();
     }
 }
 
@@ -213,7 +201,7 @@ fn guest_gets_an_address_and_reaches_the_host_and_beyond_in_its_cage() {
     assert!(lease["ip"] == "192.168.77.202" && lease["mac"] == "52:54:00:77:00:02", "{leases}");
     let shown = bench.json(&["net", "show", "lab"]);
     assert_eq!((&shown["ports"][0], &shown["domains"][0]), (&"vnet0".into(), &"vm".into()));
-    let record: ProcessRecord = bench.run_dir("vm").read(RunRecord::Process).unwrap().unwrap();
+    let record = bench.process_record("vm");
     let cage = record.cage.as_ref().expect("it is caged");
     assert!(!cage.host_network, "a tap needs nothing of the host's network");
     let refused = bench.run(&["net", "stop", "lab"]);
@@ -259,7 +247,7 @@ fn interfaces_are_joined_as_their_document_says_and_gone_with_whoever_has_them()
     let taken = bench.run(&["run", bench.write("two.xml", &rom("two", &interfaces[3])).to_str().unwrap()]);
     assert!(taken.status != 0 && taken.stderr.contains("a tap is one guest's"), "{}", taken.stderr);
     // Killed at once, both of them: nobody cleans up, and nothing of it is left but what was somebody else's.
-    let record: ProcessRecord = bench.run_dir("vm").read(RunRecord::Process).unwrap().unwrap();
+    let record = bench.process_record("vm");
     for pid in [record.shim.pid, record.program.pid] {
         kill(i32::try_from(pid).unwrap());
     }

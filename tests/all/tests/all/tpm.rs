@@ -1,13 +1,9 @@
 //! Trusted platform modules: swtpm beside the hypervisor, in a cage of its own, with a state that stays.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-use hostler_launch::ProcessRecord;
-use hostler_state::RunRecord;
 
 use crate::kill::{killed_at, list_fits, points};
-use crate::workbench::{Workbench, rom_domain};
+use crate::workbench::{Workbench, kill, rom_domain, until};
 
 /// System calls at which a starting command is killed: records and directories that are made, and what is said to the shim.
 const KILL_AT: &[(&str, &[u32])] = &[
@@ -42,40 +38,6 @@ fn state(bench: &Workbench, version: &str) -> PathBuf {
     bench.state_root().join("domains").join(UUID).join("keeps").join(version)
 }
 
-fn record(bench: &Workbench) -> ProcessRecord {
-    bench.run_dir("t").read(RunRecord::Process).unwrap().expect("it runs")
-}
-
-/// Processes that have something of this workbench open, or are of its shims.
-fn modules(bench: &Workbench) -> Vec<u32> {
-    let root = bench.state_root();
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        let name = std::fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
-        let Ok(open) = std::fs::read_dir(entry.path().join("fd")) else { continue };
-        let ours = |path: PathBuf| std::fs::read_link(path).is_ok_and(|to| to.starts_with(&root));
-        if name.trim() == "swtpm" && open.flatten().any(|fd| ours(fd.path())) {
-            found.push(pid);
-        }
-    }
-    found
-}
-
-fn kill(pid: u32) {
-    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-}
-
-/// Waits until it is so; a minute is more than a loaded machine takes.
-fn until(what: &str, so: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
-    while !so() {
-        assert!(Instant::now() < end, "not within a minute: {what}");
-        std::thread::yield_now();
-    }
-}
-
 fn content(directory: &Path) -> Vec<u8> {
     std::fs::read(directory.join("tpm2-00.permall")).unwrap()
 }
@@ -85,10 +47,10 @@ fn module_runs_beside_its_guest_in_a_cage_of_its_own_and_keeps_its_state() {
     let bench = with_module("2.0");
     assert!(!state(&bench, "tpm2").exists(), "nothing is made before a start");
     bench.ok(&["start", "t"]);
-    let record = record(&bench);
+    let record = bench.process_record("t");
     let [module] = record.companions.as_slice() else { panic!("{record:?}") };
     assert_eq!((module.name.as_str(), module.template.as_str()), ("tpm0", "swtpm"));
-    assert_eq!(modules(&bench), [module.process.pid]);
+    assert_eq!(bench.running("swtpm"), [module.process.pid]);
     let (mine, its) = (module.cage.as_ref().unwrap(), record.cage.as_ref().unwrap());
     assert_eq!(mine.landlock_abi, its.landlock_abi);
     assert!(!mine.host_network);
@@ -106,7 +68,7 @@ fn module_runs_beside_its_guest_in_a_cage_of_its_own_and_keeps_its_state() {
     }
     let first = content(&state(&bench, "tpm2"));
     bench.ok(&["destroy", "t"]);
-    assert!(modules(&bench).is_empty(), "it ended with its guest");
+    assert!(bench.running("swtpm").is_empty(), "it ended with its guest");
     bench.ok(&["start", "t"]);
     assert!(content(&state(&bench, "tpm2")) == first, "the same seeds: it is the same module");
     bench.ok(&["destroy", "t"]);
@@ -155,7 +117,7 @@ fn state_is_the_same_in_a_cage_and_without() {
 fn guest_goes_on_without_a_module_that_died_and_that_is_said() {
     let bench = with_module("2.0");
     bench.ok(&["start", "t"]);
-    kill(record(&bench).companions[0].process.pid);
+    kill(bench.process_record("t").companions[0].process.pid);
     until("the event", || bench.ok(&["events"]).contains("companion-ended"));
     let events = bench.ok(&["events"]);
     assert!(events.contains("companion=tpm0") && events.contains("runs on without it"), "{events}");
@@ -163,7 +125,7 @@ fn guest_goes_on_without_a_module_that_died_and_that_is_said() {
     bench.ok(&["console", "t", "--until", "hostler-rom: tick 0002", "--timeout", "60"]);
     bench.ok(&["destroy", "t"]);
     bench.ok(&["start", "t"]);
-    assert_eq!(modules(&bench).len(), 1);
+    assert_eq!(bench.running("swtpm").len(), 1);
 }
 
 #[test]
@@ -178,7 +140,7 @@ fn module_that_cannot_read_its_state_fails_the_start_and_loses_nothing() {
     assert!(failed.stderr.contains("swtpm"), "{}", failed.stderr);
     assert_eq!(std::fs::read(&file).unwrap(), b"rubbish");
     assert_eq!(bench.state_of("t").as_deref(), Some("off"));
-    assert!(modules(&bench).is_empty() && bench.processes().is_empty());
+    assert!(bench.running("swtpm").is_empty() && bench.processes().is_empty());
 }
 
 #[test]
@@ -187,9 +149,9 @@ fn saved_guest_comes_back_with_its_module() {
     bench.ok(&["start", "t"]);
     bench.ok(&["console", "t", "--until", "hostler-rom: tick 0002", "--timeout", "60"]);
     bench.ok(&["save", "t"]);
-    assert!(modules(&bench).is_empty());
+    assert!(bench.running("swtpm").is_empty());
     bench.ok(&["start", "t"]);
-    assert_eq!((bench.state_of("t").as_deref(), modules(&bench).len()), (Some("running"), 1));
+    assert_eq!((bench.state_of("t").as_deref(), bench.running("swtpm").len()), (Some("running"), 1));
     bench.ok(&["destroy", "t"]);
 }
 
@@ -230,7 +192,7 @@ fn start_killed_at_any_step_leaves_no_module_behind() {
             bench.ok(&["destroy", "t"]);
         }
         bench.nothing_runs(&format!("{calls} {count}"));
-        assert!(modules(&bench).is_empty(), "{calls} {count}");
+        assert!(bench.running("swtpm").is_empty(), "{calls} {count}");
     }
     list_fits(interrupted, list.len());
 }
@@ -257,10 +219,10 @@ fn undefine_killed_at_any_step_loses_no_state() {
 fn killed_shim_leaves_nothing_that_a_destroy_does_not_end() {
     let bench = with_module("2.0");
     bench.ok(&["start", "t"]);
-    kill(record(&bench).shim.pid);
+    kill(bench.process_record("t").shim.pid);
     assert_eq!(bench.state_of("t").as_deref(), Some("quarantined"));
     bench.ok(&["destroy", "t"]);
-    assert!(modules(&bench).is_empty() && bench.processes().is_empty());
+    assert!(bench.running("swtpm").is_empty() && bench.processes().is_empty());
     bench.ok(&["start", "t"]);
 }
 

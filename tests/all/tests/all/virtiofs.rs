@@ -3,14 +3,10 @@
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
-
-use hostler_launch::ProcessRecord;
-use hostler_state::RunRecord;
 
 use crate::kill::{killed_at, list_fits, points};
 use crate::tenants::Shared;
-use crate::workbench::{Answer, GUEST_SECONDS, Workbench, guest, rom_domain};
+use crate::workbench::{Answer, GUEST_SECONDS, Workbench, guest, kill, rom_domain, until};
 
 /// System calls at which a starting command is killed: the socket by which two programs meet is made, connected to and
 /// removed; and what the shim is told.
@@ -53,40 +49,6 @@ fn with_share(name: &str) -> Workbench {
     std::fs::create_dir(&path).unwrap();
     bench.define(&document(SHARED, &share("", &folder(&path), "home")));
     bench
-}
-
-fn record(bench: &Workbench, name: &str) -> ProcessRecord {
-    bench.run_dir(name).read(RunRecord::Process).unwrap().expect("it runs")
-}
-
-/// Servers that have something of this workbench open.
-fn servers(bench: &Workbench) -> Vec<u32> {
-    let root = bench.state_root();
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        let name = std::fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
-        let Ok(open) = std::fs::read_dir(entry.path().join("fd")) else { continue };
-        let ours = |path: PathBuf| std::fs::read_link(path).is_ok_and(|to| to.starts_with(&root));
-        if name.trim() == "virtiofsd" && open.flatten().any(|fd| ours(fd.path())) {
-            found.push(pid);
-        }
-    }
-    found
-}
-
-fn kill(pid: u32) {
-    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-}
-
-/// Waits until it is so; a minute is more than a loaded machine takes.
-fn until(what: &str, so: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
-    while !so() {
-        assert!(Instant::now() < end, "not within a minute: {what}");
-        std::thread::yield_now();
-    }
 }
 
 fn refused(answer: &Answer, words: &[&str]) {
@@ -150,30 +112,30 @@ fn guest_reads_and_writes_directories_of_the_host() {
     }
     assert_made(&one);
     assert_made(&two);
-    assert_eq!(servers(&bench).len(), 2);
+    assert_eq!(bench.running("virtiofsd").len(), 2);
 
     refused(&bench.run(&["save", "linux"]), &["qemu.virtiofs-state", "'home'", "hint"]);
     refused(&bench.run(&["snapshot", "create", "linux", "whole"]), &["qemu.virtiofs-state"]);
     assert_eq!(bench.state_of("linux").as_deref(), Some("running"));
     bench.ok(&["snapshot", "create", "linux", "disks", "--disk-only"]);
-    assert_eq!((bench.state_of("linux").as_deref(), servers(&bench).len()), (Some("running"), 2));
+    assert_eq!((bench.state_of("linux").as_deref(), bench.running("virtiofsd").len()), (Some("running"), 2));
     let events = bench.ok(&["events"]);
     assert!(!events.contains("suspended") && !events.contains("companion-ended"), "{events}");
 
     bench.ok(&["shutdown", "linux", &format!("--wait={GUEST_SECONDS}")]);
-    assert!(servers(&bench).is_empty() && bench.processes().is_empty());
+    assert!(bench.running("virtiofsd").is_empty() && bench.processes().is_empty());
 }
 
 #[test]
 fn server_is_in_a_cage_of_its_own_and_ends_with_its_guest() {
     let bench = with_share("home");
     bench.ok(&["start", "rom"]);
-    let record = record(&bench, "rom");
+    let record = bench.process_record("rom");
     let [server] = record.companions.as_slice() else { panic!("{record:?}") };
     assert_eq!((server.name.as_str(), server.template.as_str()), ("fs0", "virtiofsd"));
     let pid = server.process.pid;
     assert!(bench.ok(&["show", "rom"]).contains(&format!("fs0 (virtiofsd, pid {pid})")));
-    assert_eq!(servers(&bench), [pid]);
+    assert_eq!(bench.running("virtiofsd"), [pid]);
     let (its, guests) = (server.cage.as_ref().unwrap(), record.cage.as_ref().unwrap());
     assert!(its.landlock_abi == guests.landlock_abi && !its.host_network);
     let process = PathBuf::from(format!("/proc/{pid}"));
@@ -205,7 +167,7 @@ fn server_is_in_a_cage_of_its_own_and_ends_with_its_guest() {
     }
     assert!(!bench.run_dir("rom").path().join("link.sock").exists(), "nobody else can connect");
     bench.ok(&["destroy", "rom"]);
-    assert!(servers(&bench).is_empty() && !process.exists());
+    assert!(bench.running("virtiofsd").is_empty() && !process.exists());
     assert!(!bench.ok(&["events"]).contains("companion-ended"));
 }
 
@@ -213,7 +175,7 @@ fn server_is_in_a_cage_of_its_own_and_ends_with_its_guest() {
 fn guest_goes_on_without_a_server_that_died_and_that_is_said() {
     let bench = with_share("home");
     bench.ok(&["start", "rom"]);
-    kill(record(&bench, "rom").companions[0].process.pid);
+    kill(bench.process_record("rom").companions[0].process.pid);
     until("the event", || bench.ok(&["events"]).contains("companion-ended"));
     let events = bench.ok(&["events"]);
     assert!(events.contains("companion=fs0") && events.contains("runs on without it"), "{events}");
@@ -224,7 +186,7 @@ fn guest_goes_on_without_a_server_that_died_and_that_is_said() {
     bench.ok(&["console", "rom", "--until", "hostler-rom: tick 0002", "--timeout", "60"]);
     bench.ok(&["destroy", "rom"]);
     bench.ok(&["start", "rom"]);
-    assert_eq!(servers(&bench).len(), 1);
+    assert_eq!(bench.running("virtiofsd").len(), 1);
 }
 
 #[test]
@@ -235,14 +197,14 @@ fn start_killed_at_any_step_leaves_no_server_behind() {
         interrupted += u32::from(!killed_at(&bench, &["start", "rom"], calls, *count));
         let running = bench.state_of("rom").as_deref() == Some("running");
         if running {
-            assert_eq!(servers(&bench).len(), 1, "{calls} {count}: found again, with its server");
+            assert_eq!(bench.running("virtiofsd").len(), 1, "{calls} {count}: found again, with its server");
         }
         bench.ok(&[if running { "destroy" } else { "start" }, "rom"]);
         if !running {
             bench.ok(&["destroy", "rom"]);
         }
         bench.nothing_runs(&format!("{calls} {count}"));
-        assert!(servers(&bench).is_empty(), "{calls} {count}");
+        assert!(bench.running("virtiofsd").is_empty(), "{calls} {count}");
     }
     list_fits(interrupted, list.len());
 }
@@ -251,10 +213,10 @@ fn start_killed_at_any_step_leaves_no_server_behind() {
 fn killed_shim_leaves_no_server_that_a_destroy_does_not_end() {
     let bench = with_share("home");
     bench.ok(&["start", "rom"]);
-    kill(record(&bench, "rom").shim.pid);
+    kill(bench.process_record("rom").shim.pid);
     assert_eq!(bench.state_of("rom").as_deref(), Some("quarantined"));
     bench.ok(&["destroy", "rom"]);
-    assert!(servers(&bench).is_empty() && bench.processes().is_empty());
+    assert!(bench.running("virtiofsd").is_empty() && bench.processes().is_empty());
     bench.ok(&["start", "rom"]);
 }
 
@@ -272,7 +234,7 @@ fn guest_is_not_moved_and_does_not_stop_for_it() {
     until("somebody waits", || there.path("s").exists());
     refused(&bench.run(&["migrate", "rom", "--to", &socket]), &["qemu.virtiofs-state", "moved", "hint"]);
     receive.wait().unwrap();
-    assert_eq!((bench.state_of("rom").as_deref(), servers(&bench).len()), (Some("running"), 1));
+    assert_eq!((bench.state_of("rom").as_deref(), bench.running("virtiofsd").len()), (Some("running"), 1));
     assert!(!bench.ok(&["events"]).contains("suspended"));
     assert!(there.processes().is_empty());
 }
@@ -293,7 +255,7 @@ fn folders_that_cannot_be_shared_are_refused_before_anything_starts() {
     ] {
         bench.define(&document(SHARED, &share("", &folder(&path), "home")));
         refused(&bench.run(&["start", "rom"]), &words);
-        assert!(servers(&bench).is_empty() && bench.processes().is_empty(), "{}", path.display());
+        assert!(bench.running("virtiofsd").is_empty() && bench.processes().is_empty(), "{}", path.display());
         assert_eq!(bench.state_of("rom").as_deref(), Some("off"));
     }
 }
@@ -368,7 +330,7 @@ fn command_lines_are_shown_as_they_would_run() {
     let server = format!("virtiofsd --fd=fs0 -o source={}", bench.path("home").display());
     assert!(shown.contains(&server), "'{server}' is not in: {shown}");
     assert_eq!(bench.json(&["native", "rom"])["companions"][0]["name"], "fs0");
-    assert!(servers(&bench).is_empty());
+    assert!(bench.running("virtiofsd").is_empty());
 }
 
 #[test]
@@ -383,7 +345,7 @@ fn filesystem_is_not_plugged_into_a_guest_that_runs() {
     );
     let detached = bench.run(&["detach", "rom", "fs0", "--live"]);
     refused(&detached, &["hint"]);
-    assert_eq!(servers(&bench).len(), 1);
+    assert_eq!(bench.running("virtiofsd").len(), 1);
 }
 
 /// Somebody who is not root, with a workbench as its own. What it runs is ended when this is dropped.
@@ -434,18 +396,18 @@ fn unprivileged_owner_shares_as_itself() {
     assert!(console.contains("share home reads first"), "{console}");
     let made = std::fs::metadata(home.join("from-guest")).unwrap();
     assert_eq!((made.uid(), made.gid()), (NOBODY, NOBODY), "{console}");
-    let [server] = servers(&bench)[..] else { panic!("it has one server") };
+    let [server] = bench.running("virtiofsd")[..] else { panic!("it has one server") };
     assert_eq!(std::fs::metadata(format!("/proc/{server}")).unwrap().uid(), NOBODY);
     assert!(nobody.ok(&["show", "linux"]).contains(&format!("fs0 (virtiofsd, pid {server})")));
     nobody.ok(&["destroy", "linux"]);
-    assert!(servers(&bench).is_empty());
+    assert!(bench.running("virtiofsd").is_empty());
 }
 
 #[test]
 fn server_works_without_a_cage_too() {
     let bench = with_share("home");
     bench.ok(&["--cage=off", "start", "rom"]);
-    assert_eq!(servers(&bench).len(), 1);
+    assert_eq!(bench.running("virtiofsd").len(), 1);
     bench.ok(&["destroy", "rom"]);
-    assert!(servers(&bench).is_empty());
+    assert!(bench.running("virtiofsd").is_empty());
 }

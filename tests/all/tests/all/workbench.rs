@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use hostler_state::{RunDir, StateDir};
+use hostler_launch::ProcessRecord;
+use hostler_state::{RunDir, RunRecord, StateDir};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -149,6 +150,21 @@ impl Workbench {
             .collect()
     }
 
+    /// Processes of this program that have something of this workbench open.
+    pub(crate) fn running(&self, program: &str) -> Vec<u32> {
+        let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+        let is_program = |process: &PathBuf| {
+            std::fs::read_to_string(process.join("comm")).is_ok_and(|name| name.trim() == program)
+        };
+        let found = processes.filter(is_program).filter(|process| self.is_served_by(process));
+        found.filter_map(|process| process.file_name()?.to_str()?.parse().ok()).collect()
+    }
+
+    /// What is recorded of the processes of a domain that runs.
+    pub(crate) fn process_record(&self, name: &str) -> ProcessRecord {
+        self.run_dir(name).read(RunRecord::Process).unwrap().expect("it runs")
+    }
+
     /// Waits until nothing of this workbench runs any more: what a killed command had begun ends by itself, and is seen for a
     /// moment.
     pub(crate) fn nothing_runs(&self, when: &str) {
@@ -251,6 +267,21 @@ pub(crate) const QUIET: &str = "<domain type='test'>
   <os><type>hvm</type></os>
 </domain>
 ";
+
+/// Waits until it is so; a minute is more than a loaded machine takes.
+pub(crate) fn until(what: &str, so: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !so() {
+        assert!(Instant::now() < end, "not within a minute: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Kills a process with `SIGKILL`.
+pub(crate) fn kill(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
 
 /// A machine without disks whose whole guest is the ROM of `cargo xtask guest`.
 pub(crate) fn rom_domain(name: &str, kind: &str) -> String {
