@@ -16,7 +16,7 @@ use terminal::Terminal;
 /// The domain; see `domain_xml`.
 const DOMAIN: &str = "demo";
 /// The guest's last line before it waits.
-const READY: &str = "hostler-guest: ready";
+pub(crate) const READY: &str = "hostler-guest: ready";
 /// Seconds that the guest may take to boot, emulated on a loaded machine.
 const BOOT_SECONDS: &str = "180";
 
@@ -128,17 +128,24 @@ fn state_of(list: &Value) -> Option<String> {
 
 /// A small server: one processor, one disk, one network card, a serial console.
 fn domain_xml(kind: &str, directory: &Path) -> String {
-    let directory = directory.display();
+    let directory = directory.display().to_string();
+    let card = "<interface type='user'><model type='virtio'/></interface>";
+    linux_guest(DOMAIN, kind, &directory, &format!("{directory}/overlay.qcow2"), card)
+}
+
+/// The document of a Linux guest with a serial console: kernel and first disk from `files`, one disk of its own, and what
+/// `devices` adds.
+pub(crate) fn linux_guest(name: &str, kind: &str, files: &str, disk: &str, devices: &str) -> String {
     format!(
         "<domain type='{kind}'>
-  <name>{DOMAIN}</name>
+  <name>{name}</name>
   <memory unit='MiB'>256</memory>
   <vcpu>1</vcpu>
   <os>
     <type arch='x86_64' machine='q35'>hvm</type>
-    <kernel>{directory}/vmlinuz</kernel>
-    <initrd>{directory}/initrd.gz</initrd>
-    <cmdline>console=ttyS0 quiet panic=-1 hostler.id={DOMAIN}</cmdline>
+    <kernel>{files}/vmlinuz</kernel>
+    <initrd>{files}/initrd.gz</initrd>
+    <cmdline>console=ttyS0 quiet panic=-1 hostler.id={name}</cmdline>
   </os>
   <features><acpi/><apic/></features>
   <clock offset='utc'/>
@@ -146,10 +153,10 @@ fn domain_xml(kind: &str, directory: &Path) -> String {
   <devices>
     <disk type='file' device='disk'>
       <driver name='qemu' type='qcow2'/>
-      <source file='{directory}/overlay.qcow2'/>
+      <source file='{disk}'/>
       <target dev='vda' bus='virtio'/>
     </disk>
-    <interface type='user'><model type='virtio'/></interface>
+    {devices}
     <serial type='pty'><target port='0'/></serial>
     <console type='pty'><target type='serial' port='0'/></console>
   </devices>

@@ -5,40 +5,8 @@ use serde_json::Value;
 
 /// Its name.
 pub(super) const NAME: &str = "proof";
-/// Its last line before it waits.
-pub(super) const READY: &str = "hostler-guest: ready";
 /// Seconds that it may take to boot, emulated on a loaded machine.
 pub(super) const BOOT_SECONDS: &str = "150";
-
-/// Its document: kernel and first disk from `files`, one disk of its own, and what `devices` adds.
-pub(super) fn document(kind: &str, files: &str, disk: &str, devices: &str) -> String {
-    format!(
-        "<domain type='{kind}'>
-  <name>{NAME}</name>
-  <memory unit='MiB'>256</memory>
-  <vcpu>1</vcpu>
-  <os>
-    <type arch='x86_64' machine='q35'>hvm</type>
-    <kernel>{files}/vmlinuz</kernel>
-    <initrd>{files}/initrd.gz</initrd>
-    <cmdline>console=ttyS0 quiet panic=-1 hostler.id={NAME}</cmdline>
-  </os>
-  <features><acpi/><apic/></features>
-  <on_poweroff>destroy</on_poweroff>
-  <devices>
-    <disk type='file' device='disk'>
-      <driver name='qemu' type='qcow2'/>
-      <source file='{disk}'/>
-      <target dev='vda' bus='virtio'/>
-    </disk>
-    {devices}
-    <serial type='pty'><target port='0'/></serial>
-    <console type='pty'><target type='serial' port='0'/></console>
-  </devices>
-</domain>
-"
-    )
-}
 
 /// A guest that is 64 KiB of firmware: small enough for a KVM that emulates each instruction.
 pub(super) fn small_document(name: &str, kind: &str, files: &str) -> String {

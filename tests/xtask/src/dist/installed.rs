@@ -153,13 +153,13 @@ impl Installed {
         self.virsh(&["net-define", "/tmp/lab.xml"])?;
         self.virsh(&["net-start", "lab"])?;
         self.run(&["qemu-img", "create", "-q", "-f", "qcow2", "/srv/disk.qcow2", "16M"])?;
-        let document = guest::document(accelerator, FILES, "/srv/disk.qcow2", INTERFACE);
+        let document = demo::linux_guest(guest::NAME, accelerator, FILES, "/srv/disk.qcow2", INTERFACE);
         let asks = document.replace("</cmdline>", " hostler.dhcp hostler.reach=192.168.77.1</cmdline>");
         self.write("/tmp/guest.xml", &asks)?;
         self.virsh(&["define", "/tmp/guest.xml"])?;
         self.virsh(&["start", guest::NAME])?;
         let wait =
-            ["hostler", "console", guest::NAME, "--until", guest::READY, "--timeout", guest::BOOT_SECONDS];
+            ["hostler", "console", guest::NAME, "--until", demo::READY, "--timeout", guest::BOOT_SECONDS];
         let console = self.run(&wait)?;
         ensure!(console.contains("reached 192.168.77.1"), "the guest does not reach its network: {console}");
         let shown = self.run(&["hostler", "show", guest::NAME])?;

@@ -20,14 +20,14 @@ pub(super) fn prove(package: &Path, place: &Path, files: &Path) -> Result<()> {
     shell::read(Command::new("qemu-img").args(["create", "-q", "-f", "qcow2"]).arg(&disk).arg("16M"))?;
     let document = place.join("domain.xml");
     let (files, disk) = (files.to_string_lossy(), disk.to_string_lossy());
-    fs::write(&document, guest::document(accelerator, &files, &disk, ""))?;
+    fs::write(&document, demo::linux_guest(guest::NAME, accelerator, &files, &disk, ""))?;
     unpacked.hostler(&["define", &document.to_string_lossy()])?;
     unpacked.hostler(&["start", guest::NAME])?;
     let process = guest::process(&unpacked.hostler(&["-o", "json", "show", guest::NAME])?)?;
     let shim = unpacked.place.join("usr/lib/hostler/hostler-shim");
     let parent = parent_program(process)?;
     ensure!(parent == shim, "the guest is minded by {}, not by {}", parent.display(), shim.display());
-    let wait = ["console", guest::NAME, "--until", guest::READY, "--timeout", guest::BOOT_SECONDS];
+    let wait = ["console", guest::NAME, "--until", demo::READY, "--timeout", guest::BOOT_SECONDS];
     unpacked.hostler(&wait)?;
     unpacked.hostler(&["shutdown", guest::NAME, "--wait"])?;
     unpacked.hostler(&["undefine", guest::NAME]).map(drop)
