@@ -163,6 +163,13 @@ for path in /sys/class/virtio-ports/*; do
   [ -x /sbin/qemu-ga ] && [ "$(cat "$path/name" 2>/dev/null)" = org.qemu.guest_agent.0 ] || continue
   mount -t ext4 /dev/vda /mnt 2>/dev/null
   qemu-ga -d -m virtio-serial -p "/dev/${path##*/}" -t /run -f /run/agent.pid -l /run/agent.log
+  # Ready means that the agent listens: it goes to the background before it opens its port.
+  tries=0
+  until ls -l "/proc/$(cat /run/agent.pid 2>/dev/null)/fd" 2>/dev/null | grep -q "/dev/${path##*/}"; do
+    [ $tries -lt 1000 ] || { say "no agent: $(fact /run/agent.log)"; break; }
+    tries=$((tries + 1))
+    usleep 10000
+  done
 done
 say ready
 
