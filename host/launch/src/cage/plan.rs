@@ -1,13 +1,13 @@
 //! What one launch's cage has: the template's rule applied to a plan.
 
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::CageSetting;
 use super::closure::{self, Closure, Item};
 use super::rule::{self, CageRule};
+use super::{CageSetting, Wall, WallFailure};
 use crate::error::{LaunchError, LaunchErrorKind};
 use crate::plan::Plan;
 use crate::template::Template;
@@ -42,6 +42,28 @@ pub(crate) struct CagePlan {
     /// Memory of any size may be locked.
     pub(crate) lock_memory: bool,
     pub(crate) landlock: bool,
+}
+
+impl CagePlan {
+    /// The directories of the host among its files: those that are served, then those that files are made in.
+    pub(crate) fn directories(&self) -> impl Iterator<Item = &NamedFile> {
+        self.folders.iter().chain(self.files.iter().filter(|file| file.directory))
+    }
+
+    /// Gives those that files are made in the numbers under which they are held here, in the order of the plan.
+    ///
+    /// # Errors
+    /// There are as many as are declared, or the wall of the root does not stand.
+    pub(crate) fn hold_directories(&mut self, held: &[OwnedFd]) -> Result<(), WallFailure> {
+        if self.directories().count() != held.len() {
+            return Err(Wall::Root.failed("take directories in", "some of them did not arrive"));
+        }
+        let declared = self.files.iter_mut().filter(|file| file.directory);
+        for (file, fd) in declared.zip(held.iter().skip(self.folders.len())) {
+            file.fd = fd.as_raw_fd();
+        }
+        Ok(())
+    }
 }
 
 /// An open file, or directory, that is found at a path.

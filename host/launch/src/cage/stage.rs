@@ -4,7 +4,7 @@
 //! namespace, and falls to the shim, the subreaper, when this ends.
 
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -52,11 +52,11 @@ pub(crate) enum StageAnswer {
 }
 
 /// Starts the stage as `command` (its standard input is ours to give), waits for its answer and for its end. The
-/// program's number when one was started. `folders` are those of its plan, in order, which the program does not inherit.
+/// program's number when one was started. `directories` are those of its plan, in order, which the program does not inherit.
 pub(crate) fn start_stage(
     mut command: Command,
     request: &StageRequest,
-    folders: &[BorrowedFd<'_>],
+    directories: &[BorrowedFd<'_>],
     until: Instant,
 ) -> Result<(Option<u32>, CageReport), WallFailure> {
     let failed = |what: &'static str| move |error: io::Error| Wall::Program.failed(what, error);
@@ -66,7 +66,7 @@ pub(crate) fn start_stage(
     drop(command);
     let mut wire = Wire::over(ours);
     let line = serde_json::to_vec(request).map_err(|error| failed("encode the cage")(error.into()))?;
-    let sent = wire.send_fds(folders, until).and_then(|()| wire.send(&line, &[], until));
+    let sent = wire.send_fds(directories, until).and_then(|()| wire.send(&line, &[], until));
     let answer = sent.and_then(|()| wire.receive(until));
     if answer.is_err() {
         // It may have ended already.
@@ -84,10 +84,13 @@ pub(crate) fn start_stage(
 pub(crate) fn run() -> io::Result<()> {
     let mut wire = Wire::over(io::stdin().as_fd().try_clone_to_owned()?);
     let line = wire.receive(Instant::now() + PATIENCE)?;
-    let request: StageRequest = serde_json::from_slice(&line)?;
-    let folders = wire.take_fds();
-    let confined =
-        if request.plan.file_server { server::start(&request, folders) } else { confine(&request) };
+    let mut request: StageRequest = serde_json::from_slice(&line)?;
+    let directories = wire.take_fds();
+    let confined = if request.plan.file_server {
+        server::start(&request, directories)
+    } else {
+        request.plan.hold_directories(&directories).and_then(|()| confine(&request, directories))
+    };
     let answer = match confined {
         Ok((pid, report)) => StageAnswer::Stands { pid, report },
         Err(failure) => StageAnswer::Failed(failure),
@@ -95,7 +98,11 @@ pub(crate) fn run() -> io::Result<()> {
     wire.send(&serde_json::to_vec(&answer)?, &[], Instant::now() + PATIENCE)
 }
 
-fn confine(request: &StageRequest) -> Result<(Option<u32>, CageReport), WallFailure> {
+/// `directories` are those that the plan speaks of, held until they are mounted.
+fn confine(
+    request: &StageRequest,
+    directories: Vec<OwnedFd>,
+) -> Result<(Option<u32>, CageReport), WallFailure> {
     let StageRequest { plan, identity, .. } = request;
     let proc = namespaces::open_proc().map_err(|error| Wall::Namespaces.failed("open /proc", error))?;
     let mappings = Mappings::make(&plan.files, *identity)?;
@@ -103,7 +110,7 @@ fn confine(request: &StageRequest) -> Result<(Option<u32>, CageReport), WallFail
     // Directories of the new root must be open to a user who does not own them.
     let usual = umask(Mode::WGRP | Mode::WOTH);
     root::build(plan, *identity, &mappings, &request.over)?;
-    drop(mappings);
+    drop((mappings, directories));
     umask(usual);
     limits::apply(plan.lock_memory, limits::OPEN_FILES)?;
     identity::take(*identity, &proc)?;

@@ -94,12 +94,13 @@ pub(crate) fn start(
     granted: Vec<OwnedFd>,
     lock: OwnedFd,
 ) -> Result<Program, NotStarted> {
-    let placed = place(granted)?;
-    // A descriptor of a directory leads out of any root: a file server has a mount of it instead.
-    let folders: Vec<RawFd> =
-        starting.cage.iter().flat_map(|plan| &plan.folders).map(|folder| folder.fd).collect();
-    let (folders, placed): (Vec<_>, Vec<_>) =
-        placed.into_iter().partition(|fd| folders.contains(&fd.as_raw_fd()));
+    // A descriptor of a directory leads out of any root: a program in a cage has a mount of it instead.
+    let numbers: Vec<RawFd> =
+        starting.cage.iter().flat_map(|plan| plan.directories()).map(|directory| directory.fd).collect();
+    let number_of = |fd: &OwnedFd| numbers.iter().position(|number| *number == fd.as_raw_fd());
+    let (mut directories, placed): (Vec<_>, Vec<_>) =
+        place(granted)?.into_iter().partition(|fd| number_of(fd).is_some());
+    directories.sort_by_key(number_of);
     let (output, input) = pipe_with(PipeFlags::CLOEXEC)?;
     ioctl_fionbio(&output, true)?;
     // One thread: nothing else can be started between here and the end of this function.
@@ -108,7 +109,7 @@ pub(crate) fn start(
     }
     let (pid, cage, reserved) = match starting.cage {
         None => (start_open(starting, input)?, None, None),
-        Some(plan) => start_caged(starting, plan, &folders, input)?,
+        Some(plan) => start_caged(starting, plan, &directories, input)?,
     };
     let pidfd = pidfd_open(pid_of(pid)?, PidfdFlags::empty())?;
     Ok(Program { pid, pidfd, output: Some(output), cage, _identity: reserved })
@@ -127,7 +128,7 @@ fn start_open(starting: Starting<'_>, output: OwnedFd) -> io::Result<u32> {
 fn start_caged(
     starting: Starting<'_>,
     plan: &CagePlan,
-    folders: &[OwnedFd],
+    directories: &[OwnedFd],
     output: OwnedFd,
 ) -> Result<(u32, Option<CageReport>, Option<Reserved>), NotStarted> {
     let reserved = if geteuid().is_root() && !plan.file_server {
@@ -152,8 +153,8 @@ fn start_caged(
     command.arg0("hostler-shim").arg(stage::ARGUMENT).env_clear().current_dir("/");
     command.stdout(output.try_clone()?).stderr(output);
     let until = after(Duration::from_millis(starting.deadline_ms));
-    let folders: Vec<_> = folders.iter().map(OwnedFd::as_fd).collect();
-    let (pid, report) = stage::start_stage(command, &stage, &folders, until)?;
+    let directories: Vec<_> = directories.iter().map(OwnedFd::as_fd).collect();
+    let (pid, report) = stage::start_stage(command, &stage, &directories, until)?;
     let pid = pid.ok_or_else(|| io::Error::other("the cage's own process started no program"))?;
     Ok((pid, Some(report), reserved))
 }

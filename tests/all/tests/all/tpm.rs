@@ -42,6 +42,12 @@ fn content(directory: &Path) -> Vec<u8> {
     std::fs::read(directory.join("tpm2-00.permall")).unwrap()
 }
 
+/// The directories that a process has open.
+fn directories(pid: u32) -> Vec<PathBuf> {
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().map(|entry| entry.unwrap().path());
+    open.filter(|path| path.is_dir()).map(|path| std::fs::read_link(path).unwrap()).collect()
+}
+
 #[test]
 fn module_runs_beside_its_guest_in_a_cage_of_its_own_and_keeps_its_state() {
     let bench = with_module("2.0");
@@ -66,6 +72,7 @@ fn module_runs_beside_its_guest_in_a_cage_of_its_own_and_keeps_its_state() {
         let module = of(module.process.pid);
         assert!(module != of(std::process::id()) && module != of(record.program.pid), "{namespace}");
     }
+    assert_eq!(directories(module.process.pid), Vec::<PathBuf>::new(), "`..` of one leads out of the cage");
     let first = content(&state(&bench, "tpm2"));
     bench.ok(&["destroy", "t"]);
     assert!(bench.running("swtpm").is_empty(), "it ended with its guest");
