@@ -1,5 +1,6 @@
 //! Guests that run while their daemon is killed: how long the next one takes until it answers that each of them runs.
 
+use super::client::Client;
 use super::sides::{Ours, Side, Theirs};
 use super::{PATIENCE, RETRY, first_answer, timed};
 use crate::bare::{self, Guest};
@@ -50,13 +51,22 @@ pub(super) fn run(place: &Place, rounds: usize) -> Result<()> {
     print!("{}", table(&series));
     for side in [&theirs as &dyn Side, &ours] {
         let mut client = first_answer(side, None)?;
-        for name in &names {
-            let domain = client.by_name(name)?;
-            client.destroy(&domain)?;
-        }
+        names.iter().try_for_each(|name| destroy(&mut client, name))?;
     }
     ours.end()?;
     theirs.end()
+}
+
+/// Ends a guest. libvirtd says that one runs before it has found it, and ends none until then.
+fn destroy(client: &mut Client, name: &str) -> Result<()> {
+    let domain = client.by_name(name)?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match client.destroy(&domain) {
+            Err(_) if Instant::now() < deadline => std::thread::sleep(RETRY),
+            ended => return ended,
+        }
+    }
 }
 
 /// Kills a daemon and begins it again: from its start to the word that the last guest runs.
