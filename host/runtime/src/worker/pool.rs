@@ -97,7 +97,12 @@ impl Workers {
         // From here on it is ended with the operation.
         let mut taken = Taken { worker: None, reported, meter: Arc::clone(meter), workers: self };
         let worker = taken.worker.insert(worker);
-        let error = match worker.perform(state, asked).await {
+        let makes_way = worker.priority.lowered_when_busy();
+        let performed = tokio::select! {
+            performed = worker.perform(state, asked) => performed,
+            never = makes_way => match never {},
+        };
+        let error = match performed {
             Ok(Finished { cpu_ns, answer }) => {
                 taken.reported = Duration::from_nanos(cpu_ns);
                 taken.give_back();
@@ -153,10 +158,13 @@ impl Workers {
 
 impl Taken<'_> {
     /// Counts what it used: the kernel's account, which has everything, or what it says where that is more or there is
-    /// no account. Keeps it for another operation, unless enough are idle.
+    /// no account. Keeps it for another operation, unless enough are idle or it has made way and nobody may undo that.
     fn give_back(mut self) {
         let Some(mut worker) = self.worker.take() else { return };
         self.meter.add(worker.used().max(self.reported));
+        if !worker.priority.raise() {
+            return;
+        }
         let mut idle = self.workers.lock();
         if idle.len() < limits::WORKERS_IDLE {
             idle.push(worker);

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use super::WORK_ARGUMENT;
 use super::frame::Incoming;
+use super::priority::Priority;
 use crate::limits;
 
 /// Starts workers, from a thread that lives as long as this: a worker ends with the thread that started it, so that it
@@ -47,6 +48,7 @@ pub(crate) struct Worker {
     pub(super) socket: UnixStream,
     pub(super) incoming: Incoming,
     clock: Option<ClockId>,
+    pub(super) priority: Priority,
     counted: Duration,
     /// Used, and not asked for yet when it ended.
     last: Duration,
@@ -82,6 +84,7 @@ impl Starter {
             socket: ours,
             incoming,
             clock,
+            priority: Priority::new(pid, clock),
             counted: Duration::ZERO,
             last: Duration::ZERO,
             user,
