@@ -16,6 +16,9 @@ const SETTLE_WAIT: Duration = Duration::from_millis(500);
 /// How often such a domain is looked at again.
 const SETTLE_STEP: Duration = Duration::from_millis(20);
 
+/// What a driver says of a guest that stands still, among its statistics.
+const CAUSE: &str = "standing.cause";
+
 /// What a domain is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
@@ -47,7 +50,20 @@ impl Host {
         if let Some(standing) = self.standing_off(&headline)? {
             return Ok(standing);
         }
-        self.standing_of(&self.find(wanted)?).await
+        let definition = self.find(wanted)?;
+        let mut standing = self.standing_of(&definition).await?;
+        if standing.state == RunState::Paused && standing.reason.is_none() {
+            standing.reason = self.cause_of_pause(&definition).await;
+        }
+        Ok(standing)
+    }
+
+    /// Why a guest's processors stand still: a word of its driver's, where nobody asked for that.
+    pub(crate) async fn cause_of_pause(&self, definition: &Definition) -> Option<String> {
+        let counters = self.hypervisor_counters(definition).await.inspect_err(|error| {
+            tracing::debug!(domain = definition.name, %error, "why it stands still is not known");
+        });
+        counters.ok()?.into_iter().find_map(|(name, value)| (name == CAUSE).then_some(value))
     }
 
     /// How a domain stands of which nothing lives; nothing when something may.

@@ -2,6 +2,7 @@
 
 mod callbacks;
 mod guests;
+mod machine;
 pub(crate) mod meaning;
 pub(crate) mod objects;
 

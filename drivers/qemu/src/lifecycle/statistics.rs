@@ -55,6 +55,7 @@ pub(crate) fn read(domain: &Domain) -> Result<Vec<Fact>, Error> {
         "query-iothreads",
         "query-dirty-rate",
         "query-chardev",
+        "query-status",
     ];
     let told = balloon_path(&document)
         .map(|path| Command::new("qom-get").with("path", path).with("property", "guest-stats"));
@@ -64,9 +65,11 @@ pub(crate) fn read(domain: &Domain) -> Result<Vec<Fact>, Error> {
     let (cpus, counters, images) = (json(&next()?), json(&next()?), json(&next()?));
     // The rest is not asked of every machine or version in vain.
     let mut known = || next().map(|text| json(&text)).unwrap_or_default();
-    let (balloon, threads, rate, backends, told) = (known(), known(), known(), known(), known());
+    let (balloon, threads, rate, backends) = (known(), known(), known(), known());
+    let (status, told) = (known(), known());
     let mut facts = memory(&document, &balloon);
     facts.extend(guest_memory(&told));
+    facts.extend(cause(&status));
     facts.extend(processors(&document, &cpus));
     facts.extend(io_threads(&threads));
     facts.extend(dirty_rate(&rate));
@@ -91,6 +94,17 @@ fn processors(document: &Document, cpus: &Json) -> Vec<Fact> {
         }
     }
     facts
+}
+
+/// Why a guest's processors stand still, where nobody asked for that (`RunState`).
+fn cause(status: &Json) -> Option<Fact> {
+    let cause = match status.get("status")?.as_str()? {
+        "io-error" => "io-error",
+        "watchdog" => "watchdog",
+        "finish-migrate" | "postmigrate" => "migration",
+        _ => return None,
+    };
+    Some(fact("standing.cause", cause))
 }
 
 /// Whether something in the guest has opened each of its channels.

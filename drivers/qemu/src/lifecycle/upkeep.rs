@@ -4,9 +4,9 @@ use hostler_sdk::domain::Domain as Document;
 use hostler_sdk::{Command, Domain, Error, Monitor, MonitorExt, ProblemExt, RunState, Value, problem};
 use serde_json::Value as Json;
 
-use super::monitor_state;
 use super::nodes::{self, DiskNodes};
 use super::statistics::balloon_path;
+use super::{hotplug, monitor_state};
 
 /// What the names of commands begin with that only read.
 const READS: &str = "query-";
@@ -126,6 +126,25 @@ pub(super) fn place_of(domain: &Domain, node: &str) -> Result<Option<(String, u3
             if nodes.storage(layer, &told).is_ok_and(|own| own == node) {
                 return Ok(Some((disk.target.to_string(), layer, described.description.clone())));
             }
+        }
+    }
+    Ok(None)
+}
+
+/// The disk whose device uses a node: its target, its alias, and what its active layer is.
+///
+/// # Errors
+/// What the host or the monitor answers.
+pub(super) fn disk_of(domain: &Domain, node: &str) -> Result<Option<(String, String, String)>, Error> {
+    let monitor = domain.monitor()?;
+    let document = Document::parse(&domain.config())?;
+    let aliases = hotplug::aliases(domain, &document)?;
+    for disk in &document.devices.disks {
+        let Ok(nodes) = DiskNodes::of(domain, &monitor, disk.target.as_str()) else { continue };
+        if nodes.root().is_ok_and(|root| root == node) {
+            let alias = aliases.get(disk.node).unwrap_or_default().to_owned();
+            let image = nodes.layers.first().map(|layer| layer.description.clone()).unwrap_or_default();
+            return Ok(Some((disk.target.to_string(), alias, image)));
         }
     }
     Ok(None)

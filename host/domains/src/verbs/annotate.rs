@@ -1,5 +1,6 @@
 //! `annotate`: what people and programs note down about a domain, in its document. No hypervisor has a part in it.
 
+use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
 use hostler_domain::{Document, Domain, NodeId};
@@ -71,6 +72,11 @@ impl Host {
             definition.changed_unix_ms = unix_ms();
             self.owner()?.put_definition(&definition)?;
         }
+        let mut detail = BTreeMap::from([("what".to_owned(), note.word().to_owned())]);
+        if let Note::Element { uri } = note {
+            detail.insert("uri".to_owned(), uri.clone());
+        }
+        self.tell_with(&definition, "annotated", detail);
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hostler_state::{Definition, NewEvent, boot_id};
+use hostler_state::{Definition, boot_id};
 use serde::Serialize;
 
 use crate::error::{Error, Kind, command};
@@ -93,18 +93,11 @@ impl Host {
 
     fn tell_failed(&self, definition: &Definition, error: &Error) {
         tracing::warn!(domain = definition.name, %error, "the domain cannot be started by itself");
-        let event = NewEvent {
-            domain: definition.uuid,
-            name: definition.name.clone(),
-            kind: FAILED.to_owned(),
-            detail: BTreeMap::from([
-                ("code".to_owned(), error.code().to_owned()),
-                ("reason".to_owned(), error.to_string()),
-            ]),
-        };
-        if let Err(error) = self.event_log().append(event) {
-            tracing::error!(domain = definition.name, %error, "an event could not be recorded");
-        }
+        let detail = BTreeMap::from([
+            ("code".to_owned(), error.code().to_owned()),
+            ("reason".to_owned(), error.to_string()),
+        ]);
+        self.tell_with(definition, FAILED, detail);
     }
 
     /// What the first owner after a boot does. One that is stopped in between is followed by one that goes on; a domain

@@ -25,11 +25,16 @@ impl Host {
     /// Tells whoever listens. A log that cannot be written does not undo what has happened, so it is reported
     /// and no more.
     pub(crate) fn tell(&self, definition: &Definition, kind: &str) {
+        self.tell_with(definition, kind, BTreeMap::new());
+    }
+
+    /// The same with what there is to say of it.
+    pub(crate) fn tell_with(&self, definition: &Definition, kind: &str, detail: BTreeMap<String, String>) {
         let event = NewEvent {
             domain: definition.uuid,
             name: definition.name.clone(),
             kind: kind.to_owned(),
-            detail: BTreeMap::new(),
+            detail,
         };
         if let Err(error) = self.event_log().append(event) {
             tracing::error!(domain = definition.name, kind, %error, "an event could not be recorded");

@@ -8,6 +8,8 @@ use hostler_rpc::wire::{self, DomainHandle};
 use hostler_rpc::xdr::{Xdr, encode};
 use uuid::Uuid;
 
+use super::machine;
+
 /// What a client is told of that is in no log: it is how something stands, not what has happened.
 pub(super) const BLOCK_JOB_READY: &str = "block-job-ready";
 
@@ -26,7 +28,11 @@ pub(super) struct Told {
 pub(crate) mod kind {
     pub(crate) const LIFECYCLE: i32 = 0;
     pub(crate) const REBOOT: i32 = 1;
+    pub(crate) const CLOCK_CHANGE: i32 = 2;
     pub(crate) const WATCHDOG: i32 = 3;
+    pub(crate) const IO_ERROR: i32 = 4;
+    pub(crate) const GRAPHICS: i32 = 5;
+    pub(crate) const IO_ERROR_REASON: i32 = 6;
     pub(crate) const BLOCK_JOB: i32 = 8;
     pub(crate) const TRAY_CHANGE: i32 = 10;
     pub(crate) const WAKEUP: i32 = 11;
@@ -34,7 +40,10 @@ pub(crate) mod kind {
     pub(crate) const BALLOON_CHANGE: i32 = 13;
     pub(crate) const DEVICE_REMOVED: i32 = 15;
     pub(crate) const BLOCK_JOB_2: i32 = 16;
+    pub(crate) const AGENT: i32 = 18;
     pub(crate) const DEVICE_ADDED: i32 = 19;
+    pub(crate) const DEVICE_REMOVAL_FAILED: i32 = 22;
+    pub(crate) const METADATA_CHANGE: i32 = 23;
     pub(crate) const BLOCK_THRESHOLD: i32 = 24;
     /// The last that there is.
     pub(crate) const LAST: i32 = 26;
@@ -99,10 +108,11 @@ pub(super) fn of(event: &Event, dom: &DomainHandle, switched_off: &mut HashSet<U
         _ => None,
     });
     told.extend(block_job(event, handle));
+    told.extend(machine::of(event, handle));
     told
 }
 
-fn message(kind: i32, procedure: i32, content: &impl Xdr) -> Option<Told> {
+pub(super) fn message(kind: i32, procedure: i32, content: &impl Xdr) -> Option<Told> {
     let content = encode(content);
     if let Err(error) = &content {
         tracing::error!(procedure, %error, "an event cannot be told");
@@ -199,6 +209,8 @@ fn lifecycle(event: &Event) -> &'static [(i32, i32)] {
         "resumed" => &[(4, 0)],
         "guest-slept" => &[(7, 0)],
         "guest-panicked" => &[(8, 0)],
+        "io-error" if detail("action") == Some("stop") => &[(3, 2)],
+        "watchdog" if detail("action") == Some("pause") => &[(3, 3)],
         "stopped" => match detail("reason") {
             Some("shutdown") => &[(5, 0)],
             Some("destroyed") => &[(5, 1)],

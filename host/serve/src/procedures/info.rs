@@ -75,12 +75,22 @@ pub(super) fn state_of(state: RunState, reason: Option<&str>) -> (i32, i32) {
         // Booted; stopped by its user; asked to by its user.
         RunState::Running => (1, 1),
         RunState::Starting => (3, 11),
-        RunState::Paused => (3, 1),
+        RunState::Paused => (3, paused_reason(reason.unwrap_or_default())),
         RunState::ShuttingDown => (4, 1),
         RunState::Crashed => (6, 1),
         RunState::Sleeping => (7, 0),
         // Nobody knows.
         RunState::Quarantined => (0, 0),
+    }
+}
+
+/// Stopped by its user where nothing else is known.
+fn paused_reason(reason: &str) -> i32 {
+    match reason {
+        "migration" => 2,
+        "io-error" => 5,
+        "watchdog" => 6,
+        _ => 1,
     }
 }
 

@@ -57,6 +57,7 @@ mod serve_block_jobs;
 mod serve_calls;
 mod serve_clients;
 mod serve_commands;
+mod serve_events;
 mod serve_graphics;
 mod serve_hostile;
 mod serve_migrate;
