@@ -59,6 +59,27 @@ fn events_tell_what_happened_in_order() {
 }
 
 #[test]
+fn all_guests_switch_themselves_off_and_what_does_not_is_named() {
+    let bench = Workbench::of_drivers();
+    for name in ["a", "b"] {
+        bench.define(&rom_domain(name, "qemu"));
+        bench.ok(&["start", name]);
+        bench.ok(&["console", name, "--until", "hostler-rom: ready", "--timeout", "60"]);
+    }
+    bench.define(&rom_domain("off", "qemu"));
+    bench.ok(&["suspend", "b"]);
+    let left = bench.run(&["shutdown", "--all", "--wait=60"]);
+    assert!(left.stderr.contains("shutdown.left") && left.stderr.contains("1 of 2"), "{}", left.stderr);
+    assert!(left.stderr.contains("'b' (the domain 'b' is paused)"), "{}", left.stderr);
+    assert_eq!((left.status, bench.state_of("a").as_deref()), (1, Some("off")));
+    bench.ok(&["resume", "b"]);
+    let done = bench.json(&["shutdown", "--all", "--wait=60"]);
+    let [b] = done["domains"].as_array().unwrap().as_slice() else { panic!("{done}") };
+    assert_eq!((&b["name"], &b["state"]), (&"b".into(), &"off".into()), "{done}");
+    assert!(bench.ok(&["shutdown", "--all"]).lines().count() == 1, "nobody is left to be asked");
+}
+
+#[test]
 fn rom_guest_goes_through_the_life_cycle_under_translation() {
     rom_guest_goes_through_the_life_cycle("qemu");
 }

@@ -3,7 +3,7 @@
 
 use super::guest;
 use super::machine::Machine;
-use super::package::{Recipe, fresh};
+use super::package::{Recipe, UNITS, fresh};
 use crate::{demo, shell};
 use anyhow::{Context, Result, ensure};
 use std::path::Path;
@@ -14,6 +14,7 @@ const URI: &str = "hostler:///system";
 const SERVICE: &str = "hostler.service";
 const SOCKET: &str = "hostler.socket";
 const READ_ONLY: &str = "hostler-ro.socket";
+const GUESTS: &str = "hostler-guests.service";
 /// Where the guest's files are in the machine.
 const FILES: &str = "/srv/guest";
 /// Where the packages are.
@@ -90,6 +91,7 @@ impl Installed {
         )?;
         self.stop_leaves_guests(&guest)?;
         self.removal_leaves_guests(&guest)?;
+        self.guests_are_asked_before_the_machine_ends()?;
         self.purge_leaves_state()
     }
 
@@ -115,18 +117,16 @@ impl Installed {
     fn is_installed(&self) -> Result<()> {
         self.run(&["dpkg", "--install", &self.package])?;
         self.run(&["dpkg", "--verify", "hostler"])?;
-        let warnings = self.run(&[
-            "sh",
-            "-c",
-            "systemd-analyze verify --man=yes hostler.service hostler.socket hostler-ro.socket 2>&1",
-        ])?;
+        let verify = format!("systemd-analyze verify --man=yes {} 2>&1", UNITS.join(" "));
+        let warnings = self.run(&["sh", "-c", &verify])?;
         ensure!(warnings.is_empty(), "systemd does not like the units: {warnings}");
-        for unit in [SERVICE, SOCKET, READ_ONLY] {
+        for unit in UNITS {
             let enabled = self.run(&["systemctl", "is-enabled", unit])?;
             ensure!(enabled == "enabled", "{unit} is {enabled}");
         }
         self.is(SOCKET, "active")?;
         self.is(READ_ONLY, "active")?;
+        self.is(GUESTS, "active")?;
         self.is(SERVICE, "inactive")
     }
 
@@ -277,14 +277,22 @@ impl Installed {
         let left = self.started(guest.0)?;
         ensure!(left == *guest, "the guest has ended with the package");
         self.machine.refused(&["test", "-e", "/usr/bin/hostler"])?;
-        self.machine.refused(&["systemctl", "is-active", SOCKET, READ_ONLY, SERVICE])?;
+        self.machine.refused(&[&["systemctl", "is-active"][..], &UNITS].concat())?;
         self.run(&["dpkg", "--install", &self.newer])?;
         let found = self.process()?;
         ensure!(found == *guest, "who installs it again finds {found:?} and not {guest:?}");
         let settings = self.run(&["cat", SETTINGS])?;
         ensure!(settings.contains("level = \"info\""), "the operator's settings are gone: {settings}");
-        // The guest itself is well, not only its process.
-        self.run(&["hostler", "shutdown", guest::NAME, "--wait"])?;
+        Ok(())
+    }
+
+    /// As before the machine goes down: the guest itself is well, not only its process.
+    fn guests_are_asked_before_the_machine_ends(&self) -> Result<()> {
+        self.is(GUESTS, "active")?;
+        self.run(&["systemctl", "stop", GUESTS])?;
+        let ended = self.virsh(&["domstate", guest::NAME, "--reason"])?;
+        ensure!(ended == "shut off (shutdown)", "the guest was not asked, or did not answer: {ended}");
+        self.is(SERVICE, "active")?;
         self.virsh(&["net-destroy", "lab"]).map(drop)
     }
 
@@ -295,6 +303,7 @@ impl Installed {
         for gone in [
             SETTINGS,
             "/etc/systemd/system/multi-user.target.wants/hostler.service",
+            "/etc/systemd/system/multi-user.target.wants/hostler-guests.service",
             "/lib/systemd/system/hostler.service",
         ] {
             self.machine.refused(&["ls", gone])?;

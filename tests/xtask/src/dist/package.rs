@@ -38,6 +38,10 @@ License: Apache-2.0
 /// What an operator may change; an upgrade keeps it.
 const SETTINGS: &str = "etc/hostler/hostler.toml";
 
+/// What systemd is told.
+pub(super) const UNITS: [&str; 4] =
+    ["hostler.service", "hostler.socket", "hostler-ro.socket", "hostler-guests.service"];
+
 /// What is packed, and how.
 pub(super) struct Recipe {
     /// Where the programs were built.
@@ -76,7 +80,7 @@ impl Recipe {
             let file = format!("{driver}.wasm");
             install(&self.drivers.join(&file), &root.join("usr/lib/hostler/drivers").join(&file), 0o644)?;
         }
-        for unit in ["hostler.service", "hostler.socket", "hostler-ro.socket"] {
+        for unit in UNITS {
             install(&source.join(unit), &root.join("lib/systemd/system").join(unit), 0o644)?;
         }
         let actions = workspace::root()?.join("host/serve/polkit/org.hostler.policy");
