@@ -140,8 +140,14 @@ impl Owner {
         check_name(&definition.name, &path)?;
         let payload = serde_json::to_vec(definition)
             .map_err(|error| StateError::io(&path, "encode the definition", io::Error::from(error)))?;
-        self.files.ensure_directory(&self.domain_dir(definition.uuid))?;
-        let written = self.files.replace(&path, &payload, Keep::Previous);
+        let directory = self.domain_dir(definition.uuid);
+        let is_first = self.files.is_absent(&path)?;
+        self.files.make_directory(&directory)?;
+        // The directory's own entry comes last: by then it mostly is durable with the rest, and costs nothing more.
+        let written = self.files.replace(&path, &payload, Keep::Previous).and_then(|()| match is_first {
+            true => self.files.sync_parent(&directory),
+            false => Ok(()),
+        });
         self.index_again(definition.uuid);
         written
     }

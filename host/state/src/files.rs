@@ -249,12 +249,26 @@ impl Files {
 
     /// Makes a directory and its entry durable; an existing one is fine. Returns whether it is new.
     pub(crate) fn ensure_directory(&self, path: &Path) -> Result<bool, StateError> {
+        let is_new = self.make_directory(path)?;
+        if is_new {
+            self.sync_parent(path)?;
+        }
+        Ok(is_new)
+    }
+
+    /// The same without making its entry durable, which is the caller's to do.
+    pub(crate) fn make_directory(&self, path: &Path) -> Result<bool, StateError> {
         self.writable(path)?;
         match self.disk.make_directory(path) {
-            Ok(()) => self.sync_parent(path).map(|()| true),
+            Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(StateError::io(path, "make the directory", error)),
         }
+    }
+
+    /// Whether there is no file of a record, of the current generation.
+    pub(crate) fn is_absent(&self, path: &Path) -> Result<bool, StateError> {
+        Ok(matches!(self.slot(path)?, Slot::Absent))
     }
 
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> Result<(), StateError> {
