@@ -81,6 +81,7 @@ mod snapshot_redefine;
 mod snapshot_revert;
 mod start;
 mod stats;
+mod stats_off;
 mod taps;
 mod tenant_allow;
 pub(crate) mod tenant_create;

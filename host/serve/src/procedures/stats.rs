@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hostler_domains::{DomainIdentity, DomainStats};
+use hostler_domains::{DomainIdentity, DomainStats, Error};
 use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
 use hostler_rpc::typed::TypedValue;
@@ -87,18 +87,26 @@ async fn counted(client: &Client, domain: &DomainIdentity, groups: u32) -> Resul
         params.push(TypedParam::new("state.state", TypedValue::Int(state)));
         params.push(TypedParam::new("state.reason", TypedValue::Int(reason)));
     }
-    if domain.run_number.is_some() && GROUPS.iter().any(|(_, group)| *group != "state." && has(group)) {
-        let counted = client.host().stats(&[reference(domain)]).await;
-        let counted = counted.map_err(|error| failure::of_domain(&error))?;
-        for DomainStats { counters, .. } in counted {
-            let known = counters
-                .into_iter()
-                .map(|(name, value)| (if name == RESIDENT.0 { RESIDENT.1.to_owned() } else { name }, value))
-                .filter(|(name, _)| GROUPS.iter().any(|(_, group)| name.starts_with(group) && has(group)));
-            params.extend(known.filter_map(|(name, value)| parameter(name, &value)));
-        }
+    if GROUPS.iter().any(|(_, group)| *group != "state." && has(group)) {
+        let known = counters(client, domain)
+            .await
+            .map_err(|error| failure::of_domain(&error))?
+            .into_iter()
+            .map(|(name, value)| (if name == RESIDENT.0 { RESIDENT.1.to_owned() } else { name }, value))
+            .filter(|(name, _)| GROUPS.iter().any(|(_, group)| name.starts_with(group) && has(group)));
+        params.extend(known.filter_map(|(name, value)| parameter(name, &value)));
     }
     Ok(params)
+}
+
+/// What is counted of a guest, and what is known of a domain without one.
+async fn counters(client: &Client, domain: &DomainIdentity) -> Result<Vec<(String, String)>, Error> {
+    let (host, named) = (client.host(), reference(domain));
+    if domain.run_number.is_none() {
+        return host.stats_when_off(&named).await;
+    }
+    let counted = host.stats(&[named]).await?;
+    Ok(counted.into_iter().flat_map(|DomainStats { counters, .. }| counters).collect())
 }
 
 fn parameter(name: String, value: &str) -> Option<TypedParam> {

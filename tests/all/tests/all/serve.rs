@@ -248,6 +248,23 @@ fn counters_come_of_many_domains_at_once() {
     {
         assert!(stats.contains(line), "{line}: {stats}");
     }
+    // What a domain has that is off, its document says, and its image.
+    bench.image(&["create", "-q", "-f", "qcow2", "disk.qcow2", "8M"]);
+    let disk = bench.path("disk.qcow2");
+    let devices = format!(
+        "<disk type='file'><driver name='qemu' type='qcow2'/><source file='{}'/><target dev='vda' bus='virtio'/></disk>\
+         <memballoon",
+        disk.display()
+    );
+    let off = rom_domain("off", "qemu").replace("<memballoon", &devices);
+    daemon.ok(&["define", bench.write("off.xml", &off).to_str().unwrap()]);
+    let stats = daemon.ok(&["domstats", "off"]);
+    let physical = format!("block.0.physical={}", std::fs::metadata(&disk).unwrap().len());
+    for line in
+        ["balloon.maximum=32768", "vcpu.maximum=1", "block.count=1", "block.0.capacity=8388608", &physical]
+    {
+        assert!(stats.contains(line), "{line}: {stats}");
+    }
     let stats = daemon.ok(&["domstats", "--state", "--list-active"]);
     assert!(!stats.contains("quiet") && !stats.contains("cpu.time"), "{stats}");
     daemon.ok(&["destroy", "rom"]);
