@@ -1,5 +1,6 @@
 //! `define`: stores a checked and completed definition, new or in place of an older one.
 
+use std::path::Path;
 use std::sync::PoisonError;
 
 use hostler_domain::{Domain, DomainUuid};
@@ -67,6 +68,7 @@ impl Host {
         let completed = driver.check(&self.context_for(&subject, Purpose::Describe)?).await?;
         let mut checked = accepted(&driver.manifest().name, &domain, uuid, &completed)?;
         let mut warnings = warnings(&checked);
+        warnings.extend(self.other_program(&checked)?);
         let (firmware, more) = self.choose_firmware(&driver, &mut checked, uuid, older.as_ref())?;
         warnings.extend(more);
         // Once more, for a driver is not trusted either.
@@ -88,6 +90,13 @@ impl Host {
                 changed_unix_ms: now,
             },
         })
+    }
+
+    /// That a document names a program which is not the one that would run.
+    fn other_program(&self, domain: &Domain) -> Result<Option<Warning>, Error> {
+        let Some(named) = &domain.devices.emulator else { return Ok(None) };
+        let templates = self.templates()?;
+        Ok(warning_of_program(named, templates.iter().filter_map(|template| template.program().ok())))
     }
 
     /// The definition that this document replaces.
@@ -155,9 +164,38 @@ fn warnings(domain: &Domain) -> Vec<Warning> {
         .collect()
 }
 
+/// Documents of other hosts name other programs: that keeps nobody from starting them here.
+fn warning_of_program<'a>(named: &str, mut known: impl Iterator<Item = &'a Path>) -> Option<Warning> {
+    let is_named = |program: &Path| {
+        program == Path::new(named) || std::fs::canonicalize(named).is_ok_and(|named| named == program)
+    };
+    (!known.any(is_named)).then(|| {
+        let named = named.escape_debug();
+        let message = format!(
+            "<emulator>{named}</emulator> is kept and not run: programs are those that the host's launch templates name \
+             (HOSTLER_TEMPLATE_DIR)"
+        );
+        Warning { message }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn program_that_is_not_run_is_warned_of_and_one_that_is_by_any_name_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let (program, link) = (directory.path().join("qemu"), directory.path().join("kvm"));
+        std::fs::write(&program, b"").unwrap();
+        std::os::unix::fs::symlink(&program, &link).unwrap();
+        let warned = |named: &Path| {
+            let known = [Path::new("/other"), &program];
+            warning_of_program(named.to_str().unwrap(), known.into_iter()).map(|warning| warning.message)
+        };
+        assert_eq!((warned(&program), warned(&link)), (None, None));
+        assert!(warned(Path::new("/no/qemu")).unwrap().contains("/no/qemu</emulator> is kept and not run"));
+    }
 
     const GIVEN: &str = "<domain type='test'>\n  <name>a</name>\n  <memory>1024</memory>\n  \
                          <os><type>hvm</type></os>\n</domain>";
