@@ -110,6 +110,7 @@ impl Bench {
             Operation::Query => return answers::state(driver.query(&context).await),
             Operation::Reattach => return answers::state(self.loaded_anew()?.reattach(&context).await),
             Operation::Show => return answers::launch(driver.show(&context).await),
+            Operation::Statistics => return answers::counters(driver.read_statistics(&context).await),
             Operation::Shutdown => driver.shutdown(&context).await,
             Operation::Destroy => driver.destroy(&context).await,
             Operation::Suspend => driver.suspend(&context).await,

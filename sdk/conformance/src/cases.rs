@@ -11,13 +11,14 @@ mod limits;
 mod native;
 mod parallel;
 mod recovery;
+mod statistics;
 mod wrong_state;
 
 use crate::case::Case;
 
 /// Every case, in the order in which they are run: what the others need comes first.
 pub fn cases() -> impl Iterator<Item = &'static Case> {
-    let groups: [&[Case]; 12] = [
+    let groups: [&[Case]; 13] = [
         component::CASES,
         about::CASES,
         check::CASES,
@@ -29,6 +30,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         recovery::CASES,
         limits::CASES,
         native::CASES,
+        statistics::CASES,
         parallel::CASES,
     ];
     groups.into_iter().flatten()

@@ -120,6 +120,8 @@ pub enum Operation {
     OnEvent(Event),
     /// `native-config.show`
     Show,
+    /// `statistics.read`
+    Statistics,
 }
 
 /// Something a hypervisor said.
@@ -144,6 +146,8 @@ pub enum Answer {
     State(RunState),
     /// A launch, from `show`.
     Launch(Launch),
+    /// Counters with their values, from `statistics.read`.
+    Counters(Vec<(String, String)>),
     /// A description, from `describe`: title first.
     Description(Vec<String>),
 }
@@ -302,6 +306,7 @@ impl fmt::Display for Operation {
             Self::Reattach => f.write_str("reattach, by the driver loaded anew"),
             Self::OnEvent(event) => write!(f, "on-event with {} at {}", event.name, event.cursor),
             Self::Show => f.write_str("native-config.show"),
+            Self::Statistics => f.write_str("statistics.read"),
         }
     }
 }
@@ -313,6 +318,7 @@ impl fmt::Display for Answer {
             Self::Document(document) => write!(f, "the document {document}"),
             Self::State(state) => write!(f, "the state '{state}'"),
             Self::Launch(launch) => write!(f, "the launch {}", launch.text),
+            Self::Counters(counters) => write!(f, "{} counters", counters.len()),
             Self::Description(texts) => write!(f, "the description {}", texts.join("; ")),
         }
     }

@@ -65,6 +65,10 @@ pub(super) fn state(found: Result<HostState, RuntimeError>) -> Result<Answer, Fa
     }))
 }
 
+pub(super) fn counters(read: Result<Vec<(String, String)>, RuntimeError>) -> Result<Answer, Failure> {
+    read.map(Answer::Counters).map_err(|error| failed(&error))
+}
+
 pub(super) fn launch(shown: Result<Recorded, RuntimeError>) -> Result<Answer, Failure> {
     let recorded = shown.map_err(|error| failed(&error))?;
     let text = serde_json::to_string(&recorded.plan).map_err(|error| broken(error.to_string()))?;

@@ -44,6 +44,10 @@ pub const BEHAVIOURS: &[(&str, &str)] = &[
     ("native-shows-nothing", "asks for no launch"),
     ("native-fails", "cannot show what it could start"),
     ("native-changes", "shows another launch each time"),
+    ("statistics-repeats", "has a counter twice"),
+    ("statistics-spaces", "has a counter whose name is no word"),
+    ("statistics-miscounts", "says that there are more disks than it tells of"),
+    ("statistics-notes", "notes that it was asked"),
 ];
 
 /// What is looked for in the component's file, and replaced by `flaw=` and one of the words, filled with spaces.

@@ -12,7 +12,7 @@ pub use flaw::BEHAVIOURS;
 use flaw::has;
 use hostler_sdk::{
     About, Description, Domain, Error, Event, Fact, Launch, Lifecycle, NativeConfig, ProblemExt, Resources,
-    RunState, clock, fact, problem,
+    RunState, Statistics, clock, fact, problem,
 };
 
 struct Flawed;
@@ -22,7 +22,7 @@ hostler_sdk::driver! {
     name: "flawed",
     types: ["flawed"],
     grants: ["process:qemu-system-x86_64"],
-    abilities: [native_config],
+    abilities: [native_config, statistics],
 }
 
 impl About for Flawed {
@@ -85,6 +85,24 @@ impl NativeConfig for Flawed {
         let mut launch = Launch::new("qemu-system-x86_64");
         launch.option("name", if has("native-changes") { number() } else { domain.name() });
         launch.submit(domain, &mut Resources::default()).map(drop)
+    }
+}
+
+impl Statistics for Flawed {
+    fn read(domain: &Domain) -> Result<Vec<Fact>, Error> {
+        if has("statistics-notes") {
+            domain.put_state(b"running;asked")?;
+        }
+        let disks = if has("statistics-miscounts") { "2" } else { "1" };
+        let mut facts =
+            vec![fact("block.count", disks), fact("block.0.name", "vda"), fact("vcpu.current", "1")];
+        if has("statistics-repeats") {
+            facts.push(fact("vcpu.current", "2"));
+        }
+        if has("statistics-spaces") {
+            facts.push(fact("number of processors", "1"));
+        }
+        Ok(facts)
     }
 }
 
