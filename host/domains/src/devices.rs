@@ -9,7 +9,7 @@ use crate::error::{Error, Kind};
 pub(crate) struct Device {
     /// Its element: `disk`.
     pub(crate) kind: String,
-    /// What it is called: the target of a disk, the address of an interface, else its alias.
+    /// What it is called: the target of a disk, the address of an interface, else its alias, else the type of a display.
     pub(crate) name: String,
     /// Which child element of `devices` it is, from 0.
     pub(crate) place: u32,
@@ -48,7 +48,12 @@ fn name(domain: &Domain, node: NodeId) -> String {
         let interface = devices.interfaces.iter().find(|interface| interface.node == node)?;
         interface.mac.as_ref().map(ToString::to_string)
     };
-    disk.or_else(interface).or_else(|| alias(domain.document(), node)).unwrap_or_default()
+    let document = domain.document();
+    let display = || match document.name(node) {
+        "graphics" => document.attribute(node, "type").map(str::to_owned),
+        _ => None,
+    };
+    disk.or_else(interface).or_else(|| alias(document, node)).or_else(display).unwrap_or_default()
 }
 
 fn alias(document: &Document, node: NodeId) -> Option<String> {
@@ -231,6 +236,27 @@ pub(crate) fn with_link(xml: &str, identity: &str, up: bool) -> Result<String, E
     Ok(document.to_xml())
 }
 
+/// A document with another password for a display, good until a time, if one is given.
+///
+/// # Errors
+/// [`Kind::NotFound`] when it has no such display; [`Kind::Invalid`] for characters that no document can have.
+pub(crate) fn with_password(
+    xml: &str,
+    identity: &str,
+    password: &str,
+    valid_to: Option<&str>,
+) -> Result<String, Error> {
+    let domain = Domain::parse(xml)?;
+    let device = identified(&domain, identity).ok_or_else(|| missing(identity))?;
+    let mut document = domain.document().clone();
+    document.set_attribute(device.node, "passwd", password)?;
+    match valid_to {
+        Some(end) => document.set_attribute(device.node, "passwdValidTo", end)?,
+        None => drop(document.remove_attribute(device.node, "passwdValidTo")?),
+    }
+    Ok(document.to_xml())
+}
+
 fn missing(identity: &str) -> Error {
     Error::new(Kind::NotFound, "device.not-found", format!("the document has no {identity}"))
 }
@@ -282,6 +308,21 @@ mod tests {
         assert_eq!((link(XML), link(&down)), (None, Some(false)));
         assert_eq!(link(&with_link(&down, identity, true).unwrap()), Some(true));
         assert_eq!(with_link(XML, "interface x", true).unwrap_err().code(), "device.not-found");
+    }
+
+    #[test]
+    fn a_display_gets_another_password_and_is_found_by_its_type() {
+        let xml =
+            with(XML, "<graphics type='vnc' port='5900' passwd='a' passwdValidTo='2030-01-02T03:04:05'/>")
+                .unwrap();
+        let identity = find(&parsed(&xml), "vnc").unwrap().unwrap().identity();
+        assert_eq!(identity, "graphics vnc");
+        let other = with_password(&xml, &identity, "it's", None).unwrap();
+        let display = &parsed(&other).devices.graphics[0];
+        assert_eq!(display.password(), Some(("it's", None)), "{other}");
+        let later = with_password(&other, &identity, "", Some("2031-01-01T00:00:00")).unwrap();
+        assert_eq!(parsed(&later).devices.graphics[0].password(), Some(("", Some("2031-01-01T00:00:00"))));
+        assert_eq!(with_password(XML, &identity, "a", None).unwrap_err().code(), "device.not-found");
     }
 
     #[test]

@@ -133,11 +133,12 @@ pub use tenant_summary::{
 pub use tenants::{Caller, TenantChoice};
 pub use verbs::{
     AgentInfo, AgentThere, AskBy, AskedOff, Autostarted, Changed, CloneOptions, ConsoleStream,
-    ConvertOptions, DiskLimit, Display, Displays, DomainStats, DriverTestOptions, DriverTested,
-    FirmwareSource, FrozenGuest, GuestFileSystem, GuestFileSystems, GuestProgram, GuestProgramEnded,
-    GuestThread, IfStarted, ImageResizeOptions, InterfaceDevice, KeyUse, LifecycleEvent, Medium,
-    MediumChange, MemoryDump, NativeLaunch, NativeSource, NetworkChange, NewImage, NewTenant, NewVolume,
-    Note, RebaseOptions, ResizeOptions, RevertOptions, SaveOptions, Scope, Screenshot, ServedTenant, Sized,
-    SnapshotDeleteOptions, StartOptions, TenantRights, ThreadKind, UndefineOptions, Which, conformance_cases,
-    generate_signing_key, probe_image, process_counters, sign_driver, test_driver, without_passwords,
+    ConvertOptions, DiskLimit, Display, DisplayPassword, Displays, DomainStats, DriverTestOptions,
+    DriverTested, FirmwareSource, FrozenGuest, GuestFileSystem, GuestFileSystems, GuestProgram,
+    GuestProgramEnded, GuestThread, IfStarted, ImageResizeOptions, InterfaceDevice, KeyUse, LifecycleEvent,
+    Medium, MediumChange, MemoryDump, NativeLaunch, NativeSource, NetworkChange, NewImage, NewTenant,
+    NewVolume, Note, RebaseOptions, ResizeOptions, RevertOptions, SaveOptions, Scope, Screenshot,
+    ServedTenant, Sized, SnapshotDeleteOptions, StartOptions, TenantRights, ThreadKind, UndefineOptions,
+    Which, conformance_cases, generate_signing_key, probe_image, process_counters, sign_driver, test_driver,
+    without_passwords,
 };

@@ -26,19 +26,24 @@ fn servers(document: &Document) -> impl Iterator<Item = (String, &'static str, &
 
 /// What gives the servers their passwords.
 pub(super) fn passwords(document: &Document) -> Vec<Command> {
-    let mut commands = Vec::new();
-    for (_, protocol, graphics) in servers(document) {
-        let Some((password, end)) = graphics.password() else { continue };
-        // An empty one is nobody's: it lets nobody in.
-        let end = match (password, end) {
-            ("", _) => "now".to_owned(),
-            (_, Some(end)) => time::seconds(end).map_or_else(|| "now".to_owned(), |end| end.to_string()),
-            (_, None) => "never".to_owned(),
-        };
-        commands.push(Command::new("set_password").with("protocol", protocol).with("password", password));
-        commands.push(Command::new("expire_password").with("protocol", protocol).with("time", end));
-    }
-    commands
+    servers(document).flat_map(|(_, _, graphics)| password(graphics)).collect()
+}
+
+/// What gives one server its password; nothing where it has none.
+pub(super) fn password(graphics: &Graphics) -> Vec<Command> {
+    let (Some(protocol), Some((password, end))) = (protocol(graphics), graphics.password()) else {
+        return Vec::new();
+    };
+    // An empty one is nobody's: it lets nobody in.
+    let end = match (password, end) {
+        ("", _) => "now".to_owned(),
+        (_, Some(end)) => time::seconds(end).map_or_else(|| "now".to_owned(), |end| end.to_string()),
+        (_, None) => "never".to_owned(),
+    };
+    vec![
+        Command::new("set_password").with("protocol", protocol).with("password", password),
+        Command::new("expire_password").with("protocol", protocol).with("time", end),
+    ]
 }
 
 /// Has connections reach the servers. VNC takes the socket that the host listens on; SPICE is handed one connection at a

@@ -116,7 +116,7 @@ pub use driver_sign::{KeyUse, generate_signing_key, sign_driver};
 pub use driver_test::{DriverTestOptions, DriverTested, conformance_cases, test_driver};
 pub use dump::MemoryDump;
 pub use firmware_explain::FirmwareSource;
-pub use hotplug::{Changed, DiskLimit, Medium, MediumChange, Scope, Sized};
+pub use hotplug::{Changed, DiskLimit, DisplayPassword, Medium, MediumChange, Scope, Sized};
 pub use image_convert::ConvertOptions;
 pub use image_create::NewImage;
 pub use image_probe::probe_image;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use hostler_domain::disk::DiskDevice;
 use hostler_domain::storage_source::Location;
-use hostler_domain::{Document, Domain};
-use hostler_domains::{DomainIdentity, Medium, MediumChange, Scope, Which};
+use hostler_domain::{Document, Domain, NodeId};
+use hostler_domains::{DisplayPassword, DomainIdentity, Medium, MediumChange, Scope, Which};
 use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
 use hostler_rpc::wire::DomainUpdateDeviceFlags;
@@ -33,6 +33,10 @@ enum Wish {
     Medium(String, Option<(PathBuf, String)>),
     /// The cable of the interface with this address.
     Link(String, bool),
+    /// The password of the display of this type, and until when it is good.
+    Password { kind: String, password: String, valid_to: Option<String> },
+    /// Nothing: a display without a password in its element keeps the one that it has.
+    Nothing,
 }
 
 async fn update(client: Arc<Client>, call: DomainUpdateDeviceFlags) -> Result<(), RpcError> {
@@ -44,8 +48,10 @@ async fn update(client: Arc<Client>, call: DomainUpdateDeviceFlags) -> Result<()
         return replaced.map(drop).map_err(|error| failure::of_device(&error));
     }
     let wish = wish(&call.xml)?;
-    if let Wish::Link(mac, _) = &wish {
-        require_same_place(&client, &domain, (&call.xml, mac), scope).await?;
+    match &wish {
+        Wish::Link(mac, _) => require_same_place(&client, &domain, (&call.xml, mac), scope).await?,
+        Wish::Password { .. } | Wish::Nothing => require_same_server(&client, &domain, &call.xml).await?,
+        Wish::Medium(..) => {}
     }
     let (host, wanted) = (client.host(), reference(&domain));
     let changed = match wish {
@@ -55,6 +61,11 @@ async fn update(client: Arc<Client>, call: DomainUpdateDeviceFlags) -> Result<()
             host.change_medium(&wanted, &target, &change, scope).await
         }
         Wish::Link(mac, up) => host.set_link(&wanted, &mac, up, scope).await,
+        Wish::Password { kind, password, valid_to } => {
+            let password = DisplayPassword { password: &password, valid_to: valid_to.as_deref() };
+            host.set_display_password(&wanted, &kind, password, scope).await
+        }
+        Wish::Nothing => return Ok(()),
     };
     changed.map(drop).map_err(|error| failure::of_device(&error))
 }
@@ -104,6 +115,12 @@ fn wish(xml: &str) -> Result<Wish, RpcError> {
         };
         return Ok(Wish::Medium(disk.target.to_string(), medium));
     }
+    if let Some(graphics) = domain.devices.graphics.first() {
+        let Some((password, valid_to)) = graphics.password() else { return Ok(Wish::Nothing) };
+        let kind = if graphics.vnc().is_some() { "vnc" } else { "spice" }.to_owned();
+        let (password, valid_to) = (password.to_owned(), valid_to.map(str::to_owned));
+        return Ok(Wish::Password { kind, password, valid_to });
+    }
     match domain.devices.interfaces.first() {
         Some(interface) => {
             let mac = interface
@@ -144,6 +161,36 @@ async fn require_same_place(
     Err(RpcError::new(codes::ERR_OPERATION_UNSUPPORTED, codes::FROM_QEMU, detail))
 }
 
+/// Refuses to have a display served otherwise than it is.
+async fn require_same_server(client: &Client, domain: &DomainIdentity, xml: &str) -> Result<(), RpcError> {
+    let now = document(client, domain, Which::Current).await?;
+    let changed = changed_server(&Document::parse(xml).map_err(|error| no_document(&error))?, now.document());
+    let Some((kind, what)) = changed else { return Ok(()) };
+    let detail = match kind {
+        Some(kind) => format!("cannot change {what} settings on {kind} graphics"),
+        None => what,
+    };
+    Err(RpcError::new(codes::ERR_OPERATION_UNSUPPORTED, codes::FROM_QEMU, detail))
+}
+
+/// What of a display an element has otherwise than the document of the guest that runs.
+fn changed_server(element: &Document, now: &Document) -> Option<(Option<String>, String)> {
+    let root = element.root();
+    let kind = element.attribute(root, "type").unwrap_or_default();
+    let devices = now.child(now.root(), "devices")?;
+    let is_it = |node: &NodeId| now.name(*node) == "graphics" && now.attribute(*node, "type") == Some(kind);
+    let Some(display) = now.elements(devices).find(is_it) else {
+        return Some((None, format!("cannot find existing graphics device to modify of type '{kind}'")));
+    };
+    let is_other = |name: &str| {
+        let wanted = element.attribute(root, name).filter(|wanted| !matches!(*wanted, "-1" | "0"));
+        wanted.is_some() && wanted != now.attribute(display, name)
+    };
+    let names = ["port", "tlsPort", "websocket", "listen", "keymap", "socket", "sharePolicy"];
+    let changed = names.into_iter().find(|name| is_other(name))?;
+    Some((Some(kind.to_owned()), changed.to_owned()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,6 +206,24 @@ mod tests {
         let cable =
             "<interface type='user'><mac address='52:54:00:00:00:01'/><link state='down'/></interface>";
         assert_eq!(wish(cable).unwrap(), Wish::Link("52:54:00:00:00:01".to_owned(), false));
+    }
+
+    #[test]
+    fn display_gets_another_password_and_is_served_as_before() {
+        let given = "<graphics type='vnc' port='5901' autoport='yes' passwd='b'/>";
+        let wanted = Wish::Password { kind: "vnc".to_owned(), password: "b".to_owned(), valid_to: None };
+        assert_eq!(wish(given).unwrap(), wanted);
+        assert_eq!(wish("<graphics type='vnc' port='5901'/>").unwrap(), Wish::Nothing);
+        let now = "<domain><devices><graphics type='vnc' port='5901' listen='127.0.0.1' passwd='a'/></devices></domain>";
+        let changed = |element: &str| {
+            changed_server(&Document::parse(element).unwrap(), &Document::parse(now).unwrap())
+                .map(|(_, what)| what)
+        };
+        assert_eq!(changed(given), None);
+        assert_eq!(changed("<graphics type='vnc' port='-1' passwd='b'/>"), None);
+        assert_eq!(changed("<graphics type='vnc' port='5902'/>").as_deref(), Some("port"));
+        assert_eq!(changed("<graphics type='vnc' listen='0.0.0.0'/>").as_deref(), Some("listen"));
+        assert!(changed("<graphics type='spice'/>").unwrap().contains("cannot find"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::daemon::{Daemon, clients_are_here};
 use crate::workbench::{Workbench, rom_domain};
 
 /// How long a server may take to answer.
@@ -204,6 +205,42 @@ fn vnc_with_a_password_lets_in_who_knows_it_until_it_ends() {
     bench.ok(&["start", "known"]);
     let uri = uri(&bench, "known");
     assert!(vnc_takes(&uri, "geheim") && !vnc_takes(&uri, "gehe1m"));
+}
+
+#[test]
+fn password_changes_while_the_guest_runs_and_lasts() {
+    if !clients_are_here() {
+        return;
+    }
+    let bench = Workbench::new();
+    let daemon = Daemon::start(&bench);
+    define(&bench, "vm", "<graphics type='vnc' passwd='geheim'/>");
+    define(&bench, "open", "<graphics type='vnc'/>");
+    bench.ok(&["start", "vm"]);
+    bench.ok(&["start", "open"]);
+    let change = |domain: &str, attributes: &str, scope: &[&str]| {
+        let file = bench.write("display.xml", &format!("<graphics type='vnc' {attributes}/>"));
+        daemon.virsh(&[&["update-device", domain, file.to_str().unwrap()], scope].concat())
+    };
+    let server = uri(&bench, "vm");
+    let changed = change("vm", "port='-1' autoport='yes' passwd='neu'", &["--live", "--config"]);
+    assert_eq!(changed.status, 0, "{}", changed.stderr);
+    assert!(vnc_takes(&server, "neu") && !vnc_takes(&server, "geheim"));
+    // One that is not given is not taken away.
+    assert_eq!(change("vm", "autoport='yes'", &["--live"]).status, 0);
+    assert!(vnc_takes(&server, "neu"));
+    let over = change("vm", "passwd='neu' passwdValidTo='2001-01-01T00:00:00'", &["--live"]);
+    assert_eq!(over.status, 0, "{}", over.stderr);
+    assert!(!vnc_takes(&server, "neu"));
+    let elsewhere = change("vm", "port='1' passwd='neu'", &["--live"]);
+    assert!(elsewhere.stderr.contains("cannot change port settings on vnc graphics"), "{}", elsewhere.stderr);
+    let open = change("open", "passwd='neu'", &["--live"]);
+    assert!(open.status != 0 && open.stderr.contains("began without a password"), "{}", open.stderr);
+
+    bench.ok(&["destroy", "vm"]);
+    bench.ok(&["start", "vm"]);
+    let server = uri(&bench, "vm");
+    assert!(vnc_takes(&server, "neu") && !vnc_takes(&server, "geheim"), "it was stored");
 }
 
 #[test]

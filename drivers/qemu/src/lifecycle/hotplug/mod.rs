@@ -6,6 +6,7 @@
 mod attach;
 mod copies;
 mod detach;
+mod display;
 pub(super) mod limits;
 mod machine;
 mod media;

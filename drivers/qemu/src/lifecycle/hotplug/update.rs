@@ -6,7 +6,7 @@ use hostler_sdk::domain::{Domain as Document, NodeId};
 use hostler_sdk::{Command, Domain, Error, Fact, Monitor, MonitorExt, ProblemExt};
 
 use super::subject::{Subject, at};
-use super::{limits, media, names};
+use super::{display, limits, media, names};
 
 /// Children of a drive that say what is in it.
 const MEDIUM: [&str; 3] = ["source", "driver", "backingStore"];
@@ -20,6 +20,9 @@ pub(crate) fn update(domain: &Domain, place: u32, options: &[Fact]) -> Result<()
     let now = Document::parse(&domain.config())?;
     let next = Document::parse(&domain.next_config()?)?;
     let monitor = domain.monitor()?;
+    if let (Some(before), Some(graphics)) = (display::of(&now, place), display::of(&next, place)) {
+        return display::change(&monitor, before, (&next, graphics));
+    }
     match (Subject::at(&now, place)?, Subject::at(&next, place)?) {
         (Subject::Disk(before), Subject::Disk(disk)) if before.iotune != disk.iotune => {
             require_same(&now, before.node, &next, disk.node, &["iotune"])?;
@@ -35,7 +38,7 @@ pub(crate) fn update(domain: &Domain, place: u32, options: &[Fact]) -> Result<()
             link(domain, &monitor, &next, interface)
         }
         (_, subject) => Err(at(&next, subject.node(), "it cannot change while its guest runs")
-            .hint("the medium of a drive and the link of an interface can; change the stored definition for others")
+            .hint("the medium of a drive, the link of an interface and the password of a display can; change the stored definition for others")
             .unsupported()),
     }
 }

@@ -10,6 +10,7 @@ mod edit;
 mod limits;
 mod link;
 mod media;
+mod password;
 mod replace;
 mod settle;
 mod sizing;
@@ -19,6 +20,7 @@ use serde::Serialize;
 
 pub use limits::DiskLimit;
 pub use media::{Medium, MediumChange};
+pub use password::DisplayPassword;
 pub(crate) use settle::{settle_leaving, settled};
 pub use sizing::Sized;
 pub(crate) use sizing::sized;
