@@ -38,6 +38,7 @@ mod filter {
     pub(super) const TRANSIENT: u32 = 8;
     pub(super) const AUTOSTART: u32 = 16;
     pub(super) const NO_AUTOSTART: u32 = 32;
+    pub(super) const ALL: u32 = 63;
 }
 
 pub(super) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
@@ -122,6 +123,7 @@ pub(super) fn missing(detail: String) -> RpcError {
 }
 
 async fn filtered(client: &Client, flags: u32) -> Result<Vec<NetworkSummary>, RpcError> {
+    only(flags, filter::ALL, "virConnectListAllNetworks")?;
     let mut networks = all(client).await?;
     let pair = |yes, no, is| meets(flags, (yes, no), is);
     networks.retain(|network| {

@@ -64,6 +64,8 @@ mod filter {
         "vstorage",
         "iscsi-direct",
     ];
+    /// The pairs, and all types.
+    pub(super) const ALL: u32 = (1 << (FIRST_TYPE + 14)) - 1;
 }
 
 pub(super) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
@@ -149,6 +151,7 @@ pub(super) fn require_active(pool: &PoolSummary) -> Result<(), RpcError> {
 }
 
 async fn filtered(client: &Client, flags: u32) -> Result<Vec<PoolSummary>, RpcError> {
+    only(flags, filter::ALL, "virConnectListAllStoragePools")?;
     let mut pools = all(client).await?;
     let pair = |yes, no, is| meets(flags, (yes, no), is);
     let types = flags >> filter::FIRST_TYPE;
