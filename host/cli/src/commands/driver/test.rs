@@ -62,7 +62,7 @@ impl Test {
                 tell(begun / all);
                 begun += 1.0;
             };
-            Ok(test_driver(config, file, options, count).await?)
+            Ok(Box::pin(test_driver(config, file, options, count)).await?)
         });
         drop(progress);
         reply(&tested.map_err(|stop| stop.about("path", file.display()))?)
