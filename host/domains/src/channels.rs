@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hostler_domain::chardev::{CharBackend, Chardev};
 use hostler_launch::ShimClient;
+use hostler_runtime::channel_alias;
 use hostler_state::RunDir;
 
 /// The far end of a channel.
@@ -23,9 +24,9 @@ impl FarEnd {
         match &channel.source.backend {
             CharBackend::Unix { path: Some(path), listen: true, .. } => Some(Self::Socket(path.into())),
             CharBackend::Unix { path: None, .. } => {
-                Some(Self::Socket(run.path().join(format!("{}.sock", alias(position)))))
+                Some(Self::Socket(run.path().join(format!("{}.sock", channel_alias(channel, position)))))
             }
-            CharBackend::Pty { .. } => Some(Self::Kept(alias(position))),
+            CharBackend::Pty { .. } => Some(Self::Kept(channel_alias(channel, position))),
             _ => None,
         }
     }
@@ -43,9 +44,4 @@ impl FarEnd {
             }
         }
     }
-}
-
-/// What the channel at this place is called.
-pub(crate) fn alias(position: usize) -> String {
-    format!("channel{position}")
 }

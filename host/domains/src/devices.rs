@@ -1,15 +1,19 @@
 //! The devices of a document: found by what users call them, added, removed, changed.
 
+mod like;
+
 use hostler_domain::{Document, Domain, NodeId};
 
 use crate::error::{Error, Kind};
+pub(crate) use like::{alone, like};
 
 /// A device of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Device {
     /// Its element: `disk`.
     pub(crate) kind: String,
-    /// What it is called: the target of a disk, the address of an interface, else its alias, else the type of a display.
+    /// What it is called: the target of a disk, the address of an interface, the target name of a channel, else its place in
+    /// the machine (`0000:05:00.0`); what has none is called by its alias, else a display by its type.
     pub(crate) name: String,
     /// Which child element of `devices` it is, from 0.
     pub(crate) place: u32,
@@ -48,19 +52,39 @@ fn name(domain: &Domain, node: NodeId) -> String {
         let interface = devices.interfaces.iter().find(|interface| interface.node == node)?;
         interface.mac.as_ref().map(ToString::to_string)
     };
+    let channel = || devices.channels.iter().find(|channel| channel.node == node)?.target.name.clone();
+    let own = disk.or_else(interface).or_else(channel);
     let document = domain.document();
     let display = || match document.name(node) {
         "graphics" => document.attribute(node, "type").map(str::to_owned),
         _ => None,
     };
-    disk.or_else(interface).or_else(|| alias(document, node)).or_else(display).unwrap_or_default()
+    own.or_else(|| place(domain, node)).or_else(|| alias(document, node)).or_else(display).unwrap_or_default()
+}
+
+/// The place of a device in its machine, as one word.
+fn place(domain: &Domain, node: NodeId) -> Option<String> {
+    let (_, info) = domain.devices.infos().find(|(other, _)| *other == node)?;
+    info.address.as_ref().filter(|address| address.is_distinct()).map(ToString::to_string)
 }
 
 fn alias(document: &Document, node: NodeId) -> Option<String> {
     document.child(node, "alias").and_then(|alias| document.attribute(alias, "name")).map(str::to_owned)
 }
 
-/// The device that a user means by a target, a network address or an alias; none when there is none.
+/// An element without an alias that was true for one run only.
+///
+/// # Errors
+/// None for an element that was read.
+pub(crate) fn nameless(element: &str) -> Result<String, Error> {
+    // Its own parent, as it were: what is forgotten are the aliases of children.
+    let mut document = Document::parse(&format!("<devices>{element}</devices>"))?;
+    let root = document.root();
+    document.forget_aliases(root)?;
+    Ok(document.elements(root).next().map(|device| document.node_to_xml(device)).unwrap_or_default())
+}
+
+/// The device that a user means by a target, a network address, a place or an alias; none when there is none.
 ///
 /// # Errors
 /// [`Kind::Conflict`] when several are called so.
@@ -68,14 +92,28 @@ pub(crate) fn find(domain: &Domain, wanted: &str) -> Result<Option<Device>, Erro
     let is_meant = |device: &Device| {
         device.name.eq_ignore_ascii_case(wanted)
             || alias(domain.document(), device.node).is_some_and(|alias| alias == wanted)
+            || place(domain, device.node).is_some_and(|place| place == wanted)
     };
     let mut found: Vec<_> = all(domain).into_iter().filter(is_meant).collect();
     if found.len() > 1 {
         let message = format!("{} devices are called '{wanted}'", found.len());
         return Err(Error::new(Kind::Conflict, "device.ambiguous", message)
-            .hint("name the device by its target, its MAC address or its alias"));
+            .hint("name the device by its target, its MAC address, its place or its alias"));
     }
     Ok(found.pop())
+}
+
+/// The device of a stored document that one of a running guest is stored as: it has its identity, and is the same thing.
+///
+/// # Errors
+/// None for a device of a document that was read.
+pub(crate) fn stored_as(stored: &Domain, running: &Domain, device: &Device) -> Result<Option<Device>, Error> {
+    let found = identified(stored, &device.identity());
+    if matches!(device.kind.as_str(), "disk" | "interface") {
+        return Ok(found);
+    }
+    let element = nameless(&device.element(running))?;
+    Ok(found.filter(|_| like(stored, &element).is_ok_and(|other| other.is_some())))
 }
 
 /// The device with this identity.

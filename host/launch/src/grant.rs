@@ -80,7 +80,11 @@ pub(crate) fn open_all(
         let fds = match handle {
             _ if !named.contains(&index) => Vec::new(),
             Handle::Descriptor { .. } => of_descriptor(handle)?,
-            Handle::Endpoint(spec) => of_endpoint(spec, &mut opened, until)?,
+            Handle::Endpoint(spec) => {
+                let (fd, console) = of_endpoint(spec, until)?;
+                opened.consoles.extend(console.map(|ours| (spec.alias.clone(), ours)));
+                fd.into_iter().collect()
+            }
             Handle::Monitor => {
                 let (ours, theirs) =
                     pair().map_err(|error| LaunchError::io("make the control connection", error))?;
@@ -146,11 +150,11 @@ fn is_socket(fd: &OwnedFd) -> io::Result<bool> {
     Ok(FileType::from_raw_mode(fstat(fd)?.st_mode) == FileType::Socket)
 }
 
-fn of_endpoint(
+/// The program's end of a character device, for one that needs a descriptor; and the end that the shim keeps, for a terminal.
+pub(crate) fn of_endpoint(
     spec: &EndpointSpec,
-    opened: &mut Opened,
     until: Instant,
-) -> Result<Vec<OwnedFd>, LaunchError> {
+) -> Result<(Option<OwnedFd>, Option<OwnedFd>), LaunchError> {
     let failed = |error: io::Error| {
         let late = error.kind() == io::ErrorKind::TimedOut;
         let what = format!("open the far end of a character device ({})", spec.kind.name());
@@ -163,8 +167,7 @@ fn of_endpoint(
     let fd: OwnedFd = match &spec.kind {
         EndpointKind::Pty => {
             let (ours, theirs) = pair().map_err(failed)?;
-            opened.consoles.push((spec.alias.clone(), ours));
-            theirs
+            return Ok((Some(theirs), Some(ours)));
         }
         EndpointKind::File { fd: Some(fd), .. } => write_only(fd, &spec.alias)?,
         EndpointKind::File { fd: None, .. } => {
@@ -182,9 +185,11 @@ fn of_endpoint(
         EndpointKind::Tcp { host, service, .. } => {
             connect_tcp(&address(host, service), until).map_err(failed)?.into()
         }
-        EndpointKind::Null | EndpointKind::Udp { .. } | EndpointKind::Other { .. } => return Ok(Vec::new()),
+        EndpointKind::Null | EndpointKind::Udp { .. } | EndpointKind::Other { .. } => {
+            return Ok((None, None));
+        }
     };
-    Ok(vec![fd])
+    Ok((Some(fd), None))
 }
 
 fn left(until: Instant) -> Duration {

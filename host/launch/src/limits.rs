@@ -34,6 +34,8 @@ pub const CONSOLE_BACKLOG_BYTES: usize = 256 << 10;
 pub const OUTPUT_TAIL_BYTES: usize = 16 << 10;
 /// Clients connected to one shim at once, consoles included.
 pub const CLIENTS_MAX: usize = 32;
+/// Most consoles of one domain, with those that come while it runs.
+pub const CONSOLES_MAX: usize = 256;
 /// What the answers to commands that were sent at once may have together, in bytes: room for one of the longest.
 pub const ANSWERS_MAX_BYTES: usize = LINE_MAX_BYTES + (1 << 20);
 /// Descriptors in one message.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use hostler_domain::Domain as Document;
 use hostler_domain::chardev::{CharBackend, Chardev, ChardevKind, TcpProtocol};
 use hostler_domain::devices::Devices;
+use hostler_domain::given_alias;
 use hostler_launch::EndpointKind;
 
 /// The device with this alias: kind and position. The first console of type `serial` is `serial0` under another
@@ -29,6 +30,20 @@ pub(crate) fn find<'a>(devices: &'a Devices, alias: &str) -> Option<&'a Chardev>
     }
 }
 
+/// The device whose element has this alias. In a guest that has lost one it is not the one at that position.
+pub(crate) fn told<'a>(devices: &'a Devices, alias: &str) -> Option<&'a Chardev> {
+    let Devices { serials, parallels, channels, consoles, .. } = devices;
+    let mut all = serials.iter().chain(parallels).chain(channels).chain(consoles);
+    all.find(|device| given_alias::is_word(alias) && device.info.alias.as_deref() == Some(alias))
+}
+
+/// What the channel at this position among the channels of a running guest is called: as its element says, or by its position.
+#[must_use]
+pub fn channel_alias(channel: &Chardev, position: usize) -> String {
+    let told = channel.info.alias.as_ref().filter(|alias| given_alias::is_word(alias));
+    told.cloned().unwrap_or_else(|| format!("channel{position}"))
+}
+
 /// The aliases of the devices that a console can be attached to: those whose far end the host keeps. A console
 /// that is the serial port under another name is left out.
 #[must_use]
@@ -43,7 +58,9 @@ pub fn console_aliases(domain: &Document) -> Vec<String> {
     let same = consoles.first().is_some_and(is_serial) && !serials.is_empty();
     aliases.extend(of_kind("console", consoles).into_iter().filter(|alias| !same || alias != "console0"));
     aliases.extend(of_kind("parallel", parallels));
-    aliases.extend(of_kind("channel", channels));
+    let is_kept = |channel: &Chardev| matches!(channel.source.backend, CharBackend::Pty { .. });
+    let kept = channels.iter().enumerate().filter(|(_, channel)| is_kept(channel));
+    aliases.extend(kept.map(|(position, channel)| channel_alias(channel, position)));
     aliases
 }
 
@@ -183,6 +200,21 @@ mod tests {
         for other in ["serial00", "serial1", "serial", "serial0x", "Serial0", "0"] {
             assert!(find(&document.devices, other).is_none(), "{other}");
         }
+    }
+
+    #[test]
+    fn channel_is_called_as_its_element_says() {
+        let channel = |alias: &str| format!("<channel type='pty'><target type='virtio'/>{alias}</channel>");
+        let devices = [channel("<alias name='channel2'/>"), channel("<alias name='ua-../x'/>")].concat();
+        let xml = format!(
+            "<domain type='kvm'><name>a</name><memory>1</memory><os><type>hvm</type></os><devices>{devices}</devices></domain>"
+        );
+        let document = Document::parse(&xml).unwrap();
+        let channels = &document.devices.channels;
+        assert_eq!(told(&document.devices, "channel2"), channels.first());
+        assert_eq!(told(&document.devices, "ua-../x"), None, "no part of a path");
+        assert_eq!(channel_alias(&channels[1], 1), "channel1");
+        assert_eq!(aliases(&devices), ["channel2", "channel1"]);
     }
 
     #[test]

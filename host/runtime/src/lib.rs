@@ -53,7 +53,7 @@ mod worker;
 pub use activity::{Activity, Tally};
 pub use block_jobs::{BlockJob, BlockJobKind, BlockJobReport, BlockJobState};
 pub use cache::CacheOutcome;
-pub use chardev::console_aliases;
+pub use chardev::{channel_alias, console_aliases};
 pub use compiler::{COMPILE_ARGUMENT, compile_here};
 pub use context::{DomainContext, Next, Purpose, RunDocument, StateAccess, Transfer};
 pub use description::{Description, RunState};

@@ -179,7 +179,34 @@ impl fmt::Display for PciAddress {
     }
 }
 
+impl fmt::Display for Address {
+    /// A place as one word: `0000:05:00.0`, `usb:0:1`, `virtio-serial:0:0:2`. Other kinds are not told from one another.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pci(pci) => pci.fmt(f),
+            Self::Drive(drive) => {
+                write!(f, "drive:{}:{}:{}:{}", drive.controller, drive.bus, drive.target, drive.unit)
+            }
+            Self::Usb { bus, port } => write!(f, "usb:{bus}:{port}"),
+            Self::VirtioSerial { controller, bus, port } => {
+                write!(f, "virtio-serial:{controller}:{bus}:{}", port.unwrap_or_default())
+            }
+            Self::Ccid { controller, slot } => write!(f, "ccid:{controller}:{slot}"),
+            _ => f.write_str("elsewhere"),
+        }
+    }
+}
+
 impl Address {
+    /// Whether it is a place of its own that two devices cannot have, and that has a word.
+    pub fn is_distinct(&self) -> bool {
+        let known = matches!(
+            self,
+            Self::Pci(_) | Self::Drive(_) | Self::Usb { .. } | Self::VirtioSerial { .. } | Self::Ccid { .. }
+        );
+        known && !self.is_unassigned_place()
+    }
+
     /// Whether the place itself is still to be chosen (`<address type='pci'/>` and its like).
     pub fn is_unassigned_place(&self) -> bool {
         match self {

@@ -18,6 +18,7 @@ pub mod disk;
 pub mod document;
 pub mod features;
 pub mod filesystem;
+pub mod given_alias;
 pub mod graphics;
 pub mod hostdev;
 pub mod hub;

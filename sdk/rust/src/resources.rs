@@ -26,7 +26,7 @@ pub struct Resources {
 }
 
 impl Resources {
-    /// Resources whose images, passphrases and network interfaces are those of [`Domain::next_config`].
+    /// Resources whose images, passphrases, far ends of character devices and network interfaces are those of [`Domain::next_config`].
     #[must_use]
     pub fn of_next() -> Self {
         Resources { next: true, ..Self::default() }
@@ -55,7 +55,9 @@ impl Resources {
                 self.images.push((disk.clone(), *layer, image));
             }
             Symbol::Endpoint(alias) if !self.endpoints.iter().any(|(known, _)| known == alias) => {
-                self.endpoints.push((alias.clone(), domain.endpoint(alias)?));
+                let endpoint =
+                    if self.next { domain.next_endpoint(alias)? } else { domain.endpoint(alias)? };
+                self.endpoints.push((alias.clone(), endpoint));
             }
             Symbol::File(which) if !self.files.iter().any(|(known, _)| known == which) => {
                 let file = domain.boot_file(*which)?.ok_or_else(|| {

@@ -22,20 +22,28 @@ pub(super) fn controllers(builder: &mut Builder<'_>) -> Result<(), Error> {
     refuse_foreign(builder)?;
     for kind in ORDER {
         for controller in of_kind(builder, *kind) {
-            if is_builtin(builder, controller) {
-                continue;
+            if !is_builtin(builder, controller) {
+                one(builder, controller)?;
             }
-            let value = match kind {
-                ControllerType::Pci => pci(builder, controller)?,
-                ControllerType::Usb => usb(builder, controller)?,
-                ControllerType::Scsi => scsi(builder, controller)?,
-                ControllerType::Sata => device(builder, controller, "ahci")?,
-                ControllerType::VirtioSerial => serial(builder, controller)?,
-                _ => return Err(builder.unsupported(controller.node, "cannot be added to this machine")),
-            };
-            builder.device(controller.node, value);
         }
     }
+    Ok(())
+}
+
+/// One controller.
+///
+/// # Errors
+/// A type or a model that this machine does not take; an address that is not there.
+pub(super) fn one(builder: &mut Builder<'_>, controller: &Controller) -> Result<(), Error> {
+    let value = match controller.kind {
+        ControllerType::Pci => pci(builder, controller)?,
+        ControllerType::Usb => usb(builder, controller)?,
+        ControllerType::Scsi => scsi(builder, controller)?,
+        ControllerType::Sata => device(builder, controller, "ahci")?,
+        ControllerType::VirtioSerial => serial(builder, controller)?,
+        _ => return Err(builder.unsupported(controller.node, "cannot be added to this machine")),
+    };
+    builder.device(controller.node, value);
     Ok(())
 }
 

@@ -8,25 +8,31 @@ use super::virtio;
 
 /// All input devices; what is on the PS/2 bus is part of the machine.
 pub(super) fn inputs(builder: &mut Builder<'_>) -> Result<(), Error> {
-    for input in &builder.domain.devices.inputs {
-        if input.kind == InputType::Evdev {
-            let object = evdev(builder, input)?;
-            builder.option("object", object);
-            continue;
-        }
-        let mut value = match input.bus {
-            Some(InputBus::Ps2) => continue,
-            None | Some(InputBus::Usb) => Value::mapping().with("driver", usb_driver(builder, input)?),
-            Some(InputBus::Virtio) => virtio_device(builder, input)?,
-            Some(InputBus::Xen | InputBus::Parallels | InputBus::None) => {
-                return Err(builder.unsupported(input.node, "is on a bus that QEMU does not have"));
-            }
-        };
-        value.set("id", builder.id(input.node)?);
-        builder.place(&mut value, input.node, &input.info)?;
-        set_some(&mut value, "evdev", input.source.as_deref());
-        builder.device(input.node, value);
+    builder.domain.devices.inputs.iter().try_for_each(|input| one(builder, input))
+}
+
+/// One input device.
+///
+/// # Errors
+/// A type or a bus that QEMU does not have; an address that is not there.
+pub(super) fn one(builder: &mut Builder<'_>, input: &Input) -> Result<(), Error> {
+    if input.kind == InputType::Evdev {
+        let object = evdev(builder, input)?;
+        builder.option("object", object);
+        return Ok(());
     }
+    let mut value = match input.bus {
+        Some(InputBus::Ps2) => return Ok(()),
+        None | Some(InputBus::Usb) => Value::mapping().with("driver", usb_driver(builder, input)?),
+        Some(InputBus::Virtio) => virtio_device(builder, input)?,
+        Some(InputBus::Xen | InputBus::Parallels | InputBus::None) => {
+            return Err(builder.unsupported(input.node, "is on a bus that QEMU does not have"));
+        }
+    };
+    value.set("id", builder.id(input.node)?);
+    builder.place(&mut value, input.node, &input.info)?;
+    set_some(&mut value, "evdev", input.source.as_deref());
+    builder.device(input.node, value);
     Ok(())
 }
 

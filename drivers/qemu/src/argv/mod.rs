@@ -50,9 +50,14 @@ mod vnc;
 mod vsock;
 mod watchdog;
 
+use hostler_sdk::domain::chardev::Chardev;
+use hostler_sdk::domain::controller::Controller;
 use hostler_sdk::domain::disk::Disk;
+use hostler_sdk::domain::input::Input;
 use hostler_sdk::domain::interface::Interface;
 use hostler_sdk::domain::qemu::{PropertyOverride, PropertyValue};
+use hostler_sdk::domain::rng::Rng;
+use hostler_sdk::domain::watchdog::Watchdog;
 use hostler_sdk::domain::{Document, Domain};
 use hostler_sdk::{Error, Launch, Value};
 
@@ -60,6 +65,7 @@ use crate::alias::Aliases;
 use crate::chains::{Chains, FirmwareFacts};
 use crate::facts::Facts;
 use builder::Builder;
+pub(crate) use watchdog::action as watchdog_action;
 
 /// The template of the host that says what QEMU may be given; the driver's grant names it too.
 pub(crate) const TEMPLATE: &str = "qemu-system-x86_64";
@@ -188,13 +194,31 @@ pub(crate) fn medium(
     Ok((builder.launch, top))
 }
 
-/// What plugs one network interface into a running guest, in order.
+/// A device that is plugged into a running guest, other than a disk.
+#[derive(Clone, Copy)]
+pub(crate) enum Plugged<'a> {
+    Interface(&'a Interface),
+    Rng(&'a Rng),
+    Watchdog(&'a Watchdog),
+    Input(&'a Input),
+    Controller(&'a Controller),
+    Channel(&'a Chardev),
+}
+
+/// What plugs one device into a running guest, in order.
 ///
 /// # Errors
 /// As [`command_line`].
-pub(crate) fn plugged_interface(inputs: Inputs<'_>, interface: &Interface) -> Result<Launch, Error> {
+pub(crate) fn plugged(inputs: Inputs<'_>, device: Plugged<'_>) -> Result<Launch, Error> {
     let mut builder = Builder::new(inputs, TEMPLATE);
-    interface::one(&mut builder, interface)?;
+    match device {
+        Plugged::Interface(interface) => interface::one(&mut builder, interface)?,
+        Plugged::Rng(rng) => rng::one(&mut builder, rng)?,
+        Plugged::Watchdog(watchdog) => watchdog::one(&mut builder, watchdog)?,
+        Plugged::Input(input) => input::one(&mut builder, input)?,
+        Plugged::Controller(controller) => controller::one(&mut builder, controller)?,
+        Plugged::Channel(channel) => serial::channel(&mut builder, channel)?,
+    }
     Ok(builder.launch)
 }
 

@@ -15,20 +15,26 @@ const DEFAULT_PERIOD_MS: u32 = 1000;
 
 /// All devices, each after the object that feeds it.
 pub(super) fn rngs(builder: &mut Builder<'_>) -> Result<(), Error> {
-    for rng in &builder.domain.devices.rngs {
-        let id = format!("obj{}", builder.id(rng.node)?);
-        let object = object(builder, rng, &id)?;
-        builder.option("object", object);
-        let mut value = virtio::device("virtio-rng", &rng.info, Some(rng.model.as_str()), &rng.virtio)
-            .with("rng", id)
-            .with("id", builder.id(rng.node)?);
-        if let Some(rate) = &rng.rate {
-            value.set("max-bytes", rate.bytes);
-            value.set("period", rate.period_ms.unwrap_or(DEFAULT_PERIOD_MS));
-        }
-        builder.place(&mut value, rng.node, &rng.info)?;
-        builder.device(rng.node, value);
+    builder.domain.devices.rngs.iter().try_for_each(|rng| one(builder, rng))
+}
+
+/// One device, after the object that feeds it.
+///
+/// # Errors
+/// A back end that this host does not offer; an address that is not there.
+pub(super) fn one(builder: &mut Builder<'_>, rng: &Rng) -> Result<(), Error> {
+    let id = format!("obj{}", builder.id(rng.node)?);
+    let object = object(builder, rng, &id)?;
+    builder.option("object", object);
+    let mut value = virtio::device("virtio-rng", &rng.info, Some(rng.model.as_str()), &rng.virtio)
+        .with("rng", id)
+        .with("id", builder.id(rng.node)?);
+    if let Some(rate) = &rng.rate {
+        value.set("max-bytes", rate.bytes);
+        value.set("period", rate.period_ms.unwrap_or(DEFAULT_PERIOD_MS));
     }
+    builder.place(&mut value, rng.node, &rng.info)?;
+    builder.device(rng.node, value);
     Ok(())
 }
 

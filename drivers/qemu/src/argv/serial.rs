@@ -1,7 +1,7 @@
 //! Serial and parallel ports, channels and consoles.
 
 use hostler_sdk::domain::address::Address;
-use hostler_sdk::domain::chardev::{Chardev, ChardevTarget};
+use hostler_sdk::domain::chardev::{CharBackend, Chardev, ChardevTarget};
 use hostler_sdk::domain::controller::ControllerType;
 use hostler_sdk::{Error, Value};
 
@@ -64,26 +64,31 @@ pub(super) fn parallels(builder: &mut Builder<'_>) -> Result<(), Error> {
 
 /// Channels.
 pub(super) fn channels(builder: &mut Builder<'_>) -> Result<(), Error> {
-    for channel in &builder.domain.devices.channels {
-        let chardev = back_end(builder, channel)?;
-        match channel.target.kind.as_deref() {
-            Some("virtio") => {
-                let mut value = virtio_port(builder, channel, "virtserialport", &chardev)?;
-                let spice =
-                    matches!(channel.source.backend, hostler_sdk::domain::chardev::CharBackend::SpiceVmc);
-                let name = channel.target.name.as_deref().or(spice.then_some("com.redhat.spice.0"));
-                set_some(&mut value, "name", name);
-                builder.device(channel.node, value);
-            }
-            Some("guestfwd") => forward(builder, channel, &chardev)?,
-            other => {
-                let what =
-                    format!("has a target of type '{}', which QEMU does not have", other.unwrap_or("none"));
-                return Err(builder.unsupported(channel.node, &what));
-            }
+    builder.domain.devices.channels.iter().try_for_each(|one| channel(builder, one))
+}
+
+/// One channel, after its back end.
+///
+/// # Errors
+/// A back end or a target that this host does not offer; a controller that is not there.
+pub(super) fn channel(builder: &mut Builder<'_>, channel: &Chardev) -> Result<(), Error> {
+    let chardev = back_end(builder, channel)?;
+    match channel.target.kind.as_deref() {
+        Some("virtio") => {
+            let mut value = virtio_port(builder, channel, "virtserialport", &chardev)?;
+            let spice = matches!(channel.source.backend, CharBackend::SpiceVmc);
+            let name = channel.target.name.as_deref().or(spice.then_some("com.redhat.spice.0"));
+            set_some(&mut value, "name", name);
+            builder.device(channel.node, value);
+            Ok(())
+        }
+        Some("guestfwd") => forward(builder, channel, &chardev),
+        other => {
+            let what =
+                format!("has a target of type '{}', which QEMU does not have", other.unwrap_or("none"));
+            Err(builder.unsupported(channel.node, &what))
         }
     }
-    Ok(())
 }
 
 /// A port of the guest's user network that leads to a channel.

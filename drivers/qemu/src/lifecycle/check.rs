@@ -3,6 +3,7 @@
 use hostler_sdk::domain::Domain as Document;
 use hostler_sdk::{Below, Domain, Error, Level, Problem, log};
 
+use super::hotplug;
 use super::plan::{self, Completed};
 use crate::argv::comparison;
 use crate::blockdev::{has_nodes, in_order};
@@ -26,7 +27,11 @@ pub(crate) fn check(domain: &Domain) -> Result<String, Error> {
     if let Some(lacking) = try_out(&completed, &facts)? {
         log::write(Level::Warn, &format!("cannot be started here: {}", lacking.message), &lacking.details);
     }
-    let document = completed.domain;
+    let document = match facts.numeric_id {
+        // It is that of a guest that runs, or is to be.
+        Some(run) if run != 0 => hotplug::named(domain, &completed.domain)?,
+        _ => completed.domain,
+    };
     for thing in document.unmodelled() {
         log::write(Level::Info, &format!("kept, and of no effect: {thing}"), &[]);
     }

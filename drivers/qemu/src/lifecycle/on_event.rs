@@ -5,8 +5,7 @@ use hostler_sdk::domain::clock::ClockOffset;
 use hostler_sdk::{Domain, Event, Fact, Level, fact, log};
 use serde_json::Value as Json;
 
-use super::upkeep;
-use crate::alias;
+use super::{hotplug, upkeep};
 
 /// Members of an event's data that are passed on, where they are there.
 const PASSED_ON: &[&str] =
@@ -67,7 +66,8 @@ fn clock(domain: &Domain, data: &Json) -> Vec<Fact> {
 fn channel(domain: &Domain, data: &Json) -> Vec<Fact> {
     let mut facts = facts(data);
     let Ok(document) = Document::parse(&domain.config()) else { return facts };
-    let (aliases, id) = (alias::assign(&document), data.get("id").and_then(Json::as_str));
+    let Ok(aliases) = hotplug::aliases(domain, &document) else { return facts };
+    let id = data.get("id").and_then(Json::as_str);
     let mut channels = document.devices.channels.iter();
     let named = channels.find(|channel| id.is_some() && aliases.get(channel.node) == id);
     let name = named.and_then(|channel| channel.target.name.clone());

@@ -5,6 +5,7 @@ use hostler_sdk::domain::chardev::Chardev;
 use hostler_sdk::{Command, Domain, Error, Fact, MonitorExt, fact};
 use serde_json::Value as Json;
 
+use super::hotplug;
 use crate::alias::{self, Aliases};
 
 /// Counters of a disk: libvirt's name, and where QEMU has it (`BlockDeviceStats`).
@@ -73,7 +74,7 @@ pub(crate) fn read(domain: &Domain) -> Result<Vec<Fact>, Error> {
     facts.extend(processors(&document, &cpus));
     facts.extend(io_threads(&threads));
     facts.extend(dirty_rate(&rate));
-    facts.extend(channels(&document, &backends));
+    facts.extend(channels(&document, &hotplug::aliases(domain, &document)?, &backends));
     facts.extend(disks(&document, &counters, &images));
     Ok(facts)
 }
@@ -108,8 +109,7 @@ fn cause(status: &Json) -> Option<Fact> {
 }
 
 /// Whether something in the guest has opened each of its channels.
-fn channels(document: &Document, backends: &Json) -> Vec<Fact> {
-    let aliases = alias::assign(document);
+fn channels(document: &Document, aliases: &Aliases, backends: &Json) -> Vec<Fact> {
     let is_open = |channel: &Chardev| {
         let label = format!("char{}", aliases.get(channel.node)?);
         let named = |backend: &&Json| backend.get("label").and_then(Json::as_str) == Some(label.as_str());
@@ -253,7 +253,7 @@ mod tests {
             {"label": "charchannel1", "frontend-open": true, "filename": "x"},
             {"label": "charchannel0", "frontend-open": false, "filename": "x"},
         ]);
-        let facts = channels(&document, &backends);
+        let facts = channels(&document, &alias::assign(&document), &backends);
         let facts: Vec<_> = facts.iter().map(|fact| format!("{}={}", fact.key, fact.value)).collect();
         assert_eq!(facts, ["channel.0.connected=no", "channel.1.connected=yes"]);
     }

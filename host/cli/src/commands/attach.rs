@@ -29,16 +29,18 @@ impl Where {
     }
 }
 
-/// Add a device to a domain: a disk or a network interface
+/// Add a device to a domain: a disk, a network interface, a channel …
 ///
 /// The device is given as its element, as it would stand in the domain XML. It is plugged into the guest
 /// that runs, if it runs, and stored in the definition, if there is one; --live and --config choose one of
-/// both. It gets the same address in both. Nothing changes if any part of it is refused.
+/// both. It gets the same address in both. Nothing changes if any part of it is refused. With QEMU a guest that
+/// runs takes disks, interfaces, channels, controllers (scsi, virtio-serial), input devices, sources of
+/// randomness and watchdogs.
 #[derive(Debug, Args)]
 pub(crate) struct Attach {
     #[command(flatten)]
     target: Target,
-    /// File with the element, a disk or an interface; '-' reads standard input
+    /// File with the element of one device; '-' reads standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]

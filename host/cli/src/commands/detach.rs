@@ -8,7 +8,7 @@ use crate::failure::Stop;
 use crate::output::{Block, Reply};
 use crate::session::Session;
 
-/// Take a device away from a domain: a disk or a network interface
+/// Take a device away from a domain: a disk, a network interface, a channel …
 ///
 /// It is taken out of the guest that runs, and out of the stored definition, where they have it; --live and
 /// --config choose one of both. The guest must let go of it: one that has not answered after 5 seconds was
@@ -17,7 +17,8 @@ use crate::session::Session;
 pub(crate) struct Detach {
     #[command(flatten)]
     target: Target,
-    /// The device: the target of a disk (vdb), the MAC address of an interface, or an alias (ua-…)
+    /// The device: the target of a disk (vdb) or a channel, the MAC address of an interface, a place (0000:05:00.0, usb:0:1)
+    /// or an alias (rng0, ua-…)
     #[arg(value_name = "DEVICE")]
     device: String,
     #[command(flatten)]
@@ -34,7 +35,7 @@ impl Detach {
         let name = &changed.summary.name;
         let line = if changed.leaving {
             session.output().warning(
-                "the guest was asked to let go of it, and has it still; its image is in use until then",
+                "the guest was asked to let go of it, and has it still; what is behind it, an image, is in use until then",
             );
             format!("{} is leaving '{name}'{}", changed.device, places(&changed))
         } else {

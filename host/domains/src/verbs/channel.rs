@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use hostler_domain::Domain;
+use hostler_runtime::channel_alias;
 
 use super::console::ConsoleStream;
-use crate::channels::{FarEnd, alias};
+use crate::channels::FarEnd;
 use crate::error::{Error, Kind, command};
 use crate::host::Host;
 use crate::process;
@@ -31,7 +32,7 @@ impl Host {
         let channels = Domain::parse(&self.current_xml(&definition)?)?.devices.channels;
         let found = channels.iter().enumerate().find(|(position, channel)| {
             named.is_none_or(|named| {
-                channel.target.name.as_deref() == Some(named) || alias(*position) == named
+                channel.target.name.as_deref() == Some(named) || channel_alias(channel, *position) == named
             })
         });
         let (position, channel) = found.ok_or_else(|| {
@@ -44,7 +45,7 @@ impl Host {
             if names.is_empty() { error } else { error.hint(format!("it has {}", names.join(", "))) }
         })?;
         let far_end = FarEnd::of(channel, position, &run).ok_or_else(|| {
-            let message = format!("the far end of '{}' is not the host's", alias(position));
+            let message = format!("the far end of '{}' is not the host's", channel_alias(channel, position));
             Error::new(Kind::Unsupported, "channel.elsewhere", message).about("domain", &definition.name)
         })?;
         process::blocking(move || far_end.connect(&run, WAIT)).await?.map_err(|error| {

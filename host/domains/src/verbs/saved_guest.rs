@@ -137,15 +137,19 @@ async fn exchange(host: &Host, place: Place, xml: Option<&str>, running: Option<
 
 /// What a guest sees cannot change while it is put away.
 fn require_same_machine(before: &Domain, next: &Domain) -> Result<(), Error> {
-    let devices =
-        |domain: &Domain| devices::all(domain).iter().map(devices::Device::identity).collect::<Vec<_>>();
+    let devices = |domain: &Domain| -> Result<Vec<String>, Error> {
+        // What they were called in that run is not what they are.
+        let mut document = domain.document().clone();
+        domain.devices.node.map_or(Ok(false), |devices| document.forget_aliases(devices))?;
+        Ok(devices::all(&Domain::from_document(document)?).iter().map(devices::Device::identity).collect())
+    };
     let same: [(&str, bool); 6] = [
         ("name", before.name == next.name),
         ("identifier", next.uuid.is_none() || before.uuid == next.uuid),
         ("memory", before.memory == next.memory),
         ("number of processors", before.vcpus.maximum == next.vcpus.maximum),
         ("machine type", before.os.machine == next.os.machine),
-        ("list of devices", devices(before) == devices(next)),
+        ("list of devices", devices(before)? == devices(next)?),
     ];
     match same.iter().find(|(_, same)| !same) {
         None => Ok(()),

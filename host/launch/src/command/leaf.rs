@@ -117,7 +117,7 @@ impl<'a> Leaves<'a> {
             let first = std::iter::once(("backend".to_owned(), backend.clone()));
             return Ok(Some(first.chain(pairs.iter().cloned()).collect()));
         }
-        let Some(EndpointRule { launch, show }) = self.template.data.endpoints.get(name) else {
+        let Some(EndpointRule { launch, show, .. }) = self.template.data.endpoints.get(name) else {
             let message = format!("the template does not say how an endpoint of kind '{name}' is written");
             return Err(LaunchError::new(LaunchErrorKind::PlanInvalid, message));
         };
@@ -221,7 +221,7 @@ fn fill(pattern: &str, set: u64, fd: RawFd) -> String {
 }
 
 /// The template's word for an endpoint, which tells listening from connecting.
-fn kind_of(spec: &EndpointSpec) -> &str {
+pub(crate) fn kind_of(spec: &EndpointSpec) -> &str {
     match &spec.kind {
         EndpointKind::Unix { listen: true, .. } => "unix-listen",
         EndpointKind::Unix { .. } => "unix-connect",

@@ -6,11 +6,12 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
+use std::time::{Duration, Instant};
 
 use hostler_state::SECRET_MAX_BYTES;
 use serde_json::json;
 
-use crate::command::leaf::{Grants, Leaves};
+use crate::command::leaf::{Grants, Leaves, kind_of};
 use crate::command::write::write_json;
 use crate::error::LaunchError;
 use crate::grant;
@@ -37,6 +38,8 @@ pub struct RenderedArguments {
     pub released: Option<String>,
     /// The command is not sent, but kept, to be sent for each connection that comes; and where they come to.
     pub door: Option<(Door, Option<OwnedFd>)>,
+    /// A terminal that the shim keeps from now on, before the command is sent: what it is called, and the shim's end.
+    pub console: Option<(String, OwnedFd)>,
     /// Whether the arguments have a secret in them.
     pub secret: bool,
 }
@@ -76,6 +79,11 @@ pub fn render_arguments(
         && named.commands.iter().chain(&named.bare).any(|listed| listed == command)
     {
         return with_names(template, named, command, arguments, handles);
+    }
+    if let Some(named) = &template.data.writing.named
+        && named.endpoints.iter().any(|listed| listed == command)
+    {
+        return with_endpoint(template, named, command, arguments, handles);
     }
     let (mut before, mut after, mut after_failure) = (Vec::new(), Vec::new(), Vec::new());
     let writing = template.data.writing.sets.as_ref();
@@ -129,8 +137,8 @@ pub fn render_arguments(
         after,
         after_failure,
         released,
-        door: None,
         secret,
+        ..RenderedArguments::default()
     })
 }
 
@@ -206,6 +214,64 @@ fn with_names(
     })
 }
 
+/// How long somebody else may take to let the host in at the far end of a character device.
+const FAR_END_WAIT: Duration = Duration::from_secs(5);
+
+/// Writes the far end of a character device into a command that adds one: opened here, named for the program.
+fn with_endpoint(
+    template: &Template,
+    named: &NamedWriting,
+    command: &str,
+    arguments: &Value,
+    handles: &[Handle],
+) -> Result<RenderedArguments, LaunchError> {
+    let mut rendered = RenderedArguments::default();
+    let mut members = serde_json::Map::new();
+    let Value::Mapping(entries) = arguments else {
+        return Err(LaunchError::denied(command, "its arguments are a mapping"));
+    };
+    for (key, value) in entries {
+        let Value::Handle(index) = value else {
+            let written = write_json(value, None, &mut Leaves::new(template, handles, None))?;
+            members.insert(key.clone(), written);
+            continue;
+        };
+        let Some(Handle::Endpoint(spec)) = handles.get(*index) else {
+            return Err(LaunchError::denied(command, "it is for far ends of character devices"));
+        };
+        let rule = template.data.endpoints.get(kind_of(spec)).and_then(|rule| rule.running.as_ref());
+        let Some(rule) = rule else {
+            let what = format!(
+                "a far end of kind '{}' is there when the program starts, or not at all",
+                kind_of(spec)
+            );
+            return Err(LaunchError::denied(command, what));
+        };
+        let (theirs, ours) = grant::of_endpoint(spec, Instant::now() + FAR_END_WAIT)?;
+        let name = NamedWriting::far_end(command);
+        if let Some(fd) = theirs {
+            let naming = named.naming(&name);
+            rendered.before.push((named.command.clone(), naming.clone(), fd));
+            rendered.after_failure.push((named.close.clone(), naming));
+        }
+        rendered.console = ours.map(|ours| (spec.alias.clone(), ours));
+        members.insert(key.clone(), filled(rule, &name));
+    }
+    rendered.arguments = Some(members.into());
+    Ok(rendered)
+}
+
+/// What stands in a template, with the name of a descriptor put in.
+fn filled(rule: &serde_json::Value, name: &str) -> serde_json::Value {
+    match rule {
+        serde_json::Value::String(text) => text.replace("{name}", name).into(),
+        serde_json::Value::Object(members) => {
+            members.iter().map(|(key, value)| (key.clone(), filled(value, name))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
 /// What a connection is called for the moment between the two commands.
 const CONNECTION: &str = "hostler-viewer";
 
@@ -243,6 +309,7 @@ fn with_each(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::handle::{EndpointKind, EndpointSpec};
     use crate::template::TemplateSet;
 
     #[test]
@@ -281,6 +348,38 @@ mod tests {
         assert_eq!(door.given, json!({"fdname": "hostler-viewer"}));
         assert_eq!(door.arguments, json!({"protocol": "spice", "fdname": "hostler-viewer"}));
         assert_eq!(door.trusting["skipauth"], true);
+    }
+
+    fn added(kind: EndpointKind) -> Result<RenderedArguments, LaunchError> {
+        let set = TemplateSet::builtin().unwrap();
+        let qemu = set.get("qemu-system-x86_64").unwrap();
+        let handles = [Handle::Endpoint(EndpointSpec { alias: "channel1".into(), kind })];
+        let members = [("backend", Value::Handle(0)), ("id", "charchannel1".into())];
+        let arguments = Value::mapping::<&str>(members);
+        render_arguments(qemu, "chardev-add", Some(&arguments), &handles, &[], &mut Sets::default())
+    }
+
+    #[test]
+    fn far_end_is_opened_by_the_host_and_the_program_has_it_by_a_name() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("channel1.sock");
+        let rendered =
+            added(EndpointKind::Unix { path: path.clone(), listen: true, reconnect: None }).unwrap();
+        assert!(path.exists() && rendered.console.is_none() && rendered.before.len() == 1);
+        let shown = rendered.arguments.unwrap();
+        assert_eq!(shown["backend"]["data"]["addr"]["data"]["str"], "hostler-chardev-add-0");
+        assert!(shown["id"] == "charchannel1" && !shown.to_string().contains("channel1.sock"), "{shown}");
+        let set = TemplateSet::builtin().unwrap();
+        let qemu = set.get("qemu-system-x86_64").unwrap();
+        // One that a killed command left is closed as this one is when its command fails.
+        assert_eq!(qemu.close_unused("chardev-add"), rendered.after_failure.first().cloned());
+        assert_eq!(qemu.close_unused("device_add"), None);
+        let terminal = added(EndpointKind::Pty).unwrap();
+        assert_eq!(terminal.console.unwrap().0, "channel1");
+        let null = added(EndpointKind::Null).unwrap();
+        assert!(null.before.is_empty() && null.arguments.unwrap()["backend"]["type"] == "null");
+        let file = added(EndpointKind::File { fd: None, append: None, path });
+        assert_eq!(file.unwrap_err().kind, crate::error::LaunchErrorKind::Denied);
     }
 
     /// A secret as the host hands it on.

@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use super::console::Console;
+use super::log::RollingLog;
 use super::monitor::Owner;
 use super::once::TooMany;
 use super::peer::{Waiter, Wanted, answer_line, value};
 use super::protocol::{Call, Failure, FailureCode, Request, StatusAnswer};
 use super::server::Server;
-use crate::limits::CLIENTS_MAX;
+use crate::limits::{CLIENTS_MAX, CONSOLES_MAX, LOG_MAX_BYTES};
 
 impl Server {
     /// Takes the calls that a client made; lets the client go when it breaks the protocol.
@@ -61,6 +63,7 @@ impl Server {
                     Err(failure) => self.answer(key, id, Err(failure)),
                 };
             }
+            Call::KeepConsole { alias } => self.keep_console(alias, fds).and_then(|()| value(&())),
             Call::Wait { timeout_ms } => {
                 let waiter = Waiter { peer: key, id, wanted: Wanted::End, until: later(timeout_ms) };
                 return self.wait_or_answer(waiter);
@@ -117,10 +120,31 @@ impl Server {
         }
     }
 
+    /// One that was there before by that alias, and that the program has closed, makes room.
+    fn keep_console(&mut self, alias: String, fds: Vec<OwnedFd>) -> Result<(), Failure> {
+        let refused = |message: String| Failure { code: FailureCode::Console, message };
+        let socket = fds.into_iter().next().ok_or_else(|| refused("its descriptor was lost".into()))?;
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let before = self.consoles.iter_mut().filter(|console| console.alias == alias);
+        before.for_each(|console| console.drain(&mut buffer));
+        self.buffer = buffer;
+        self.consoles.retain(|console| console.alias != alias || console.guest().is_some());
+        if self.consoles.iter().any(|console| console.alias == alias) {
+            return Err(refused("the domain has a console of this alias".into()));
+        }
+        if self.consoles.len() >= CONSOLES_MAX {
+            return Err(refused("the domain has too many consoles".into()));
+        }
+        let path = self.run.console_log_path(&alias).map_err(|error| refused(error.to_string()))?;
+        let log = RollingLog::open(path, LOG_MAX_BYTES).map_err(|error| refused(error.to_string()))?;
+        self.consoles.push(Console::new(alias, socket, log));
+        Ok(())
+    }
+
     fn attach_console(&mut self, key: u64, id: u64, alias: &str, replay: bool) {
         let refused =
             |message: &str| Err(Failure { code: FailureCode::Console, message: message.to_owned() });
-        let attached: usize = self.consoles.iter().map(super::console::Console::client_count).sum();
+        let attached: usize = self.consoles.iter().map(Console::client_count).sum();
         let Some(console) = self.consoles.iter_mut().find(|console| console.alias == alias) else {
             return self.answer(key, id, refused("the domain has no console of this alias"));
         };

@@ -178,6 +178,17 @@ impl ShimClient {
         value_of(self.receive(&mut wire, deadline)?)
     }
 
+    /// Has the shim keep one more console, by this end of it.
+    ///
+    /// # Errors
+    /// [`ShimErrorKind::Console`] when it takes no more; else as [`ShimClient::connect`].
+    pub fn keep_console(&self, alias: &str, end: BorrowedFd<'_>) -> Result<(), ShimError> {
+        let deadline = after(SHIM_TIMEOUT);
+        let mut wire = self.open()?;
+        self.send(&mut wire, 0, Call::KeepConsole { alias: alias.to_owned() }, &[end], deadline)?;
+        value_of(self.receive(&mut wire, deadline)?)
+    }
+
     /// Hands a connection over to a display; one that is `trusted` need not prove to the program who it is.
     ///
     /// # Errors

@@ -60,6 +60,10 @@ pub(crate) enum Call {
         alias: String,
         trusted: bool,
     },
+    /// Keeps one more console from now on; the end of it that is not the program's comes beside.
+    KeepConsole {
+        alias: String,
+    },
     /// After the answer the connection carries the console's bytes, both ways.
     Console {
         alias: String,

@@ -112,6 +112,22 @@ pub(crate) struct NamedWriting {
     /// else they are told of a connection that need not prove to the program who it is.
     #[serde(default)]
     pub(crate) each: BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
+    /// The commands that add the back end of a character device, whose handle is an endpoint.
+    #[serde(default)]
+    pub(crate) endpoints: Vec<String>,
+}
+
+impl NamedWriting {
+    /// The name of the far end that a command adds: the same each time, so that the next one takes the place of one that was
+    /// not used.
+    pub(crate) fn far_end(command: &str) -> String {
+        format!("hostler-{command}-0")
+    }
+
+    /// The arguments that say a name.
+    pub(crate) fn naming(&self, name: &str) -> serde_json::Value {
+        serde_json::json!({self.argument.as_str(): name})
+    }
 }
 
 /// One kind of endpoint: pairs in order; a pair whose place-holder has no value is left out.
@@ -122,6 +138,10 @@ pub(crate) struct EndpointRule {
     pub(crate) launch: Vec<(String, String)>,
     /// For people.
     pub(crate) show: Vec<(String, String)>,
+    /// For a program that runs: what a command of its monitor has in place of the handle. `{name}` is the name of the
+    /// descriptor. Without it the endpoint is there from the start or not at all.
+    #[serde(default)]
+    pub(crate) running: Option<serde_json::Value>,
 }
 
 /// How an option's value is written.

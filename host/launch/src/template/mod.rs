@@ -21,7 +21,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use data::{EndpointRule, TemplateData};
+use data::{EndpointRule, NamedWriting, TemplateData};
 
 use crate::error::{LaunchError, LaunchErrorKind};
 
@@ -89,6 +89,15 @@ impl Template {
     #[must_use]
     pub fn remove_set_command(&self) -> Option<&str> {
         self.data.writing.sets.as_ref().map(|sets| sets.remove_command.as_str())
+    }
+
+    /// What closes the far end of a character device that somebody gave the program and did not come to use: until then its
+    /// place is taken. Nothing for commands that add none.
+    #[must_use]
+    pub fn close_unused(&self, command: &str) -> Option<(String, serde_json::Value)> {
+        let named = self.data.writing.named.as_ref()?;
+        let adds = named.endpoints.iter().any(|listed| listed == command);
+        adds.then(|| (named.close.clone(), named.naming(&NamedWriting::far_end(command))))
     }
 
     /// The program that would be started: the first candidate that is a file.

@@ -241,7 +241,7 @@ impl HostDomain for CallState {
     ) -> wasmtime::Result<Result<Resource<Endpoint>, Error>> {
         self.enter("domain.endpoint")?;
         let subject = self.subject(&me)?;
-        self.open_endpoint(subject, alias).await
+        self.open_endpoint(subject, Tense::Now, alias).await
     }
 
     async fn launch(
@@ -375,6 +375,16 @@ impl HostDomain for CallState {
         self.enter("domain.next-network-interface")?;
         let subject = self.subject(&me)?;
         self.connect_interface(subject, Tense::Next, position).await
+    }
+
+    async fn next_endpoint(
+        &mut self,
+        me: Resource<Domain>,
+        alias: String,
+    ) -> wasmtime::Result<Result<Resource<Endpoint>, Error>> {
+        self.enter("domain.next-endpoint")?;
+        let subject = self.subject(&me)?;
+        self.open_endpoint(subject, Tense::Next, alias).await
     }
 
     async fn disk_secret(

@@ -5,13 +5,14 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hostler_domain::given_alias::CHOSEN_PREFIX;
 use hostler_domain::os::Os;
 use hostler_grant::Capability;
 use hostler_launch::{EndpointKind, EndpointSpec, Handle, Role};
 use hostler_network::Taps;
 use wasmtime::component::Resource;
 
-use super::domain::Subject;
+use super::domain::{Subject, Tense};
 use crate::answer;
 use crate::bindings::wit::domain::BootFile;
 use crate::bindings::wit::endpoint::{Fact, Host, HostEndpoint, HostFile};
@@ -102,6 +103,7 @@ impl CallState {
     pub(crate) async fn open_endpoint(
         &mut self,
         subject: Arc<Subject>,
+        tense: Tense,
         alias: String,
     ) -> wasmtime::Result<Result<Resource<Endpoint>, Error>> {
         if let Err(denied) = self.require(Capability::Endpoint, "") {
@@ -109,8 +111,12 @@ impl CallState {
         }
         let opened = self
             .blocking("domain.endpoint", limits::FILE_DEADLINE, move |_| {
-                let device =
-                    chardev::find(&subject.document()?.devices, &alias).ok_or_else(|| no_device(&alias))?;
+                let devices = &subject.told(tense)?.0.devices;
+                // What an author has not chosen is that of another run, where one is about to begin.
+                let counts = tense == Tense::Next || alias.starts_with(CHOSEN_PREFIX);
+                let told = chardev::told(devices, &alias).filter(|_| counts);
+                let found = told.or_else(|| chardev::find(devices, &alias));
+                let device = found.ok_or_else(|| no_device(&alias))?;
                 let mut kind = chardev::far_end(device);
                 prepare(&subject, &alias, &mut kind)?;
                 let word = chardev::word(&device.source.backend);

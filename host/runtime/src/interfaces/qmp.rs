@@ -290,10 +290,15 @@ impl Monitor {
             false => Sets::default(),
         };
         let (name, arguments) = (&request.name, request.arguments.as_ref());
+        // A command that was killed between the two may have left the program something that listens there.
+        self.give_back(&self.template.close_unused(name).into_iter().collect::<Vec<_>>(), timeout);
         let rendered =
             render_arguments(&self.template, name, arguments, handles, &self.references, &mut sets);
-        let RenderedArguments { before, arguments, after, after_failure, released, door, .. } =
+        let RenderedArguments { before, arguments, after, after_failure, released, door, console, .. } =
             rendered.map_err(|error| launch_failed(&error))?;
+        if let Some((alias, end)) = console {
+            self.client.keep_console(&alias, end.as_fd()).map_err(|error| shim_failed(&error))?;
+        }
         for (command, arguments, fd) in before {
             let sent = self.client.execute(&command, Some(&arguments), &[fd.as_fd()], timeout);
             if let Err(error) = sent {

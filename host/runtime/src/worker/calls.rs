@@ -199,6 +199,7 @@ calls! {
         81 asked next_network_interface(me: Resource<Domain>, position: u32) -> Result<Resource<Endpoint>, Error>;
         110 asked disk_secret(me: Resource<Domain>, target: String, layer: u32) -> Result<Resource<File>, Error>;
         111 asked next_disk_secret(me: Resource<Domain>, target: String, layer: u32) -> Result<Resource<File>, Error>;
+        112 asked next_endpoint(me: Resource<Domain>, alias: String) -> Result<Resource<Endpoint>, Error>;
         36 told emit(me: Resource<Domain>, kind: String, facts: Vec<Fact>) -> ();
         drop 37 Domain;
     }

@@ -60,26 +60,39 @@ async fn attached(client: &Client, dom: &DomainHandle, xml: &str, flags: u32) ->
 }
 
 async fn detach_from_guest(client: Arc<Client>, call: DomainDetachDevice) -> Result<(), RpcError> {
-    detached(&client, &call.dom, &name_in(&call.xml)?, LIVE).await
+    detached(&client, &call.dom, &meant(&call.xml)?, LIVE).await
 }
 
 async fn detach(client: Arc<Client>, call: DomainDetachDeviceFlags) -> Result<(), RpcError> {
-    detached(&client, &call.dom, &name_in(&call.xml)?, call.flags).await
+    detached(&client, &call.dom, &meant(&call.xml)?, call.flags).await
 }
 
 async fn detach_by_alias(client: Arc<Client>, call: DomainDetachDeviceAlias) -> Result<(), RpcError> {
-    detached(&client, &call.dom, &call.alias, call.flags).await
+    detached(&client, &call.dom, &Meant::Named(call.alias), call.flags).await
 }
 
-async fn detached(client: &Client, dom: &DomainHandle, named: &str, flags: u32) -> Result<(), RpcError> {
+async fn detached(client: &Client, dom: &DomainHandle, meant: &Meant, flags: u32) -> Result<(), RpcError> {
     let (domain, _job) = client.change(dom).await?;
     let scope = scope(flags, domain.run_number.is_some(), "virDomainDetachDeviceFlags")?;
-    let detached = client.host().detach(&reference(&domain), named, scope).await;
+    let (host, reference) = (client.host(), reference(&domain));
+    let detached = match meant {
+        Meant::Named(name) => host.detach(&reference, name, scope).await,
+        Meant::Like(element) => host.detach_like(&reference, element, scope).await,
+    };
     detached.map(drop).map_err(|error| failure::of_device(&error))
 }
 
-/// By what the library finds the device that a document describes: its target, its network address or its alias.
-fn name_in(xml: &str) -> Result<String, RpcError> {
+/// By what the library finds a device.
+#[derive(Debug, PartialEq, Eq)]
+enum Meant {
+    /// Its target, its network address or its alias.
+    Named(String),
+    /// Its element: its place, and what it is.
+    Like(String),
+}
+
+/// What a document is about: a disk or an interface has a name of its own.
+fn meant(xml: &str) -> Result<Meant, RpcError> {
     let wrong = |detail: String| RpcError::new(codes::ERR_XML_ERROR, codes::FROM_DOMAIN, detail);
     let document = Document::parse(xml).map_err(|error| no_document(&error))?;
     let root = document.root();
@@ -89,9 +102,9 @@ fn name_in(xml: &str) -> Result<String, RpcError> {
     let own = match document.name(root) {
         "disk" => of("target", "dev"),
         "interface" => of("mac", "address"),
-        _ => None,
+        _ => return Ok(Meant::Like(xml.to_owned())),
     };
-    own.or_else(|| of("alias", "name")).ok_or_else(|| {
+    own.or_else(|| of("alias", "name")).map(Meant::Named).ok_or_else(|| {
         wrong(format!(
             "nothing says which <{}> is meant: name its <target>, <mac> or <alias>",
             document.name(root)
@@ -105,14 +118,14 @@ mod tests {
 
     #[test]
     fn device_is_named_by_what_is_its_own() {
-        let name = |xml: &str| name_in(xml).map_err(|error| error.code);
-        assert_eq!(name("<disk type='file'><target dev='vdb'/></disk>").as_deref(), Ok("vdb"));
-        assert_eq!(
-            name("<interface><mac address='52:54:00:00:00:01'/></interface>").as_deref(),
-            Ok("52:54:00:00:00:01")
-        );
-        assert_eq!(name("<rng><alias name='rng0'/></rng>").as_deref(), Ok("rng0"));
-        assert_eq!(name("<rng model='virtio'/>"), Err(codes::ERR_XML_ERROR));
+        let meant = |xml: &str| meant(xml).map_err(|error| error.code);
+        let named = |name: &str| Ok(Meant::Named(name.to_owned()));
+        assert_eq!(meant("<disk type='file'><target dev='vdb'/></disk>"), named("vdb"));
+        let interface = "<interface><mac address='52:54:00:00:00:01'/></interface>";
+        assert_eq!(meant(interface), named("52:54:00:00:00:01"));
+        assert_eq!(meant("<interface><alias name='net0'/></interface>"), named("net0"));
+        assert_eq!(meant("<interface type='user'/>"), Err(codes::ERR_XML_ERROR));
+        assert_eq!(meant("<rng model='virtio'/>"), Ok(Meant::Like("<rng model='virtio'/>".to_owned())));
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub(crate) fn asked(bench: &Workbench, domain: &str, command: &str, arguments: O
     client.execute(command, arguments, &[], std::time::Duration::from_secs(30)).unwrap()
 }
 
-fn devices(bench: &Workbench, domain: &str) -> Vec<String> {
+pub(crate) fn devices(bench: &Workbench, domain: &str) -> Vec<String> {
     let path = serde_json::json!({"path": "/machine/peripheral"});
     let found = asked(bench, domain, "qom-list", Some(&path));
     found.as_array().unwrap().iter().map(|child| child["name"].as_str().unwrap().to_owned()).collect()

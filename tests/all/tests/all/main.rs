@@ -36,6 +36,7 @@ mod firmware_scene;
 mod firmware_store;
 mod hostile_driver;
 mod hotplug;
+mod hotplug_others;
 mod image;
 mod kill;
 mod lifecycle;

@@ -65,6 +65,11 @@ fn devices_change_as_clients_know_it() {
 }
 
 #[test]
+fn more_devices_come_and_go_as_clients_know_it() {
+    run("more_devices.pl");
+}
+
+#[test]
 fn snapshots_are_as_clients_know_them() {
     run("snapshots.pl");
 }

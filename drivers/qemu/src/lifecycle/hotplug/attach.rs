@@ -2,7 +2,6 @@
 
 use hostler_sdk::domain::address::Address;
 use hostler_sdk::domain::disk::Disk;
-use hostler_sdk::domain::interface::Interface;
 use hostler_sdk::domain::{Document as Text, Domain as Document};
 use hostler_sdk::{Command, Domain, Error, Monitor, MonitorExt, ProblemExt, Resources, fact, problem};
 
@@ -10,7 +9,7 @@ use super::super::{notes, passphrase, plan};
 use super::subject::{Subject, at};
 use super::{limits, machine, names, nodes, steps};
 use crate::alias::Aliases;
-use crate::argv::{self, Inputs};
+use crate::argv::{self, Inputs, Plugged};
 use crate::blockdev::has_nodes;
 use crate::chains::Chains;
 use crate::machine::{DEFAULT_MACHINE, Machine};
@@ -24,27 +23,34 @@ pub(crate) fn attach(domain: &Domain, place: u32) -> Result<(), Error> {
     let next = Document::parse(&domain.next_config()?)?;
     let subject = Subject::at(&next, place)?;
     subject.require_pluggable(&next)?;
-    require_alone(&now, &next)?;
+    require_alone(&now, &next, subject)?;
     require_slot(&next, subject)?;
     let monitor = domain.monitor()?;
     let id = match subject {
         Subject::Disk(disk) => self::disk(domain, &monitor, &next, disk)?,
-        Subject::Interface(interface) => self::interface(domain, &monitor, &now, &next, interface)?,
+        other => self::other(domain, &monitor, &now, &next, other)?,
     };
     domain.emit("device-attached", &[fact("device", id)]);
     Ok(())
 }
 
 /// Refuses a device that needs another one, which the machine can only have from its start.
-fn require_alone(now: &Document, next: &Document) -> Result<(), Error> {
-    let controllers = |document: &Document| document.devices.controllers.len();
+fn require_alone(now: &Document, next: &Document, subject: Subject<'_>) -> Result<(), Error> {
+    let is_other = |node| !matches!(subject, Subject::Controller(_)) || node != subject.node();
+    if let (Subject::Watchdog(_), Some(_)) = (subject, now.devices.watchdogs.first()) {
+        return Err(at(next, subject.node(), "the machine has a watchdog, and can have one only")
+            .hint("detach that one first")
+            .conflict());
+    }
     let all = |document: &Document| {
         document.devices.node.map_or(0, |devices| document.document().elements(devices).count())
     };
-    if all(next) <= all(now) + 1 && controllers(next) == controllers(now) {
+    let others: Vec<_> = next.devices.controllers.iter().filter(|one| is_other(one.node)).collect();
+    let before = now.devices.controllers.len();
+    if all(next) <= all(now) + 1 && others.len() == before {
         return Ok(());
     }
-    let new = next.devices.controllers.last().filter(|_| controllers(next) > controllers(now));
+    let new = others.last().filter(|_| others.len() > before);
     let what = match new {
         Some(controller) => {
             let model = controller.model.as_deref().map(|model| format!(" ({model})")).unwrap_or_default();
@@ -63,12 +69,8 @@ fn require_alone(now: &Document, next: &Document) -> Result<(), Error> {
 
 /// Refuses a place that devices are in from the start or never.
 fn require_slot(next: &Document, subject: Subject<'_>) -> Result<(), Error> {
-    let info = match subject {
-        Subject::Disk(disk) => &disk.info,
-        Subject::Interface(interface) => &interface.info,
-    };
     let machine = Machine::of(next.os.machine.as_deref().unwrap_or(DEFAULT_MACHINE));
-    match &info.address {
+    match &subject.info().address {
         Some(Address::Pci(pci)) if pci.bus == 0 && machine.is_express() => {
             let what = format!(
                 "the place {:02x}:{:02x}.{} is on the machine's own bus, which takes no devices while it runs",
@@ -136,47 +138,71 @@ pub(super) fn chains(domain: &Domain, disk: &Disk) -> Result<Chains, Error> {
     Ok(chains)
 }
 
-fn interface(
+/// A device that is no disk.
+fn other(
     domain: &Domain,
     monitor: &Monitor,
     now: &Document,
     next: &Document,
-    interface: &Interface,
+    subject: Subject<'_>,
 ) -> Result<String, Error> {
-    let aliases: Aliases = names::choose(domain, monitor, now, next, interface)?;
-    let id = aliases.get(interface.node).unwrap_or_default().to_owned();
-    let plugged = plug_interface(domain, monitor, next, interface, &aliases);
-    if let Err(error) = plugged {
-        names::forget(domain, Subject::Interface(interface))?;
+    let aliases = names::choose(domain, monitor, now, next, subject)?;
+    let id = aliases.get(subject.node()).unwrap_or_default().to_owned();
+    if let Err(error) = plug(domain, monitor, next, subject, &aliases) {
+        names::forget(domain, next, subject)?;
         return Err(error);
     }
     Ok(id)
 }
 
-fn plug_interface(
+fn plug(
     domain: &Domain,
     monitor: &Monitor,
     next: &Document,
-    interface: &Interface,
+    subject: Subject<'_>,
     aliases: &Aliases,
 ) -> Result<(), Error> {
-    let id = aliases.get(interface.node).unwrap_or_default();
+    let id = aliases.get(subject.node()).unwrap_or_default();
     require_gone(monitor, id)?;
     let facts = plan::facts(domain);
     let text = Text::parse(&next.to_xml())?;
     let chains = Chains::default();
     let inputs =
         Inputs { domain: next, author: &text, aliases, chains: &chains, firmware: None, facts: &facts };
-    let steps = steps::of(&argv::plugged_interface(inputs, interface)?, &[]);
+    let Some(device) = plugged(subject) else { return Ok(()) };
+    let steps = steps::of(&argv::plugged(inputs, device)?, &[]);
     steps::run(&steps, domain, monitor, &mut Resources::of_next())?;
-    if interface.link_up == Some(false) {
-        let down = Command::new("set_link").with("name", id).with("up", false);
-        if let Some(Err(error)) = monitor.run_all(&[down]).pop() {
-            steps::undo(&steps, monitor);
-            return Err(error);
-        }
+    let Some(command) = afterwards(subject, id) else { return Ok(()) };
+    if let Some(Err(error)) = monitor.run_all(&[command]).pop() {
+        steps::undo(&steps, monitor);
+        return Err(error);
     }
     Ok(())
+}
+
+fn plugged(subject: Subject<'_>) -> Option<Plugged<'_>> {
+    Some(match subject {
+        Subject::Disk(_) => return None,
+        Subject::Interface(interface) => Plugged::Interface(interface),
+        Subject::Rng(rng) => Plugged::Rng(rng),
+        Subject::Watchdog(watchdog) => Plugged::Watchdog(watchdog),
+        Subject::Input(input) => Plugged::Input(input),
+        Subject::Controller(controller) => Plugged::Controller(controller),
+        Subject::Channel(channel) => Plugged::Channel(channel),
+    })
+}
+
+/// What is said of a device once it is there, because no option of its own says it.
+fn afterwards(subject: Subject<'_>, id: &str) -> Option<Command> {
+    match subject {
+        Subject::Interface(interface) if interface.link_up == Some(false) => {
+            Some(Command::new("set_link").with("name", id).with("up", false))
+        }
+        Subject::Watchdog(watchdog) => {
+            Some(Command::new("watchdog-set-action").with("action", argv::watchdog_action(watchdog)))
+        }
+        _ => None,
+    }
 }
 
 /// Refuses the id of a device that the guest has not let go of yet.

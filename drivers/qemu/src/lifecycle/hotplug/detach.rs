@@ -1,10 +1,14 @@
 //! Taking a device out, and what became of one.
 
 use hostler_sdk::domain::Domain as Document;
+use hostler_sdk::domain::address::Address;
+use hostler_sdk::domain::controller::ControllerType;
+use hostler_sdk::domain::disk::DiskBus;
+use hostler_sdk::domain::rng::RngBackend;
 use hostler_sdk::{Command, Domain, Error, Monitor, MonitorExt, Presence, ProblemExt, clock, fact, problem};
 
 use super::super::notes;
-use super::subject::Subject;
+use super::subject::{Subject, at};
 use super::{machine, names, nodes, steps};
 use crate::blockdev;
 
@@ -19,6 +23,7 @@ pub(crate) fn detach(domain: &Domain, place: u32) -> Result<Presence, Error> {
     let now = Document::parse(&domain.config())?;
     let subject = Subject::at(&now, place)?;
     subject.require_pluggable(&now)?;
+    require_idle(&now, subject)?;
     let monitor = domain.monitor()?;
     names::pin(domain, &now)?;
     let id = names::aliases(domain, &now)?.get(subject.node()).unwrap_or_default().to_owned();
@@ -30,7 +35,7 @@ pub(crate) fn detach(domain: &Domain, place: u32) -> Result<Presence, Error> {
         domain.emit("device-removal-asked", &[fact("device", id)]);
         return Ok(Presence::Present);
     }
-    clear(domain, &monitor, subject, &id)?;
+    clear(domain, &monitor, (&now, subject), &id)?;
     domain.emit("device-detached", &[fact("device", id)]);
     Ok(Presence::Absent)
 }
@@ -47,8 +52,33 @@ pub(crate) fn settle(domain: &Domain, place: u32) -> Result<Presence, Error> {
     if !id.is_empty() && machine::has(&monitor, &id)? {
         return Ok(Presence::Present);
     }
-    clear(domain, &monitor, subject, &id)?;
+    clear(domain, &monitor, (&next, subject), &id)?;
     Ok(Presence::Absent)
+}
+
+/// Refuses a controller that another device hangs from.
+fn require_idle(document: &Document, subject: Subject<'_>) -> Result<(), Error> {
+    let Subject::Controller(controller) = subject else { return Ok(()) };
+    let hangs = |address: &Address| match (controller.kind, address) {
+        (ControllerType::Scsi, Address::Drive(drive)) => Some(drive.controller) == controller.index,
+        (ControllerType::VirtioSerial, Address::VirtioSerial { controller: index, .. }) => {
+            Some(*index) == controller.index
+        }
+        _ => false,
+    };
+    // Disks on other buses have addresses of the same form.
+    let elsewhere =
+        |node| document.devices.disks.iter().any(|disk| disk.node == node && disk.bus != DiskBus::Scsi);
+    let mut users = document.devices.infos().filter(|(_, info)| info.address.as_ref().is_some_and(hangs));
+    match users.find(|(node, _)| !elsewhere(*node)) {
+        Some((node, _)) => {
+            let name = document.document().name(node).to_owned();
+            Err(at(document, subject.node(), &format!("the controller is in use by a <{name}>"))
+                .hint(format!("take the <{name}> out first"))
+                .conflict())
+        }
+        None => Ok(()),
+    }
 }
 
 /// Asks the guest to let go of a device, and waits a while. Whether it has.
@@ -90,21 +120,39 @@ fn is_about(data: &str, id: &str) -> bool {
 ///
 /// # Errors
 /// What host and monitor answer.
-fn clear(domain: &Domain, monitor: &Monitor, subject: Subject<'_>, id: &str) -> Result<(), Error> {
+fn clear(
+    domain: &Domain,
+    monitor: &Monitor,
+    (document, subject): (&Document, Subject<'_>),
+    id: &str,
+) -> Result<(), Error> {
+    if let Subject::Disk(disk) = subject {
+        let keys = [nodes::key(disk), nodes::pending_key(disk)];
+        for key in &keys {
+            remove_nodes(monitor, &nodes::noted(domain, key)?.unwrap_or_default())?;
+        }
+        return notes::put(domain, &keys.map(|key| (key, None)));
+    }
+    if !id.is_empty() {
+        behind(subject, id).iter().for_each(|command| steps::remove(monitor, command));
+    }
+    names::forget(domain, document, subject)
+}
+
+/// What removes that which a device without images stands on.
+fn behind(subject: Subject<'_>, id: &str) -> Vec<Command> {
+    let remove = |command: &str, prefix: &str| Command::new(command).with("id", format!("{prefix}{id}"));
     match subject {
-        Subject::Disk(disk) => {
-            let keys = [nodes::key(disk), nodes::pending_key(disk)];
-            for key in &keys {
-                remove_nodes(monitor, &nodes::noted(domain, key)?.unwrap_or_default())?;
+        Subject::Interface(_) => vec![remove("netdev_del", "host")],
+        Subject::Rng(rng) => {
+            let object = remove("object-del", "obj");
+            match rng.backend {
+                RngBackend::Egd(_) => vec![object, remove("chardev-remove", "char")],
+                _ => vec![object],
             }
-            notes::put(domain, &keys.map(|key| (key, None)))
         }
-        Subject::Interface(_) => {
-            if !id.is_empty() {
-                steps::remove(monitor, &Command::new("netdev_del").with("id", format!("host{id}")));
-            }
-            names::forget(domain, subject)
-        }
+        Subject::Channel(_) => vec![remove("chardev-remove", "char")],
+        Subject::Disk(_) | Subject::Watchdog(_) | Subject::Input(_) | Subject::Controller(_) => Vec::new(),
     }
 }
 

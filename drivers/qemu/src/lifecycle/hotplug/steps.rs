@@ -3,9 +3,10 @@
 use hostler_sdk::{Command, Domain, Error, Launch, Level, Monitor, MonitorExt, Resources, Value, log};
 
 /// Options of a command line that are commands too: the command, its opposite, and by what both know the thing.
-const COMMANDS: [(&str, &str, &str, &str, &str); 4] = [
+const COMMANDS: [(&str, &str, &str, &str, &str); 5] = [
     ("object", "object-add", "object-del", "id", "id"),
     ("blockdev", "blockdev-add", "blockdev-del", "node-name", "node-name"),
+    ("chardev", "chardev-add", "chardev-remove", "id", "id"),
     ("netdev", "netdev_add", "netdev_del", "id", "id"),
     ("device", "device_add", "device_del", "id", "id"),
 ];

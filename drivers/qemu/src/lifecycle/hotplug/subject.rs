@@ -1,7 +1,13 @@
 //! Which device of a document an operation is about.
 
+use hostler_sdk::domain::chardev::{CharBackend, Chardev};
+use hostler_sdk::domain::controller::{Controller, ControllerType};
+use hostler_sdk::domain::device_info::DeviceInfo;
 use hostler_sdk::domain::disk::{Disk, DiskBus, DiskDevice};
+use hostler_sdk::domain::input::{Input, InputBus, InputType};
 use hostler_sdk::domain::interface::Interface;
+use hostler_sdk::domain::rng::Rng;
+use hostler_sdk::domain::watchdog::Watchdog;
 use hostler_sdk::domain::{Domain as Document, NodeId};
 use hostler_sdk::{Error, Problem, ProblemExt, problem};
 
@@ -10,6 +16,11 @@ use hostler_sdk::{Error, Problem, ProblemExt, problem};
 pub(super) enum Subject<'a> {
     Disk(&'a Disk),
     Interface(&'a Interface),
+    Rng(&'a Rng),
+    Watchdog(&'a Watchdog),
+    Input(&'a Input),
+    Controller(&'a Controller),
+    Channel(&'a Chardev),
 }
 
 impl<'a> Subject<'a> {
@@ -20,15 +31,23 @@ impl<'a> Subject<'a> {
     pub(super) fn at(document: &'a Document, place: u32) -> Result<Self, Error> {
         let node = element(document, place)?;
         let devices = &document.devices;
-        if let Some(disk) = devices.disks.iter().find(|disk| disk.node == node) {
-            return Ok(Self::Disk(disk));
+        macro_rules! find {
+            ($($family:ident: $kind:ident),+ $(,)?) => {
+                $(if let Some(found) = devices.$family.iter().find(|device| device.node == node) {
+                    return Ok(Self::$kind(found));
+                })+
+            };
         }
-        if let Some(interface) = devices.interfaces.iter().find(|interface| interface.node == node) {
-            return Ok(Self::Interface(interface));
+        find! {
+            disks: Disk, interfaces: Interface, rngs: Rng, watchdogs: Watchdog, inputs: Input,
+            controllers: Controller, channels: Channel,
         }
         let kind = document.document().name(node).to_owned();
         Err(at(document, node, &format!("<{kind}> is a device that comes and goes with its guest only"))
-            .hint("disks and network interfaces can be plugged in and out; change the stored definition for others")
+            .hint(
+                "disks, network interfaces, channels, controllers, input devices, sources of randomness and watchdogs \
+                 can be plugged in and out; change the stored definition for others",
+            )
             .unsupported())
     }
 
@@ -37,30 +56,90 @@ impl<'a> Subject<'a> {
         match self {
             Self::Disk(disk) => disk.node,
             Self::Interface(interface) => interface.node,
+            Self::Rng(rng) => rng.node,
+            Self::Watchdog(watchdog) => watchdog.node,
+            Self::Input(input) => input.node,
+            Self::Controller(controller) => controller.node,
+            Self::Channel(channel) => channel.node,
+        }
+    }
+
+    /// What it says about itself as every device can.
+    pub(super) fn info(self) -> &'a DeviceInfo {
+        match self {
+            Self::Disk(disk) => &disk.info,
+            Self::Interface(interface) => &interface.info,
+            Self::Rng(rng) => &rng.info,
+            Self::Watchdog(watchdog) => &watchdog.info,
+            Self::Input(input) => &input.info,
+            Self::Controller(controller) => &controller.info,
+            Self::Channel(channel) => &channel.info,
         }
     }
 
     /// Refuses what no machine can plug in or out while it runs.
     ///
     /// # Errors
-    /// `unsupported` with the bus.
+    /// `unsupported` with the reason.
     pub(super) fn require_pluggable(self, document: &Document) -> Result<(), Error> {
-        let Self::Disk(disk) = self else { return Ok(()) };
-        if matches!(disk.bus, DiskBus::Virtio | DiskBus::Scsi | DiskBus::Usb) {
-            return Ok(());
-        }
-        let drive = matches!(disk.device, DiskDevice::Cdrom | DiskDevice::Floppy);
-        let hint = if drive {
-            "the medium in a drive can be changed while its guest runs"
-        } else {
-            "use the bus virtio, scsi or usb, or change the stored definition"
+        let (what, hint) = match self {
+            Self::Disk(disk) => return require_disk(document, disk),
+            Self::Watchdog(watchdog) if watchdog.model != "i6300esb" => {
+                (format!("of model '{}' is a part of its machine", watchdog.model), "use the model i6300esb")
+            }
+            Self::Input(input) if !is_pluggable_input(input) => (
+                "of this type or on this bus stays as long as the guest runs".to_owned(),
+                "use the bus usb or virtio",
+            ),
+            Self::Controller(controller) if !is_pluggable_controller(controller) => (
+                format!("of type '{}' stays as long as the guest runs", controller.kind),
+                "controllers of type scsi and virtio-serial can be plugged in and out",
+            ),
+            Self::Channel(channel) if !is_pluggable_channel(channel) => (
+                "with this target or back end stays as long as the guest runs".to_owned(),
+                "use <target type='virtio'/> and the type unix, pty or null",
+            ),
+            _ => return Ok(()),
         };
-        let what = format!(
-            "'{}' is on the bus {}, whose disks stay as long as the guest runs",
-            disk.target, disk.bus
-        );
-        Err(at(document, disk.node, &what).hint(hint).unsupported())
+        let name = document.document().name(self.node());
+        Err(at(document, self.node(), &format!("<{name}> {what}"))
+            .hint(hint)
+            .hint("or change the stored definition")
+            .unsupported())
     }
+}
+
+fn is_pluggable_input(input: &Input) -> bool {
+    let own = !matches!(input.kind, InputType::Evdev | InputType::Passthrough);
+    own && matches!(input.bus, None | Some(InputBus::Usb | InputBus::Virtio))
+}
+
+fn is_pluggable_controller(controller: &Controller) -> bool {
+    matches!(controller.kind, ControllerType::Scsi | ControllerType::VirtioSerial)
+}
+
+/// Far ends that the host can hand to a program that runs, or that are nothing of the host's.
+fn is_pluggable_channel(channel: &Chardev) -> bool {
+    let back_end = matches!(
+        channel.source.backend,
+        CharBackend::Null | CharBackend::Pty { .. } | CharBackend::Unix { .. }
+    );
+    back_end && channel.target.kind.as_deref() == Some("virtio")
+}
+
+fn require_disk(document: &Document, disk: &Disk) -> Result<(), Error> {
+    if matches!(disk.bus, DiskBus::Virtio | DiskBus::Scsi | DiskBus::Usb) {
+        return Ok(());
+    }
+    let drive = matches!(disk.device, DiskDevice::Cdrom | DiskDevice::Floppy);
+    let hint = if drive {
+        "the medium in a drive can be changed while its guest runs"
+    } else {
+        "use the bus virtio, scsi or usb, or change the stored definition"
+    };
+    let what =
+        format!("'{}' is on the bus {}, whose disks stay as long as the guest runs", disk.target, disk.bus);
+    Err(at(document, disk.node, &what).hint(hint).unsupported())
 }
 
 fn element(document: &Document, place: u32) -> Result<NodeId, Error> {

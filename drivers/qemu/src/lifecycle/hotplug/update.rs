@@ -1,6 +1,7 @@
 //! Changing a device that stays.
 
 use hostler_sdk::domain::disk::{Disk, DiskDevice};
+use hostler_sdk::domain::given_alias::CHOSEN_PREFIX;
 use hostler_sdk::domain::interface::Interface;
 use hostler_sdk::domain::{Domain as Document, NodeId};
 use hostler_sdk::{Command, Domain, Error, Fact, Monitor, MonitorExt, ProblemExt};
@@ -37,6 +38,8 @@ pub(crate) fn update(domain: &Domain, place: u32, options: &[Fact]) -> Result<()
             require_same(&now, before.node, &next, interface.node, &["link"])?;
             link(domain, &monitor, &next, interface)
         }
+        // It was made already, by a command whose end nobody saw.
+        (before, subject) if rest(&now, before.node(), &[]) == rest(&next, subject.node(), &[]) => Ok(()),
         (_, subject) => Err(at(&next, subject.node(), "it cannot change while its guest runs")
             .hint("the medium of a drive, the link of an interface and the password of a display can; change the stored definition for others")
             .unsupported()),
@@ -70,7 +73,7 @@ fn require_same(
     Err(at(next, after, &what).hint("change the stored definition for the rest").unsupported())
 }
 
-/// An element without these children and without blanks.
+/// An element without these children, without an alias that nobody chose, and without blanks.
 fn rest(document: &Document, node: NodeId, without: &[&str]) -> Vec<String> {
     let text = document.document();
     let of = |id: NodeId| {
@@ -81,7 +84,12 @@ fn rest(document: &Document, node: NodeId, without: &[&str]) -> Vec<String> {
             .collect::<Vec<_>>()
     };
     let mut rest = of(node);
-    for child in text.elements(node).filter(|child| !without.contains(&text.name(*child))) {
+    let is_given = |child: NodeId| {
+        let chosen = text.attribute(child, "name").is_some_and(|name| name.starts_with(CHOSEN_PREFIX));
+        text.name(child) == "alias" && !chosen
+    };
+    let stays = |child: &NodeId| !without.contains(&text.name(*child)) && !is_given(*child);
+    for child in text.elements(node).filter(stays) {
         rest.push(text.node_to_xml(child).split_whitespace().collect::<Vec<_>>().join(" "));
     }
     rest

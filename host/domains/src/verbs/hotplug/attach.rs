@@ -37,7 +37,10 @@ impl Host {
         let device = added(&next, &kind)?;
         // With the place that it has in the guest, so that it has the same one at the next start.
         let prepared = match places.stored {
-            true => Some(self.prepare(&devices::with(&definition.xml, &device.element(&next))?, true).await?),
+            true => {
+                let element = devices::nameless(&device.element(&next))?;
+                Some(self.prepare(&devices::with(&definition.xml, &element)?, true).await?)
+            }
             false => None,
         };
         self.plug(&definition, &next, &device, prepared.as_ref()).await?;

@@ -44,7 +44,10 @@ impl Host {
         let given = Domain::parse(&xml)?;
         self.require_within_roots(&given)?;
         let subject = Subject { uuid: definition.uuid, name: definition.name.clone(), xml };
-        let completed = driver.check(&self.context_for(&subject, Purpose::Describe)?).await?;
+        let mut context = self.context_for(&subject, Purpose::Describe)?;
+        // By the number of its run the driver knows that it is to name the devices of a guest that runs.
+        context.numeric_id = self.context(definition, Purpose::Describe)?.numeric_id;
+        let completed = driver.check(&context).await?;
         let checked = accepted(&driver.manifest().name, &given, definition.uuid, &completed)?;
         // Once more, for a driver is not trusted either.
         self.require_within_roots(&checked)?;

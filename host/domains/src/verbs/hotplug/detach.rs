@@ -15,21 +15,52 @@ use crate::reference::DomainRef;
 use crate::verbs::define::Prepared;
 
 impl Host {
-    /// Takes a device away, named by its target, its network address or its alias: from the guest that runs, and from the
-    /// stored definition. A guest that does not answer in a few seconds has been asked, and lets go of it later
+    /// Takes a device away, named by its target, its network address, its place or its alias: from the guest that runs, and
+    /// from the stored definition. A guest that does not answer in a few seconds has been asked, and lets go of it later
     /// ([`Changed::leaving`]).
     ///
     /// # Errors
     /// [`Kind::NotFound`] when there is no such device; [`Kind::Unsupported`] for one that stays as long as its guest runs;
     /// what the guest refuses. Nothing has changed then.
     pub async fn detach(&self, wanted: &DomainRef, named: &str, scope: Scope) -> Result<Changed, Error> {
+        self.take_out(wanted, scope, named, |domain| devices::find(domain, named)).await
+    }
+
+    /// As [`Host::detach`], for a device that is described by its element.
+    ///
+    /// # Errors
+    /// As for [`Host::detach`]; [`Kind::Invalid`] for an element that is no device.
+    pub async fn detach_like(
+        &self,
+        wanted: &DomainRef,
+        element: &str,
+        scope: Scope,
+    ) -> Result<Changed, Error> {
+        let kind = devices::kind_of(element)?;
+        devices::alone(element)?;
+        self.take_out(wanted, scope, &kind, |domain| devices::like(domain, element)).await
+    }
+
+    async fn take_out(
+        &self,
+        wanted: &DomainRef,
+        scope: Scope,
+        named: &str,
+        find: impl Fn(&Domain) -> Result<Option<Device>, Error> + Send + Sync,
+    ) -> Result<Changed, Error> {
         self.owner()?;
         let definition = self.find(wanted)?;
         let places = self.places(&definition, scope)?;
-        let running = if places.live { Some(Domain::parse(&self.current_xml(&definition)?)?) } else { None };
-        let live = running.as_ref().map(|running| devices::find(running, named)).transpose()?.flatten();
+        let running = if places.live { Some(self.named_document(&definition).await?) } else { None };
+        let live = running.as_ref().map(&find).transpose()?.flatten();
         let stored = match places.stored {
-            true => devices::find(&Domain::parse(&definition.xml)?, named)?,
+            true => {
+                let stored = Domain::parse(&definition.xml)?;
+                match live.as_ref().zip(running.as_ref()) {
+                    Some((live, running)) => devices::stored_as(&stored, running, live)?,
+                    None => find(&stored)?,
+                }
+            }
             false => None,
         };
         let Some(device) = live.as_ref().or(stored.as_ref()).map(Device::identity) else {
@@ -51,21 +82,36 @@ impl Host {
             None => None,
         };
         match (&live, &running) {
-            (Some(live), Some(_)) => self.unplug(&definition, live, prepared.as_ref()).await?,
+            (Some(live), Some(running)) => {
+                self.unplug(&definition, &running.to_xml(), live, prepared.as_ref()).await?;
+            }
             _ => prepared.as_ref().map_or(Ok(()), |prepared| self.store(prepared))?,
         }
         self.changed(&definition, device, live.is_some(), stored.is_some()).await
     }
 
+    /// The document of a running guest with the aliases of its devices, where its driver tells them.
+    async fn named_document(&self, definition: &Definition) -> Result<Domain, Error> {
+        let current = self.current_xml(definition)?;
+        match self.completed_next(definition, current.clone()).await {
+            Ok(named) => Ok(named),
+            Err(error) => {
+                tracing::debug!(domain = definition.name, %error, "its devices have no aliases");
+                Ok(Domain::parse(&current)?)
+            }
+        }
+    }
+
     async fn unplug(
         &self,
         definition: &Definition,
+        running: &str,
         device: &Device,
         prepared: Option<&Prepared>,
     ) -> Result<(), Error> {
         let driver = self.require_hotplug(definition)?;
         let identity = device.identity();
-        let xml = devices::without(&self.current_xml(definition)?, &identity)?;
+        let xml = devices::without(running, &identity)?;
         let (context, next) = self.changing(definition, &xml)?;
         let change =
             Change { device: identity.clone(), next: xml, force: false, stored: prepared.map(Stored::of) };

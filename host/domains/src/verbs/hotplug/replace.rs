@@ -18,7 +18,7 @@ impl Host {
     /// refuses. Nothing has changed then.
     pub async fn replace_device(&self, wanted: &DomainRef, element: &str) -> Result<Changed, Error> {
         let kind = devices::kind_of(element)?;
-        let given = alone(element)?;
+        let given = devices::alone(element)?;
         let named = named(&given, &kind)?;
         let scope = Scope { live: false, config: true };
         self.edit_device((wanted, &named), scope, false, |definition, xml| {
@@ -29,12 +29,6 @@ impl Host {
         })
         .await
     }
-}
-
-/// An element as the only device of a document.
-fn alone(element: &str) -> Result<Domain, Error> {
-    let bare = "<domain type='qemu'><name>n</name><memory>1024</memory><os><type>hvm</type></os></domain>";
-    Ok(Domain::parse(&devices::with(bare, element)?)?)
 }
 
 /// What the device is found by that an element is about.
@@ -81,7 +75,7 @@ mod tests {
 
     fn with(element: &str) -> String {
         let kind = devices::kind_of(element).unwrap();
-        let named = named(&alone(element).unwrap(), &kind).unwrap();
+        let named = named(&devices::alone(element).unwrap(), &kind).unwrap();
         let domain = Domain::parse(STORED).unwrap();
         devices::with_other(STORED, &matching(&domain, &kind, &named).unwrap(), element).unwrap()
     }
@@ -100,7 +94,7 @@ mod tests {
     fn element_that_is_about_nothing_that_is_found_is_refused() {
         let code = |element: &str| {
             let kind = devices::kind_of(element).unwrap();
-            named(&alone(element).unwrap(), &kind).map_err(|error| error.code().to_owned())
+            named(&devices::alone(element).unwrap(), &kind).map_err(|error| error.code().to_owned())
         };
         assert_eq!(code("<sound model='ich6'/>"), Err("device.stays".to_owned()));
         assert_eq!(code("<interface type='user'/>"), Err("device.unnamed".to_owned()));

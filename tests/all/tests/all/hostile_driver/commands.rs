@@ -160,6 +160,11 @@ pub(super) const CHANNELS: &[Tried] = &[
         r#"{"id": "c", "backend": {"type": "socket", "data": {"addr": {"type": "unix", "data": {"path": "@MADE@"}}, "server": true}}}"#,
         "chardev-add",
     ),
+    (
+        "chardev-add",
+        r#"{"id": "c", "backend": {"type": "socket", "data": {"addr": {"type": "fd", "data": {"str": "hostler-viewer"}}}}}"#,
+        "chardev-add",
+    ),
     ("netdev_add", r#"{"type": "tap", "id": "t", "script": "/bin/sh"}"#, "netdev_add.script"),
     (
         "netdev_add",
