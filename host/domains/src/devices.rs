@@ -13,7 +13,7 @@ pub(crate) struct Device {
     /// Its element: `disk`.
     pub(crate) kind: String,
     /// What it is called: the target of a disk, the address of an interface, the target name of a channel, else its place in
-    /// the machine (`0000:05:00.0`); what has none is called by its alias, else a display by its type.
+    /// the machine (`0000:05:00.0`); a display is called by its type, and what has none of these by its alias.
     pub(crate) name: String,
     /// Which child element of `devices` it is, from 0.
     pub(crate) place: u32,
@@ -59,7 +59,8 @@ fn name(domain: &Domain, node: NodeId) -> String {
         "graphics" => document.attribute(node, "type").map(str::to_owned),
         _ => None,
     };
-    own.or_else(|| place(domain, node)).or_else(|| alias(document, node)).or_else(display).unwrap_or_default()
+    // An alias comes and goes with a run.
+    own.or_else(|| place(domain, node)).or_else(display).or_else(|| alias(document, node)).unwrap_or_default()
 }
 
 /// The place of a device in its machine, as one word.

@@ -78,7 +78,8 @@ pub(super) fn of(event: &Event, dom: &DomainHandle, switched_off: &mut HashSet<U
                 wire::DomainEventTrayChangeMsg { dom: dom(), dev_alias: detail("id").to_owned(), reason };
             message(kind::TRAY_CHANGE, wire::DomainEventCallbackTrayChange::NUMBER, &msg)
         }
-        "device-removed" | "device-detached" => {
+        // The hypervisor says it whether somebody waits for it or not. Parts of a device have no name.
+        "device-removed" if !detail("device").is_empty() => {
             let msg =
                 wire::DomainEventDeviceRemovedMsg { dom: dom(), dev_alias: detail("device").to_owned() };
             message(kind::DEVICE_REMOVED, wire::DomainEventCallbackDeviceRemoved::NUMBER, &msg)

@@ -165,7 +165,7 @@ impl Scene {
             (_, "suspend" | "resume") => &["running", "paused"],
             _ => &[was],
         };
-        assert!(outcomes.contains(&is), "{when}: {was} became {after}");
+        assert!(outcomes.contains(&is), "{when}: by '{verb}' {was} became {after}");
         if was != "off" && is != "off" {
             assert_eq!(before["pid"], after["pid"], "{when}: it is another process");
         }
