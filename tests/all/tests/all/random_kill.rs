@@ -10,7 +10,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::Value;
 
 use crate::snapshot_scene::first_byte;
-use crate::workbench::{Answer, Workbench, rom_domain};
+use crate::workbench::{Answer, Workbench, rom_domain, until};
 
 /// How many commands are killed; the goal that this project set itself is two hundred.
 const KILLS: u32 = 200;
@@ -46,7 +46,12 @@ fn owner_killed_at_any_moment_leaves_every_guest_in_its_true_state() {
             true => kills += 1,
             false => misses += 1,
         }
-        let after = scene.settled();
+        let mut after = scene.settled();
+        if words[0] == "dump" && before["state"] == "running" {
+            // The hypervisor writes to the end by itself what nobody waits for any more, and lets the guest go on then.
+            until("the guest goes on after its dump", || scene.domains().0["state"] == "running");
+            after = scene.domains();
+        }
         scene.holds((&before, &after.0), &words[0]);
         assert_eq!(after.1["pid"], bystander["pid"], "{}", scene.when());
         before = after.0;
