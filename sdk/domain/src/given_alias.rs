@@ -28,7 +28,8 @@ impl Document {
     }
 
     /// The alias of a device that no author has chosen.
-    fn given_alias(&self, device: NodeId) -> Option<NodeId> {
+    #[must_use]
+    pub fn given_alias(&self, device: NodeId) -> Option<NodeId> {
         let alias = self.child(device, "alias")?;
         let chosen = self.attribute(alias, "name").is_some_and(|name| name.starts_with(CHOSEN_PREFIX));
         (!chosen).then_some(alias)

@@ -11,12 +11,15 @@ use hostler_sdk::{
 use serde_json::Value as Json;
 
 use super::{hotplug, notes};
+use crate::alias::Aliases;
 use crate::blockdev::{Chain, LayerNames, Names, Node};
 
 /// The layers of one disk of a running guest, and the nodes that stand for them.
 pub(super) struct DiskNodes {
     /// The disk.
     pub(super) disk: Disk,
+    /// What its device is called.
+    pub(super) alias: String,
     /// Its layers by the document, the active one first.
     pub(super) layers: Vec<Layer>,
     /// The number of each of them.
@@ -37,9 +40,25 @@ impl DiskNodes {
         let disk = found.ok_or_else(|| {
             Error::NotFound(problem("qemu.no-disk", format!("the guest has no disk '{target}'")))
         })?;
-        let names = hotplug::of(domain, monitor, &disk, aliases.get(disk.node).unwrap_or_default())?;
+        Self::of_disk(domain, monitor, disk, &aliases)
+    }
+
+    /// Those of all disks of the document that have some.
+    ///
+    /// # Errors
+    /// What host and monitor say of all of them.
+    pub(super) fn all(domain: &Domain, monitor: &Monitor) -> Result<impl Iterator<Item = Self>, Error> {
+        let document = Document::parse(&domain.config())?;
+        let aliases = hotplug::aliases(domain, &document)?;
+        let disks = document.devices.disks.into_iter();
+        Ok(disks.filter_map(move |disk| Self::of_disk(domain, monitor, disk, &aliases).ok()))
+    }
+
+    fn of_disk(domain: &Domain, monitor: &Monitor, disk: Disk, aliases: &Aliases) -> Result<Self, Error> {
+        let alias = aliases.get(disk.node).unwrap_or_default().to_owned();
+        let names = hotplug::of(domain, monitor, &disk, &alias)?;
         let numbers = names.iter().filter_map(|name| format_number(name)).collect();
-        Ok(Self { layers: domain.disk(target)?.layers(), disk, numbers, names })
+        Ok(Self { layers: domain.disk(disk.target.as_str())?.layers(), disk, alias, numbers, names })
     }
 
     /// Notes which they are, before that changes.

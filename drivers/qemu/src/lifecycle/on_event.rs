@@ -90,7 +90,7 @@ fn viewer(data: &Json) -> Vec<Fact> {
     ];
     let found = |places: &[&str]| places.iter().find_map(|place| data.pointer(place)?.as_str());
     let told = SAID.iter().filter_map(|(name, places)| Some((name, found(places)?)));
-    told.map(|(name, value)| fact(name, value.chars().take(FACT_BYTES / 4).collect::<String>())).collect()
+    told.map(|(name, value)| fact(name, short(value))).collect()
 }
 
 /// Tells where a guest has written behind what somebody wanted to be told of: by its disk and the layer, where they are known.
@@ -136,14 +136,18 @@ fn kind(event: &str) -> Option<&'static str> {
 
 /// What of an event's data is passed on: untrusted text, and short.
 fn facts(data: &Json) -> Vec<Fact> {
-    let short = |text: String| text.chars().take(FACT_BYTES / 4).collect::<String>();
     let text = |value: &Json| match value {
         Json::String(text) => Some(text.clone()),
         Json::Bool(on) => Some(if *on { "yes" } else { "no" }.to_owned()),
         Json::Number(number) => Some(number.to_string()),
         _ => None,
     };
-    PASSED_ON.iter().filter_map(|key| Some(fact(key, short(text(data.get(key)?)?)))).collect()
+    PASSED_ON.iter().filter_map(|key| Some(fact(key, short(&text(data.get(key)?)?)))).collect()
+}
+
+/// Untrusted text, cut to what a fact may have.
+fn short(text: &str) -> String {
+    text.chars().take(FACT_BYTES / 4).collect()
 }
 
 #[cfg(test)]

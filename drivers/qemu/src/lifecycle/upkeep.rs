@@ -4,9 +4,9 @@ use hostler_sdk::domain::Domain as Document;
 use hostler_sdk::{Command, Domain, Error, Monitor, MonitorExt, ProblemExt, RunState, Value, problem};
 use serde_json::Value as Json;
 
+use super::monitor_state;
 use super::nodes::{self, DiskNodes};
 use super::statistics::balloon_path;
-use super::{hotplug, monitor_state};
 
 /// What the names of commands begin with that only read.
 const READS: &str = "query-";
@@ -120,11 +120,10 @@ pub(crate) fn watch_writes(domain: &Domain, target: &str, layer: u32, bytes: u64
 pub(super) fn place_of(domain: &Domain, node: &str) -> Result<Option<(String, u32, String)>, Error> {
     let monitor = domain.monitor()?;
     let told = nodes::counted(&monitor)?;
-    for disk in Document::parse(&domain.config())?.devices.disks {
-        let Ok(nodes) = DiskNodes::of(domain, &monitor, disk.target.as_str()) else { continue };
-        for (layer, described) in (0_u32..).zip(&nodes.layers) {
-            if nodes.storage(layer, &told).is_ok_and(|own| own == node) {
-                return Ok(Some((disk.target.to_string(), layer, described.description.clone())));
+    for disk in DiskNodes::all(domain, &monitor)? {
+        for (layer, described) in (0_u32..).zip(&disk.layers) {
+            if disk.storage(layer, &told).is_ok_and(|own| own == node) {
+                return Ok(Some((disk.disk.target.to_string(), layer, described.description.clone())));
             }
         }
     }
@@ -137,17 +136,11 @@ pub(super) fn place_of(domain: &Domain, node: &str) -> Result<Option<(String, u3
 /// What the host or the monitor answers.
 pub(super) fn disk_of(domain: &Domain, node: &str) -> Result<Option<(String, String, String)>, Error> {
     let monitor = domain.monitor()?;
-    let document = Document::parse(&domain.config())?;
-    let aliases = hotplug::aliases(domain, &document)?;
-    for disk in &document.devices.disks {
-        let Ok(nodes) = DiskNodes::of(domain, &monitor, disk.target.as_str()) else { continue };
-        if nodes.root().is_ok_and(|root| root == node) {
-            let alias = aliases.get(disk.node).unwrap_or_default().to_owned();
-            let image = nodes.layers.first().map(|layer| layer.description.clone()).unwrap_or_default();
-            return Ok(Some((disk.target.to_string(), alias, image)));
-        }
-    }
-    Ok(None)
+    let found = DiskNodes::all(domain, &monitor)?.find(|disk| disk.root().is_ok_and(|root| root == node));
+    Ok(found.map(|disk| {
+        let image = disk.layers.first().map(|layer| layer.description.clone()).unwrap_or_default();
+        (disk.disk.target.to_string(), disk.alias, image)
+    }))
 }
 
 /// Begins to measure how fast the guest writes to its memory.

@@ -28,7 +28,7 @@ pub(crate) fn attach(domain: &Domain, place: u32) -> Result<(), Error> {
     let monitor = domain.monitor()?;
     let id = match subject {
         Subject::Disk(disk) => self::disk(domain, &monitor, &next, disk)?,
-        other => self::other(domain, &monitor, &now, &next, other)?,
+        Subject::Other(device) => other(domain, &monitor, &now, &next, device)?,
     };
     domain.emit("device-attached", &[fact("device", id)]);
     Ok(())
@@ -36,8 +36,9 @@ pub(crate) fn attach(domain: &Domain, place: u32) -> Result<(), Error> {
 
 /// Refuses a device that needs another one, which the machine can only have from its start.
 fn require_alone(now: &Document, next: &Document, subject: Subject<'_>) -> Result<(), Error> {
-    let is_other = |node| !matches!(subject, Subject::Controller(_)) || node != subject.node();
-    if let (Subject::Watchdog(_), Some(_)) = (subject, now.devices.watchdogs.first()) {
+    let is_other =
+        |node| !matches!(subject, Subject::Other(Plugged::Controller(_))) || node != subject.node();
+    if let (Subject::Other(Plugged::Watchdog(_)), Some(_)) = (subject, now.devices.watchdogs.first()) {
         return Err(at(next, subject.node(), "the machine has a watchdog, and can have one only")
             .hint("detach that one first")
             .conflict());
@@ -144,11 +145,12 @@ fn other(
     monitor: &Monitor,
     now: &Document,
     next: &Document,
-    subject: Subject<'_>,
+    device: Plugged<'_>,
 ) -> Result<String, Error> {
+    let subject = Subject::Other(device);
     let aliases = names::choose(domain, monitor, now, next, subject)?;
     let id = aliases.get(subject.node()).unwrap_or_default().to_owned();
-    if let Err(error) = plug(domain, monitor, next, subject, &aliases) {
+    if let Err(error) = plug(domain, monitor, next, (device, &id), &aliases) {
         names::forget(domain, next, subject)?;
         return Err(error);
     }
@@ -159,20 +161,18 @@ fn plug(
     domain: &Domain,
     monitor: &Monitor,
     next: &Document,
-    subject: Subject<'_>,
+    (device, id): (Plugged<'_>, &str),
     aliases: &Aliases,
 ) -> Result<(), Error> {
-    let id = aliases.get(subject.node()).unwrap_or_default();
     require_gone(monitor, id)?;
     let facts = plan::facts(domain);
     let text = Text::parse(&next.to_xml())?;
     let chains = Chains::default();
     let inputs =
         Inputs { domain: next, author: &text, aliases, chains: &chains, firmware: None, facts: &facts };
-    let Some(device) = plugged(subject) else { return Ok(()) };
     let steps = steps::of(&argv::plugged(inputs, device)?, &[]);
     steps::run(&steps, domain, monitor, &mut Resources::of_next())?;
-    let Some(command) = afterwards(subject, id) else { return Ok(()) };
+    let Some(command) = afterwards(device, id) else { return Ok(()) };
     if let Some(Err(error)) = monitor.run_all(&[command]).pop() {
         steps::undo(&steps, monitor);
         return Err(error);
@@ -180,25 +180,13 @@ fn plug(
     Ok(())
 }
 
-fn plugged(subject: Subject<'_>) -> Option<Plugged<'_>> {
-    Some(match subject {
-        Subject::Disk(_) => return None,
-        Subject::Interface(interface) => Plugged::Interface(interface),
-        Subject::Rng(rng) => Plugged::Rng(rng),
-        Subject::Watchdog(watchdog) => Plugged::Watchdog(watchdog),
-        Subject::Input(input) => Plugged::Input(input),
-        Subject::Controller(controller) => Plugged::Controller(controller),
-        Subject::Channel(channel) => Plugged::Channel(channel),
-    })
-}
-
 /// What is said of a device once it is there, because no option of its own says it.
-fn afterwards(subject: Subject<'_>, id: &str) -> Option<Command> {
-    match subject {
-        Subject::Interface(interface) if interface.link_up == Some(false) => {
+fn afterwards(device: Plugged<'_>, id: &str) -> Option<Command> {
+    match device {
+        Plugged::Interface(interface) if interface.link_up == Some(false) => {
             Some(Command::new("set_link").with("name", id).with("up", false))
         }
-        Subject::Watchdog(watchdog) => {
+        Plugged::Watchdog(watchdog) => {
             Some(Command::new("watchdog-set-action").with("action", argv::watchdog_action(watchdog)))
         }
         _ => None,

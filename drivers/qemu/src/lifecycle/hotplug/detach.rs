@@ -10,6 +10,7 @@ use hostler_sdk::{Command, Domain, Error, Monitor, MonitorExt, Presence, Problem
 use super::super::notes;
 use super::subject::{Subject, at};
 use super::{machine, names, nodes, steps};
+use crate::argv::Plugged;
 use crate::blockdev;
 
 /// How long a guest may take to let go of a device while somebody waits.
@@ -58,7 +59,7 @@ pub(crate) fn settle(domain: &Domain, place: u32) -> Result<Presence, Error> {
 
 /// Refuses a controller that another device hangs from.
 fn require_idle(document: &Document, subject: Subject<'_>) -> Result<(), Error> {
-    let Subject::Controller(controller) = subject else { return Ok(()) };
+    let Subject::Other(Plugged::Controller(controller)) = subject else { return Ok(()) };
     let hangs = |address: &Address| match (controller.kind, address) {
         (ControllerType::Scsi, Address::Drive(drive)) => Some(drive.controller) == controller.index,
         (ControllerType::VirtioSerial, Address::VirtioSerial { controller: index, .. }) => {
@@ -126,33 +127,37 @@ fn clear(
     (document, subject): (&Document, Subject<'_>),
     id: &str,
 ) -> Result<(), Error> {
-    if let Subject::Disk(disk) = subject {
-        let keys = [nodes::key(disk), nodes::pending_key(disk)];
-        for key in &keys {
-            remove_nodes(monitor, &nodes::noted(domain, key)?.unwrap_or_default())?;
+    match subject {
+        Subject::Disk(disk) => {
+            let keys = [nodes::key(disk), nodes::pending_key(disk)];
+            for key in &keys {
+                remove_nodes(monitor, &nodes::noted(domain, key)?.unwrap_or_default())?;
+            }
+            notes::put(domain, &keys.map(|key| (key, None)))
         }
-        return notes::put(domain, &keys.map(|key| (key, None)));
+        Subject::Other(device) => {
+            if !id.is_empty() {
+                behind(device, id).iter().for_each(|command| steps::remove(monitor, command));
+            }
+            names::forget(domain, document, subject)
+        }
     }
-    if !id.is_empty() {
-        behind(subject, id).iter().for_each(|command| steps::remove(monitor, command));
-    }
-    names::forget(domain, document, subject)
 }
 
 /// What removes that which a device without images stands on.
-fn behind(subject: Subject<'_>, id: &str) -> Vec<Command> {
+fn behind(device: Plugged<'_>, id: &str) -> Vec<Command> {
     let remove = |command: &str, prefix: &str| Command::new(command).with("id", format!("{prefix}{id}"));
-    match subject {
-        Subject::Interface(_) => vec![remove("netdev_del", "host")],
-        Subject::Rng(rng) => {
+    match device {
+        Plugged::Interface(_) => vec![remove("netdev_del", "host")],
+        Plugged::Rng(rng) => {
             let object = remove("object-del", "obj");
             match rng.backend {
                 RngBackend::Egd(_) => vec![object, remove("chardev-remove", "char")],
                 _ => vec![object],
             }
         }
-        Subject::Channel(_) => vec![remove("chardev-remove", "char")],
-        Subject::Disk(_) | Subject::Watchdog(_) | Subject::Input(_) | Subject::Controller(_) => Vec::new(),
+        Plugged::Channel(_) => vec![remove("chardev-remove", "char")],
+        Plugged::Watchdog(_) | Plugged::Input(_) | Plugged::Controller(_) => Vec::new(),
     }
 }
 

@@ -5,12 +5,11 @@ use hostler_sdk::domain::graphics::Graphics;
 use hostler_sdk::{Error, Monitor, MonitorExt, ProblemExt};
 
 use super::super::displays;
-use super::subject::at;
+use super::subject::{at, element};
 
 /// The display at this place, if one is there.
 pub(super) fn of(document: &Document, place: u32) -> Option<&Graphics> {
-    let devices = document.devices.node?;
-    let node = document.document().elements(devices).nth(usize::try_from(place).ok()?)?;
+    let node = element(document, place).ok()?;
     document.devices.graphics.iter().find(|graphics| graphics.node == node)
 }
 

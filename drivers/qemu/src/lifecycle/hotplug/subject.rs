@@ -5,22 +5,16 @@ use hostler_sdk::domain::controller::{Controller, ControllerType};
 use hostler_sdk::domain::device_info::DeviceInfo;
 use hostler_sdk::domain::disk::{Disk, DiskBus, DiskDevice};
 use hostler_sdk::domain::input::{Input, InputBus, InputType};
-use hostler_sdk::domain::interface::Interface;
-use hostler_sdk::domain::rng::Rng;
-use hostler_sdk::domain::watchdog::Watchdog;
 use hostler_sdk::domain::{Domain as Document, NodeId};
 use hostler_sdk::{Error, Problem, ProblemExt, problem};
+
+use crate::argv::Plugged;
 
 /// A device that can be plugged in and out.
 #[derive(Clone, Copy)]
 pub(super) enum Subject<'a> {
     Disk(&'a Disk),
-    Interface(&'a Interface),
-    Rng(&'a Rng),
-    Watchdog(&'a Watchdog),
-    Input(&'a Input),
-    Controller(&'a Controller),
-    Channel(&'a Chardev),
+    Other(Plugged<'a>),
 }
 
 impl<'a> Subject<'a> {
@@ -31,16 +25,19 @@ impl<'a> Subject<'a> {
     pub(super) fn at(document: &'a Document, place: u32) -> Result<Self, Error> {
         let node = element(document, place)?;
         let devices = &document.devices;
+        if let Some(disk) = devices.disks.iter().find(|disk| disk.node == node) {
+            return Ok(Self::Disk(disk));
+        }
         macro_rules! find {
             ($($family:ident: $kind:ident),+ $(,)?) => {
                 $(if let Some(found) = devices.$family.iter().find(|device| device.node == node) {
-                    return Ok(Self::$kind(found));
+                    return Ok(Self::Other(Plugged::$kind(found)));
                 })+
             };
         }
         find! {
-            disks: Disk, interfaces: Interface, rngs: Rng, watchdogs: Watchdog, inputs: Input,
-            controllers: Controller, channels: Channel,
+            interfaces: Interface, rngs: Rng, watchdogs: Watchdog, inputs: Input, controllers: Controller,
+            channels: Channel,
         }
         let kind = document.document().name(node).to_owned();
         Err(at(document, node, &format!("<{kind}> is a device that comes and goes with its guest only"))
@@ -55,12 +52,12 @@ impl<'a> Subject<'a> {
     pub(super) fn node(self) -> NodeId {
         match self {
             Self::Disk(disk) => disk.node,
-            Self::Interface(interface) => interface.node,
-            Self::Rng(rng) => rng.node,
-            Self::Watchdog(watchdog) => watchdog.node,
-            Self::Input(input) => input.node,
-            Self::Controller(controller) => controller.node,
-            Self::Channel(channel) => channel.node,
+            Self::Other(Plugged::Interface(interface)) => interface.node,
+            Self::Other(Plugged::Rng(rng)) => rng.node,
+            Self::Other(Plugged::Watchdog(watchdog)) => watchdog.node,
+            Self::Other(Plugged::Input(input)) => input.node,
+            Self::Other(Plugged::Controller(controller)) => controller.node,
+            Self::Other(Plugged::Channel(channel)) => channel.node,
         }
     }
 
@@ -68,12 +65,12 @@ impl<'a> Subject<'a> {
     pub(super) fn info(self) -> &'a DeviceInfo {
         match self {
             Self::Disk(disk) => &disk.info,
-            Self::Interface(interface) => &interface.info,
-            Self::Rng(rng) => &rng.info,
-            Self::Watchdog(watchdog) => &watchdog.info,
-            Self::Input(input) => &input.info,
-            Self::Controller(controller) => &controller.info,
-            Self::Channel(channel) => &channel.info,
+            Self::Other(Plugged::Interface(interface)) => &interface.info,
+            Self::Other(Plugged::Rng(rng)) => &rng.info,
+            Self::Other(Plugged::Watchdog(watchdog)) => &watchdog.info,
+            Self::Other(Plugged::Input(input)) => &input.info,
+            Self::Other(Plugged::Controller(controller)) => &controller.info,
+            Self::Other(Plugged::Channel(channel)) => &channel.info,
         }
     }
 
@@ -84,18 +81,18 @@ impl<'a> Subject<'a> {
     pub(super) fn require_pluggable(self, document: &Document) -> Result<(), Error> {
         let (what, hint) = match self {
             Self::Disk(disk) => return require_disk(document, disk),
-            Self::Watchdog(watchdog) if watchdog.model != "i6300esb" => {
+            Self::Other(Plugged::Watchdog(watchdog)) if watchdog.model != "i6300esb" => {
                 (format!("of model '{}' is a part of its machine", watchdog.model), "use the model i6300esb")
             }
-            Self::Input(input) if !is_pluggable_input(input) => (
+            Self::Other(Plugged::Input(input)) if !is_pluggable_input(input) => (
                 "of this type or on this bus stays as long as the guest runs".to_owned(),
                 "use the bus usb or virtio",
             ),
-            Self::Controller(controller) if !is_pluggable_controller(controller) => (
+            Self::Other(Plugged::Controller(controller)) if !is_pluggable_controller(controller) => (
                 format!("of type '{}' stays as long as the guest runs", controller.kind),
                 "controllers of type scsi and virtio-serial can be plugged in and out",
             ),
-            Self::Channel(channel) if !is_pluggable_channel(channel) => (
+            Self::Other(Plugged::Channel(channel)) if !is_pluggable_channel(channel) => (
                 "with this target or back end stays as long as the guest runs".to_owned(),
                 "use <target type='virtio'/> and the type unix, pty or null",
             ),
@@ -142,7 +139,11 @@ fn require_disk(document: &Document, disk: &Disk) -> Result<(), Error> {
     Err(at(document, disk.node, &what).hint(hint).unsupported())
 }
 
-fn element(document: &Document, place: u32) -> Result<NodeId, Error> {
+/// The element of the device at this place.
+///
+/// # Errors
+/// `not-found` when there is none.
+pub(super) fn element(document: &Document, place: u32) -> Result<NodeId, Error> {
     let found = document
         .devices
         .node

@@ -1,13 +1,13 @@
 //! Changing a device that stays.
 
 use hostler_sdk::domain::disk::{Disk, DiskDevice};
-use hostler_sdk::domain::given_alias::CHOSEN_PREFIX;
 use hostler_sdk::domain::interface::Interface;
 use hostler_sdk::domain::{Domain as Document, NodeId};
 use hostler_sdk::{Command, Domain, Error, Fact, Monitor, MonitorExt, ProblemExt};
 
 use super::subject::{Subject, at};
 use super::{display, limits, media, names};
+use crate::argv::Plugged;
 
 /// Children of a drive that say what is in it.
 const MEDIUM: [&str; 3] = ["source", "driver", "backingStore"];
@@ -34,7 +34,7 @@ pub(crate) fn update(domain: &Domain, place: u32, options: &[Fact]) -> Result<()
             require_same(&now, before.node, &next, disk.node, &MEDIUM)?;
             media::change(domain, &monitor, &next, (before, disk), force)
         }
-        (Subject::Interface(before), Subject::Interface(interface)) => {
+        (Subject::Other(Plugged::Interface(before)), Subject::Other(Plugged::Interface(interface))) => {
             require_same(&now, before.node, &next, interface.node, &["link"])?;
             link(domain, &monitor, &next, interface)
         }
@@ -84,11 +84,8 @@ fn rest(document: &Document, node: NodeId, without: &[&str]) -> Vec<String> {
             .collect::<Vec<_>>()
     };
     let mut rest = of(node);
-    let is_given = |child: NodeId| {
-        let chosen = text.attribute(child, "name").is_some_and(|name| name.starts_with(CHOSEN_PREFIX));
-        text.name(child) == "alias" && !chosen
-    };
-    let stays = |child: &NodeId| !without.contains(&text.name(*child)) && !is_given(*child);
+    let given = text.given_alias(node);
+    let stays = |child: &NodeId| !without.contains(&text.name(*child)) && given != Some(*child);
     for child in text.elements(node).filter(stays) {
         rest.push(text.node_to_xml(child).split_whitespace().collect::<Vec<_>>().join(" "));
     }
