@@ -57,19 +57,6 @@ impl Xdr for TypedValue {
     }
 }
 
-impl<T: Xdr> Xdr for (i32, T) {
-    const LEAST_BYTES: usize = 4 + T::LEAST_BYTES;
-
-    fn write(&self, to: &mut Encoder) -> Result<(), EncodeError> {
-        self.0.write(to)?;
-        self.1.write(to)
-    }
-
-    fn read(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        Ok((Xdr::read(from)?, Xdr::read(from)?))
-    }
-}
-
 impl TypedParam {
     /// A parameter.
     pub fn new(field: impl Into<String>, value: TypedValue) -> Self {

@@ -334,6 +334,20 @@ impl Xdr for () {
     }
 }
 
+/// One after the other.
+impl<A: Xdr, B: Xdr> Xdr for (A, B) {
+    const LEAST_BYTES: usize = A::LEAST_BYTES + B::LEAST_BYTES;
+
+    fn write(&self, to: &mut Encoder) -> Result<(), EncodeError> {
+        self.0.write(to)?;
+        self.1.write(to)
+    }
+
+    fn read(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok((Xdr::read(from)?, Xdr::read(from)?))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

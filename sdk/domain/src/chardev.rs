@@ -9,6 +9,9 @@ mod source;
 
 pub use source::{CharBackend, CharLog, CharSource, ClipboardMouse, TcpProtocol};
 
+/// The name of the channel by which a guest's agent is reached.
+pub const GUEST_AGENT: &str = "org.qemu.guest_agent.0";
+
 keywords! {
     /// Which kind of character device the guest sees.
     ChardevKind { Serial = "serial", Parallel = "parallel", Console = "console", Channel = "channel" }
@@ -61,7 +64,7 @@ impl Chardev {
 
     /// Whether this is the channel of the guest agent.
     pub fn is_guest_agent(&self) -> bool {
-        self.target.name.as_deref() == Some("org.qemu.guest_agent.0")
+        self.target.name.as_deref() == Some(GUEST_AGENT)
     }
 }
 

@@ -1,15 +1,12 @@
 //! What the machine of a guest says by itself, in messages for clients of libvirt: trouble with its disks, its clock, its agent.
 
+use hostler_domain::chardev::GUEST_AGENT;
 use hostler_domains::Event;
 use hostler_rpc::procedure::EventContent as _;
 use hostler_rpc::wire::{self, DomainHandle};
 use hostler_rpc::xdr::List;
-use hostler_rpc::xdr::encode;
 
 use super::meaning::{Told, kind, message};
-
-/// The channel by which a guest's agent is reached: clients are told of no other.
-const AGENT: &str = "org.qemu.guest_agent.0";
 
 /// Everything that such an event is; nothing for an event of another kind.
 pub(super) fn of(event: &Event, dom: &DomainHandle) -> Vec<Told> {
@@ -20,14 +17,16 @@ pub(super) fn of(event: &Event, dom: &DomainHandle) -> Vec<Told> {
             let msg = wire::DomainEventRtcChangeMsg { dom: dom.clone(), offset };
             message(kind::CLOCK_CHANGE, wire::DomainEventCallbackRtcChange::NUMBER, &msg)
         }),
-        "channel-changed" if detail("name") == AGENT => {
+        // Clients are told of no other channel.
+        "channel-changed" if detail("name") == GUEST_AGENT => {
             const CHANNEL: i32 = 2;
             let state = if detail("open") == "yes" { 1 } else { 2 };
-            told(kind::AGENT, wire::DomainEventCallbackAgentLifecycle::NUMBER, dom, &(state, CHANNEL))
+            let msg = (dom.clone(), (state, CHANNEL));
+            message(kind::AGENT, wire::DomainEventCallbackAgentLifecycle::NUMBER, &msg)
         }
         "device-removal-refused" => {
             let number = wire::DomainEventCallbackDeviceRemovalFailed::NUMBER;
-            told(kind::DEVICE_REMOVAL_FAILED, number, dom, &detail("device").to_owned())
+            message(kind::DEVICE_REMOVAL_FAILED, number, &(dom.clone(), detail("device").to_owned()))
         }
         "display-connected" => viewer(event, dom, 0),
         "display-authenticated" => viewer(event, dom, 1),
@@ -39,20 +38,12 @@ pub(super) fn of(event: &Event, dom: &DomainHandle) -> Vec<Told> {
                 "title" => 1,
                 _ => 2,
             };
-            told(kind::METADATA_CHANGE, number, dom, &(about, event.detail.get("uri").cloned()))
+            let msg = (dom.clone(), (about, event.detail.get("uri").cloned()));
+            message(kind::METADATA_CHANGE, number, &msg)
         }
         _ => None,
     };
     told.into_iter().collect()
-}
-
-/// A message that begins with its domain.
-fn told(kind: i32, procedure: i32, dom: &DomainHandle, content: &impl hostler_rpc::xdr::Xdr) -> Option<Told> {
-    let encoded = encode(dom).and_then(|mut bytes| {
-        bytes.extend(encode(content)?);
-        Ok(bytes)
-    });
-    encoded.ok().map(|content| Told { kind, procedure, content })
 }
 
 /// Somebody who comes to a display, is let in, or goes.

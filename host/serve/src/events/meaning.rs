@@ -85,12 +85,8 @@ pub(super) fn of(event: &Event, dom: &DomainHandle, switched_off: &mut HashSet<U
             message(kind::DEVICE_REMOVED, wire::DomainEventCallbackDeviceRemoved::NUMBER, &msg)
         }
         "device-attached" => {
-            let content = encode(handle).and_then(|mut content| {
-                content.extend(encode(&detail("device").to_owned())?);
-                Ok(content)
-            });
-            let procedure = wire::DomainEventCallbackDeviceAdded::NUMBER;
-            content.ok().map(|content| Told { kind: kind::DEVICE_ADDED, procedure, content })
+            let msg = (dom(), detail("device").to_owned());
+            message(kind::DEVICE_ADDED, wire::DomainEventCallbackDeviceAdded::NUMBER, &msg)
         }
         "memory-changed" => detail("bytes").parse::<u64>().ok().and_then(|bytes| {
             let msg = wire::DomainEventBalloonChangeMsg { dom: dom(), actual: bytes >> 10 };
@@ -141,15 +137,9 @@ fn write_threshold(event: &Event, dom: &DomainHandle) -> Option<Told> {
     // The active layer goes by the name of its disk.
     let layer = Some(detail("layer")).filter(|layer| layer != "0").map(|layer| format!("[{layer}]"));
     let dev = detail("disk") + &layer.unwrap_or_default();
-    let content = encode(dom).and_then(|mut content| {
-        content.extend(encode(&dev)?);
-        content.extend(encode(&Some(detail("image")))?);
-        content.extend(encode(&number("threshold"))?);
-        content.extend(encode(&number("excess"))?);
-        Ok(content)
-    });
-    let procedure = wire::DomainEventBlockThreshold::NUMBER;
-    content.ok().map(|content| Told { kind: kind::BLOCK_THRESHOLD, procedure, content })
+    let place = (dev, Some(detail("image")));
+    let msg = ((dom.clone(), place), (number("threshold"), number("excess")));
+    message(kind::BLOCK_THRESHOLD, wire::DomainEventBlockThreshold::NUMBER, &msg)
 }
 
 /// News of work on a disk, told twice: by the file that the guest wrote to, and by the disk's target.
@@ -164,15 +154,8 @@ fn block_job(event: &Event, dom: &DomainHandle) -> Vec<Told> {
     let r#type = job_type(detail("kind"), detail("active") == "yes");
     let (path, dst) = (detail("image").to_owned(), detail("disk").to_owned());
     let by_file = wire::DomainEventBlockJobMsg { dom: dom.clone(), path, r#type, status };
-    let by_target = encode(dom).and_then(|mut content| {
-        content.extend(encode(&dst)?);
-        content.extend(encode(&(r#type, status))?);
-        Ok(content)
-    });
-    let by_target = by_target.ok().map(|content| {
-        let procedure = wire::DomainEventBlockJob2::NUMBER;
-        Told { kind: kind::BLOCK_JOB_2, procedure, content }
-    });
+    let by_target = ((dom.clone(), dst), (r#type, status));
+    let by_target = message(kind::BLOCK_JOB_2, wire::DomainEventBlockJob2::NUMBER, &by_target);
     let by_file = message(kind::BLOCK_JOB, wire::DomainEventCallbackBlockJob::NUMBER, &by_file);
     by_file.into_iter().chain(by_target).collect()
 }

@@ -38,7 +38,7 @@ mod filter {
     pub(super) const TRANSIENT: u32 = 8;
     pub(super) const AUTOSTART: u32 = 16;
     pub(super) const NO_AUTOSTART: u32 = 32;
-    pub(super) const ALL: u32 = 63;
+    pub(super) const ALL: u32 = INACTIVE | ACTIVE | PERSISTENT | TRANSIENT | AUTOSTART | NO_AUTOSTART;
 }
 
 pub(super) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
