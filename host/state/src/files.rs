@@ -266,9 +266,15 @@ impl Files {
         }
     }
 
-    /// Whether there is no file of a record, of the current generation.
+    /// Whether there is no file of a record, of the current generation. What is in it is not read.
     pub(crate) fn is_absent(&self, path: &Path) -> Result<bool, StateError> {
-        Ok(matches!(self.slot(path)?, Slot::Absent))
+        match self.disk.read(path, 0) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(error) if error.kind() != io::ErrorKind::FileTooLarge => {
+                Err(StateError::io(path, "look for the record", error))
+            }
+            _ => Ok(false),
+        }
     }
 
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> Result<(), StateError> {

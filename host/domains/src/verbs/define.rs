@@ -165,11 +165,11 @@ fn warnings(domain: &Domain) -> Vec<Warning> {
 }
 
 /// Documents of other hosts name other programs: that keeps nobody from starting them here.
-fn warning_of_program<'a>(named: &str, mut known: impl Iterator<Item = &'a Path>) -> Option<Warning> {
-    let is_named = |program: &Path| {
-        program == Path::new(named) || std::fs::canonicalize(named).is_ok_and(|named| named == program)
-    };
-    (!known.any(is_named)).then(|| {
+fn warning_of_program<'a>(named: &str, known: impl Iterator<Item = &'a Path>) -> Option<Warning> {
+    let known: Vec<_> = known.collect();
+    let is_run = known.contains(&Path::new(named))
+        || std::fs::canonicalize(named).is_ok_and(|program| known.contains(&program.as_path()));
+    (!is_run).then(|| {
         let named = named.escape_debug();
         let message = format!(
             "<emulator>{named}</emulator> is kept and not run: programs are those that the host's launch templates name \
