@@ -207,11 +207,6 @@ pub(crate) fn without(xml: &str, identity: &str) -> Result<String, Error> {
     Ok(document.to_xml())
 }
 
-/// An attribute of a device's element.
-pub(crate) fn attribute<'a>(domain: &'a Domain, device: &Device, name: &str) -> Option<&'a str> {
-    domain.document().attribute(device.node, name)
-}
-
 /// A document with an element in the place of one of its devices. It gets the address of that one, if it says none and is on
 /// the same bus.
 ///

@@ -52,14 +52,21 @@ impl Host {
         }
         let definition = self.find(wanted)?;
         let mut standing = self.standing_of(&definition).await?;
-        if standing.state == RunState::Paused && standing.reason.is_none() {
-            standing.reason = self.cause_of_pause(&definition).await;
-        }
+        standing.reason = self.reason_of(&definition, standing.state, standing.reason).await;
         Ok(standing)
     }
 
-    /// Why a guest's processors stand still: a word of its driver's, where nobody asked for that.
-    pub(crate) async fn cause_of_pause(&self, definition: &Definition) -> Option<String> {
+    /// Why a domain does what it does: what is known, or else why a guest's processors stand still, which is a word of its
+    /// driver's where nobody asked for that.
+    pub(crate) async fn reason_of(
+        &self,
+        definition: &Definition,
+        state: RunState,
+        known: Option<String>,
+    ) -> Option<String> {
+        if known.is_some() || state != RunState::Paused {
+            return known;
+        }
         let counters = self.hypervisor_counters(definition).await.inspect_err(|error| {
             tracing::debug!(domain = definition.name, %error, "why it stands still is not known");
         });

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::host::Host;
 use crate::process;
 use crate::reference::DomainRef;
-use crate::summary::{DiskSummary, DomainDetails, RunState};
+use crate::summary::{DiskSummary, DomainDetails};
 
 impl Host {
     /// Everything about a domain: of one that runs, as it was started. Its chains are resolved anew, from what is on the disk now; what cannot be
@@ -19,9 +19,7 @@ impl Host {
     pub async fn show(&self, wanted: &DomainRef) -> Result<DomainDetails, Error> {
         let definition = self.find(wanted)?;
         let mut summary = self.summarise(&definition).await?;
-        if summary.state == RunState::Paused && summary.reason.is_none() {
-            summary.reason = self.cause_of_pause(&definition).await;
-        }
+        summary.reason = self.reason_of(&definition, summary.state, summary.reason).await;
         let domain = Domain::parse(&self.shown_xml(&definition))?;
         let roots = self.roots();
         let volumes = self.current_volumes(&definition).unwrap_or_default();

@@ -38,11 +38,11 @@ fn named(given: &Domain, kind: &str) -> Result<String, Error> {
         Error::new(Kind::Invalid, "device.unnamed", message).hint(format!("name its {what}"))
     };
     match kind {
-        "disk" | "interface" => {
+        "disk" | "interface" | "graphics" => {
             let device = devices::last(given, kind).filter(|device| !device.name.is_empty());
-            device.map(|device| device.name).ok_or_else(|| unnamed("<target> or <mac>"))
+            let what = if kind == "graphics" { "type" } else { "<target> or <mac>" };
+            device.map(|device| device.name).ok_or_else(|| unnamed(what))
         }
-        "graphics" => display(given).ok_or_else(|| unnamed("type")),
         _ => {
             let message = format!("persistent update of device '{kind}' is not supported");
             Err(Error::new(Kind::Unsupported, "device.stays", message)
@@ -51,16 +51,10 @@ fn named(given: &Domain, kind: &str) -> Result<String, Error> {
     }
 }
 
-fn display(given: &Domain) -> Option<String> {
-    let device = devices::last(given, "graphics")?;
-    devices::attribute(given, &device, "type").map(str::to_owned)
-}
-
-fn matching(domain: &Domain, kind: &str, named: &str) -> Option<Device> {
-    devices::all(domain).into_iter().filter(|device| device.kind == kind).find(|device| match kind {
-        "graphics" => devices::attribute(domain, device, "type") == Some(named),
-        _ => device.name.eq_ignore_ascii_case(named),
-    })
+/// The device of a kind with this name.
+pub(super) fn matching(domain: &Domain, kind: &str, named: &str) -> Option<Device> {
+    let of_kind = devices::all(domain).into_iter().filter(|device| device.kind == kind);
+    of_kind.into_iter().find(|device| device.name.eq_ignore_ascii_case(named))
 }
 
 #[cfg(test)]
