@@ -183,7 +183,7 @@ fn with_names(
     for index in leaves(arguments).filter(|index| seen.insert(*index)) {
         let mut give = |fd| {
             let name = format!("hostler-{command}-{}", before.len());
-            before.push((named.command.clone(), json!({named.argument.as_str(): name}), fd));
+            before.push((named.command.clone(), named.naming(&name), fd));
             name
         };
         let written = match handles.get(index) {
@@ -298,7 +298,7 @@ fn with_each(
     let door = Door {
         alias: alias.clone(),
         give: named.command.clone(),
-        given: json!({named.argument.as_str(): CONNECTION}),
+        given: named.naming(CONNECTION),
         command: command.to_owned(),
         arguments,
         trusting,

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use hostler_state::unix_ms;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::template::Template;
 
@@ -58,7 +58,7 @@ impl KeptFile {
             directory,
             domain,
             give: named.command.clone(),
-            given: json!({named.argument.as_str(): NAME}).to_string().into(),
+            given: named.naming(NAME).to_string().into(),
             arguments: Value::Object(arguments).to_string().into(),
         })
     }
@@ -111,6 +111,8 @@ pub(crate) fn raw(arguments: &str) -> Option<Box<RawValue>> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::template::TemplateSet;
 
