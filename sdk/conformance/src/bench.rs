@@ -31,6 +31,18 @@ impl<'a> Bench<'a> {
         self.runner.component()
     }
 
+    /// Goes on for a driver that exports an optional interface.
+    ///
+    /// # Errors
+    /// Skipped, for another.
+    pub(crate) fn require_interface(&self, name: &str) -> Result<(), Finding> {
+        let begin = format!("hostler:driver/{name}@");
+        if self.component().exports.iter().any(|export| export.starts_with(&begin)) {
+            return Ok(());
+        }
+        Err(skipped(format!("the driver does not export {name}, which it need not")))
+    }
+
     /// Leaves nothing of the domains that were made.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! `native-config`: shows a launch, and starts nothing.
 
 use crate::bench::{Bench, asked};
-use crate::case::{Case, Finding, Needs, fault, skipped};
+use crate::case::{Case, Finding, Needs, fault};
 use crate::runner::{Answer, Launch, Operation, RunState, Subject};
 
 pub(super) const CASES: &[Case] = &[
@@ -20,9 +20,6 @@ pub(super) const CASES: &[Case] = &[
         run: same,
     },
 ];
-
-/// The interface, without its version.
-const INTERFACE: &str = "hostler:driver/native-config@";
 
 fn shows(bench: &Bench<'_>) -> Result<(), Finding> {
     let subject = showable(bench)?;
@@ -47,9 +44,7 @@ fn same(bench: &Bench<'_>) -> Result<(), Finding> {
 
 /// A checked domain, for a driver that has the interface.
 fn showable(bench: &Bench<'_>) -> Result<Subject, Finding> {
-    if !bench.component().exports.iter().any(|export| export.starts_with(INTERFACE)) {
-        return Err(skipped("the driver does not export native-config, which it need not"));
-    }
+    bench.require_interface("native-config")?;
     let written = bench.minimal(bench.kind()?);
     let xml = bench.document(&written)?;
     Ok(Subject { xml, ..written })

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::bench::{Bench, asked};
-use crate::case::{Case, Finding, Needs, fault, skipped};
+use crate::case::{Case, Finding, Needs, fault};
 use crate::runner::{Answer, Operation, RunState, Subject};
 
 pub(super) const CASES: &[Case] = &[
@@ -24,8 +24,6 @@ pub(super) const CASES: &[Case] = &[
     },
 ];
 
-/// The interface, without its version.
-const INTERFACE: &str = "hostler:driver/statistics@";
 /// How the name of a list's length ends.
 const COUNT: &str = ".count";
 
@@ -83,9 +81,7 @@ fn changes_nothing(bench: &Bench<'_>) -> Result<(), Finding> {
 
 /// A domain that runs, for a driver that has the interface.
 fn readable(bench: &Bench<'_>) -> Result<Subject, Finding> {
-    if !bench.component().exports.iter().any(|export| export.starts_with(INTERFACE)) {
-        return Err(skipped("the driver does not export statistics, which it need not"));
-    }
+    bench.require_interface("statistics")?;
     bench.started()
 }
 
