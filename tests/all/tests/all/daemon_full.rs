@@ -3,7 +3,6 @@
 
 use std::fs::{self, File};
 use std::path::PathBuf;
-use std::process::Command;
 
 use hostler_rpc::frame::{FrameKind, Status};
 use hostler_rpc::wire::{
@@ -17,10 +16,11 @@ use rustix::io::Errno;
 
 use crate::daemon::Daemon;
 use crate::rpc_client::{Outcome, RpcClient};
+use crate::small_file_system::SmallFileSystem;
 use crate::workbench::{Workbench, rom_domain};
 
 /// All that there is.
-const SIZE: &str = "size=64m";
+const SIZE: &str = "64m";
 /// The least that the file system hands out, in bytes.
 const PAGE: u64 = 4 << 10;
 /// What an upload brings.
@@ -28,16 +28,15 @@ const UPLOAD_BYTES: usize = 96 << 10;
 
 /// A small file system, with everything of a workbench on it.
 struct Small {
+    /// It goes before the workbench beneath it.
+    _mounted: SmallFileSystem,
     bench: Workbench,
 }
 
 impl Small {
     fn new() -> Self {
-        let small = Self { bench: Workbench::of_drivers() };
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", SIZE, "tmpfs"]).arg(small.root()).status();
-        assert!(mounted.unwrap().success(), "this test mounts a small file system, as root");
-        small
+        let bench = Workbench::of_drivers();
+        Self { _mounted: SmallFileSystem::mount(bench.path(""), SIZE), bench }
     }
 
     fn root(&self) -> PathBuf {
@@ -105,7 +104,6 @@ impl Drop for Small {
                 self.bench.run(&["destroy", &run.domain().to_string()]);
             }
         }
-        Command::new("umount").arg("--lazy").arg(self.root()).status().ok();
     }
 }
 

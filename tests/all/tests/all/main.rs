@@ -69,6 +69,7 @@ mod serve_stuck;
 mod serve_tenants;
 mod serve_tls;
 mod sizing;
+mod small_file_system;
 mod snapshot_kill;
 mod snapshot_live;
 mod snapshot_memory;

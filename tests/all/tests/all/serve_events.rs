@@ -7,10 +7,11 @@ use std::process::{Child, Command, Stdio};
 
 use crate::agent::with_agent;
 use crate::daemon::{Daemon, clients_are_here};
+use crate::small_file_system::SmallFileSystem;
 use crate::workbench::{Workbench, rom_domain, until};
 
 /// Room on the file system of a disk that fills it.
-const ROOM: &str = "size=4m";
+const ROOM: &str = "4m";
 
 /// A client that listens.
 struct Listener {
@@ -49,31 +50,15 @@ impl Drop for Listener {
     }
 }
 
-/// A file system with little room.
-struct Small(PathBuf);
-
-impl Small {
-    fn mount(place: PathBuf) -> Self {
-        fs::create_dir(&place).unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", ROOM, "tmpfs"]).arg(&place).status();
-        assert!(mounted.unwrap().success(), "this test mounts a small file system, as root");
-        Self(place)
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        Command::new("umount").arg("--lazy").arg(&self.0).status().ok();
-    }
-}
-
 #[test]
 fn disk_without_room_clock_and_agent_are_told_of() {
     if !clients_are_here() {
         return;
     }
     let bench = Workbench::new();
-    let small = Small::mount(bench.path("small"));
+    let small = bench.path("small");
+    fs::create_dir(&small).unwrap();
+    let _mounted = SmallFileSystem::mount(small.clone(), ROOM);
     let daemon = Daemon::start(&bench);
     with_agent(&bench, "unix");
     let listener = Listener::begin(&bench, &daemon, "linux");
@@ -85,7 +70,7 @@ fn disk_without_room_clock_and_agent_are_told_of() {
     listener.wait_for("'rtc-change' for domain 'linux'");
 
     // Half of the room is taken by somebody else, and the guest writes more than the rest.
-    let (image, other) = (small.0.join("disk.raw"), small.0.join("other"));
+    let (image, other) = (small.join("disk.raw"), small.join("other"));
     fs::write(&other, vec![0; 2 << 20]).unwrap();
     File::create(&image).unwrap().set_len(3 << 20).unwrap();
     daemon.ok(&["attach-disk", "linux", image.to_str().unwrap(), "vdb", "--subdriver", "raw"]);
