@@ -31,7 +31,7 @@ hostler_sdk::driver! {
     Qemu,
     name: "qemu",
     types: ["kvm", "qemu"],
-    grants: ["process:qemu-system-x86_64", "process:swtpm", "process:virtiofsd", "qmp", "storage", "firmware", "endpoint", "network", "secret"],
+    grants: ["process:qemu-system-x86_64", "process:swtpm", "process:virtiofsd", "process:passt", "qmp", "storage", "firmware", "endpoint", "network", "secret"],
     abilities: [block_jobs, dump, hotplug, migration, native_config, reboot, save, screen, sizing, snapshots, statistics, upkeep],
 }
 

@@ -1,9 +1,9 @@
 //! What the network interfaces of a document are connected to: looked up before a driver is asked for anything.
 
 use hostler_domain::Domain;
-use hostler_domain::interface::{Interface, InterfaceSource};
+use hostler_domain::interface::{Interface, InterfaceSource, PortForward};
 use hostler_domain::network::ForwardMode;
-use hostler_network::{Attachment, Attachments, ErrorKind, NetworkError};
+use hostler_network::{Attachment, Attachments, ErrorKind, Forward, NetworkError};
 use hostler_state::TenantRecord;
 
 use crate::error::{Error, Kind};
@@ -24,6 +24,9 @@ impl Host {
         for (position, interface) in domain.devices.interfaces.iter().enumerate() {
             if let Some(found) = self.attachment(interface)? {
                 attachments.insert(position, found);
+            }
+            for (at, forward) in interface.port_forwards.iter().enumerate().filter(|_| interface.is_passt()) {
+                attachments.insert_forward(position, at, self.forward(forward));
             }
         }
         Ok(attachments)
@@ -54,6 +57,22 @@ impl Host {
             InterfaceSource::Ethernet => found,
             _ => Attachment { existing: false, ..found },
         })))
+    }
+
+    /// The ports of the host that lead to a guest. Those that others than the host's users reach are the operator's.
+    fn forward(&self, forward: &PortForward) -> Result<Forward, NetworkError> {
+        if let Some(tenant) = self.tenant().filter(|_| !hostler_network::forward::is_local(forward)) {
+            let message = format!(
+                "the tenant '{}' may not have ports of this host that others than its users reach",
+                tenant.name
+            );
+            return Err(NetworkError::new(ErrorKind::Denied, "tenant.network", message)
+                .about("tenant", &tenant.name)
+                .hint("write address='127.0.0.1' in <portForward>: ssh forwards it (ssh -L PORT:127.0.0.1:PORT HOST)")
+                .hint("or use <interface type='network'> with a network that the operator allows"));
+        }
+        let ports = hostler_network::forward::ports(forward)?;
+        Ok(Forward { protocol: forward.protocol, ports })
     }
 
     /// The bridge of a network, which is the operator's whoever asks.

@@ -96,7 +96,7 @@ pub(crate) fn open_all(
                 vec![links.end(index, until).map_err(failed)?]
             }
             Handle::Tap { fds, name, .. } => of_tap(fds, name)?,
-            Handle::Socket(_) | Handle::Viewers { .. } => Vec::new(),
+            Handle::Socket(_) | Handle::Viewers { .. } | Handle::Ports { .. } => Vec::new(),
         };
         opened.program.push(fds);
     }

@@ -28,6 +28,15 @@ pub enum Role {
     Secret,
 }
 
+/// What speaks through a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Streams.
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
 /// One entry of the list that travels with a plan; [`crate::Value::Handle`] is its index.
 #[derive(Debug)]
 pub enum Handle {
@@ -63,6 +72,13 @@ pub enum Handle {
         alias: String,
         /// The socket that they come to.
         socket: Option<OwnedFd>,
+    },
+    /// Ports of the host that lead to the guest, as its document has them: for a companion that carries the guest's packets.
+    Ports {
+        /// What speaks through them.
+        transport: Transport,
+        /// Which they are, in the companion's own words: `127.0.0.1/2222:22`.
+        ports: String,
     },
     /// A tap device of the host.
     Tap {
@@ -122,6 +138,8 @@ impl Handle {
             Self::Socket(_) => "socket",
             Self::Link(_) => "link",
             Self::Viewers { .. } => "viewers",
+            Self::Ports { transport: Transport::Tcp, .. } => "tcp-ports",
+            Self::Ports { transport: Transport::Udp, .. } => "udp-ports",
             Self::Tap { .. } => "tap",
         }
     }

@@ -26,7 +26,7 @@ pub use cage::room::{RoomLimits, enter_room};
 pub use cage::{CageReport, CageSetting, Wall, WallFailure};
 pub use command::{CommandLine, describe, describe_unchecked};
 pub use error::{LaunchError, LaunchErrorKind, QmpError, QmpErrorKind, ShimError, ShimErrorKind};
-pub use handle::{EndpointKind, EndpointSpec, Handle, Role};
+pub use handle::{EndpointKind, EndpointSpec, Handle, Role, Transport};
 pub use limits::*;
 pub use listen::{connect_unix, listen_tcp, listen_tcp_from, listen_unix, loopback};
 pub use plan::{Companion, OptionEntry, Plan, Reaction};

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use hostler_domain::interface::PortProtocol;
 use hostler_domain::network::is_device_name;
 
 use crate::error::{ErrorKind, NetworkError};
@@ -35,21 +36,46 @@ pub struct Attachment {
     pub queues: u32,
 }
 
-/// What the interfaces of a document are connected to, by their positions among its interfaces. Those that need nothing
-/// of the host are not in it.
+/// What the interfaces of a document are connected to, by their positions among its interfaces, and the ports of the host that
+/// lead to them. Those that need nothing of the host are not in it.
 #[derive(Clone, Debug, Default)]
-pub struct Attachments(Vec<(usize, Result<Attachment, Arc<NetworkError>>)>);
+pub struct Attachments {
+    attached: Vec<(usize, Result<Attachment, Arc<NetworkError>>)>,
+    /// By the positions of interfaces, and of forwards in them.
+    forwards: Vec<(usize, usize, Result<Forward, Arc<NetworkError>>)>,
+}
+
+/// Ports of the host that lead to a guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forward {
+    /// What speaks through them.
+    pub protocol: PortProtocol,
+    /// Which they are, in the words of passt.
+    pub ports: String,
+}
 
 impl Attachments {
     /// Notes what an interface is connected to, or why it cannot be: only who wants it is told.
     pub fn insert(&mut self, position: usize, found: Result<Attachment, NetworkError>) {
-        self.0.push((position, found.map_err(Arc::new)));
+        self.attached.push((position, found.map_err(Arc::new)));
+    }
+
+    /// Notes which ports a forward of an interface has, or why it cannot have them: only who wants them is told.
+    pub fn insert_forward(&mut self, interface: usize, forward: usize, found: Result<Forward, NetworkError>) {
+        self.forwards.push((interface, forward, found.map_err(Arc::new)));
+    }
+
+    /// The ports of the forward at this position of the interface at that one.
+    #[must_use]
+    pub fn forward(&self, interface: usize, forward: usize) -> Option<&Result<Forward, Arc<NetworkError>>> {
+        let known = self.forwards.iter().find(|known| (known.0, known.1) == (interface, forward));
+        known.map(|(_, _, found)| found)
     }
 
     /// What the interface at this position is connected to.
     #[must_use]
     pub fn get(&self, position: usize) -> Option<&Result<Attachment, Arc<NetworkError>>> {
-        self.0.iter().find(|(known, _)| *known == position).map(|(_, found)| found)
+        self.attached.iter().find(|(known, _)| *known == position).map(|(_, found)| found)
     }
 }
 

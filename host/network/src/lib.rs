@@ -9,6 +9,7 @@ mod device;
 mod dnsmasq;
 mod error;
 mod firewall;
+pub mod forward;
 mod leases;
 mod links;
 mod namespace;
@@ -19,7 +20,7 @@ mod start;
 mod sysctl;
 mod tap;
 
-pub use attachment::{Attachment, Attachments, Taps, connect, rejoin};
+pub use attachment::{Attachment, Attachments, Forward, Taps, connect, rejoin};
 pub use error::{ErrorKind, Hint, NetworkError};
 pub use leases::{Lease, leases};
 pub use namespace::namespace;

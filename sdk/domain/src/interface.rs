@@ -7,9 +7,11 @@ use crate::read::Element;
 use crate::storage_source::Reconnect;
 
 mod driver;
+mod port_forward;
 mod source;
 
 pub use driver::{InterfaceBackend, InterfaceDriver, Offloads, TxMode};
+pub use port_forward::{PortForward, PortProtocol, PortRange};
 pub use source::{InterfaceSource, MacvtapMode, SocketEnds};
 
 /// A network interface.
@@ -35,6 +37,10 @@ pub struct Interface {
     pub vhost_path: Option<String>,
     /// Implementation of a user network (`<backend type>`), such as `passt`.
     pub backend_type: Option<String>,
+    /// File that such an implementation writes about itself to (`<backend logFile>`).
+    pub backend_log: Option<String>,
+    /// Ports of the host that lead to the guest (`passt`).
+    pub port_forwards: Vec<PortForward>,
     /// Program that sets the interface up.
     pub script: Option<String>,
     /// Whether the cable is plugged in.
@@ -119,6 +125,12 @@ pub struct GuestIp {
 }
 
 impl Interface {
+    /// Whether it is a user-mode network of `passt`.
+    #[must_use]
+    pub fn is_passt(&self) -> bool {
+        matches!(self.source, InterfaceSource::User { .. }) && self.backend_type.as_deref() == Some("passt")
+    }
+
     pub(crate) fn read(interface: Element<'_>) -> Result<Self, XmlError> {
         let backend = interface.child("backend");
         let of_backend = |name| backend.and_then(|backend| backend.filled(name));
@@ -135,6 +147,8 @@ impl Interface {
             tap_path: of_backend("tap"),
             vhost_path: of_backend("vhost"),
             backend_type: of_backend("type"),
+            backend_log: of_backend("logFile"),
+            port_forwards: interface.each("portForward", PortForward::read)?,
             script: named("script", "path"),
             link_up: interface.maybe("link", read_link)?.flatten(),
             mtu: interface.maybe("mtu", |mtu| mtu.need_number("size"))?,

@@ -23,6 +23,7 @@ pub struct Resources {
     viewers: Vec<(String, Endpoint)>,
     interfaces: Vec<(u32, Endpoint)>,
     secrets: Vec<(String, u32, File)>,
+    ports: Vec<(u32, u32, Endpoint)>,
 }
 
 impl Resources {
@@ -86,6 +87,12 @@ impl Resources {
                 };
                 self.secrets.push((disk.clone(), *layer, secret));
             }
+            Symbol::ForwardedPorts { interface, forward }
+                if !self.ports.iter().any(|(i, f, _)| i == interface && f == forward) =>
+            {
+                let ports = domain.forwarded_ports(*interface, *forward)?;
+                self.ports.push((*interface, *forward, ports));
+            }
             Symbol::Directory(name) if !self.directories.iter().any(|(known, _)| known == name) => {
                 self.directories.push((name.clone(), domain.directory(name)?));
             }
@@ -132,6 +139,12 @@ impl Resources {
             Symbol::Interface(at) => {
                 Handle::Endpoint(self.interfaces.iter().find(|(known, _)| known == at).map(|(_, end)| end)?)
             }
+            Symbol::ForwardedPorts { interface, forward } => Handle::Endpoint(
+                self.ports
+                    .iter()
+                    .find(|(i, f, _)| i == interface && f == forward)
+                    .map(|(_, _, ports)| ports)?,
+            ),
             Symbol::Directory(name) => Handle::File(found(&self.directories, name)?),
             Symbol::SharedFolder(at) => {
                 Handle::File(self.folders.iter().find(|(known, _)| known == at).map(|(_, file)| file)?)

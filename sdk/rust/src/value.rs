@@ -36,6 +36,13 @@ pub enum Symbol {
     Link(String),
     /// The host's end of the network interface at this position among the document's interfaces.
     Interface(u32),
+    /// The ports of the host that lead to the guest by a forward of an interface.
+    ForwardedPorts {
+        /// The interface's position among the document's.
+        interface: u32,
+        /// The forward's position in it.
+        forward: u32,
+    },
     /// The domain's directory of this name, for a companion to keep files in.
     Directory(String),
     /// The directory that the filesystem at this position among the document's filesystems shares.

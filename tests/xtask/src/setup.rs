@@ -17,6 +17,7 @@ const PACKAGES: &[&str] = &[
     "ovmf",               // UEFI firmware
     "seabios",            // BIOS firmware
     "swtpm",              // trusted platform modules
+    "passt",              // networks for guests without devices of the host's
     "dnsmasq-base",       // addresses and names for guests in networks of the host's
     "nftables",           // rules of those networks
     "binutils",           // as and ld for the ROM guest, objcopy for the UEFI one

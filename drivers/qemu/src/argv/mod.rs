@@ -31,6 +31,7 @@ mod monitor;
 mod netdev;
 mod numa;
 mod panic;
+mod passt;
 mod passthrough;
 mod power;
 mod redirdev;

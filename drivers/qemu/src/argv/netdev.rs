@@ -4,7 +4,7 @@ use hostler_sdk::domain::interface::{GuestIp, Interface, InterfaceBackend, Inter
 use hostler_sdk::{Error, ProblemExt, Symbol, Value};
 
 use super::builder::{Builder, set_some};
-use super::comparison;
+use super::{comparison, passt};
 
 /// The device that Linux makes taps with.
 const TAP_CONTROL: &str = "/dev/net/tun";
@@ -22,6 +22,9 @@ pub(super) fn guest_forward(address: &str, port: u32, chardev: &str, id: &str) -
 pub(super) fn back_end(builder: &mut Builder<'_>, interface: &Interface, id: &str) -> Result<Value, Error> {
     let value = Value::mapping();
     match &interface.source {
+        InterfaceSource::User { dev } if interface.is_passt() => {
+            passt::back_end(builder, interface, dev.as_deref(), id)
+        }
         InterfaceSource::User { .. } => {
             Ok(add_addresses(value.with("type", "user"), &interface.ips).with("id", id))
         }
@@ -72,13 +75,18 @@ fn tap(builder: &Builder<'_>, interface: &Interface, id: &str) -> Result<Value, 
         let what = "names the device that taps are made with, which is the host's to choose";
         return Err(builder.not_offered(interface.node, what));
     }
-    let all = &builder.domain.devices.interfaces;
-    let position = all.iter().position(|other| other.node == interface.node).unwrap_or_default();
-    let symbol = Symbol::Interface(u32::try_from(position).unwrap_or(u32::MAX));
+    let symbol = Symbol::Interface(position(builder, interface));
     let several = interface.driver.queues.is_some_and(|queues| queues > 1);
     let mut value = Value::mapping().with("type", "tap").with(if several { "fds" } else { "fd" }, symbol);
     set_some(&mut value, "sndbuf", interface.sndbuf);
     Ok(value.with("id", id))
+}
+
+/// Where an interface stands among the document's.
+pub(super) fn position(builder: &Builder<'_>, interface: &Interface) -> u32 {
+    let all = &builder.domain.devices.interfaces;
+    let position = all.iter().position(|other| other.node == interface.node).unwrap_or_default();
+    u32::try_from(position).unwrap_or(u32::MAX)
 }
 
 /// Whether an interface is a device of the host, which appears among those: only ever compared.

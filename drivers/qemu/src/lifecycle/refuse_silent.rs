@@ -63,7 +63,11 @@ fn interface(interface: &Interface) -> Found {
         "has a <vlan>, which needs a switch of the host"
     } else if interface.script.is_some() {
         "has a <script>, which a driver may not have run"
-    } else if interface.backend_type.as_deref().is_some_and(|backend| backend != "default") {
+    } else if interface
+        .backend_type
+        .as_deref()
+        .is_some_and(|backend| backend != "default" && !interface.is_passt())
+    {
         "names a back end that this host does not start"
     } else if interface.coalesce_rx_frames.is_some() {
         "asks to <coalesce>, which needs a device of the host"

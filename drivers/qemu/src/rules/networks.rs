@@ -1,10 +1,10 @@
 //! Network interfaces.
 
-use hostler_sdk::domain::interface::{Interface, InterfaceSource, Teaming};
+use hostler_sdk::domain::interface::{GuestIp, Interface, InterfaceSource, Teaming};
 
 use super::{Broken, Rule, Subject, broken};
 
-pub(super) const RULES: &[Rule] = &[queues, members, teams];
+pub(super) const RULES: &[Rule] = &[queues, members, teams, passt];
 
 fn is_virtio(interface: &Interface) -> bool {
     interface.model.as_deref().is_some_and(|model| model.starts_with("virtio"))
@@ -69,5 +69,44 @@ fn teams(subject: &Subject<'_>) -> Option<Broken> {
             what,
             "correct <model>, or the alias in <teaming>",
         )
+    })
+}
+
+/// What only passt does, and what it cannot.
+fn passt(subject: &Subject<'_>) -> Option<Broken> {
+    subject.domain.devices.interfaces.iter().find_map(|interface| {
+        let InterfaceSource::User { dev } = &interface.source else { return None };
+        let (child, what, remedy) = if interface.is_passt() {
+            let count = |six: bool| interface.ips.iter().filter(|ip| ip.address.contains(':') == six).count();
+            let long = |ip: &GuestIp| ip.address.contains(':') && ip.prefix.is_some();
+            if count(false) > 1 || count(true) > 1 {
+                ("ip", "passt gives a guest one address of each family", "leave one <ip> of each family")
+            } else if interface.ips.iter().any(long) {
+                (
+                    "ip",
+                    "passt chooses the prefix of an IPv6 address itself",
+                    "leave 'prefix' of that <ip> out",
+                )
+            } else {
+                return None;
+            }
+        } else if dev.is_some() {
+            (
+                "source",
+                "only passt takes its addresses from one device of the host",
+                "write <backend type='passt'/>",
+            )
+        } else if !interface.port_forwards.is_empty() {
+            (
+                "portForward",
+                "only passt has ports of the host lead to the guest",
+                "write <backend type='passt'/>",
+            )
+        } else if interface.backend_log.is_some() {
+            ("backend", "only passt writes a log", "remove 'logFile'")
+        } else {
+            return None;
+        };
+        broken(subject.within(interface.node, child), "qemu.net-passt", what, remedy)
     })
 }

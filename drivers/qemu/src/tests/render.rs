@@ -90,6 +90,7 @@ fn path(symbol: &Symbol, domain: &Domain) -> String {
         Symbol::Viewers { alias, .. } => Some(format!("<viewers {alias}>")),
         Symbol::Listener(alias) => Some(format!("<listener {alias}>")),
         Symbol::Interface(at) => Some(format!("<interface {at}>")),
+        Symbol::ForwardedPorts { interface, forward } => Some(format!("<ports {forward} of {interface}>")),
         Symbol::DiskSecret { disk, layer } => Some(format!("<secret of {disk} {layer}>")),
         Symbol::Link(name) => Some(format!("<link {name}>")),
         Symbol::SharedFolder(at) => Some(format!("<shared folder {at}>")),

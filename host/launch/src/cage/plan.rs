@@ -12,6 +12,10 @@ use crate::error::{LaunchError, LaunchErrorKind};
 use crate::plan::Plan;
 use crate::template::Template;
 
+/// Where a program looks its own name up that makes a cage of its own, before it does.
+const OWN_NAME: &str = "/proc/self/exe";
+/// The directory that it makes its root of.
+pub(crate) const OWN_ROOT: &str = "/tmp";
 /// Where the program finds the directory for sockets that it makes.
 pub(crate) const SOCKETS: &str = "/sockets";
 /// Where it finds the folders that it serves, by the numbers of their descriptors.
@@ -34,6 +38,9 @@ pub(crate) struct CagePlan {
     /// Modes of files may be set, to what their owner alone may do.
     #[serde(default)]
     pub(crate) sets_modes: bool,
+    /// The program makes a cage of its own, within this one.
+    #[serde(default)]
+    pub(crate) confines_itself: bool,
     /// The folders of the host that the program serves; a file server is caged in its own way.
     #[serde(default)]
     pub(crate) folders: Vec<NamedFile>,
@@ -101,8 +108,12 @@ pub(crate) fn make(
         let message = format!("template '{}' is of no program that serves folders", template.name());
         return Err(LaunchError::new(LaunchErrorKind::PlanInvalid, message));
     }
-    let mut items = closure::resolve(template.program()?, rule)?;
-    let host_network = rule::any(&rule.host_network.when, plan);
+    let program = template.program()?;
+    let mut items = closure::resolve(program, rule)?;
+    if rule.confines_itself {
+        items.push(Item::Link { at: OWN_NAME.into(), to: program.to_owned() });
+    }
+    let host_network = rule.host_network.always || rule::any(&rule.host_network.when, plan);
     if host_network {
         items.extend(
             network_files(rule)?.into_iter().filter(|item| !items.contains(item)).collect::<Vec<_>>(),
@@ -117,6 +128,7 @@ pub(crate) fn make(
         host_network,
         io_uring: rule::any(&rule.io_uring, plan),
         sets_modes: rule.sets_modes,
+        confines_itself: rule.confines_itself,
         folders,
         file_server: rule.file_server,
         lock_memory: rule::any(&rule.lock_memory, plan),

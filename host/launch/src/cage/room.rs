@@ -5,6 +5,7 @@ use std::time::Duration;
 use rustix::process::Resource;
 use rustix::thread::set_no_new_privs;
 
+use super::plan::CagePlan;
 use super::{Wall, WallFailure, landlock, limits, seccomp};
 
 /// What a process in an empty room may take.
@@ -33,5 +34,5 @@ pub fn enter_room(may: RoomLimits) -> Result<(), WallFailure> {
     ])?;
     set_no_new_privs(true).map_err(|error| Wall::Identity.failed("forbid new privileges", error))?;
     landlock::forbid_everything()?;
-    seccomp::apply(false, false)
+    seccomp::apply(&CagePlan::default())
 }

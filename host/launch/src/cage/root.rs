@@ -16,7 +16,7 @@ use rustix::process::{chdir, pivot_root};
 
 use super::closure::Item;
 use super::mapped::{self, Mappings, is_open_to_all};
-use super::plan::{CagePlan, NamedFile, SOCKETS};
+use super::plan::{CagePlan, NamedFile, OWN_ROOT, SOCKETS};
 use super::{Wall, WallFailure, server};
 
 /// Room for the root's own directories and links, in bytes.
@@ -112,6 +112,10 @@ fn lay_out(plan: &CagePlan, parts: &[Part], over: &Path, options: &CStr) -> Resu
         if let Item::Link { at, to } = item {
             make_link(&inside(over, at), to)?;
         }
+    }
+    if plan.confines_itself {
+        make_place(&inside(over, Path::new(OWN_ROOT)), true)
+            .map_err(|error| Wall::Root.failed(format!("make '{OWN_ROOT}'"), error))?;
     }
     parts.iter().try_for_each(|part| place(part, over))
 }

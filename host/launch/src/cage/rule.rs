@@ -36,6 +36,10 @@ pub(crate) struct CageRule {
     /// The program serves folders of the host to a guest: see `cage/server.rs` for what that is.
     #[serde(default)]
     pub(crate) file_server: bool,
+    /// The program makes a cage of its own when it starts, and does not go on without: see `cage/seccomp.rs` for what it is
+    /// told.
+    #[serde(default)]
+    pub(crate) confines_itself: bool,
     /// What asks for memory that is not swapped.
     #[serde(default)]
     pub(crate) lock_memory: Vec<Condition>,
@@ -67,6 +71,9 @@ pub(crate) struct DeviceRule {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct NetworkRule {
+    /// Whatever the plan says.
+    #[serde(default)]
+    pub(crate) always: bool,
     #[serde(default)]
     pub(crate) when: Vec<Condition>,
     /// Files that are bound then, where they exist.

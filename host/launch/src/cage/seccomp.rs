@@ -10,6 +10,7 @@ use seccompiler::{
     apply_filter,
 };
 
+use super::plan::CagePlan;
 use super::{Wall, WallFailure};
 
 /// Refused with EPERM: mounts and namespaces, other processes, keys, the kernel itself, and interfaces whose
@@ -175,6 +176,10 @@ const MAKES: [u64; 2] = [0o100, 0o20_000_000];
 const RIGHTS_MODE: &[u64] = &[0o4000, 0o2000];
 /// What a program may let files be that sets modes: read and written by their owner.
 const OWNERS_MODE: u64 = 0o600;
+/// What a program confines itself with: namespaces, and a root without anything. All of this stands around it already, and
+/// nothing of it is done again: it is answered as if it was.
+const CONFINING: &[libc::c_long] =
+    &[libc::SYS_unshare, libc::SYS_mount, libc::SYS_umount2, libc::SYS_pivot_root];
 /// Families of sockets that are not refused: local, IPv4, IPv6, and what reads addresses of interfaces.
 const FAMILIES: &[libc::c_int] = &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 /// Namespaces that a new process could be made in.
@@ -198,13 +203,15 @@ const TAP_REQUESTS: &[libc::c_ulong] = &[
     0x4004_54cd, // TUNSETLINK
     libc::SIOCSIFHWADDR,
 ];
+/// The number of an error that is none: the call answers 0, and is not made.
+const DONE: i32 = 0;
 /// What the second set of numbers that x86-64 has for its calls (x32) differs by.
 #[cfg(target_arch = "x86_64")]
 const SECOND_NUMBERS: i64 = 0x4000_0000;
 
 /// Puts the filters in place, for this process and all that it starts.
-pub(crate) fn apply(io_uring: bool, sets_modes: bool) -> Result<(), WallFailure> {
-    install(programs(io_uring, sets_modes))
+pub(crate) fn apply(plan: &CagePlan) -> Result<(), WallFailure> {
+    install(programs(plan.io_uring, plan.sets_modes, plan.confines_itself))
 }
 
 /// Puts the filters of a file server in place: as [`apply`], but it sets the modes, owners and attributes of files, and no mode
@@ -218,7 +225,7 @@ pub(crate) fn apply_computing() -> Result<(), WallFailure> {
     install(computing())
 }
 
-fn install(programs: Result<[BpfProgram; 2], seccompiler::Error>) -> Result<(), WallFailure> {
+fn install(programs: Result<Vec<BpfProgram>, seccompiler::Error>) -> Result<(), WallFailure> {
     let failed = |error: String| {
         Wall::Seccomp.failed("filter system calls", error).hint("the kernel must have CONFIG_SECCOMP_FILTER")
     };
@@ -228,11 +235,24 @@ fn install(programs: Result<[BpfProgram; 2], seccompiler::Error>) -> Result<(), 
     Ok(())
 }
 
-fn programs(io_uring: bool, sets_modes: bool) -> Result<[BpfProgram; 2], seccompiler::Error> {
-    Ok([compile(denied(io_uring, sets_modes)?, libc::EPERM)?, absent()?])
+fn programs(
+    io_uring: bool,
+    sets_modes: bool,
+    confines_itself: bool,
+) -> Result<Vec<BpfProgram>, seccompiler::Error> {
+    let mut denied = denied(io_uring, sets_modes)?;
+    if !confines_itself {
+        return Ok(vec![compile(denied, libc::EPERM)?, absent()?]);
+    }
+    let mut confining = BTreeMap::new();
+    for number in CONFINING {
+        denied.remove(number);
+        confining.insert(*number, Vec::new());
+    }
+    Ok(vec![compile(denied, libc::EPERM)?, compile(confining, DONE)?, absent()?])
 }
 
-fn serving() -> Result<[BpfProgram; 2], seccompiler::Error> {
+fn serving() -> Result<Vec<BpfProgram>, seccompiler::Error> {
     let mut denied = denied(false, false)?;
     for number in SERVING {
         denied.remove(number);
@@ -255,7 +275,7 @@ fn serving() -> Result<[BpfProgram; 2], seccompiler::Error> {
         denied.insert(*number, gives);
     }
     denied.insert(libc::SYS_unshare, new_namespaces()?);
-    Ok([compile(denied, libc::EPERM)?, absent()?])
+    Ok(vec![compile(denied, libc::EPERM)?, absent()?])
 }
 
 /// A call whose first argument asks for a new namespace.
@@ -299,7 +319,7 @@ fn absent() -> Result<BpfProgram, seccompiler::Error> {
     compile(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)
 }
 
-fn computing() -> Result<[BpfProgram; 2], seccompiler::Error> {
+fn computing() -> Result<Vec<BpfProgram>, seccompiler::Error> {
     let mut allowed: BTreeMap<i64, Vec<SeccompRule>> =
         COMPUTING.iter().map(|number| (*number, Vec::new())).collect();
     // Refused as absent by the other filter.
@@ -317,7 +337,7 @@ fn computing() -> Result<[BpfProgram; 2], seccompiler::Error> {
     let architecture = std::env::consts::ARCH.try_into()?;
     let refuse = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     let filter = SeccompFilter::new(allowed, refuse, SeccompAction::Allow, architecture)?;
-    Ok([absent()?, filter.try_into()?])
+    Ok(vec![absent()?, filter.try_into()?])
 }
 
 fn condition(
@@ -344,13 +364,16 @@ mod tests {
 
     #[test]
     fn filters_compile_and_fit_the_kernel() {
-        for (io_uring, sets_modes) in [(false, false), (true, false), (false, true)] {
-            for program in programs(io_uring, sets_modes).unwrap() {
+        for (io_uring, sets_modes, confines) in
+            [(false, false, false), (true, false, false), (false, true, false), (false, false, true)]
+        {
+            for program in programs(io_uring, sets_modes, confines).unwrap() {
                 // BPF_MAXINSNS
                 assert!((1..=4096).contains(&program.len()), "{}", program.len());
             }
         }
-        assert!(programs(false, false).unwrap()[0].len() > programs(true, false).unwrap()[0].len());
+        let first = |io_uring| programs(io_uring, false, false).unwrap()[0].len();
+        assert!(first(false) > first(true));
         for program in serving().unwrap() {
             assert!((1..=4096).contains(&program.len()), "{}", program.len());
         }

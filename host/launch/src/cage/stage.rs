@@ -117,7 +117,7 @@ fn confine(
     drop(proc);
     set_no_new_privs(true).map_err(|error| Wall::Identity.failed("forbid new privileges", error))?;
     let landlock_abi = if plan.landlock { landlock::restrict(plan)? } else { 0 };
-    seccomp::apply(plan.io_uring, plan.sets_modes)?;
+    seccomp::apply(plan)?;
     let report = CageReport { uid: geteuid().as_raw(), landlock_abi, host_network: plan.host_network };
     Ok((start(request)?, report))
 }

@@ -86,6 +86,7 @@ impl<'a> Leaves<'a> {
             (Handle::Socket(name), Some(grants)) => {
                 Ok(format!("{prefix}{}", grants.sockets.join(name).display()))
             }
+            (Handle::Ports { ports, .. }, _) => Ok(ports.clone()),
             (Handle::Tap { queues, .. }, None) => Ok(shown_queues(*queues)),
             (Handle::Tap { .. }, Some(grants)) => joined(grants.numbers.get(index), index),
             (Handle::Viewers { .. }, _) => Err(LaunchError::new(
@@ -99,19 +100,26 @@ impl<'a> Leaves<'a> {
         }
     }
 
-    /// A handle that stands for pairs; nothing for the others.
-    pub(crate) fn pairs(&mut self, index: usize) -> Result<Option<Vec<(String, String)>>, LaunchError> {
+    /// A handle that stands for pairs in this option; nothing for the others.
+    pub(crate) fn pairs(
+        &mut self,
+        index: usize,
+        rule: Option<&OptionRule>,
+    ) -> Result<Option<Vec<(String, String)>>, LaunchError> {
         if let Some(told) = self.told.get(&index) {
             return Ok(Some(vec![told.clone()]));
         }
         let handles = self.handles;
         let (name, spec) = match self.handle(index)? {
             Handle::Monitor => ("monitor", None),
+            Handle::Link(_) if rule.is_some_and(|rule| rule.link_number) => return Ok(None),
             Handle::Link(_) => ("link", None),
             Handle::Endpoint(spec) => (kind_of(spec), Some(spec)),
-            Handle::Descriptor { .. } | Handle::Socket(_) | Handle::Tap { .. } | Handle::Viewers { .. } => {
-                return Ok(None);
-            }
+            Handle::Descriptor { .. }
+            | Handle::Socket(_)
+            | Handle::Tap { .. }
+            | Handle::Viewers { .. }
+            | Handle::Ports { .. } => return Ok(None),
         };
         if let Some(EndpointSpec { kind: EndpointKind::Other { backend, pairs }, .. }) = spec {
             let first = std::iter::once(("backend".to_owned(), backend.clone()));

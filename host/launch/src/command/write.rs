@@ -53,7 +53,7 @@ pub(crate) fn write_json(
             };
             for (key, value) in pairs {
                 match value {
-                    Value::Handle(index) => match leaves.pairs(*index)? {
+                    Value::Handle(index) => match leaves.pairs(*index, rule)? {
                         Some(pairs) => {
                             pairs.into_iter().try_for_each(|(key, value)| put(&key, value.into()))?
                         }
@@ -116,7 +116,7 @@ fn flatten(
         Value::Mapping(members) => {
             for (key, value) in members {
                 let expanded = match value {
-                    Value::Handle(index) => leaves.pairs(*index)?,
+                    Value::Handle(index) => leaves.pairs(*index, rule)?,
                     _ => None,
                 };
                 match expanded {

@@ -301,7 +301,7 @@ fn check_handles(handles: &[Handle]) -> Result<(), LaunchError> {
                         .hint("use one of pty, null, file, unix, tcp, udp"));
                 }
             }
-            Handle::Descriptor { .. } | Handle::Monitor | Handle::Tap { .. } => {}
+            Handle::Descriptor { .. } | Handle::Monitor | Handle::Tap { .. } | Handle::Ports { .. } => {}
         }
     }
     Ok(())

@@ -193,6 +193,9 @@ pub(crate) struct OptionRule {
     pub(crate) single: bool,
     #[serde(default)]
     pub(crate) descriptors: Descriptors,
+    /// A link is written by its descriptor's number alone, and not as the back end of a character device.
+    #[serde(default)]
+    pub(crate) link_number: bool,
     /// What stands before a socket's path.
     #[serde(default)]
     pub(crate) socket_prefix: String,

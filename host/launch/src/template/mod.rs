@@ -12,6 +12,8 @@ pub(crate) mod data;
 #[cfg(test)]
 mod file_server;
 pub(crate) mod matching;
+#[cfg(test)]
+mod packets;
 pub(crate) mod shape;
 #[cfg(test)]
 mod storage_daemon;
@@ -26,9 +28,10 @@ use data::{EndpointRule, NamedWriting, TemplateData};
 use crate::error::{LaunchError, LaunchErrorKind};
 
 /// The templates that ship with hostler: file name and content.
-const BUILTIN: [(&str, &str); 4] = [
+const BUILTIN: [(&str, &str); 5] = [
     ("qemu-system-x86_64.json", include_str!("../../templates/qemu-system-x86_64.json")),
     ("qemu-storage-daemon.json", include_str!("../../templates/qemu-storage-daemon.json")),
+    ("passt.json", include_str!("../../templates/passt.json")),
     ("swtpm.json", include_str!("../../templates/swtpm.json")),
     ("virtiofsd.json", include_str!("../../templates/virtiofsd.json")),
 ];

@@ -18,7 +18,7 @@ pub(crate) enum Shape {
     /// A name that the host has given to this operation, to be written into a header.
     Reference,
     /// A handle of one of these kinds: `image`, `code`, `variable-store`, `file`, `output`, `input`, `endpoint`,
-    /// `listener`, `monitor`, `socket`, `link`, `tap`, `viewers`, `directory`, `folder`, `secret`.
+    /// `listener`, `monitor`, `socket`, `link`, `tap`, `viewers`, `directory`, `folder`, `secret`, `tcp-ports`, `udp-ports`.
     Handle(Vec<String>),
     /// What one of these allows.
     Any(Vec<Shape>),

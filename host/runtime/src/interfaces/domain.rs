@@ -377,6 +377,17 @@ impl HostDomain for CallState {
         self.connect_interface(subject, Tense::Next, position).await
     }
 
+    async fn forwarded_ports(
+        &mut self,
+        me: Resource<Domain>,
+        network_interface: u32,
+        forward: u32,
+    ) -> wasmtime::Result<Result<Resource<Endpoint>, Error>> {
+        self.enter("domain.forwarded-ports")?;
+        let subject = self.subject(&me)?;
+        self.forward_ports(&subject, network_interface, forward)
+    }
+
     async fn next_endpoint(
         &mut self,
         me: Resource<Domain>,

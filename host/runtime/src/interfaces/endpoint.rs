@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hostler_domain::given_alias::CHOSEN_PREFIX;
+use hostler_domain::interface::PortProtocol;
 use hostler_domain::os::Os;
 use hostler_grant::Capability;
-use hostler_launch::{EndpointKind, EndpointSpec, Handle, Role};
-use hostler_network::Taps;
+use hostler_launch::{EndpointKind, EndpointSpec, Handle, Role, Transport};
+use hostler_network::{Forward, Taps};
 use wasmtime::component::Resource;
 
 use super::domain::{Subject, Tense};
@@ -34,6 +35,8 @@ pub enum Endpoint {
     Listener { alias: String, socket: Opened },
     /// Connections to the display with this alias, and the socket that they come to.
     Viewers { alias: String, socket: Option<Opened> },
+    /// Ports of the host that lead to the guest.
+    Ports(Forward),
     /// A tap device; without descriptors when nothing may be made.
     Tap { taps: Taps, queues: u32 },
 }
@@ -58,6 +61,13 @@ impl Endpoint {
                 let socket = socket.as_ref().and_then(|socket| socket.fd.as_ref());
                 Handle::Viewers { alias: alias.clone(), socket: socket.map(OwnedFd::try_clone).transpose()? }
             }
+            Self::Ports(Forward { protocol, ports }) => Handle::Ports {
+                transport: match protocol {
+                    PortProtocol::Tcp => Transport::Tcp,
+                    PortProtocol::Udp => Transport::Udp,
+                },
+                ports: ports.clone(),
+            },
             Self::Tap { taps, queues } => Handle::Tap {
                 fds: taps.fds.iter().map(OwnedFd::try_clone).collect::<io::Result<_>>()?,
                 queues: *queues,
@@ -76,6 +86,10 @@ impl HostEndpoint for CallState {
             // What it is called on the host is nothing to a driver.
             Endpoint::Tap { queues, .. } => {
                 return Ok(vec![answer::fact("kind", "tap"), answer::fact("queues", queues.to_string())]);
+            }
+            Endpoint::Ports(forward) => {
+                let kind = format!("{}-ports", forward.protocol.as_str());
+                return Ok(vec![answer::fact("kind", kind)]);
             }
             Endpoint::Device { spec, word } => (spec.alias.clone(), *word),
             Endpoint::Link(companion) => (companion.clone(), "link"),

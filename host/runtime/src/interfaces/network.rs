@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hostler_domain::interface::Interface;
 use hostler_grant::Capability;
-use hostler_network::{Attachment, ErrorKind, NetworkError, Taps, connect};
+use hostler_network::{Attachment, ErrorKind, Forward, NetworkError, Taps, connect};
 use wasmtime::component::Resource;
 
 use super::domain::{Subject, Tense};
@@ -35,6 +35,40 @@ impl CallState {
             Err(error) => Ok(Err(error)),
         }
     }
+
+    /// The ports of the host that lead to an interface of the guest.
+    pub(crate) fn forward_ports(
+        &mut self,
+        subject: &Subject,
+        interface: u32,
+        forward: u32,
+    ) -> wasmtime::Result<Result<Resource<Endpoint>, Error>> {
+        if let Err(denied) = self.require(Capability::Network, "") {
+            return Ok(Err(denied));
+        }
+        match forwarded(subject, interface, forward) {
+            Ok(forward) => Ok(Ok(self.table.push(Endpoint::Ports(forward))?)),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+}
+
+/// The ports of a forward; those that its document says when nothing is opened.
+fn forwarded(subject: &Subject, interface: u32, forward: u32) -> Result<Forward, Error> {
+    let at = |position: u32| usize::try_from(position).unwrap_or(usize::MAX);
+    let missing = || {
+        let message = format!("the network interface at position {interface} has no forward {forward}");
+        Error::NotFound(answer::problem("network.not-found", message))
+    };
+    if subject.describes() {
+        let interfaces = &subject.document()?.devices.interfaces;
+        let found = interfaces.get(at(interface)).and_then(|found| found.port_forwards.get(at(forward)));
+        let found = found.ok_or_else(missing)?;
+        let ports = hostler_network::forward::ports(found).map_err(|error| refused(&error))?;
+        return Ok(Forward { protocol: found.protocol, ports });
+    }
+    let found = subject.context.networks.forward(at(interface), at(forward)).ok_or_else(missing)?;
+    found.clone().map_err(|error| refused(&error))
 }
 
 fn connected(subject: &Subject, tense: Tense, position: u32) -> Result<Endpoint, Error> {

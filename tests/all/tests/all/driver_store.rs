@@ -200,7 +200,7 @@ fn what_a_driver_asks_for_beyond_the_policy_needs_consent_and_each_upgrade_that_
     let run = |arguments: &[&str]| bench.run(&[&["--policy", text(&policy)], arguments].concat());
     let name = (r#""name":"qemu""#, r#""name":"acme""#);
     let types = (r#""domain-types":["kvm","qemu"]"#, r#""domain-types":["acm","acme"]"#);
-    let all = r#"["process:qemu-system-x86_64","process:swtpm","process:virtiofsd","qmp","storage","firmware","endpoint","network","secret"]"#;
+    let all = r#"["process:qemu-system-x86_64","process:swtpm","process:virtiofsd","process:passt","qmp","storage","firmware","endpoint","network","secret"]"#;
     let few = format!("{:width$}]", r#"["process:qemu-system-x86_64","qmp""#, width = all.len() - 1);
     let less = build(&bench, "qemu", "less.wasm", &[name, types, (all, few.as_str())]);
     let more =

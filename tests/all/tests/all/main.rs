@@ -48,6 +48,7 @@ mod networks;
 mod objects;
 mod observe;
 mod on_crash;
+mod passt;
 mod random_kill;
 mod rpc_client;
 mod save;

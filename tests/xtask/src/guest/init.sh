@@ -5,6 +5,7 @@
 #   hostler-guest: net NAME mac=MAC
 #   hostler-guest: dhcp NAME address=ADDRESS router=ADDRESS names=ADDRESS   (with hostler.dhcp)
 #   hostler-guest: reached ADDRESS | not reached ADDRESS                    (with hostler.reach=ADDRESS,…)
+#   hostler-guest: fetched TEXT | not fetched ADDRESS:PORT                  (with hostler.fetch=ADDRESS:PORT)
 #   hostler-guest: share TAG reads TEXT    (with hostler.share=TAG,…: what is in the file from-host)
 #   hostler-guest: share TAG made owner=USER:GROUP mode=OCTAL setuid=yes|no device=yes|no moved=yes|no
 #   hostler-guest: share TAG not there
@@ -17,7 +18,8 @@
 #   hostler-guest: medium sr0 TEXT         (what a medium begins with; these four with hostler.watch)
 # Words on the kernel command line: hostler.id=WORD, hostler.tick=SECONDS, hostler.deaf (no power button), hostler.watch
 # (says what comes and goes, and writes to each disk that comes), hostler.dhcp (asks for an address on each network
-# device), hostler.reach=ADDRESS,… (asks each for an answer), hostler.share=TAG,… (mounts each, reads and writes there).
+# device), hostler.reach=ADDRESS,… (asks each for an answer), hostler.fetch=ADDRESS:PORT (greets, reads a line),
+# hostler.serve=PORT (says its id to whoever connects), hostler.share=TAG,… (mounts each, reads and writes there).
 /bin/busybox mkdir -p /bin /sbin
 /bin/busybox --install -s /bin
 export PATH=/bin:/sbin
@@ -86,6 +88,17 @@ esac
 for address in $(word reach | tr ',' ' '); do
   if ping -c 1 -W 10 "$address" >/dev/null 2>&1; then say "reached $address"; else say "not reached $address"; fi
 done
+fetch=$(word fetch)
+if [ -n "$fetch" ]; then
+  text=$({ echo hello; sleep 3; } | nc -w 10 "${fetch%:*}" "${fetch##*:}" | head -n 1 | tr ' ' '_')
+  if [ -n "$text" ]; then say "fetched $text"; else say "not fetched $fetch"; fi
+fi
+serve=$(word serve)
+if [ -n "$serve" ]; then
+  printf '#!/bin/busybox sh\necho "served by %s"\n' "$(word id)" >/bin/served
+  chmod +x /bin/served
+  nc -ll -p "$serve" -e /bin/served &
+fi
 share() {
   say "share $1 reads $(fact from-host)"
   echo 'written by the guest' >from-guest

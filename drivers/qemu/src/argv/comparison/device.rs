@@ -49,6 +49,13 @@ pub(in crate::argv) fn virtiofs(domain: &Domain, filesystem: &Filesystem, alias:
     Value::mapping().with("backend", "socket").with("id", id).with("path", path)
 }
 
+/// The socket of a program that carries the packets of an interface.
+pub(in crate::argv) fn passt(domain: &Domain, alias: &str) -> Value {
+    // No domain of libvirt's tests runs, and has a number.
+    let path = format!("/var/run/libvirt/qemu/passt/-1-{}-{alias}.socket", domain.name);
+    Value::mapping().with("type", "unix").with("path", path)
+}
+
 /// A network device of the host that speaks virtio.
 pub(in crate::argv) fn vdpa(builder: &mut Builder<'_>, interface: &Interface, id: &str) -> Value {
     let alias = builder.id(interface.node).unwrap_or_default();

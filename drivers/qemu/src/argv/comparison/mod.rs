@@ -12,7 +12,7 @@ mod syntax;
 pub(super) use backend::{backend, hosted_backend, vhost_user_socket};
 pub(crate) use device::volume;
 pub(super) use device::{
-    scsi_generic_path, sd_card, tap, tpm_emulator, tpm_passthrough, vdpa, vhost_user_gpu, virtiofs,
+    passt, scsi_generic_path, sd_card, tap, tpm_emulator, tpm_passthrough, vdpa, vhost_user_gpu, virtiofs,
 };
 pub(super) use disk::{certificates, own_reservations, reservations};
 pub(crate) use firmware::firmware;

@@ -170,7 +170,16 @@ fn plug(
     let chains = Chains::default();
     let inputs =
         Inputs { domain: next, author: &text, aliases, chains: &chains, firmware: None, facts: &facts };
-    let steps = steps::of(&argv::plugged(inputs, device)?, &[]);
+    let launch = argv::plugged(inputs, device)?;
+    if let Some(companion) = launch.companions.first() {
+        let message = format!(
+            "'{id}' needs a program of its own beside QEMU ({}), which is started with QEMU and not later",
+            companion.template
+        );
+        let hint = "add it to the stored definition (--config), and start the domain anew";
+        return Err(problem("qemu.hotplug-companion", message).hint(hint).unsupported());
+    }
+    let steps = steps::of(&launch, &[]);
     steps::run(&steps, domain, monitor, &mut Resources::of_next())?;
     let Some(command) = afterwards(device, id) else { return Ok(()) };
     if let Some(Err(error)) = monitor.run_all(&[command]).pop() {

@@ -11,7 +11,8 @@ use crate::bindings::wit::types::Error;
 use crate::context::{DomainContext, Purpose};
 
 const DEVICES: &str = "<interface type='network'><source network='lab'/><driver queues='4'/></interface>\
-    <interface type='user'/>";
+    <interface type='user'><backend type='passt'/><portForward proto='udp' address='::1'><range start='53'/></portForward>\
+    </interface>";
 
 #[tokio::test]
 async fn described_interface_has_its_facts_and_no_device() {
@@ -57,5 +58,32 @@ async fn driver_without_the_grant_gets_no_device() {
     let mut scene = Scene::new(Purpose::Operate, "test", DEVICES);
     let me = scene.me();
     let error = scene.state.network_interface(me, 0).await.unwrap().err().unwrap();
+    assert!(matches!(error, Error::Denied(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn ports_are_those_of_the_document_or_refused_with_the_reason() {
+    let mut described = Scene::new(Purpose::Describe, "qemu", DEVICES);
+    let me = described.me();
+    let ports = described.state.forwarded_ports(me, 1, 0).await.unwrap().unwrap();
+    let facts = HostEndpoint::facts(&mut described.state, Resource::new_borrow(ports.rep())).await.unwrap();
+    assert_eq!((facts[0].key.as_str(), facts[0].value.as_str()), ("kind", "udp-ports"));
+    for (interface, forward) in [(0, 0), (1, 1), (2, 0)] {
+        let me = described.me();
+        let error = described.state.forwarded_ports(me, interface, forward).await.unwrap().err().unwrap();
+        assert!(matches!(error, Error::NotFound(_)), "{error:?}");
+    }
+    let mut refused = Scene::made("qemu", "", DEVICES, |context| {
+        let mut networks = Attachments::default();
+        let tenants = NetworkError::new(ErrorKind::Denied, "tenant.network", "not these");
+        networks.insert_forward(1, 0, Err(tenants));
+        DomainContext { networks, ..context }
+    });
+    let me = refused.me();
+    let error = refused.state.forwarded_ports(me, 1, 0).await.unwrap().err().unwrap();
+    assert!(matches!(&error, Error::Denied(problem) if problem.code == "tenant.network"), "{error:?}");
+    let mut ungranted = Scene::new(Purpose::Operate, "test", DEVICES);
+    let me = ungranted.me();
+    let error = ungranted.state.forwarded_ports(me, 1, 0).await.unwrap().err().unwrap();
     assert!(matches!(error, Error::Denied(_)), "{error:?}");
 }

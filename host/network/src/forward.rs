@@ -1,0 +1,107 @@
+//! Ports of the host that lead to a guest, in the words of the program that carries its packets (passt).
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use hostler_domain::interface::{PortForward, PortRange};
+use hostler_domain::network::is_device_name;
+
+use crate::error::{ErrorKind, NetworkError};
+
+/// The ports of one `<portForward>`, as the option of passt(1) has them: `ADDRESS%DEVICE/FIRST-LAST:TO-TO,~FIRST-LAST`.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`] for what is no name of a network device.
+pub fn ports(forward: &PortForward) -> Result<String, NetworkError> {
+    let mut text = forward.address.map(|address| address.to_string()).unwrap_or_default();
+    if let Some(device) = &forward.device {
+        if !is_device_name(device) {
+            let message = format!("'{}' is no name for a network device", device.escape_debug());
+            return Err(NetworkError::new(ErrorKind::Invalid, "network.device-name", message).hint(
+                "write the name of a network device of the host, or leave 'dev' of <portForward> out",
+            ));
+        }
+        text.push('%');
+        text.push_str(device);
+    }
+    if !text.is_empty() {
+        text.push('/');
+    }
+    match forward.ranges.as_slice() {
+        [] => text.push_str("all"),
+        ranges => text.push_str(&ranges.iter().map(one).collect::<Vec<_>>().join(",")),
+    }
+    Ok(text)
+}
+
+fn one(range: &PortRange) -> String {
+    let PortRange { start, end, to, exclude } = *range;
+    let mut text = format!("{}{start}", if exclude { "~" } else { "" });
+    let several = end > start;
+    if several {
+        write!(text, "-{end}").unwrap_or_default();
+    }
+    if let Some(to) = to.filter(|_| !exclude) {
+        write!(text, ":{to}").unwrap_or_default();
+        if several {
+            write!(text, "-{}", to.saturating_add(end.saturating_sub(start))).unwrap_or_default();
+        }
+    }
+    text
+}
+
+/// Whether only users of this host reach these ports.
+#[must_use]
+pub fn is_local(forward: &PortForward) -> bool {
+    forward.address.is_some_and(|address| match address {
+        IpAddr::V4(address) => address.is_loopback(),
+        IpAddr::V6(address) => address.is_loopback(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use hostler_domain::Domain;
+
+    use super::*;
+
+    fn forward(element: &str) -> PortForward {
+        let xml = format!(
+            "<domain type='qemu'><name>n</name><memory>1</memory><os><type>hvm</type></os><devices>\
+             <interface type='user'><backend type='passt'/>{element}</interface></devices></domain>"
+        );
+        Domain::parse(&xml).unwrap().devices.interfaces[0].port_forwards[0].clone()
+    }
+
+    #[test]
+    fn ports_are_written_as_passt_reads_them() {
+        for (element, expected) in [
+            ("<portForward proto='tcp'/>", "all"),
+            ("<portForward proto='udp' address='::1'/>", "::1/all"),
+            ("<portForward proto='tcp'><range start='22'/></portForward>", "22"),
+            ("<portForward proto='tcp'><range start='2222' to='22'/></portForward>", "2222:22"),
+            (
+                "<portForward proto='tcp' address='127.0.0.1' dev='eth0'><range start='22' end='80' to='32'/>\
+                 <range start='25' exclude='yes'/><range start='30' end='31' exclude='yes'/></portForward>",
+                "127.0.0.1%eth0/22-80:32-90,~25,~30-31",
+            ),
+            ("<portForward proto='tcp' dev='eth0'><range start='22'/></portForward>", "%eth0/22"),
+        ] {
+            assert_eq!(ports(&forward(element)).unwrap(), expected, "{element}");
+        }
+        let named = forward("<portForward proto='tcp' dev='a/22,b'><range start='22'/></portForward>");
+        assert_eq!(ports(&named).unwrap_err().code(), "network.device-name");
+    }
+
+    #[test]
+    fn only_loopback_addresses_are_local() {
+        for (address, local) in [
+            ("address='127.0.0.1'", true),
+            ("address='::1'", true),
+            ("address='10.0.0.1'", false),
+            ("", false),
+        ] {
+            assert_eq!(is_local(&forward(&format!("<portForward proto='tcp' {address}/>"))), local);
+        }
+    }
+}
