@@ -42,7 +42,9 @@ pub const WORKERS: usize = 32;
 /// Workers of one driver of one tenant that are kept for its next operations.
 pub const WORKERS_IDLE: usize = 2;
 /// Processor time that an operation uses before its worker makes way for everybody else: several times what operations take.
-pub const WORKER_BURST: Duration = Duration::from_millis(50);
+pub const WORKER_BURST: Duration = Duration::from_millis(20);
+/// How long workers of a driver make way from the beginning, once an operation was ended that had computed for longer.
+pub const WORKER_WARY: Duration = Duration::from_secs(10);
 /// Time for a worker to lock itself in. It takes some milliseconds.
 pub const WORKER_START: Duration = Duration::from_secs(10);
 /// How long host and worker look for the other's next message before they sleep: being woken takes tens of microseconds,

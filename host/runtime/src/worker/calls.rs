@@ -200,6 +200,8 @@ calls! {
         110 asked disk_secret(me: Resource<Domain>, target: String, layer: u32) -> Result<Resource<File>, Error>;
         111 asked next_disk_secret(me: Resource<Domain>, target: String, layer: u32) -> Result<Resource<File>, Error>;
         112 asked next_endpoint(me: Resource<Domain>, alias: String) -> Result<Resource<Endpoint>, Error>;
+        113 asked forwarded_ports(me: Resource<Domain>, network_interface: u32, forward: u32)
+            -> Result<Resource<Endpoint>, Error>;
         36 told emit(me: Resource<Domain>, kind: String, facts: Vec<Fact>) -> ();
         drop 37 Domain;
     }

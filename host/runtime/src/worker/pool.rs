@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
@@ -28,6 +28,8 @@ pub(crate) struct Workers {
     key: String,
     limits: Limits,
     stack_bytes: usize,
+    /// When an operation was last ended whose worker had made way: its driver may loop again.
+    ended_busy: Mutex<Option<Instant>>,
 }
 
 /// A worker for one operation. It is ended unless it is given back; in any case what it used is counted.
@@ -56,7 +58,8 @@ impl Workers {
         stack_bytes: usize,
     ) -> Self {
         let (idle, turns) = (Mutex::default(), Semaphore::new(limits::WORKERS));
-        Self { idle, turns, artifact, starter, key, limits, stack_bytes }
+        let ended_busy = Mutex::default();
+        Self { idle, turns, artifact, starter, key, limits, stack_bytes, ended_busy }
     }
 
     /// Lets a worker carry out an operation. What it uses of the processor is counted by `meter`, also when nobody
@@ -97,7 +100,7 @@ impl Workers {
         // From here on it is ended with the operation.
         let mut taken = Taken { worker: None, reported, meter: Arc::clone(meter), workers: self };
         let worker = taken.worker.insert(worker);
-        let makes_way = worker.priority.lowered_when_busy();
+        let makes_way = worker.priority.lowered_when_busy(self.burst());
         let performed = tokio::select! {
             performed = worker.perform(state, asked) => performed,
             never = makes_way => match never {},
@@ -120,6 +123,15 @@ impl Workers {
         Err(Failure { gone: false, error })
     }
 
+    /// How much an operation may compute before its worker makes way: nothing where the driver was ended for that of late.
+    fn burst(&self) -> Duration {
+        let ended_busy = *self.ended_busy.lock().unwrap_or_else(PoisonError::into_inner);
+        match ended_busy.is_some_and(|at| at.elapsed() < limits::WORKER_WARY) {
+            true => Duration::ZERO,
+            false => limits::WORKER_BURST,
+        }
+    }
+
     fn idle_one(&self) -> Option<Worker> {
         loop {
             let mut worker = self.lock().pop()?;
@@ -133,6 +145,10 @@ impl Workers {
     async fn start(&self) -> Result<Worker, RuntimeError> {
         let cannot = |error: io::Error| unusable("it cannot be started").caused_by(error);
         let mut worker = self.starter.start(&self.artifact, &self.key).await.map_err(cannot)?;
+        if self.burst().is_zero() {
+            // Getting ready is work too, and is done anew after each operation that was ended.
+            worker.priority.lower();
+        }
         let setup = Setup {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             user: worker.user(),
@@ -176,6 +192,10 @@ impl Drop for Taken<'_> {
     fn drop(&mut self) {
         if let Some(worker) = &mut self.worker {
             self.meter.add(worker.used());
+            if worker.priority.is_low() {
+                let mut ended_busy = self.workers.ended_busy.lock().unwrap_or_else(PoisonError::into_inner);
+                *ended_busy = Some(Instant::now());
+            }
         }
         self.meter.settle();
     }

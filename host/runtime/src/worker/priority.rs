@@ -9,15 +9,13 @@ use std::time::Duration;
 use nix::time::{ClockId, clock_gettime};
 use rustix::process::{Pid, getpriority_process, setpriority_process};
 
-use crate::limits;
-
 /// How much lower a worker stands that makes way: it has a tenth of the time of one that does not, where both want it.
 const STEP: i32 = 10;
 /// The lowest that there is.
 const LOWEST: i32 = 19;
 
 /// How a worker stands among the host's processes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Priority {
     pid: Option<Pid>,
     clock: Option<ClockId>,
@@ -33,33 +31,45 @@ impl Priority {
         Self { pid: Pid::from_raw(pid), clock, usual, is_low: Arc::default() }
     }
 
-    /// Lowers it once the process has used [`limits::WORKER_BURST`] from now on. Never ends: to be dropped with the operation.
-    pub(super) fn lowered_when_busy(&self) -> impl Future<Output = Infallible> + use<> {
-        let (pid, clock, is_low) = (self.pid, self.clock, Arc::clone(&self.is_low));
-        let low = (self.usual + STEP).min(LOWEST);
+    /// Lowers it once the process has used more than this of the processor from now on. Never ends: to be dropped with the
+    /// operation.
+    pub(super) fn lowered_when_busy(&self, burst: Duration) -> impl Future<Output = Infallible> + use<> {
+        let this = self.clone();
         async move {
-            if let (Some(pid), Some(begun)) = (pid, time_of(clock)) {
-                let used = || time_of(clock).map(|now| now.saturating_sub(begun));
-                while let Some(left) = used().and_then(|used| limits::WORKER_BURST.checked_sub(used)) {
+            if let Some(begun) = time_of(this.clock) {
+                let used = || time_of(this.clock).map(|now| now.saturating_sub(begun));
+                let left = || used().and_then(|used| burst.checked_sub(used));
+                while let Some(left) = left().filter(|left| !left.is_zero()) {
                     // It can use no more than what passes.
                     tokio::time::sleep(left.max(Duration::from_millis(1))).await;
                 }
-                match setpriority_process(Some(pid), low) {
-                    Ok(()) => is_low.store(true, Ordering::Relaxed),
-                    Err(error) => tracing::debug!(%error, "a driver's process does not make way"),
-                }
+                this.lower();
             }
             std::future::pending().await
         }
     }
 
+    /// Lowers it now.
+    pub(super) fn lower(&self) {
+        let Some(pid) = self.pid else { return };
+        match setpriority_process(Some(pid), (self.usual + STEP).min(LOWEST)) {
+            Ok(()) => self.is_low.store(true, Ordering::Relaxed),
+            Err(error) => tracing::debug!(%error, "a driver's process does not make way"),
+        }
+    }
+
+    /// Whether it was lowered, and not raised again.
+    pub(super) fn is_low(&self) -> bool {
+        self.is_low.load(Ordering::Relaxed)
+    }
+
     /// Makes it the usual one again. Whether it is: only some may raise one.
     pub(super) fn raise(&self) -> bool {
         let raised = || self.pid.is_some_and(|pid| setpriority_process(Some(pid), self.usual).is_ok());
-        if self.is_low.load(Ordering::Relaxed) && raised() {
+        if self.is_low() && raised() {
             self.is_low.store(false, Ordering::Relaxed);
         }
-        !self.is_low.load(Ordering::Relaxed)
+        !self.is_low()
     }
 }
 
@@ -83,6 +93,8 @@ mod tests {
         (child, Priority::new(pid, clock))
     }
 
+    const BURST: Duration = Duration::from_millis(20);
+
     fn niceness(priority: &Priority) -> i32 {
         getpriority_process(priority.pid).unwrap()
     }
@@ -100,8 +112,8 @@ mod tests {
             }
         };
         tokio::select! {
-            never = busy.lowered_when_busy() => match never {},
-            never = idle.lowered_when_busy() => match never {},
+            never = busy.lowered_when_busy(BURST) => match never {},
+            never = idle.lowered_when_busy(BURST) => match never {},
             () = lowered => {}
         }
         assert!(niceness(&busy) > usual && niceness(&idle) == usual);

@@ -57,12 +57,13 @@ pub(super) fn run(place: &Place, rounds: usize) -> Result<()> {
     theirs.end()
 }
 
-/// Ends a guest. libvirtd says that one runs before it has found it, and ends none until then.
+/// Ends a guest. libvirtd says that one runs before it has found it, and ends none until then; and it may find it gone.
 fn destroy(client: &mut Client, name: &str) -> Result<()> {
     let domain = client.by_name(name)?;
     let deadline = Instant::now() + PATIENCE;
     loop {
         match client.destroy(&domain) {
+            Err(_) if client.state(&domain)? != RUNNING => return Ok(()),
             Err(_) if Instant::now() < deadline => std::thread::sleep(RETRY),
             ended => return ended,
         }
