@@ -45,6 +45,11 @@ impl Receiver {
         Ok(Sets::of(&self.client, WAIT).map_err(refused)?.count(file) <= descriptors.len())
     }
 
+    /// Has what was taken away while the guest stood still be given back now. Blocks.
+    fn sweep(&self) -> Result<(), Error> {
+        Sets::sweep(&self.client, &self.template, WAIT).map_err(refused)
+    }
+
     /// Blocks.
     fn replace(&self, file: FileId, descriptors: &[OwnedFd]) -> Result<bool, Error> {
         let sets = Sets::of(&self.client, WAIT).map_err(refused)?;
@@ -90,6 +95,9 @@ pub(super) async fn lend(
     record: &Record,
 ) -> Result<(), Error> {
     let receiver = Receiver::of(host, definition)?;
+    // A job may open what was written to before its guest stood still, whose locks would be in the way.
+    let sweeper = receiver.clone();
+    process::blocking(move || sweeper.sweep()).await??;
     for index in &record.lent {
         let Some(layer) = chain.layers().get(*index) else { continue };
         let (file, descriptors) = (layer.file, chain.descriptors(*index, true)?);
@@ -147,6 +155,18 @@ impl Host {
         let file = FileId::of(&store).map_err(unopened)?;
         let receiver = Receiver::of(self, definition)?;
         process::blocking(move || receiver.replace(file, &descriptors)).await?.map(drop)
+    }
+
+    /// Has the hypervisor of a guest that goes on give back what was taken away from it while its guest stood still: it keeps
+    /// that until then, and its locks with it. A hypervisor that does not is told again before the next job.
+    pub(crate) async fn give_back_descriptors(&self, definition: &Definition) {
+        let swept = match Receiver::of(self, definition) {
+            Ok(receiver) => process::blocking(move || receiver.sweep()).await.and_then(|swept| swept),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = swept {
+            tracing::debug!(domain = definition.name, %error, "the hypervisor gives no descriptors back");
+        }
     }
 
     /// Takes the write access away to what these disks wrote to before they went on in overlays.

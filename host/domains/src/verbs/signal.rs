@@ -94,7 +94,9 @@ impl Host {
     pub async fn resume(&self, wanted: &DomainRef) -> Result<DomainSummary, Error> {
         let definition = self.active(wanted).await?;
         let driver = self.drivers.by_name(&definition.driver)?;
-        self.done(&definition, driver.resume(&self.context(&definition, Purpose::Operate)?).await).await
+        driver.resume(&self.context(&definition, Purpose::Operate)?).await?;
+        self.give_back_descriptors(&definition).await;
+        self.done(&definition, Ok(())).await
     }
 
     /// Asks the guest to switch itself off and begin again, and returns when it has been asked.

@@ -4,6 +4,7 @@
 //! the descriptors in the set were opened for: so write access is lent by putting others in, and taken back the same way.
 
 use std::fmt;
+use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -11,12 +12,15 @@ use rustix::fs::fstat;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::error::{QmpError, QmpErrorKind};
+use crate::error::{QmpError, QmpErrorKind, ShimError};
 use crate::shim::client::ShimClient;
 use crate::template::Template;
 
 /// The command that lists the sets.
 const LIST: &str = "query-fdsets";
+
+/// What a descriptor is called that is there to be given back at once.
+const SWEEP: &str = "hostler-sweep";
 
 /// A file, whatever it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -168,11 +172,41 @@ impl Sets {
             }
             for fd in &set.descriptors {
                 let remove = json!({"fdset-id": set.number, "fd": fd});
-                client.execute(&writing.remove_command, Some(&remove), &[], timeout)?;
+                let removed = client.execute(&writing.remove_command, Some(&remove), &[], timeout);
+                if let Err(error) = removed
+                    && Self::of(client, timeout)?.has(set.number, *fd)
+                {
+                    return Err(error);
+                }
             }
             found = true;
         }
         Ok(found)
+    }
+
+    fn has(&self, number: u64, fd: i64) -> bool {
+        self.sets.iter().any(|set| set.number == number && set.descriptors.contains(&fd))
+    }
+
+    /// Has a program give back what it was told to give back while its guest stood still. QEMU does so with the next
+    /// descriptor of the same set that it is told to give back while its guest runs (`monitor_fdset_cleanup` in 7.2): it is
+    /// given one that it has no use for. A program without sets has nothing to give back.
+    ///
+    /// # Errors
+    /// What the shim or the program answers.
+    pub fn sweep(client: &ShimClient, template: &Template, timeout: Duration) -> Result<(), QmpError> {
+        let Some(writing) = template.data.writing.sets.as_ref() else { return Ok(()) };
+        let failed = |error| QmpError::from(ShimError::io("open /dev/null", error));
+        // Nothing is opened for writing alone, so that nobody is handed it meanwhile.
+        let nothing = File::options().write(true).open("/dev/null").map_err(failed)?;
+        for set in Self::of(client, timeout)?.sets {
+            let add = json!({"fdset-id": set.number, "opaque": SWEEP});
+            let added = client.execute(&writing.add_command, Some(&add), &[nothing.as_fd()], timeout)?;
+            let fd = added.get("fd").cloned().unwrap_or_default();
+            let remove = json!({"fdset-id": set.number, "fd": fd});
+            client.execute(&writing.remove_command, Some(&remove), &[], timeout)?;
+        }
+        Ok(())
     }
 }
 
@@ -205,7 +239,7 @@ mod tests {
         let (one, two) = (directory.path().join("one"), directory.path().join("two"));
         std::fs::write(&one, "x").unwrap();
         std::fs::hard_link(&one, &two).unwrap();
-        let id = |path| FileId::of(std::fs::File::open(path).unwrap()).unwrap();
+        let id = |path| FileId::of(File::open(path).unwrap()).unwrap();
         assert_eq!(id(&one), id(&two));
         assert_eq!(labelled(&label(None, 7, Some(id(&one)))), Some(id(&one)));
     }

@@ -153,6 +153,24 @@ fn active_commit_lets_the_guest_go_on_with_the_base() {
     chain_is(&bench, &["base.qcow2"]);
 }
 
+/// QEMU gives back what it is told to give back while its guest stands still only once that goes on, and then with the next that
+/// it is told.
+#[test]
+fn snapshot_of_a_guest_that_stands_still_keeps_no_job_from_its_disk() {
+    let bench = scene();
+    bench.ok(&["suspend", "rom"]);
+    bench.ok(&["snapshot", "create", "rom", "still", "--disk-only"]);
+    bench.ok(&["snapshot", "create", "rom", "again", "--disk-only"]);
+    assert!(writable(&bench, "rom", "top.qcow2"), "not before the guest goes on");
+    bench.ok(&["resume", "rom"]);
+    for read in ["top.qcow2", "two.qcow2"] {
+        assert!(!writable(&bench, "rom", read), "{read} is only read");
+    }
+    bench.ok(&["block", "commit", "rom", "vda", "--active", "--force"]);
+    chain_is(&bench, &["base.qcow2"]);
+    holds(&bench, "base.qcow2");
+}
+
 #[test]
 fn commit_between_layers_writes_the_right_name_and_gives_write_access_back() {
     let bench = scene();
