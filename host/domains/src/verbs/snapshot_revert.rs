@@ -141,9 +141,13 @@ impl Host {
         scene: &Scene,
     ) -> Result<Change, Error> {
         let disks = self.kept_disks(snapshot)?;
-        let overlays = overlays(&snapshot.name, &disks)?;
+        let mut overlays = overlays(&snapshot.name, &disks)?;
         let mut xml = stored(snapshot).to_owned();
-        for overlay in &overlays {
+        // A disk that was plugged in for that run alone is of its guest, and of no definition.
+        let lasting = Domain::parse(&xml)?.devices;
+        let is_lasting = |target: &str| lasting.disk(target).is_some();
+        overlays.retain(|overlay| is_lasting(&overlay.target) || snapshot.memory.is_some());
+        for overlay in overlays.iter().filter(|overlay| is_lasting(&overlay.target)) {
             xml = on_overlay(&xml, &overlay.target, &overlay.path)?;
         }
         let mut tree = scene.tree.clone();

@@ -38,6 +38,26 @@ fn guest_that_runs_goes_on_in_overlays_and_its_images_stay_as_they_were() {
 }
 
 #[test]
+fn revert_leaves_out_a_disk_that_was_plugged_in_for_one_run_only() {
+    let scene = Scene::qcow2_alone();
+    scene.bench.image(&["create", "-q", "-f", "qcow2", "plugged.qcow2", "4M"]);
+    let disk = crate::storage::qcow2_disk(&scene.bench, "plugged.qcow2").replace("'vda'", "'vdz'");
+    let element = scene.bench.write("disk.xml", &disk);
+    scene.write("vda", 1);
+    scene.ok(&["start", "m"]);
+    scene.ok(&["attach", "m", element.to_str().unwrap(), "--live"]);
+    scene.ok(&["snapshot", "create", "m", "s1", "--disk-only"]);
+    scene.ok(&["destroy", "m"]);
+    scene.write("vda", 2);
+    let reverted = scene.json(&["snapshot", "revert", "m", "s1"]);
+    assert_eq!(reverted["overlays"].as_array().unwrap().len(), 1, "{reverted}");
+    assert_eq!(scene.read("vda"), 1);
+    assert!(!scene.ok(&["xml", "m"]).contains("vdz"));
+    assert!(scene.path("plugged.qcow2").exists() && scene.path("plugged.s1").exists());
+    scene.starts();
+}
+
+#[test]
 fn plain_images_of_a_guest_that_runs_get_overlays_and_are_merged_again() {
     let scene = Scene::new();
     scene.write("vdb", 7);
