@@ -8,7 +8,7 @@ use std::process::{Child, Stdio};
 use hostler_state::StateDir;
 
 use crate::kill::{killed_at, list_fits, points};
-use crate::workbench::{Answer, Workbench, rom_domain};
+use crate::workbench::{Answer, GUEST_SECONDS, Workbench, rom_domain, until};
 
 /// System calls at which the command that sends is killed: those by which it speaks, and by which anything is durable.
 const KILL_SENDER_AT: &[(&str, &[u32])] = &[
@@ -433,6 +433,31 @@ fn guest_in_doubt_stays_stopped_until_it_is_known_where_it_is_or_said() {
     }
     settle(&pair);
     runs_once(&pair, "said");
+}
+
+/// What is in the variable store of a guest.
+fn store(bench: &Workbench) -> Vec<u8> {
+    let uuid = bench.json(&["show", "rom"])["uuid"].as_str().unwrap().to_owned();
+    std::fs::read(bench.state_root().join("domains").join(uuid).join("nvram.fd")).unwrap()
+}
+
+#[test]
+fn variables_of_a_uefi_guest_go_with_it() {
+    let pair = Pair { here: Workbench::new(), there: Workbench::new() };
+    pair.here.define(
+        "<domain type='qemu'><name>rom</name><memory unit='MiB'>64</memory><os firmware='efi'><type arch='x86_64' \
+         machine='q35'>hvm</type></os><features><acpi/></features><devices><serial type='pty'/></devices></domain>",
+    );
+    pair.here.ok(&["start", "rom", "--paused"]);
+    let blank = store(&pair.here);
+    pair.here.ok(&["resume", "rom"]);
+    // There is nothing to boot, and from there on nothing is written.
+    pair.here.ok(&["console", "rom", "--until", "Press any key", "--timeout", GUEST_SECONDS]);
+    assert!(store(&pair.here) != blank, "the firmware has written");
+    let (sent, received) = pair.migrate(&["--persist"]);
+    assert_eq!((sent.status, received.status), (0, 0), "{}{}", sent.stderr, received.stderr);
+    assert_eq!(pair.running(), (false, true));
+    until("the store is as it was", || store(&pair.there) == store(&pair.here));
 }
 
 #[test]
