@@ -54,9 +54,24 @@ pub(crate) fn read_stored(path: &Path, wanted: Wanted) -> Result<Vec<u8>, Packag
     }
 }
 
-fn whole(opened: rustix::io::Result<OwnedFd>, path: &Path, wanted: Wanted) -> Result<Vec<u8>, PackageError> {
-    let what = format!("read the {}", wanted.what);
-    let failed = |error: io::Error| PackageError::io(&what, path, error);
+/// Looks into the file that the user named, without reading the whole of it.
+pub(crate) fn look<T>(
+    path: &Path,
+    wanted: Wanted,
+    look: impl FnOnce(&File, u64) -> io::Result<T>,
+) -> Result<T, PackageError> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let (file, length) = regular(open(path, flags, Mode::empty()), path, wanted)?;
+    look(&file, length).map_err(|error| unread(path, wanted, error))
+}
+
+/// A regular file and its length in bytes, which is not over the limit.
+fn regular(
+    opened: rustix::io::Result<OwnedFd>,
+    path: &Path,
+    wanted: Wanted,
+) -> Result<(File, u64), PackageError> {
+    let failed = |error: io::Error| unread(path, wanted, error);
     let file = File::from(opened.map_err(|error| failed(error.into()))?);
     let metadata = file.metadata().map_err(failed)?;
     if !metadata.is_file() {
@@ -65,10 +80,19 @@ fn whole(opened: rustix::io::Result<OwnedFd>, path: &Path, wanted: Wanted) -> Re
     if metadata.len() > wanted.limit {
         return Err(too_large(path, wanted));
     }
+    Ok((file, metadata.len()))
+}
+
+fn unread(path: &Path, wanted: Wanted, error: io::Error) -> PackageError {
+    PackageError::io(&format!("read the {}", wanted.what), path, error)
+}
+
+fn whole(opened: rustix::io::Result<OwnedFd>, path: &Path, wanted: Wanted) -> Result<Vec<u8>, PackageError> {
+    let (file, length) = regular(opened, path, wanted)?;
     // One more than it has, so that its end is seen without room for twice as much.
-    let expected = usize::try_from(metadata.len()).unwrap_or_default().saturating_add(1);
-    let mut bytes = Vec::with_capacity(expected);
-    file.take(wanted.limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default().saturating_add(1));
+    let read = file.take(wanted.limit.saturating_add(1)).read_to_end(&mut bytes);
+    read.map_err(|error| unread(path, wanted, error))?;
     // It may have grown while it was read.
     if bytes.len() as u64 > wanted.limit { Err(too_large(path, wanted)) } else { Ok(bytes) }
 }

@@ -1,5 +1,8 @@
 //! What can be said of a component without compiling it: manifest, imports, exports, and everything that is wrong.
 
+use std::fs::File;
+use std::io;
+
 use hostler_grant::Manifest;
 
 use crate::contract;
@@ -70,6 +73,15 @@ impl Judgement {
             (None, None) => Err(no_driver("the component has no manifest".to_owned())),
         }
     }
+}
+
+/// Reads the manifest of a component in a file of so many bytes, and little else of it.
+///
+/// # Errors
+/// The file cannot be read; otherwise as [`manifest`].
+pub(crate) fn manifest_in(file: &File, length: u64) -> io::Result<Result<Manifest, PackageError>> {
+    let found = section::find_in(file, length, MANIFEST_SECTION)?;
+    Ok(found.map_err(no_driver).and_then(|manifest| Ok(Manifest::parse(&manifest)?)))
 }
 
 /// Reads the manifest alone, without looking at the rest.

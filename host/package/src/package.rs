@@ -217,8 +217,7 @@ pub fn digest(bytes: &[u8]) -> String {
 /// # Errors
 /// [`Kind::Component`] when it is no driver, [`Kind::Grant`] when its manifest is not valid or for another contract.
 pub fn read_manifest(path: &Path) -> Result<Manifest, PackageError> {
-    let bytes = file::read(path, COMPONENT)?;
-    judgement::manifest(&bytes).map_err(|error| error.within(path))
+    file::look(path, COMPONENT, judgement::manifest_in)?.map_err(|error| error.within(path))
 }
 
 pub(crate) fn absent_is_none(read: Result<Vec<u8>, PackageError>) -> Result<Option<Vec<u8>>, PackageError> {
