@@ -1,8 +1,5 @@
 //! Ports of the host that lead to a guest, in the words of the program that carries its packets (passt).
 
-use std::fmt::Write as _;
-use std::net::IpAddr;
-
 use hostler_domain::interface::{PortForward, PortRange};
 use hostler_domain::network::is_device_name;
 
@@ -35,28 +32,22 @@ pub fn ports(forward: &PortForward) -> Result<String, NetworkError> {
 }
 
 fn one(range: &PortRange) -> String {
-    let PortRange { start, end, to, exclude } = *range;
-    let mut text = format!("{}{start}", if exclude { "~" } else { "" });
-    let several = end > start;
-    if several {
-        write!(text, "-{end}").unwrap_or_default();
+    let width = range.end.saturating_sub(range.start);
+    let span = |first: u16| match width {
+        0 => first.to_string(),
+        _ => format!("{first}-{}", first.saturating_add(width)),
+    };
+    match range.to {
+        _ if range.exclude => format!("~{}", span(range.start)),
+        Some(to) => format!("{}:{}", span(range.start), span(to)),
+        None => span(range.start),
     }
-    if let Some(to) = to.filter(|_| !exclude) {
-        write!(text, ":{to}").unwrap_or_default();
-        if several {
-            write!(text, "-{}", to.saturating_add(end.saturating_sub(start))).unwrap_or_default();
-        }
-    }
-    text
 }
 
 /// Whether only users of this host reach these ports.
 #[must_use]
 pub fn is_local(forward: &PortForward) -> bool {
-    forward.address.is_some_and(|address| match address {
-        IpAddr::V4(address) => address.is_loopback(),
-        IpAddr::V6(address) => address.is_loopback(),
-    })
+    forward.address.is_some_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
