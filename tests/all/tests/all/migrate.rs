@@ -329,8 +329,11 @@ fn settle(pair: &Pair) {
 /// The guest goes on, on one side, and is nowhere else.
 fn runs_once(pair: &Pair, at: &str) {
     let (here, there) = pair.running();
-    let state =
-        |bench: &Workbench| bench.run(&["list", "--all"]).stdout + &bench.run(&["destroy", "nobody"]).stderr;
+    // In a cage a hypervisor that aborts ends by signal 11: only its last words say why.
+    let state = |bench: &Workbench| {
+        let words = std::fs::read_to_string(bench.run_dir("rom").log_path()).unwrap_or_default();
+        bench.run(&["list", "--all"]).stdout + &bench.run(&["destroy", "nobody"]).stderr + &words
+    };
     assert!(here != there, "{at}: here\n{}\nthere\n{}", state(&pair.here), state(&pair.there));
     let (bench, other) = if here { (&pair.here, &pair.there) } else { (&pair.there, &pair.here) };
     assert!(!is_anything_held(other), "{at}");
