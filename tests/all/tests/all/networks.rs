@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::daemon::{Daemon, clients_are_here};
 use crate::kill::{killed_at, list_fits, points};
-use crate::workbench::{GUEST_SECONDS, Workbench, guest, rom_domain, until};
+use crate::workbench::{GUEST_SECONDS, Workbench, guest, rom_domain, until, without_rom};
 
 /// System calls at which a command that starts or stops a network is killed: what it writes, says to the kernel and runs.
 const KILL_AT: &[(&str, &[u32])] = &[
@@ -51,6 +51,15 @@ impl Namespace {
         let output = ip.args(["-n", &self.0]).args(words.split(' ')).output().unwrap();
         assert!(output.status.success(), "ip {words}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Joins it to another one by a cable: it is 10.99.0.1 there, and the other 10.99.0.2.
+    pub(crate) fn meet(&self, beyond: &Self) {
+        self.ip(&format!("link add up0 type veth peer name up1 netns {}", beyond.0));
+        self.ip("addr add 10.99.0.1/30 dev up0");
+        self.ip("link set up0 up");
+        beyond.ip("addr add 10.99.0.2/30 dev up1");
+        beyond.ip("link set up1 up");
     }
 
     /// Every device in it but the one that is always there.
@@ -119,19 +128,19 @@ fn in_lab(mac: &str) -> String {
     interface("type='network'><source network='lab'/>", mac)
 }
 
-/// A Linux guest that asks for addresses, and for answers of these.
-fn linux(name: &str, interfaces: &str, reach: &str) -> String {
+/// A Linux guest that asks for addresses, and does what these words say.
+pub(crate) fn linux(name: &str, interfaces: &str, words: &str) -> String {
     format!(
         "<domain type='qemu'><name>{name}</name><memory unit='MiB'>256</memory><os><type arch='x86_64' machine='q35'>\
          hvm</type><kernel>{kernel}</kernel><initrd>{initrd}</initrd><cmdline>console=ttyS0 quiet panic=-1 \
-         hostler.id={name} hostler.dhcp hostler.reach={reach}</cmdline></os><features><acpi/></features>\
+         hostler.id={name} hostler.dhcp {words}</cmdline></os><features><acpi/></features>\
          <on_poweroff>destroy</on_poweroff><devices>{interfaces}<serial type='pty'/></devices></domain>",
         kernel = guest("vmlinuz").display(),
         initrd = guest("initrd.gz").display(),
     )
 }
 
-fn rom(name: &str, interfaces: &str) -> String {
+pub(crate) fn rom(name: &str, interfaces: &str) -> String {
     rom_domain(name, "qemu").replace("<memballoon", &format!("{interfaces}<memballoon"))
 }
 
@@ -180,13 +189,9 @@ fn guest_gets_an_address_and_reaches_the_host_and_beyond_in_its_cage() {
     let Some((namespace, bench)) = bench("guest", LAB) else { return };
     // A host beyond this one, which knows no way back to the guest's addresses.
     let Some(beyond) = Namespace::new("beyond") else { return };
-    namespace.ip(&format!("link add up0 type veth peer name up1 netns {}", beyond.0));
-    namespace.ip("addr add 10.99.0.1/30 dev up0");
-    namespace.ip("link set up0 up");
-    beyond.ip("addr add 10.99.0.2/30 dev up1");
-    beyond.ip("link set up1 up");
+    namespace.meet(&beyond);
     bench.ok(&["net", "start", "lab"]);
-    bench.define(&linux("vm", &in_lab("52:54:00:77:00:02"), "192.168.77.1,10.99.0.2"));
+    bench.define(&linux("vm", &in_lab("52:54:00:77:00:02"), "hostler.reach=192.168.77.1,10.99.0.2"));
     bench.ok(&["start", "vm"]);
     let console = bench.ok(&["console", "vm", "--until", "hostler-guest: ready", "--timeout", GUEST_SECONDS]);
     for line in [
@@ -266,7 +271,7 @@ fn interface_is_plugged_in_and_out_and_its_cable_too() {
     bench.ok(&["net", "start", "lab"]);
     // The guest has loaded what drives such devices, for it has one from its beginning.
     let first = interface("type='user'>", "52:54:00:77:00:01");
-    let watching = linux("vm", &first, "192.168.77.1")
+    let watching = linux("vm", &first, "hostler.reach=192.168.77.1")
         .replace("hostler.dhcp hostler.reach=192.168.77.1", "hostler.watch")
         .replace("machine='q35'", "machine='pc'");
     bench.define(&watching);
@@ -441,11 +446,8 @@ fn tenant_is_connected_to_what_the_operator_allows_and_to_nothing_else() {
         (interface("type='bridge'><source bridge='br9'/>", "52:54:00:77:00:0a"), "--bridge br9"),
         (interface("type='ethernet'><target dev='x'/>", "52:54:00:77:00:0a"), "type='network'"),
     ] {
-        // The ROM of the tests lies in no root of the tenant: its guests boot what firmware finds.
-        let xml = rom("vm", &element);
-        let (before, rest) = xml.split_once("<loader").unwrap();
-        let xml = format!("{before}{}", rest.split_once("</loader>").unwrap().1);
-        let file = bench.write("vm.xml", &xml);
+        // The ROM of the tests lies in no root of the tenant.
+        let file = bench.write("vm.xml", &without_rom(&rom("vm", &element)));
         assert_eq!(blue(&["define", file.to_str().unwrap()]).status, 0);
         let refused = blue(&["start", "vm"]);
         assert!(

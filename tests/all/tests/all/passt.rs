@@ -5,9 +5,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
-use crate::networks::Namespace;
+use crate::networks::{Namespace, linux, rom};
 use crate::tenants::Shared;
-use crate::workbench::{GUEST_SECONDS, Workbench, guest, kill, rom_domain, until};
+use crate::workbench::{GUEST_SECONDS, Workbench, kill, until, without_rom};
 
 /// Answers each who greets with one line; says when it listens.
 const SAYS: &str = "import socket,sys\ns=socket.create_server((sys.argv[1],int(sys.argv[2])))\nprint('listens',flush=True)\n\
@@ -47,11 +47,7 @@ fn ask(bench: &Workbench, address: &str, port: &str) -> String {
 /// A host that reaches another one, and a bench there: the host beyond, the host, the bench.
 fn scene(name: &str) -> Option<(Namespace, Namespace, Workbench)> {
     let (namespace, beyond) = (Namespace::new(name)?, Namespace::new(&format!("{name}-far"))?);
-    namespace.ip(&format!("link add up0 type veth peer name up1 netns {}", beyond.0));
-    namespace.ip("addr add 10.99.0.1/30 dev up0");
-    namespace.ip("link set up0 up");
-    beyond.ip("addr add 10.99.0.2/30 dev up1");
-    beyond.ip("link set up1 up");
+    namespace.meet(&beyond);
     namespace.ip("route add default via 10.99.0.2 dev up0");
     let mut bench = Workbench::new();
     bench.within(&namespace.0);
@@ -65,26 +61,11 @@ fn interface(more: &str) -> String {
     )
 }
 
-fn rom(name: &str, interface: &str) -> String {
-    rom_domain(name, "qemu").replace("<memballoon", &format!("{interface}<memballoon"))
-}
-
 fn forward(address: &str, port: u32) -> String {
     format!(
         "<portForward proto='tcp' {address}><range start='{port}' to='22'/></portForward>\
          <portForward proto='udp' {address}><range start='{port}' end='{}'/></portForward>",
         port + 3
-    )
-}
-
-fn linux(interface: &str) -> String {
-    format!(
-        "<domain type='qemu'><name>linux</name><memory unit='MiB'>256</memory><os><type arch='x86_64' machine='q35'>\
-         hvm</type><kernel>{kernel}</kernel><initrd>{initrd}</initrd><cmdline>console=ttyS0 quiet panic=-1 \
-         hostler.id=linux hostler.dhcp hostler.fetch=10.99.0.2:7000 hostler.serve=22</cmdline></os><features><acpi/>\
-         </features><on_poweroff>destroy</on_poweroff><devices>{interface}<serial type='pty'/></devices></domain>",
-        kernel = guest("vmlinuz").display(),
-        initrd = guest("initrd.gz").display(),
     )
 }
 
@@ -96,7 +77,8 @@ fn guest_reaches_what_the_host_reaches_and_is_reached_where_its_document_says() 
     let _far = service(&far, "10.99.0.2", "7000", "beyond");
     // A guest that asks the address of its gateway reaches that, and not what the host keeps to itself.
     let _own = service(&bench, "127.0.0.1", "7000", "of the host alone");
-    bench.define(&linux(&interface(&forward("address='127.0.0.1'", 2222))));
+    let interface = interface(&forward("address='127.0.0.1'", 2222));
+    bench.define(&linux("linux", &interface, "hostler.fetch=10.99.0.2:7000 hostler.serve=22"));
     let native = bench.ok(&["native", "linux"]);
     assert!(
         native.contains(r#""type":"stream","addr":{"type":"fd","str":"net0"},"server":false"#),
@@ -185,11 +167,8 @@ fn tenants_have_no_ports_that_others_than_the_hosts_users_reach() {
     let shared = Shared::new(&["a"]);
     let start = |name: &str, address: &str| {
         let interface = interface(&forward(address, 2400)).replace("<source dev='up0'/>", "");
-        // The ROM of the tests lies in no root of the tenant: its guests boot what firmware finds.
-        let xml = rom(name, &interface);
-        let (before, rest) = xml.split_once("<loader").unwrap();
-        let xml = format!("{before}{}", rest.split_once("</loader>").unwrap().1);
-        let file = shared.0.write("tenant.xml", &xml);
+        // The ROM of the tests lies in no root of the tenant.
+        let file = shared.0.write("tenant.xml", &without_rom(&rom(name, &interface)));
         let defined = shared.run("a", &["define", file.to_str().unwrap()]);
         assert_eq!(defined.status, 0, "{}", defined.stderr);
         shared.run("a", &["start", name])

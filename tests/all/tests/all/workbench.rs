@@ -283,6 +283,12 @@ pub(crate) fn kill(pid: u32) {
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
 }
 
+/// Such a document without its ROM: its guest boots what firmware finds.
+pub(crate) fn without_rom(xml: &str) -> String {
+    let (before, rest) = xml.split_once("<loader").unwrap();
+    format!("{before}{}", rest.split_once("</loader>").unwrap().1)
+}
+
 /// A machine without disks whose whole guest is the ROM of `cargo xtask guest`.
 pub(crate) fn rom_domain(name: &str, kind: &str) -> String {
     format!(
