@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
+use super::Template;
 use super::check::{check, check_command, check_command_of};
-use super::{Template, TemplateSet};
 use crate::error::{LaunchError, LaunchErrorKind};
 use crate::handle::{EndpointKind, EndpointSpec, Handle, Role};
 use crate::plan::{OptionEntry, Plan, Reaction};
 use crate::value::Value;
 
 fn qemu() -> Arc<Template> {
-    Arc::clone(TemplateSet::builtin().unwrap().get("qemu-system-x86_64").unwrap())
+    Template::shipped("qemu-system-x86_64")
 }
 
 /// Handles 0 to 10: monitor, image, code, file, endpoint, socket, an image that was checked to be qcow2, one whose data

@@ -95,12 +95,7 @@ mod tests {
     use super::*;
     use crate::handle::Role;
     use crate::plan::{OptionEntry, Plan};
-    use crate::template::TemplateSet;
     use crate::value::Value;
-
-    fn template(name: &str) -> Arc<Template> {
-        Arc::clone(TemplateSet::builtin().unwrap().get(name).unwrap())
-    }
 
     fn plan(template: &str, options: Vec<OptionEntry>) -> Plan {
         Plan { template: template.into(), options, environment: vec![], reactions: vec![] }
@@ -131,7 +126,7 @@ mod tests {
             OptionEntry::flag("terminate"),
         ];
         options.extend(more);
-        (Companion { name: name.into(), plan: plan("swtpm", options) }, template("swtpm"))
+        (Companion { name: name.into(), plan: plan("swtpm", options) }, Template::shipped("swtpm"))
     }
 
     /// The program, with the links that it names.
@@ -142,7 +137,8 @@ mod tests {
             let value = [("backend", Value::Handle(*link)), ("id", id.as_str().into())];
             options.push(OptionEntry::new("chardev", Value::mapping(value)));
         }
-        check(&plan("qemu-system-x86_64", options), &handles(), &template("qemu-system-x86_64")).unwrap()
+        check(&plan("qemu-system-x86_64", options), &handles(), &Template::shipped("qemu-system-x86_64"))
+            .unwrap()
     }
 
     fn refusal(links: &[usize], companions: &[(Companion, Arc<Template>)]) -> String {
@@ -174,7 +170,7 @@ mod tests {
         assert!(refusal(&[1], &[(reacting, swtpm)]).contains("reactions"));
         let options = vec![OptionEntry::new("ctrl", Value::mapping([("client", Value::Handle(0))]))];
         let monitored = Companion { name: "tpm0".into(), plan: plan("swtpm", options) };
-        let refused = check_companions(&program(&[]), &[(monitored, template("swtpm"))], &handles());
+        let refused = check_companions(&program(&[]), &[(monitored, Template::shipped("swtpm"))], &handles());
         assert_eq!(refused.unwrap_err().kind, LaunchErrorKind::Denied);
     }
 

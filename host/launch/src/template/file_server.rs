@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::Template;
 use super::check::check;
-use super::{Template, TemplateSet};
 use crate::command::command_line;
 use crate::command::leaf::Grants;
 use crate::error::{LaunchError, LaunchErrorKind};
@@ -13,7 +13,7 @@ use crate::plan::{OptionEntry, Plan};
 use crate::value::Value;
 
 fn template() -> Arc<Template> {
-    Arc::clone(TemplateSet::builtin().unwrap().get("virtiofsd").unwrap())
+    Template::shipped("virtiofsd")
 }
 
 /// A link, a folder, and a directory of the domain's own.

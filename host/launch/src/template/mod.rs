@@ -82,6 +82,12 @@ impl Template {
         &self.data.name
     }
 
+    /// The one of this name that ships with the host.
+    #[cfg(test)]
+    pub(crate) fn shipped(name: &str) -> Arc<Self> {
+        Arc::clone(TemplateSet::builtin().unwrap().get(name).unwrap())
+    }
+
     /// Whether the program puts descriptors together to sets, which it can be given more of while it runs.
     #[must_use]
     pub fn has_sets(&self) -> bool {

@@ -1,20 +1,15 @@
 //! What passt is told and what it is not.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
+use super::Template;
 use super::check::check;
-use super::{Template, TemplateSet};
 use crate::command::command_line;
 use crate::command::leaf::Grants;
 use crate::error::LaunchErrorKind;
 use crate::handle::{Handle, Transport};
 use crate::plan::{OptionEntry, Plan};
 use crate::value::Value;
-
-fn template(name: &str) -> Arc<Template> {
-    Arc::clone(TemplateSet::builtin().unwrap().get(name).unwrap())
-}
 
 /// A link, and ports of both kinds.
 fn handles() -> Vec<Handle> {
@@ -46,7 +41,7 @@ fn ports_and_the_link_are_the_hosts_words() {
         OptionEntry::new("tcp-ports", Value::Handle(1)),
         OptionEntry::new("udp-ports", Value::Handle(2)),
     ];
-    let (plan, template) = (plan(&[], more), template("passt"));
+    let (plan, template) = (plan(&[], more), Template::shipped("passt"));
     check(&plan, &handles(), &template).unwrap();
     let numbers = vec![vec![64], vec![], vec![]];
     let grants = Grants { numbers, sets: vec![0, 1, 2], sockets: PathBuf::new(), folders: None };
@@ -78,11 +73,11 @@ fn program_is_told_nothing_that_names_the_host_or_opens_it() {
     ] {
         let more = vec![OptionEntry { name: name.into(), value }];
         let without = if name == "fd" { vec!["fd"] } else { vec![] };
-        let error = check(&plan(&without, more), &handles(), &template("passt")).unwrap_err();
+        let error = check(&plan(&without, more), &handles(), &Template::shipped("passt")).unwrap_err();
         assert_eq!(error.kind, LaunchErrorKind::Denied, "{name}: {error}");
     }
     for required in ["foreground", "no-map-gw", "fd"] {
-        let error = check(&plan(&[required], vec![]), &handles(), &template("passt")).unwrap_err();
+        let error = check(&plan(&[required], vec![]), &handles(), &Template::shipped("passt")).unwrap_err();
         assert_eq!(error.option, required);
     }
 }
@@ -99,7 +94,7 @@ fn hypervisor_has_its_end_of_the_link_by_number() {
     };
     let mut all = handles();
     all.insert(1, Handle::Monitor);
-    let template = template("qemu-system-x86_64");
+    let template = Template::shipped("qemu-system-x86_64");
     let plan = netdev(address);
     let shown = command_line(&plan, &all, &template, None).unwrap();
     assert!(shown.argv.iter().any(|text| text.contains(r#""addr":{"type":"fd","str":"net0"}"#)), "{shown:?}");

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
+use super::Template;
 use super::abuses::{handles, value};
 use super::check::{check, check_command};
-use super::{Template, TemplateSet};
 use crate::error::{LaunchError, LaunchErrorKind};
 use crate::plan::{OptionEntry, Plan};
 
 fn template() -> Arc<Template> {
-    Arc::clone(TemplateSet::builtin().unwrap().get("qemu-storage-daemon").unwrap())
+    Template::shipped("qemu-storage-daemon")
 }
 
 /// Options that a launch must have, and these.
