@@ -211,7 +211,7 @@ const SECOND_NUMBERS: i64 = 0x4000_0000;
 
 /// Puts the filters in place, for this process and all that it starts.
 pub(crate) fn apply(plan: &CagePlan) -> Result<(), WallFailure> {
-    install(programs(plan.io_uring, plan.sets_modes, plan.confines_itself))
+    install(programs(plan))
 }
 
 /// Puts the filters of a file server in place: as [`apply`], but it sets the modes, owners and attributes of files, and no mode
@@ -235,13 +235,9 @@ fn install(programs: Result<Vec<BpfProgram>, seccompiler::Error>) -> Result<(), 
     Ok(())
 }
 
-fn programs(
-    io_uring: bool,
-    sets_modes: bool,
-    confines_itself: bool,
-) -> Result<Vec<BpfProgram>, seccompiler::Error> {
-    let mut denied = denied(io_uring, sets_modes)?;
-    if !confines_itself {
+fn programs(plan: &CagePlan) -> Result<Vec<BpfProgram>, seccompiler::Error> {
+    let mut denied = denied(plan)?;
+    if !plan.confines_itself {
         return Ok(vec![compile(denied, libc::EPERM)?, absent()?]);
     }
     let mut confining = BTreeMap::new();
@@ -253,7 +249,7 @@ fn programs(
 }
 
 fn serving() -> Result<Vec<BpfProgram>, seccompiler::Error> {
-    let mut denied = denied(false, false)?;
+    let mut denied = denied(&CagePlan::default())?;
     for number in SERVING {
         denied.remove(number);
     }
@@ -289,13 +285,13 @@ fn new_namespaces() -> Result<Vec<SeccompRule>, seccompiler::Error> {
 }
 
 /// The calls that are refused, and with which arguments.
-fn denied(io_uring: bool, sets_modes: bool) -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::Error> {
+fn denied(plan: &CagePlan) -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::Error> {
     let mut denied: BTreeMap<i64, Vec<SeccompRule>> =
         DENIED.iter().map(|number| (*number, Vec::new())).collect();
-    if !io_uring {
+    if !plan.io_uring {
         denied.extend(RING.iter().map(|number| (*number, Vec::new())));
     }
-    if sets_modes {
+    if plan.sets_modes {
         let mut others = Vec::new();
         for bit in (0..12).map(|bit| 1 << bit).filter(|bit| bit & OWNERS_MODE == 0) {
             others.push(SeccompRule::new(vec![condition(1, SeccompCmpOp::MaskedEq(bit), bit)?])?);
@@ -364,16 +360,17 @@ mod tests {
 
     #[test]
     fn filters_compile_and_fit_the_kernel() {
-        for (io_uring, sets_modes, confines) in
-            [(false, false, false), (true, false, false), (false, true, false), (false, false, true)]
-        {
-            for program in programs(io_uring, sets_modes, confines).unwrap() {
+        let usual = CagePlan::default;
+        let ring = CagePlan { io_uring: true, ..usual() };
+        let modes = CagePlan { sets_modes: true, ..usual() };
+        let confining = CagePlan { confines_itself: true, ..usual() };
+        for plan in [&usual(), &ring, &modes, &confining] {
+            for program in programs(plan).unwrap() {
                 // BPF_MAXINSNS
                 assert!((1..=4096).contains(&program.len()), "{}", program.len());
             }
         }
-        let first = |io_uring| programs(io_uring, false, false).unwrap()[0].len();
-        assert!(first(false) > first(true));
+        assert!(programs(&usual()).unwrap()[0].len() > programs(&ring).unwrap()[0].len());
         for program in serving().unwrap() {
             assert!((1..=4096).contains(&program.len()), "{}", program.len());
         }

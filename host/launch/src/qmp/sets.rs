@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::fs::fstat;
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::error::{QmpError, QmpErrorKind, ShimError};
 use crate::shim::client::ShimClient;
 use crate::template::Template;
+use crate::template::data::SetWriting;
 
 /// The command that lists the sets.
 const LIST: &str = "query-fdsets";
@@ -163,17 +164,15 @@ impl Sets {
         let Some(writing) = template.data.writing.sets.as_ref() else {
             return Err(QmpError::new(QmpErrorKind::Denied, "the program takes no descriptors once it runs"));
         };
+        let dealings = Dealings { client, writing, timeout };
         let mut found = false;
         for set in self.having(file) {
             for fd in descriptors {
                 let opaque = label(set.owner.as_deref(), set.number, Some(file));
-                let add = json!({"fdset-id": set.number, "opaque": opaque});
-                client.execute(&writing.add_command, Some(&add), &[fd.as_fd()], timeout)?;
+                dealings.add(set.number, &opaque, fd.as_fd())?;
             }
             for fd in &set.descriptors {
-                let remove = json!({"fdset-id": set.number, "fd": fd});
-                let removed = client.execute(&writing.remove_command, Some(&remove), &[], timeout);
-                if let Err(error) = removed
+                if let Err(error) = dealings.remove(set.number, *fd)
                     && Self::of(client, timeout)?.has(set.number, *fd)
                 {
                     return Err(error);
@@ -199,14 +198,33 @@ impl Sets {
         let failed = |error| QmpError::from(ShimError::io("open /dev/null", error));
         // Nothing is opened for writing alone, so that nobody is handed it meanwhile.
         let nothing = File::options().write(true).open("/dev/null").map_err(failed)?;
+        let dealings = Dealings { client, writing, timeout };
         for set in Self::of(client, timeout)?.sets {
-            let add = json!({"fdset-id": set.number, "opaque": SWEEP});
-            let added = client.execute(&writing.add_command, Some(&add), &[nothing.as_fd()], timeout)?;
-            let fd = added.get("fd").cloned().unwrap_or_default();
-            let remove = json!({"fdset-id": set.number, "fd": fd});
-            client.execute(&writing.remove_command, Some(&remove), &[], timeout)?;
+            let added = dealings.add(set.number, SWEEP, nothing.as_fd())?;
+            dealings.remove(set.number, added.get("fd"))?;
         }
         Ok(())
+    }
+}
+
+/// What is said to a running program about single descriptors of its sets.
+struct Dealings<'a> {
+    client: &'a ShimClient,
+    writing: &'a SetWriting,
+    timeout: Duration,
+}
+
+impl Dealings<'_> {
+    /// Adds one to a set; what the program says of it.
+    fn add(&self, set: u64, opaque: &str, fd: BorrowedFd<'_>) -> Result<Value, QmpError> {
+        let add = json!({"fdset-id": set, "opaque": opaque});
+        self.client.execute(&self.writing.add_command, Some(&add), &[fd], self.timeout)
+    }
+
+    /// Takes one, by its number in the program, from a set.
+    fn remove(&self, set: u64, fd: impl Serialize) -> Result<(), QmpError> {
+        let remove = json!({"fdset-id": set, "fd": fd});
+        self.client.execute(&self.writing.remove_command, Some(&remove), &[], self.timeout).map(drop)
     }
 }
 
