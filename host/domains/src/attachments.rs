@@ -61,7 +61,7 @@ impl Host {
 
     /// The ports of the host that lead to a guest. Those that others than the host's users reach are the operator's.
     fn forward(&self, forward: &PortForward) -> Result<Forward, NetworkError> {
-        if let Some(tenant) = self.tenant().filter(|_| !hostler_network::forward::is_local(forward)) {
+        if let Some(tenant) = self.tenant().filter(|_| !hostler_network::is_local(forward)) {
             let message = format!(
                 "the tenant '{}' may not have ports of this host that others than its users reach",
                 tenant.name
@@ -71,8 +71,7 @@ impl Host {
                 .hint("write address='127.0.0.1' in <portForward>: ssh forwards it (ssh -L PORT:127.0.0.1:PORT HOST)")
                 .hint("or use <interface type='network'> with a network that the operator allows"));
         }
-        let ports = hostler_network::forward::ports(forward)?;
-        Ok(Forward { protocol: forward.protocol, ports })
+        Forward::of(forward)
     }
 
     /// The bridge of a network, which is the operator's whoever asks.

@@ -3,10 +3,10 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use hostler_domain::interface::PortProtocol;
 use hostler_domain::network::is_device_name;
 
 use crate::error::{ErrorKind, NetworkError};
+use crate::forward::Forward;
 use crate::links::{self, Joining};
 use crate::tap;
 
@@ -43,15 +43,6 @@ pub struct Attachments {
     attached: Vec<(usize, Result<Attachment, Arc<NetworkError>>)>,
     /// By the positions of interfaces, and of forwards in them.
     forwards: Vec<(usize, usize, Result<Forward, Arc<NetworkError>>)>,
-}
-
-/// Ports of the host that lead to a guest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Forward {
-    /// What speaks through them.
-    pub protocol: PortProtocol,
-    /// Which they are, in the words of passt.
-    pub ports: String,
 }
 
 impl Attachments {
@@ -95,10 +86,9 @@ pub struct Taps {
 pub fn connect(attachment: &Attachment) -> Result<Taps, NetworkError> {
     let queues = attachment.queues.clamp(1, QUEUES_MAX);
     let given = attachment.device.as_deref();
-    if let Some(wrong) = given.filter(|name| !is_device_name(name)) {
-        let message = format!("'{}' is no name for a network device", wrong.escape_debug());
-        return Err(NetworkError::new(ErrorKind::Invalid, "network.device-name", message)
-            .hint("a name has 1 to 15 letters, digits, '-', '_' or '.'; leave <target dev> out to get one"));
+    if let Some(name) = given {
+        let hint = "a name has 1 to 15 letters, digits, '-', '_' or '.'; leave <target dev> out to get one";
+        require_device_name(name, hint)?;
     }
     if attachment.existing {
         return existing(given, queues);
@@ -122,6 +112,15 @@ pub fn connect(attachment: &Attachment) -> Result<Taps, NetworkError> {
     // The tap goes with its descriptors when that fails.
     links::join(&name, &joining)?;
     Ok(Taps { name, fds })
+}
+
+/// Refuses what is no name for a network device.
+pub(crate) fn require_device_name(name: &str, hint: &str) -> Result<(), NetworkError> {
+    if is_device_name(name) {
+        return Ok(());
+    }
+    let message = format!("'{}' is no name for a network device", name.escape_debug());
+    Err(NetworkError::new(ErrorKind::Invalid, "network.device-name", message).hint(hint))
 }
 
 /// The address of the tap of a guest that has this one.

@@ -1,34 +1,41 @@
 //! Ports of the host that lead to a guest, in the words of the program that carries its packets (passt).
 
-use hostler_domain::interface::{PortForward, PortRange};
-use hostler_domain::network::is_device_name;
+use hostler_domain::interface::{PortForward, PortProtocol, PortRange};
 
-use crate::error::{ErrorKind, NetworkError};
+use crate::attachment::require_device_name;
+use crate::error::NetworkError;
 
-/// The ports of one `<portForward>`, as the option of passt(1) has them: `ADDRESS%DEVICE/FIRST-LAST:TO-TO,~FIRST-LAST`.
-///
-/// # Errors
-/// [`ErrorKind::Invalid`] for what is no name of a network device.
-pub fn ports(forward: &PortForward) -> Result<String, NetworkError> {
-    let mut text = forward.address.map(|address| address.to_string()).unwrap_or_default();
-    if let Some(device) = &forward.device {
-        if !is_device_name(device) {
-            let message = format!("'{}' is no name for a network device", device.escape_debug());
-            return Err(NetworkError::new(ErrorKind::Invalid, "network.device-name", message).hint(
-                "write the name of a network device of the host, or leave 'dev' of <portForward> out",
-            ));
+/// Ports of the host that lead to a guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forward {
+    /// What speaks through them.
+    pub protocol: PortProtocol,
+    /// Which they are, as the option of passt(1) has them: `ADDRESS%DEVICE/FIRST-LAST:TO-TO,~FIRST-LAST`.
+    pub ports: String,
+}
+
+impl Forward {
+    /// What a document's `<portForward>` says.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Invalid`] for what is no name of a network device.
+    pub fn of(forward: &PortForward) -> Result<Self, NetworkError> {
+        let mut ports = forward.address.map(|address| address.to_string()).unwrap_or_default();
+        if let Some(device) = &forward.device {
+            let hint = "write the name of a network device of the host, or leave 'dev' of <portForward> out";
+            require_device_name(device, hint)?;
+            ports.push('%');
+            ports.push_str(device);
         }
-        text.push('%');
-        text.push_str(device);
+        if !ports.is_empty() {
+            ports.push('/');
+        }
+        match forward.ranges.as_slice() {
+            [] => ports.push_str("all"),
+            ranges => ports.push_str(&ranges.iter().map(one).collect::<Vec<_>>().join(",")),
+        }
+        Ok(Self { protocol: forward.protocol, ports })
     }
-    if !text.is_empty() {
-        text.push('/');
-    }
-    match forward.ranges.as_slice() {
-        [] => text.push_str("all"),
-        ranges => text.push_str(&ranges.iter().map(one).collect::<Vec<_>>().join(",")),
-    }
-    Ok(text)
 }
 
 fn one(range: &PortRange) -> String {
@@ -78,10 +85,10 @@ mod tests {
             ),
             ("<portForward proto='tcp' dev='eth0'><range start='22'/></portForward>", "%eth0/22"),
         ] {
-            assert_eq!(ports(&forward(element)).unwrap(), expected, "{element}");
+            assert_eq!(Forward::of(&forward(element)).unwrap().ports, expected, "{element}");
         }
         let named = forward("<portForward proto='tcp' dev='a/22,b'><range start='22'/></portForward>");
-        assert_eq!(ports(&named).unwrap_err().code(), "network.device-name");
+        assert_eq!(Forward::of(&named).unwrap_err().code(), "network.device-name");
     }
 
     #[test]

@@ -63,9 +63,7 @@ fn forwarded(subject: &Subject, interface: u32, forward: u32) -> Result<Forward,
     if subject.describes() {
         let interfaces = &subject.document()?.devices.interfaces;
         let found = interfaces.get(at(interface)).and_then(|found| found.port_forwards.get(at(forward)));
-        let found = found.ok_or_else(missing)?;
-        let ports = hostler_network::forward::ports(found).map_err(|error| refused(&error))?;
-        return Ok(Forward { protocol: found.protocol, ports });
+        return Forward::of(found.ok_or_else(missing)?).map_err(|error| refused(&error));
     }
     let found = subject.context.networks.forward(at(interface), at(forward)).ok_or_else(missing)?;
     found.clone().map_err(|error| refused(&error))
