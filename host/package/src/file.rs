@@ -18,9 +18,11 @@ pub(crate) struct Wanted {
 
 /// Reads the file that the user named; links on the way are the user's.
 pub(crate) fn read(path: &Path, wanted: Wanted) -> Result<Vec<u8>, PackageError> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let opened = open(path, flags, Mode::empty());
-    whole(opened, path, wanted)
+    whole(named(path), path, wanted)
+}
+
+fn named(path: &Path) -> rustix::io::Result<OwnedFd> {
+    open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())
 }
 
 /// Opens a directory that files are then read beneath.
@@ -60,8 +62,7 @@ pub(crate) fn look<T>(
     wanted: Wanted,
     look: impl FnOnce(&File, u64) -> io::Result<T>,
 ) -> Result<T, PackageError> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let (file, length) = regular(open(path, flags, Mode::empty()), path, wanted)?;
+    let (file, length) = regular(named(path), path, wanted)?;
     look(&file, length).map_err(|error| unread(path, wanted, error))
 }
 

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
@@ -125,8 +125,7 @@ impl Workers {
 
     /// How much an operation may compute before its worker makes way: nothing where the driver was ended for that of late.
     fn burst(&self) -> Duration {
-        let ended_busy = *self.ended_busy.lock().unwrap_or_else(PoisonError::into_inner);
-        match ended_busy.is_some_and(|at| at.elapsed() < limits::WORKER_WARY) {
+        match self.ended_busy().is_some_and(|at| at.elapsed() < limits::WORKER_WARY) {
             true => Duration::ZERO,
             false => limits::WORKER_BURST,
         }
@@ -166,7 +165,11 @@ impl Workers {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Worker>> {
+    fn ended_busy(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.ended_busy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Worker>> {
         // The list is whole between any two statements, so a panic elsewhere does not spoil it.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -193,8 +196,7 @@ impl Drop for Taken<'_> {
         if let Some(worker) = &mut self.worker {
             self.meter.add(worker.used());
             if worker.priority.is_low() {
-                let mut ended_busy = self.workers.ended_busy.lock().unwrap_or_else(PoisonError::into_inner);
-                *ended_busy = Some(Instant::now());
+                *self.workers.ended_busy() = Some(Instant::now());
             }
         }
         self.meter.settle();

@@ -53,8 +53,8 @@ fn named(given: &Domain, kind: &str) -> Result<String, Error> {
 
 /// The device of a kind with this name.
 pub(super) fn matching(domain: &Domain, kind: &str, named: &str) -> Option<Device> {
-    let of_kind = devices::all(domain).into_iter().filter(|device| device.kind == kind);
-    of_kind.into_iter().find(|device| device.name.eq_ignore_ascii_case(named))
+    let mut of_kind = devices::all(domain).into_iter().filter(|device| device.kind == kind);
+    of_kind.find(|device| device.name.eq_ignore_ascii_case(named))
 }
 
 #[cfg(test)]
