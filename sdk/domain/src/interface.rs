@@ -124,6 +124,14 @@ pub struct GuestIp {
     pub prefix: Option<u8>,
 }
 
+impl GuestIp {
+    /// Whether it is an address of IPv6.
+    #[must_use]
+    pub fn is_ipv6(&self) -> bool {
+        self.address.contains(':')
+    }
+}
+
 impl Interface {
     /// Whether it is a user-mode network of `passt`.
     #[must_use]

@@ -130,7 +130,7 @@ fn need_comparison(builder: &Builder<'_>, interface: &Interface, kind: &str) -> 
 /// The networks of a user interface: the guest's own addresses say which.
 fn add_addresses(mut value: Value, ips: &[GuestIp]) -> Value {
     for ip in ips {
-        if ip.address.contains(':') {
+        if ip.is_ipv6() {
             value.set("ipv6-prefix", ip.address.as_str());
             set_some(&mut value, "ipv6-prefixlen", ip.prefix.map(u32::from));
         } else {

@@ -51,7 +51,7 @@ fn program(builder: &Builder<'_>, interface: &Interface, device: Option<&str>, a
     }
     for ip in &interface.ips {
         program.option("address", ip.address.as_str());
-        if let Some(prefix) = ip.prefix.filter(|_| !ip.address.contains(':')) {
+        if let Some(prefix) = ip.prefix.filter(|_| !ip.is_ipv6()) {
             program.option("netmask", u32::from(prefix));
         }
     }

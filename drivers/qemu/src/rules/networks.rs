@@ -77,8 +77,8 @@ fn passt(subject: &Subject<'_>) -> Option<Broken> {
     subject.domain.devices.interfaces.iter().find_map(|interface| {
         let InterfaceSource::User { dev } = &interface.source else { return None };
         let (child, what, remedy) = if interface.is_passt() {
-            let count = |six: bool| interface.ips.iter().filter(|ip| ip.address.contains(':') == six).count();
-            let long = |ip: &GuestIp| ip.address.contains(':') && ip.prefix.is_some();
+            let count = |six: bool| interface.ips.iter().filter(|ip| ip.is_ipv6() == six).count();
+            let long = |ip: &GuestIp| ip.is_ipv6() && ip.prefix.is_some();
             if count(false) > 1 || count(true) > 1 {
                 ("ip", "passt gives a guest one address of each family", "leave one <ip> of each family")
             } else if interface.ips.iter().any(long) {

@@ -51,8 +51,7 @@ pub(in crate::argv) fn virtiofs(domain: &Domain, filesystem: &Filesystem, alias:
 
 /// The socket of a program that carries the packets of an interface.
 pub(in crate::argv) fn passt(domain: &Domain, alias: &str) -> Value {
-    // No domain of libvirt's tests runs, and has a number.
-    let path = format!("/var/run/libvirt/qemu/passt/-1-{}-{alias}.socket", domain.name);
+    let path = format!("/var/run/libvirt/qemu/passt/{}-{alias}.socket", super::short_name(domain));
     Value::mapping().with("type", "unix").with("path", path)
 }
 

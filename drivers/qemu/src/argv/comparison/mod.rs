@@ -70,17 +70,22 @@ pub(super) fn has_virtio_options(primary: bool) -> bool {
 
 /// A file in libvirt's directory for the domain.
 pub(super) fn domain_path(domain: &Domain, name: &str) -> String {
+    format!("/tmp/lib/domain-{}/{name}", short_name(domain))
+}
+
+/// What libvirt calls a domain in names of files.
+fn short_name(domain: &Domain) -> String {
     let short: String = domain.name.as_str().chars().take(SHORT_NAME_CHARACTERS).collect();
-    format!("/tmp/lib/domain-{DOMAIN_ID}-{short}/{name}")
+    format!("{DOMAIN_ID}-{short}")
 }
 
 /// The file that libvirt keeps memory in.
 pub(super) fn memory_path(domain: &Domain, huge_page: Option<u64>, id: &str) -> String {
-    let short: String = domain.name.as_str().chars().take(SHORT_NAME_CHARACTERS).collect();
+    let short = short_name(domain);
     match huge_page {
-        Some(size) if size >= 1 << 30 => format!("/dev/hugepages1G/libvirt/qemu/{DOMAIN_ID}-{short}"),
-        Some(_) => format!("/dev/hugepages2M/libvirt/qemu/{DOMAIN_ID}-{short}"),
-        None => format!("/var/lib/libvirt/qemu/ram/{DOMAIN_ID}-{short}/{id}"),
+        Some(size) if size >= 1 << 30 => format!("/dev/hugepages1G/libvirt/qemu/{short}"),
+        Some(_) => format!("/dev/hugepages2M/libvirt/qemu/{short}"),
+        None => format!("/var/lib/libvirt/qemu/ram/{short}/{id}"),
     }
 }
 
