@@ -10,6 +10,7 @@ use crate::error::{XmlError, XmlErrorKind};
 use crate::features::Features;
 use crate::identity::{DomainName, DomainUuid};
 use crate::launch_security::LaunchSecurity;
+use crate::limit::Limit;
 use crate::memory_backing::MemoryBacking;
 use crate::numatune::Numatune;
 use crate::os::Os;
@@ -106,8 +107,8 @@ pub struct Domain {
     pub pm: Pm,
     /// What holds the memory on the host.
     pub memory_backing: MemoryBacking,
-    /// Most host memory the hypervisor may use (`<memtune><hard_limit>`).
-    pub memory_hard_limit: Option<Bytes>,
+    /// What the guest may use of its host.
+    pub limits: Vec<Limit>,
     /// Host NUMA nodes that memory comes from.
     pub numatune: Numatune,
     /// How the guest's memory is protected from the host.
@@ -222,7 +223,7 @@ fn read_general(root: Element<'_>) -> Result<Domain, XmlError> {
         on_crash: action("on_crash")?.unwrap_or(LifecycleAction::Destroy),
         pm: Pm::default(),
         memory_backing: MemoryBacking::default(),
-        memory_hard_limit: None,
+        limits: Vec::new(),
         numatune: Numatune::default(),
         launch_security: None,
         devices: Devices::default(),
@@ -232,8 +233,6 @@ fn read_general(root: Element<'_>) -> Result<Domain, XmlError> {
 }
 
 fn read_machine(root: Element<'_>, domain: Domain) -> Result<Domain, XmlError> {
-    let memtune = root.child("memtune");
-    let hard_limit = memtune.map(|memtune| memtune.maybe("hard_limit", |limit| limit.size("KiB")));
     let read = Domain {
         os: root.need_child("os").and_then(Os::read)?,
         sysinfo: root.each("sysinfo", Sysinfo::read)?,
@@ -242,7 +241,7 @@ fn read_machine(root: Element<'_>, domain: Domain) -> Result<Domain, XmlError> {
         clock: root.maybe("clock", Clock::read)?.unwrap_or_default(),
         pm: root.maybe("pm", read_pm)?.unwrap_or_default(),
         memory_backing: root.maybe("memoryBacking", MemoryBacking::read)?.unwrap_or_default(),
-        memory_hard_limit: hard_limit.transpose()?.flatten(),
+        limits: Limit::read(root)?,
         numatune: root.maybe("numatune", Numatune::read)?.unwrap_or_default(),
         launch_security: root.maybe("launchSecurity", LaunchSecurity::read)?,
         devices: root.maybe("devices", Devices::read)?.unwrap_or_default(),

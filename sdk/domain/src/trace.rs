@@ -14,8 +14,6 @@ use crate::suggest::nearest;
 /// Names that libvirt 9.0 accepts, this crate does not read, and that stand beside names that it does read and
 /// that look alike (`initdir` beside `initrd`, `hpt` beside `hap`): unmodelled, not slips.
 const KNOWN_UNREAD: &[&str] = &[
-    "blkiotune",
-    "cputune",
     "guest",
     "hpt",
     "htm",
@@ -26,9 +24,7 @@ const KNOWN_UNREAD: &[&str] = &[
     "inituser",
     "ras",
     "route",
-    "soft_limit",
     "space_soft_limit",
-    "swap_hard_limit",
 ];
 
 /// Something in the document that the model does not read; kept verbatim, and of no effect.

@@ -162,12 +162,12 @@ fn slips_are_refused_and_strangers_are_reported() {
     let slip = "<disk devcie='disk'><target dev='vda'/></disk>";
     assert_eq!(refusal("", slip), ("xml.unknown-attribute", 7, 7, hint("device")));
     let domain = parse(
-        "<cputune><shares>1</shares></cputune>\n<features><hpt/></features>",
+        "<keywrap/>\n<features><hpt/></features>",
         "<crypto/><rng model='virtio' colour='red'><backend model='builtin'/></rng>",
     );
     let paths: Vec<&str> = domain.unmodelled().iter().map(|thing| thing.path.as_str()).collect();
     let wanted =
-        ["domain/cputune", "domain/features/hpt", "domain/devices/crypto", "domain/devices/rng@colour"];
+        ["domain/keywrap", "domain/features/hpt", "domain/devices/crypto", "domain/devices/rng@colour"];
     assert_eq!(paths, wanted);
     assert_eq!(domain.unmodelled()[1].to_string(), "line 6, column 11: domain/features/hpt");
 }
