@@ -29,6 +29,8 @@ pub enum LaunchErrorKind {
     TimedOut,
     /// The cage around the program cannot be built here, or what belongs in it is missing.
     CageFailed,
+    /// A limit of the document cannot be kept here: no such controller, or a value that the kernel does not take.
+    LimitFailed,
     /// The operating system refused a call.
     Io,
 }
@@ -48,12 +50,13 @@ impl LaunchErrorKind {
             Self::HypervisorFailed => "launch.hypervisor-failed",
             Self::TimedOut => "launch.timed-out",
             Self::CageFailed => "launch.cage-failed",
+            Self::LimitFailed => "launch.limit-failed",
             Self::Io => "launch.io",
         }
     }
 
     /// Every kind, for documentation and tests.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Denied,
         Self::PlanInvalid,
         Self::TemplateUnknown,
@@ -64,6 +67,7 @@ impl LaunchErrorKind {
         Self::HypervisorFailed,
         Self::TimedOut,
         Self::CageFailed,
+        Self::LimitFailed,
         Self::Io,
     ];
 }

@@ -7,6 +7,7 @@
 pub mod accelerator;
 pub mod cage;
 pub mod command;
+pub mod control_group;
 mod error;
 mod grant;
 mod handle;

@@ -155,7 +155,7 @@ fn prepare(request: &StartRequest, fds: Vec<OwnedFd>) -> Result<Prepared, Failed
     }
     let log = RollingLog::open(run.log_path(), LOG_MAX_BYTES).map_err(Failed::shim("open the log"))?;
     let listener = listen_in(&run).map_err(Failed::shim("listen on the shim's socket"))?;
-    let started = start_all(request, &run, &lock, granted, beside).inspect_err(|_| {
+    let started = start_in_group(request, &run, &lock, granted, beside).inspect_err(|_| {
         // Programs that nobody could find again must not stay. They are our children: what fails here is our own /proc.
         end_strays().ok();
     });
@@ -168,6 +168,25 @@ struct Started {
     program: Program,
     companions: Vec<Companion>,
     identity: ProcessRecord,
+}
+
+/// Starts all of it inside the domain's control group: this process goes there, and comes back. One that stayed would count as
+/// its guest, and keep the group from being removed.
+fn start_in_group(
+    request: &StartRequest,
+    run: &RunDir,
+    lock: &RunLock,
+    granted: Vec<OwnedFd>,
+    beside: Vec<Vec<OwnedFd>>,
+) -> Result<Started, Failed> {
+    for seat in &request.group {
+        seat.enter().map_err(Failed::shim("enter the domain's control group"))?;
+    }
+    let started = start_all(request, run, lock, granted, beside)?;
+    for seat in &request.group {
+        seat.leave().map_err(Failed::shim("leave the domain's control group"))?;
+    }
+    Ok(started)
 }
 
 /// Starts the companions, then the program, and writes down who they are.

@@ -38,6 +38,9 @@ impl Server {
         if let Err(error) = end_strays() {
             self.note(&format!("processes that the program left behind: {error}"));
         }
+        for error in self.request.group.iter().filter_map(|seat| seat.remove().err()).collect::<Vec<_>>() {
+            self.note(&format!("the control group: {error}"));
+        }
         self.drain();
         let record = ExitRecord {
             ending,

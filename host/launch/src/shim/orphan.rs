@@ -8,6 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Signal, pidfd_send_signal};
 
+use crate::control_group::{Layout, sweep};
 use crate::error::{ShimError, ShimErrorKind};
 use crate::process;
 
@@ -34,6 +35,8 @@ pub fn end_orphan(run: &RunDir) -> Result<(), ShimError> {
         end_holders(run)?;
         // What one of them has just started is seen at the next look, and so is who gets a lock that is on its way.
         if released(run, LOOK)? {
+            // What stays of its control group holds nobody back, and is swept by the next owner.
+            Layout::of_this_host().and_then(|layout| sweep(&layout, run)).ok();
             return Ok(());
         }
         if Instant::now() >= deadline {

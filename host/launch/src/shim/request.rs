@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cage::WallFailure;
 use crate::cage::plan::CagePlan;
+use crate::control_group::Seat;
 use crate::plan::Reaction;
 use crate::shim::kept::KeptFile;
 
@@ -37,6 +38,9 @@ pub(crate) struct StartRequest {
     pub(crate) plan_hash: String,
     /// The cage around the program; nothing when it runs as the shim does.
     pub(crate) cage: Option<CagePlan>,
+    /// The control group that all programs of the domain are started in, in each hierarchy; none where this host has no such.
+    #[serde(default)]
+    pub(crate) group: Vec<Seat>,
     /// Time until the monitor must have answered.
     pub(crate) deadline_ms: u64,
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use hostler_domain::Limit;
 use hostler_state::{Kind, RunDir, RunLock, RunRecord};
 use serde::Serialize;
 
@@ -20,6 +21,7 @@ use crate::cage::plan::{self, FOLDERS, NamedFile, SOCKETS as CAGED_SOCKETS};
 use crate::cage::{CageSetting, Wall, WallFailure};
 use crate::command::leaf::{Grants, path_of};
 use crate::command::{CommandLine, command_line};
+use crate::control_group::{Group, GroupError, Layout};
 use crate::error::{LaunchError, LaunchErrorKind};
 use crate::grant::{self, Links, Opened};
 use crate::handle::{Handle, Role};
@@ -40,6 +42,8 @@ pub struct LaunchContext {
     pub domain_name: String,
     /// How strictly the program is confined.
     pub cage: CageSetting,
+    /// What the domain may use of this host. Those of single threads are not applied here: see [`Group::limit_threads`].
+    pub limits: Vec<Limit>,
 }
 
 /// `launch.json`: the frozen plan and what was made of it. Paths in it are for display.
@@ -68,7 +72,8 @@ struct CompanionLaunch<'a> {
 /// # Errors
 /// [`LaunchErrorKind::Busy`] when the domain runs; [`LaunchErrorKind::HypervisorFailed`] with the program's last
 /// words as hint when it ended at once; [`LaunchErrorKind::TimedOut`] when `deadline` passed (the program is
-/// ended); [`LaunchErrorKind::ShimFailed`], [`LaunchErrorKind::ProgramMissing`], [`LaunchErrorKind::Io`].
+/// ended); [`LaunchErrorKind::LimitFailed`] when this host cannot keep a limit; [`LaunchErrorKind::ShimFailed`],
+/// [`LaunchErrorKind::ProgramMissing`], [`LaunchErrorKind::Io`].
 pub fn launch(
     run: &RunDir,
     context: &LaunchContext,
@@ -110,6 +115,7 @@ pub fn launch(
     run.write(RunRecord::Launch, &record)
         .map_err(|error| LaunchError::io("write the frozen launch down", error))?;
     let left = time_left(until)?;
+    let group = make_group(run, &context.limits)?;
     let request = StartRequest {
         run: run.path().to_owned(),
         domain_name: context.domain_name.clone(),
@@ -123,17 +129,33 @@ pub fn launch(
         kept: kept(&checked, run),
         plan_hash: checked.hash().to_owned(),
         cage,
+        group: group.seats(),
         deadline_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
     };
     let mut fds = vec![lock.as_fd()];
     fds.extend(grant::in_order(&opened, &opened_beside));
-    let answer = start_shim(run, &context.shim, &request, &fds, left)?;
+    let answer = start_shim(run, &context.shim, &request, &fds, left);
     drop((opened, opened_beside));
-    match answer {
+    let started = answer.and_then(|answer| match answer {
         StartAnswer::Ready => Ok(ShimClient::of(run)),
         StartAnswer::Failed { kind, message, tail } => Err(start_error(kind, message, &tail)),
         StartAnswer::NoCage(failure) => Err(no_cage(failure)),
-    }
+    });
+    started.inspect_err(|_| {
+        // In one that stays something runs still; the next owner sweeps it.
+        group.remove().ok();
+    })
+}
+
+/// The control group of this run, with the limits of its document.
+fn make_group(run: &RunDir, limits: &[Limit]) -> Result<Group, LaunchError> {
+    let layout = Layout::of_this_host().map_err(|error| LaunchError::io("look for control groups", error))?;
+    Group::make(&layout, run, limits).map_err(|error: GroupError| {
+        let hint = error.hint();
+        LaunchError::new(LaunchErrorKind::LimitFailed, "a limit of the domain cannot be kept")
+            .caused_by(error)
+            .hint(hint)
+    })
 }
 
 /// The links of companions that accept a connection.

@@ -13,6 +13,7 @@ mod cage;
 mod cell;
 mod confinement;
 mod consoles;
+mod control_group;
 mod disks;
 mod endings;
 mod endpoints;

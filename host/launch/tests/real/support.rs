@@ -96,6 +96,7 @@ impl Drop for Domain {
 
 pub(crate) fn context() -> LaunchContext {
     LaunchContext {
+        limits: Vec::new(),
         shim: env!("CARGO_BIN_EXE_hostler-shim").into(),
         domain_name: "test".into(),
         cage: CageSetting::Require,
