@@ -87,9 +87,9 @@ pub use hostler_conformance::{
     Case as ConformanceCase, CaseReport, Component as TestedComponent, Fault as ConformanceFault, Report,
     Verdict,
 };
-pub use hostler_domain::Bytes;
 pub use hostler_domain::nearest;
 pub use hostler_domain::network::{NetworkCommand, NetworkSection};
+pub use hostler_domain::{Bytes, CpuUser, DeviceLimit, Limit, MemoryLimit};
 pub use hostler_launch::{CageReport, CageSetting, CommandLine};
 pub use hostler_network::Lease;
 pub use hostler_runtime::{
@@ -136,8 +136,8 @@ pub use verbs::{
     ConvertOptions, DiskLimit, Display, DisplayPassword, Displays, DomainStats, DriverTestOptions,
     DriverTested, FirmwareSource, FrozenGuest, GuestFileSystem, GuestFileSystems, GuestProgram,
     GuestProgramEnded, GuestThread, IfStarted, ImageResizeOptions, InterfaceDevice, KeyUse, LifecycleEvent,
-    Medium, MediumChange, MemoryDump, NativeLaunch, NativeSource, NetworkChange, NewImage, NewTenant,
-    NewVolume, Note, RebaseOptions, ResizeOptions, RevertOptions, SaveOptions, Scope, Screenshot,
+    Limited, Medium, MediumChange, MemoryDump, NativeLaunch, NativeSource, NetworkChange, NewImage,
+    NewTenant, NewVolume, Note, RebaseOptions, ResizeOptions, RevertOptions, SaveOptions, Scope, Screenshot,
     ServedTenant, Sized, SnapshotDeleteOptions, StartOptions, TenantRights, ThreadKind, UndefineOptions,
     Which, conformance_cases, generate_signing_key, probe_image, process_counters, sign_driver, test_driver,
     without_passwords,

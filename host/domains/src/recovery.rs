@@ -142,6 +142,9 @@ async fn settle_start(host: &Host, intent: &Intent) -> Result<bool, Error> {
         return Ok(false);
     }
     restore::settle(host, intent, runs)?;
+    if !runs {
+        host.sweep_group(intent.domain);
+    }
     match &definition {
         Some(definition) if runs => restore::let_go_on(host, intent, definition).await,
         Some(definition) => undo_start(host, definition)?,

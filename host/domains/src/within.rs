@@ -5,11 +5,12 @@
 
 use std::path::Path;
 
-use hostler_domain::Domain;
 use hostler_domain::chardev::{CharBackend, Chardev};
 use hostler_domain::pool::StoragePool;
 use hostler_domain::storage_source::{Location, StorageSource};
+use hostler_domain::{DeviceLimit, Domain, Limit};
 use hostler_firmware::{SearchPath, is_installed};
+use hostler_launch::control_group::Layout;
 
 use crate::error::{Error, Kind};
 use crate::host::Host;
@@ -36,16 +37,18 @@ impl Host {
             .map_err(|error| outside(error.into(), path, &tenant.name).about("pool", pool.name.as_str()))
     }
 
-    /// Refuses a document that names files elsewhere than beneath the tenant's storage roots.
+    /// Refuses a document that names files elsewhere than beneath the tenant's storage roots, or that claims more of the host than
+    /// others have.
     ///
     /// # Errors
     /// [`Kind::Denied`] with the place, the rule and the remedy.
-    pub(crate) fn require_within_roots(&self, domain: &Domain) -> Result<(), Error> {
+    pub(crate) fn require_allowed_to_tenant(&self, domain: &Domain) -> Result<(), Error> {
         let Some(tenant) = self.tenant() else { return Ok(()) };
         let (reach, name) = (self.reach(), tenant.name.as_str());
         let installed = &self.config.firmware;
         require_own_store(domain, installed, name)?;
         require_nothing_by_name(domain, name)?;
+        require_usual_weights(domain, name)?;
         for named in places(domain) {
             // Code of installed firmware is the host's, whoever names it: so are the firmware and its template written
             // into a document when they are chosen.
@@ -58,6 +61,36 @@ impl Host {
         }
         Ok(())
     }
+}
+
+/// Weights count beside those of other tenants' guests: a tenant may have its own stand back, and not push ahead.
+fn require_usual_weights(domain: &Domain, tenant: &str) -> Result<(), Error> {
+    let most = |limit: &Limit| match limit {
+        Limit::CpuShares(shares) => Some((*shares, usual_shares())),
+        Limit::BlockWeight(weight) => Some((u64::from(*weight), USUAL_WEIGHT)),
+        Limit::BlockDevice(DeviceLimit::Weight, _, weight) => Some((*weight, USUAL_WEIGHT)),
+        _ => None,
+    };
+    for limit in &domain.limits {
+        if let Some((wanted, usual)) = most(limit).filter(|(wanted, usual)| wanted > usual) {
+            let message = format!(
+                "a guest of a tenant has at most the usual weight in '{}': {usual}, not {wanted}",
+                limit.name()
+            );
+            return Err(Error::new(Kind::Denied, "tenant.weight", message)
+                .about("tenant", tenant)
+                .hint(format!("write {usual} or less, or take the element out")));
+        }
+    }
+    Ok(())
+}
+
+/// The kernel's own weight beside others at a block device.
+const USUAL_WEIGHT: u64 = 100;
+
+/// The kernel's own weight beside others at processors; where it cannot be told, the lower one of both versions.
+fn usual_shares() -> u64 {
+    Layout::of_this_host().map_or(USUAL_WEIGHT, |layout| layout.usual_shares())
 }
 
 /// The same refusal with what a tenant can do about it.

@@ -62,7 +62,7 @@ impl Host {
         let driver = self.drivers.for_type(domain.kind.as_str())?;
         let name = domain.name.as_str().to_owned();
         self.require_room_to_define(&domain, older.is_none())?;
-        self.require_within_roots(&domain)?;
+        self.require_allowed_to_tenant(&domain)?;
         // The driver sees the document as it was written, so that what it finds wrong is on the user's lines.
         let subject = Subject { uuid, name: name.clone(), xml: xml.to_owned() };
         let completed = driver.check(&self.context_for(&subject, Purpose::Describe)?).await?;
@@ -73,7 +73,7 @@ impl Host {
         warnings.extend(more);
         // Once more, for a driver is not trusted either.
         self.require_room_to_define(&checked, older.is_none())?;
-        self.require_within_roots(&checked)?;
+        self.require_allowed_to_tenant(&checked)?;
         let now = unix_ms();
         Ok(Prepared {
             created: older.is_none(),

@@ -4,9 +4,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use hostler_launch::cage::probe::{probe, probe_closure};
+use hostler_launch::control_group::Layout;
 use hostler_launch::{CageReport, CageSetting, Template, Wall, WallFailure, accelerator};
 
-use crate::error::{Error, command};
+use crate::error::{Error, Kind, command};
 use crate::host::Host;
 use crate::process::blocking;
 use crate::summary::{Finding, RunState, Status};
@@ -22,6 +23,7 @@ impl Host {
         findings.extend(self.state_findings().await);
         findings.extend(self.tenant_findings());
         findings.extend(self.cage().await);
+        findings.push(control_groups());
         findings
     }
 
@@ -331,6 +333,38 @@ fn stands(wall: Wall, probed: &Result<CageReport, WallFailure>) -> String {
         (Wall::Landlock, Ok(report)) => format!("stands, version {}", report.landlock_abi),
         (Wall::Identity, Ok(report)) => format!("stands, as user {}", report.uid),
         _ => "stands".to_owned(),
+    }
+}
+
+/// Whether guests can be held to limits of processors, memory and block devices.
+fn control_groups() -> Finding {
+    let layout = match Layout::of_this_host() {
+        Ok(layout) => layout,
+        Err(error) => {
+            let error =
+                Error::new(Kind::Host, "limit.io", "control groups cannot be looked for").caused_by(error);
+            return broken("limits", "limits of guests", &error);
+        }
+    };
+    let described = layout.describe();
+    let closed = layout.closed().map(|top| top.display().to_string());
+    let (status, detail) = match closed {
+        _ if described.is_empty() => (Status::Limited, "no controller is mounted".to_owned()),
+        Some(top) => (Status::Limited, format!("this user makes no groups in {top}")),
+        None => (Status::Good, described),
+    };
+    let found = Finding {
+        id: "limits".to_owned(),
+        title: "limits of guests (control groups)".to_owned(),
+        status,
+        detail,
+        remedy: None,
+    };
+    match status {
+        Status::Good => found,
+        _ => found.remedy(
+            "run as root, with control groups mounted; else leave <cputune>, <memtune>, <blkiotune> out",
+        ),
     }
 }
 

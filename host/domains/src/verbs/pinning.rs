@@ -1,6 +1,6 @@
-//! Where the threads of a guest run, as its definition says: from its start on, and changed for the next one.
+//! Where the threads of a guest run and how long, as its document says: from its start on, and changed for the next one.
 
-use hostler_domain::{Document, PinnedThread, Pinning, set_pin};
+use hostler_domain::{Domain, Limit, PinnedThread, Pinning, set_pin};
 use hostler_state::Definition;
 
 use super::threads::{ThreadKind, bind};
@@ -21,18 +21,23 @@ impl From<ThreadKind> for PinnedThread {
 }
 
 impl Host {
-    /// Binds the threads of a guest that has just been started to the processors that its document gives them.
+    /// Binds the threads of a guest that has just been started, or has more than before, to the processors that its document gives
+    /// them, and holds them to their limits.
     ///
     /// # Errors
     /// [`Kind::Invalid`] for a set that is none; [`Kind::Unsupported`] when its driver does not tell of threads; what the system
-    /// says, for one where none of the processors is there.
-    pub(crate) async fn pin_as_defined(&self, definition: &Definition) -> Result<(), Error> {
-        let document = Document::parse(&definition.xml)?;
-        let pinning = Pinning::of(&document);
-        if pinning.is_empty() {
+    /// says, for one where none of the processors is there; as for [`Host::set_limits`].
+    pub(crate) async fn place_threads(&self, definition: &Definition) -> Result<(), Error> {
+        let domain = Domain::parse(&self.current_xml(definition)?)?;
+        let pinning = Pinning::of(domain.document());
+        let limited = domain.limits.iter().any(Limit::is_of_threads);
+        if pinning.is_empty() && !limited {
             return Ok(());
         }
         let threads = self.threads(&DomainRef::new(definition.uuid.to_string())).await?;
+        if limited {
+            self.limit_threads(definition, &threads, &domain.limits).await?;
+        }
         for thread in &threads {
             let cpus = pinning.of_thread(thread.kind.into()).map_err(|text| {
                 let message = format!("'{text}' is no set of processors");
@@ -46,9 +51,9 @@ impl Host {
     }
 
     /// The same for a guest that goes on: it does so wherever its threads may run, and that is told.
-    pub(crate) async fn pin_or_warn(&self, definition: &Definition) -> Option<Warning> {
-        let error = self.pin_as_defined(definition).await.err()?;
-        Some(Warning { message: format!("its threads are not bound as its definition says: {error}") })
+    pub(crate) async fn place_threads_or_warn(&self, definition: &Definition) -> Option<Warning> {
+        let error = self.place_threads(definition).await.err()?;
+        Some(Warning { message: format!("its threads do not run as its definition says: {error}") })
     }
 
     /// Has a definition bind a thread to these processors of this system. It counts from the next start.

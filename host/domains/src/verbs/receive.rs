@@ -152,7 +152,7 @@ impl Host {
             tracing::warn!(%error, "the sender could not be told that the guest is here");
         }
         let mut started = self.started(definition, &coming.driver, &coming.context).await?;
-        started.warnings.extend(self.pin_or_warn(definition).await);
+        started.warnings.extend(self.place_threads_or_warn(definition).await);
         Ok(started)
     }
 

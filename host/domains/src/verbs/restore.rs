@@ -172,7 +172,7 @@ impl Host {
             false => Ok(()),
         };
         let mut started = self.started(definition, &driver, &context).await?;
-        started.warnings.extend(self.pin_or_warn(definition).await);
+        started.warnings.extend(self.place_threads_or_warn(definition).await);
         if let Err(error) = going {
             let message = format!("the guest is back and stays paused, for it cannot be let go on: {error}");
             started.warnings.push(Warning { message });

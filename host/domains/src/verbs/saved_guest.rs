@@ -117,7 +117,7 @@ async fn exchange(host: &Host, place: Place, xml: Option<&str>, running: Option<
         Some(xml) => {
             let next = Domain::parse(xml)?;
             require_same_machine(&Domain::parse(&guest.header.xml)?, &next)?;
-            host.require_within_roots(&next)?;
+            host.require_allowed_to_tenant(&next)?;
             xml.to_owned()
         }
         None => guest.header.xml.clone(),

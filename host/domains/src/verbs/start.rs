@@ -101,7 +101,7 @@ impl Host {
         let (driver, context) = self.prepare_start(definition, store).await?;
         let facts = if options.paused { vec![("paused".to_owned(), "yes".to_owned())] } else { Vec::new() };
         driver.start(&context, &facts).await?;
-        self.pin_as_defined(definition).await?;
+        self.place_threads(definition).await?;
         self.started(definition, &driver, &context).await
     }
 
@@ -139,7 +139,7 @@ impl Host {
     /// was defined.
     pub(crate) async fn require_allowed_to_start(&self, definition: &Definition) -> Result<(), Error> {
         if self.tenant().is_some() {
-            self.require_within_roots(&Domain::parse(&definition.xml)?)?;
+            self.require_allowed_to_tenant(&Domain::parse(&definition.xml)?)?;
         }
         self.require_room_to_start(definition).await
     }

@@ -75,18 +75,11 @@ impl Host {
 /// # Errors
 /// As for [`Host::pin_thread`].
 pub(super) fn bind(threads: &[GuestThread], kind: ThreadKind, cpus: &[u32]) -> Result<(), Error> {
-    let missing = || Error::new(Kind::NotFound, "thread.not-found", "the guest has no such thread");
-    let thread = threads.iter().find(|thread| thread.kind == kind).ok_or_else(missing)?.thread;
     let mut set = CpuSet::new();
     for cpu in cpus.iter().filter_map(|cpu| usize::try_from(*cpu).ok()).filter(|cpu| *cpu < CpuSet::MAX_CPU) {
         set.set(cpu);
     }
-    let taken: Vec<u32> = threads.iter().filter(|one| one.kind != kind).map(|one| one.thread).collect();
-    let meant = match kind {
-        ThreadKind::Emulator => tasks(thread)?.into_iter().filter(|task| !taken.contains(task)).collect(),
-        ThreadKind::Vcpu(_) | ThreadKind::IoThread(_) => vec![thread],
-    };
-    for task in meant {
+    for task in tasks_of(threads, kind)? {
         sched_setaffinity(pid(task), &set).map_err(|error| {
             Error::new(Kind::Host, "thread.unpinned", "the system does not let the thread be bound")
                 .caused_by(error)
@@ -94,6 +87,20 @@ pub(super) fn bind(threads: &[GuestThread], kind: ThreadKind, cpus: &[u32]) -> R
         })?;
     }
     Ok(())
+}
+
+/// The threads of the system that one of a guest's stands for: the emulator is all that are nothing else.
+///
+/// # Errors
+/// [`Kind::NotFound`] for a thread that there is not; what reading says.
+pub(super) fn tasks_of(threads: &[GuestThread], kind: ThreadKind) -> Result<Vec<u32>, Error> {
+    let missing = || Error::new(Kind::NotFound, "thread.not-found", "the guest has no such thread");
+    let thread = threads.iter().find(|thread| thread.kind == kind).ok_or_else(missing)?.thread;
+    let taken: Vec<u32> = threads.iter().filter(|one| one.kind != kind).map(|one| one.thread).collect();
+    Ok(match kind {
+        ThreadKind::Emulator => tasks(thread)?.into_iter().filter(|task| !taken.contains(task)).collect(),
+        ThreadKind::Vcpu(_) | ThreadKind::IoThread(_) => vec![thread],
+    })
 }
 
 /// What each processor of a guest has used, under libvirt's names. Nothing of a process that is gone. Blocks on small reads.

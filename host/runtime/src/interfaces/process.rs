@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_domain::{Document, XmlError};
+use hostler_domain::{Document, Domain, Limit, XmlError};
 use hostler_grant::Capability;
 use hostler_launch::{
     Companion as Planned, Ending, ExitRecord, Handle, LaunchContext, LaunchError, LaunchErrorKind,
@@ -226,13 +226,24 @@ fn start(
         leaving: Vec::new(),
     };
     run.write(RunRecord::Document, &document).map_err(|error| state_failed(&error))?;
-    let launch =
-        LaunchContext { shim: context.shim.clone(), domain_name: context.name.clone(), cage: context.cage };
+    let launch = LaunchContext {
+        shim: context.shim.clone(),
+        domain_name: context.name.clone(),
+        cage: context.cage,
+        limits: limits(&document.xml)?,
+    };
     let deadline = allowed.saturating_sub(SHIM_MARGIN);
     match hostler_launch::launch(&run, &launch, checked, beside, handles, deadline) {
         Ok(client) => Ok(Process::Shim { client, run: Arc::new(run) }),
         Err(error) => Err(launch_failed(&error)),
     }
+}
+
+/// What the document holds the domain to.
+fn limits(xml: &str) -> Result<Vec<Limit>, Error> {
+    let domain = Domain::parse(xml)
+        .map_err(|error| Error::Invalid(answer::problem(error.kind.code(), error.message)))?;
+    Ok(domain.limits)
 }
 
 /// A document without the names that its devices had in a run before: a snapshot or a migration may have it from one.
@@ -328,6 +339,7 @@ pub(crate) fn launch_failed(error: &LaunchError) -> Error {
     match error.kind {
         LaunchErrorKind::Denied => Error::Denied(problem),
         LaunchErrorKind::PlanInvalid => Error::Invalid(problem),
+        LaunchErrorKind::LimitFailed => Error::Unsupported(problem),
         LaunchErrorKind::TemplateUnknown => Error::Unsupported(problem),
         LaunchErrorKind::ProgramMissing => Error::NotFound(problem),
         LaunchErrorKind::Busy => Error::Conflict(problem),

@@ -42,7 +42,7 @@ impl Host {
     pub(super) async fn completed_next(&self, definition: &Definition, xml: String) -> Result<Domain, Error> {
         let driver = self.drivers.by_name(&definition.driver)?;
         let given = Domain::parse(&xml)?;
-        self.require_within_roots(&given)?;
+        self.require_allowed_to_tenant(&given)?;
         let subject = Subject { uuid: definition.uuid, name: definition.name.clone(), xml };
         let mut context = self.context_for(&subject, Purpose::Describe)?;
         // By the number of its run the driver knows that it is to name the devices of a guest that runs.
@@ -50,7 +50,7 @@ impl Host {
         let completed = driver.check(&context).await?;
         let checked = accepted(&driver.manifest().name, &given, definition.uuid, &completed)?;
         // Once more, for a driver is not trusted either.
-        self.require_within_roots(&checked)?;
+        self.require_allowed_to_tenant(&checked)?;
         Ok(checked)
     }
 
@@ -67,7 +67,7 @@ impl Host {
     }
 
     /// Stores a definition that was prepared.
-    pub(super) fn store(&self, prepared: &Prepared) -> Result<(), Error> {
+    pub(in crate::verbs) fn store(&self, prepared: &Prepared) -> Result<(), Error> {
         self.owner()?.put_definition(&prepared.definition)?;
         self.tell(&prepared.definition, "redefined");
         Ok(())

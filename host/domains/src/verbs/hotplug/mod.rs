@@ -56,15 +56,15 @@ pub struct Changed {
 
 /// Where a change is made, of the places that there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Places {
-    pub(super) live: bool,
-    pub(super) stored: bool,
+pub(in crate::verbs) struct Places {
+    pub(in crate::verbs) live: bool,
+    pub(in crate::verbs) stored: bool,
 }
 
 impl Host {
     /// Where a change of this domain is made: in the guest if it runs and in the definition if it is kept, or in the one that
     /// is asked for.
-    fn places(&self, definition: &Definition, scope: Scope) -> Result<Places, Error> {
+    pub(super) fn places(&self, definition: &Definition, scope: Scope) -> Result<Places, Error> {
         let runs = self.state().run_dir(definition.uuid).is_held()?;
         let wanted = |own: bool, other: bool, there: bool| own || (!other && there);
         let places = Places {

@@ -112,6 +112,10 @@ impl Host {
             Err(error) => return Err(Error::from(error).hint("the next command finds out what became of it")),
         };
         self.note_amount(definition, amount, now)?;
+        if matches!(amount, Amount::Vcpus(_)) {
+            // Those that have come run where the document says, like the others.
+            self.place_threads(definition).await?;
+        }
         let kept = matches!(amount, Amount::Vcpus(count) if now.vcpus != count);
         if let (false, Some(prepared)) = (kept, prepared) {
             self.store(prepared)?;
