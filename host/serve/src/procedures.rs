@@ -21,6 +21,7 @@ mod hardware;
 mod info;
 mod interfaces;
 mod lifecycle;
+mod limits;
 mod lookup;
 mod machine;
 mod metadata;
@@ -102,6 +103,7 @@ pub(crate) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
         saved::route,
         sizing::route,
         threads::route,
+        limits::route,
         tuning::route,
         updates::route,
         work::route,

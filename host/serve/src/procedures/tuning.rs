@@ -1,5 +1,4 @@
-//! Limits of guests that libvirt has control groups for. There are none here, and what a guest is held to is in its cage and its
-//! definition, so that clients are told what libvirt tells them on a host without such groups.
+//! Limits of single devices of a guest, and what is counted of it.
 
 use std::sync::Arc;
 
@@ -8,16 +7,10 @@ use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
 use hostler_rpc::typed::{STRING_OKAY, TypedValue};
 use hostler_rpc::wire::{
-    DomainGetBlkioParameters, DomainGetBlkioParametersAnswer, DomainGetBlockIoTune,
-    DomainGetBlockIoTuneAnswer, DomainGetInterfaceParameters, DomainGetInterfaceParametersAnswer,
-    DomainGetLaunchSecurityInfo, DomainGetLaunchSecurityInfoAnswer, DomainGetMemoryParameters,
-    DomainGetMemoryParametersAnswer, DomainGetNumaParameters, DomainGetNumaParametersAnswer,
-    DomainGetPerfEvents, DomainGetPerfEventsAnswer, DomainGetSchedulerParameters,
-    DomainGetSchedulerParametersAnswer, DomainGetSchedulerParametersFlags,
-    DomainGetSchedulerParametersFlagsAnswer, DomainGetSchedulerType, DomainGetSchedulerTypeAnswer,
-    DomainHandle, DomainSetBlkioParameters, DomainSetBlockIoTune, DomainSetInterfaceParameters,
-    DomainSetMemoryParameters, DomainSetNumaParameters, DomainSetPerfEvents, DomainSetSchedulerParameters,
-    DomainSetSchedulerParametersFlags, TypedParam,
+    DomainGetBlockIoTune, DomainGetBlockIoTuneAnswer, DomainGetInterfaceParameters,
+    DomainGetInterfaceParametersAnswer, DomainGetLaunchSecurityInfo, DomainGetLaunchSecurityInfoAnswer,
+    DomainGetPerfEvents, DomainGetPerfEventsAnswer, DomainSetBlockIoTune, DomainSetInterfaceParameters,
+    DomainSetPerfEvents, TypedParam,
 };
 use hostler_rpc::xdr::List;
 
@@ -28,9 +21,7 @@ use crate::dispatch::{Incoming, Work, routes};
 use crate::failure;
 
 /// In what runs, in the definition.
-const PLACES: u32 = 3;
-/// What stands for no limit, in KiB.
-const UNLIMITED: u64 = 9_007_199_254_740_991;
+pub(super) const PLACES: u32 = 3;
 /// Events of processors that clients ask for.
 const EVENTS: [&str; 21] = [
     "cmt",
@@ -58,36 +49,6 @@ const EVENTS: [&str; 21] = [
 
 pub(super) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
     routes! { incoming;
-        DomainGetSchedulerType => async |client, call: DomainGetSchedulerType| {
-            grouped::<DomainGetSchedulerTypeAnswer>(&client, &call.dom, "cgroup CPU controller is not mounted").await
-        },
-        DomainGetSchedulerParameters => async |client, call: DomainGetSchedulerParameters| {
-            grouped::<DomainGetSchedulerParametersAnswer>(&client, &call.dom, "cgroup CPU controller is not mounted").await
-        },
-        DomainGetSchedulerParametersFlags => async |client, call: DomainGetSchedulerParametersFlags| {
-            only(call.flags & !STRING_OKAY, PLACES, "virDomainGetSchedulerParametersFlags")?;
-            grouped::<DomainGetSchedulerParametersFlagsAnswer>(&client, &call.dom, "cgroup CPU controller is not mounted").await
-        },
-        DomainSetSchedulerParameters => async |client, call: DomainSetSchedulerParameters| {
-            grouped::<()>(&client, &call.dom, "cgroup CPU controller is not mounted").await
-        },
-        DomainSetSchedulerParametersFlags => async |client, call: DomainSetSchedulerParametersFlags| {
-            grouped::<()>(&client, &call.dom, "cgroup CPU controller is not mounted").await
-        },
-        DomainGetBlkioParameters => async |client, call: DomainGetBlkioParameters| {
-            grouped::<DomainGetBlkioParametersAnswer>(&client, &call.dom, "blkio cgroup isn't mounted").await
-        },
-        DomainSetBlkioParameters => async |client, call: DomainSetBlkioParameters| {
-            grouped::<()>(&client, &call.dom, "blkio cgroup isn't mounted").await
-        },
-        DomainSetMemoryParameters => async |client, call: DomainSetMemoryParameters| {
-            grouped::<()>(&client, &call.dom, "cgroup memory controller is not mounted").await
-        },
-        DomainSetNumaParameters => async |client, call: DomainSetNumaParameters| {
-            grouped::<()>(&client, &call.dom, "cgroup cpuset controller is not mounted").await
-        },
-        DomainGetMemoryParameters => memory,
-        DomainGetNumaParameters => numa,
         DomainGetInterfaceParameters => interface,
         DomainSetInterfaceParameters => set_interface,
         DomainGetBlockIoTune => disk_limits,
@@ -98,58 +59,14 @@ pub(super) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
     }
 }
 
-fn not_mounted(detail: &str) -> RpcError {
-    RpcError::new(codes::ERR_OPERATION_INVALID, codes::FROM_QEMU, detail)
-}
-
 fn wrong(detail: impl AsRef<str>) -> RpcError {
     RpcError::new(codes::ERR_INVALID_ARG, codes::FROM_QEMU, detail)
 }
 
-/// What needs a control group.
-async fn grouped<T>(client: &Client, dom: &DomainHandle, lacking: &str) -> Result<T, RpcError> {
-    client.domain(dom).await?;
-    Err(not_mounted(lacking))
-}
-
 /// As many parameters as a client has room for, or how many there are.
-fn filled<const MAX: usize>(params: Vec<TypedParam>, room: i32) -> (List<TypedParam, MAX>, i32) {
+pub(super) fn filled<const MAX: usize>(params: Vec<TypedParam>, room: i32) -> (List<TypedParam, MAX>, i32) {
     let nparams = count(params.len());
     (List(if room == 0 { Vec::new() } else { params }), nparams)
-}
-
-async fn memory(
-    client: Arc<Client>,
-    call: DomainGetMemoryParameters,
-) -> Result<DomainGetMemoryParametersAnswer, RpcError> {
-    only(call.flags & !STRING_OKAY, PLACES, "virDomainGetMemoryParameters")?;
-    let domain = client.domain(&call.dom).await?;
-    if scope(call.flags & PLACES, &domain)?.live {
-        return Err(not_mounted("cgroup memory controller is not mounted"));
-    }
-    let document = document(&client, &domain, Which::Stored).await?;
-    let hard = document.memory_hard_limit.map_or(UNLIMITED, |limit| limit.0 >> 10);
-    let params = [("hard_limit", hard), ("soft_limit", UNLIMITED), ("swap_hard_limit", UNLIMITED)];
-    let params = params.map(|(name, limit)| TypedParam::new(name, TypedValue::ULong(limit))).to_vec();
-    let (params, nparams) = filled(params, call.nparams);
-    Ok(DomainGetMemoryParametersAnswer { params, nparams })
-}
-
-/// Memory comes from wherever there is some.
-async fn numa(
-    client: Arc<Client>,
-    call: DomainGetNumaParameters,
-) -> Result<DomainGetNumaParametersAnswer, RpcError> {
-    const STRICT: i32 = 0;
-    only(call.flags & !STRING_OKAY, PLACES, "virDomainGetNumaParameters")?;
-    let domain = client.domain(&call.dom).await?;
-    scope(call.flags & PLACES, &domain)?;
-    let mut params = vec![TypedParam::new("numa_mode", TypedValue::Int(STRICT))];
-    if call.flags & STRING_OKAY != 0 {
-        params.insert(0, TypedParam::new("numa_nodeset", TypedValue::Text(String::new())));
-    }
-    let (params, nparams) = filled(params, call.nparams);
-    Ok(DomainGetNumaParametersAnswer { params, nparams })
 }
 
 /// No interface is held to anything.
