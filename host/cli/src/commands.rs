@@ -18,6 +18,7 @@ pub(crate) mod dump;
 pub(crate) mod events;
 pub(crate) mod firmware;
 pub(crate) mod image;
+pub(crate) mod limits;
 pub(crate) mod link;
 pub(crate) mod list;
 pub(crate) mod man;

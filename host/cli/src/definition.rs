@@ -9,9 +9,9 @@ use hostler_domains::{CageSetting, Workers};
 
 use crate::commands::{
     agent, attach, autostart, block, completions, console, define, destroy, detach, display, doctor,
-    domain_xml, driver, dump, events, firmware, image, link, list, man, media, migrate, native, net, pool,
-    reboot, receive, reset, restore, resume, run, save, screenshot, secret, send_key, serve, show, shutdown,
-    sizing, snapshot, start, stats, suspend, tenant, undefine, vol,
+    domain_xml, driver, dump, events, firmware, image, limits, link, list, man, media, migrate, native, net,
+    pool, reboot, receive, reset, restore, resume, run, save, screenshot, secret, send_key, serve, show,
+    shutdown, sizing, snapshot, start, stats, suspend, tenant, undefine, vol,
 };
 use crate::exit::Exit;
 use crate::failure::Stop;
@@ -184,6 +184,7 @@ pub(crate) enum Command {
     SetMemory(sizing::SetMemory),
     #[command(visible_alias = "setvcpus")]
     SetVcpus(sizing::SetVcpus),
+    Limits(limits::Limits),
     #[command(visible_alias = "domdisplay")]
     Display(display::Display),
     Link(link::Link),
@@ -238,6 +239,7 @@ impl Command {
             Self::Media(command) => command.run(session),
             Self::SetMemory(command) => command.run(session),
             Self::SetVcpus(command) => command.run(session),
+            Self::Limits(command) => command.run(session),
             Self::Display(command) => command.run(session),
             Self::Link(command) => command.run(session),
             Self::Screenshot(command) => command.run(session),

@@ -158,6 +158,7 @@ const CALLS: &[&[&str]] = &[
     &["media", "nobody", "sda", "eject"],
     &["set-memory", "nobody", "1MiB"],
     &["set-vcpus", "nobody", "1"],
+    &["limits", "nobody"],
     &["display", "nobody"],
     &["link", "nobody", "net0", "down"],
     &["screenshot", "nobody", "/nonexistent"],
