@@ -19,6 +19,7 @@ mod autostart;
 mod block_jobs;
 mod cage;
 mod conformance;
+mod control_groups;
 mod daemon;
 mod daemon_full;
 mod daemon_kill;

@@ -1,6 +1,7 @@
 //! Calls of clients that are about a guest that runs, and what only reads of its hypervisor.
 
 use crate::agent::with_agent;
+use crate::control_groups::groups_are_here;
 use crate::daemon::{Daemon, clients_are_here};
 use crate::storage::{qcow2_disk, with_disk};
 use crate::workbench::{Workbench, guest, rom_domain};
@@ -46,10 +47,7 @@ fn clients_ask_the_hypervisor_itself_and_change_nothing() {
     daemon.ok(&["set-lifecycle-action", "rom", "reboot", "destroy", "--config"]);
     assert!(daemon.ok(&["dumpxml", "--inactive", "rom"]).contains("<on_reboot>destroy</on_reboot>"));
     for (call, words) in [
-        (&["schedinfo", "rom"][..], "cgroup CPU controller"),
-        (&["blkiotune", "rom"], "blkio cgroup"),
-        (&["memtune", "rom"], "cgroup memory controller"),
-        (&["perf", "rom", "--enable", "cmt"], "unable to enable"),
+        (&["perf", "rom", "--enable", "cmt"][..], "unable to enable"),
         (&["domjobabort", "rom"], "no job is active"),
         (&["dompmwakeup", "rom"], "is running"),
         (&["domtime", "rom"], "guest agent is not configured"),
@@ -57,6 +55,64 @@ fn clients_ask_the_hypervisor_itself_and_change_nothing() {
         let answer = daemon.virsh(call);
         assert!(answer.status == 1 && answer.stderr.contains(words), "{call:?}: {}", answer.stderr);
     }
+}
+
+#[test]
+fn client_sets_what_a_guest_may_use() {
+    if !clients_are_here() || !groups_are_here() {
+        return;
+    }
+    let bench = Workbench::of_drivers();
+    let daemon = Daemon::start(&bench);
+    let numa = "<vcpu>1</vcpu><numatune><memory mode='restrictive' nodeset='0'/></numatune>";
+    let file = bench.write("rom.xml", &rom_domain("rom", "qemu").replace("<vcpu>1</vcpu>", numa));
+    daemon.ok(&["define", file.to_str().unwrap()]);
+    let value = |call: &[&str], name: &str| {
+        let told = daemon.ok(call);
+        let line = told.lines().find_map(|line| line.split_once(':').filter(|(own, _)| own.trim() == name));
+        line.unwrap_or_else(|| panic!("{call:?} {name}: {told}")).1.trim().to_owned()
+    };
+    // A definition that says nothing.
+    assert_eq!(value(&["schedinfo", "rom"], "cpu_shares"), "0");
+    assert_eq!(value(&["memtune", "rom"], "hard_limit"), "unlimited");
+    daemon.ok(&["schedinfo", "rom", "--config", "--set", "cpu_shares=300"]);
+    daemon.ok(&["start", "rom"]);
+    assert_eq!(value(&["schedinfo", "rom"], "cpu_shares"), "300");
+    for (name, set) in [
+        ("vcpu_quota", "50000"),
+        ("emulator_quota", "60000"),
+        ("global_quota", "70000"),
+        ("vcpu_period", "90000"),
+    ] {
+        daemon.ok(&["schedinfo", "rom", "--live", "--set", &format!("{name}={set}")]);
+        assert_eq!(value(&["schedinfo", "rom"], name), set);
+    }
+    assert_eq!(value(&["schedinfo", "rom", "--config"], "vcpu_quota"), "0");
+    daemon.ok(&["memtune", "rom", "--hard-limit", "900000", "--soft-limit", "800000", "--live", "--config"]);
+    assert_eq!(value(&["memtune", "rom"], "hard_limit"), "900000");
+    assert_eq!(value(&["memtune", "rom", "--config"], "soft_limit"), "800000");
+    daemon.ok(&["memtune", "rom", "--hard-limit", "-1", "--live"]);
+    assert_eq!(value(&["memtune", "rom"], "hard_limit"), "unlimited");
+    daemon.ok(&["blkiotune", "rom", "--weight", "500", "--config"]);
+    assert_eq!(value(&["blkiotune", "rom", "--config"], "weight"), "500");
+    daemon.ok(&["numatune", "rom", "--nodeset", "0", "--live"]);
+    assert_eq!(value(&["numatune", "rom"], "numa_mode"), "restrictive");
+    assert_eq!(value(&["numatune", "rom"], "numa_nodeset"), "0");
+    for (call, words) in [
+        (&["schedinfo", "rom", "--set", "cpu_shares=1"][..], "must be in range [2, 262144]"),
+        (&["schedinfo", "rom", "--set", "vcpu_quota=5"], "is out of range [1000, 17592186044415]"),
+        (&["memtune", "rom", "--min-guarantee", "10"], "parameter 'min_guarantee' not supported"),
+        (&["memtune", "rom", "--hard-limit", "900", "--swap-hard-limit", "800"], "lower than or equal"),
+        (&["blkiotune", "rom", "--device-weights", "/dev/null,500"], "no block device"),
+        (&["numatune", "rom", "--mode", "strict", "--live"], "can't change numatune mode"),
+        (&["numatune", "rom", "--nodeset", "63", "--live"], "cpuset.mems"),
+    ] {
+        let answer = daemon.virsh(call);
+        assert!(answer.status == 1 && answer.stderr.contains(words), "{call:?}: {}", answer.stderr);
+    }
+    let xml = daemon.ok(&["dumpxml", "rom"]);
+    assert!(xml.contains("<emulator_quota>60000</emulator_quota>") && !xml.contains("hard_limit"), "{xml}");
+    daemon.ok(&["destroy", "rom"]);
 }
 
 #[test]

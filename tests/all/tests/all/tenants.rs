@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hostler_state::StateDir;
 
+use crate::control_groups::groups_are_here;
 use crate::kill::killed_at;
 use crate::workbench::{Answer, GUEST_SECONDS, Workbench, components, guest, rom_domain};
 
@@ -256,6 +257,31 @@ fn disk_is_charged_when_it_is_made_and_given_back_when_it_goes() {
     assert_refused(&upload, "volume.too-large", &["64 GiB", "5 MiB"]);
     std::fs::remove_file(&image).unwrap();
     assert_eq!(shared.used("blue", "disk"), 1 << 20);
+}
+
+#[test]
+fn tenant_takes_no_more_of_the_host_than_others_have() {
+    let shared = Shared::new(&["blue"]);
+    let images = guest("rom.bin").parent().unwrap().display().to_string();
+    shared.0.ok(&["tenant", "allow", "blue", "--storage-root", &images]);
+    let with = |limits: &str| rom_domain("rom", "qemu").replace("<os>", &format!("{limits}<os>"));
+    let file = |limits: &str| shared.0.write("rom.xml", &with(limits)).display().to_string();
+    for greedy in [
+        "<cputune><shares>1025</shares></cputune>",
+        "<blkiotune><weight>101</weight></blkiotune>",
+        "<blkiotune><device><path>/dev/vda</path><weight>1000</weight></device></blkiotune>",
+    ] {
+        let refused = shared.run("blue", &["define", &file(greedy)]);
+        assert!(refused.status != 0 && refused.stderr.contains("tenant.weight"), "{}", refused.stderr);
+    }
+    shared.ok("blue", &["define", &file("<cputune><shares>50</shares></cputune>")]);
+    shared.ok("blue", &["start", "rom"]);
+    if groups_are_here() {
+        shared.ok("blue", &["limits", "rom", "shares=60"]);
+        let refused = shared.run("blue", &["limits", "rom", "shares=2000", "--live"]);
+        assert!(refused.status != 0 && refused.stderr.contains("tenant.weight"), "{}", refused.stderr);
+    }
+    shared.ok("blue", &["destroy", "rom"]);
 }
 
 #[test]
