@@ -6,10 +6,12 @@ use crate::error::XmlError;
 use crate::read::Element;
 use crate::storage_source::Reconnect;
 
+mod bandwidth;
 mod driver;
 mod port_forward;
 mod source;
 
+pub use bandwidth::{Bandwidth, Rate};
 pub use driver::{InterfaceBackend, InterfaceDriver, Offloads, TxMode};
 pub use port_forward::{PortForward, PortProtocol, PortRange};
 pub use source::{InterfaceSource, MacvtapMode, SocketEnds};
@@ -55,6 +57,8 @@ pub struct Interface {
     pub teaming: Option<Teaming>,
     /// Whether it reaches only ports that are not isolated.
     pub port_isolated: Option<bool>,
+    /// How much may go through.
+    pub bandwidth: Bandwidth,
     /// Network filter.
     pub filter: Option<String>,
     /// Addresses of the guest inside a user network.
@@ -164,6 +168,7 @@ impl Interface {
             vlan: interface.maybe("vlan", read_vlan)?,
             teaming: interface.maybe("teaming", read_teaming)?,
             port_isolated: interface.maybe("port", |port| port.yes_no("isolated"))?.flatten(),
+            bandwidth: interface.maybe("bandwidth", Bandwidth::read)?.unwrap_or_default(),
             filter: named("filterref", "filter"),
             ips: interface.each("ip", |ip| {
                 Ok(GuestIp {
