@@ -21,6 +21,34 @@ pub(crate) struct Device {
     pub(crate) is_bridge: bool,
     /// Whether it is a tap.
     pub(crate) is_tap: bool,
+    /// What has come in by it, and what has gone out.
+    pub(crate) counted: [Traffic; 2],
+}
+
+/// What is counted of one way through a device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes.
+    pub bytes: u64,
+    /// Packets.
+    pub packets: u64,
+    /// Packets that were broken.
+    pub errors: u64,
+    /// Packets that were dropped.
+    pub dropped: u64,
+}
+
+/// A network device of the host, as others see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostDevice {
+    /// Its name.
+    pub name: String,
+    /// Its hardware address.
+    pub mac: Vec<u8>,
+    /// What has come in by it.
+    pub received: Traffic,
+    /// What has gone out by it.
+    pub sent: Traffic,
 }
 
 impl Device {

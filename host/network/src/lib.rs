@@ -5,6 +5,7 @@
 //! already is there, and what is gone is gone. Everything here blocks, in the network namespace of the caller.
 
 mod attachment;
+mod bandwidth;
 mod device;
 mod dnsmasq;
 mod error;
@@ -21,6 +22,8 @@ mod sysctl;
 mod tap;
 
 pub use attachment::{Attachment, Attachments, Taps, connect, rejoin};
+pub use bandwidth::limit;
+pub use device::{HostDevice, Traffic};
 pub use error::{ErrorKind, Hint, NetworkError};
 pub use forward::{Forward, is_local};
 pub use leases::{Lease, leases};
@@ -30,4 +33,4 @@ pub use start::{Found, find, start, stop};
 
 /// Names of the network devices of the host, and the networks of the addresses that they have: what a new network must
 /// not collide with.
-pub use links::{HostAddress, host_addresses, host_devices};
+pub use links::{HostAddress, devices_named, host_addresses, host_devices};

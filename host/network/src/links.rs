@@ -12,7 +12,7 @@ use rtnetlink::packet_route::link::{
 use rtnetlink::{Error as Refusal, Handle, LinkBridge, LinkUnspec};
 use rustix::io::Errno;
 
-use crate::device::Device;
+use crate::device::{Device, HostDevice, Traffic};
 use crate::error::{ErrorKind, NetworkError};
 use crate::plan::BridgePlan;
 
@@ -62,9 +62,7 @@ fn refused(error: Refusal) -> io::Error {
 /// # Errors
 /// The kernel does not answer.
 pub fn host_devices() -> Result<Vec<String>, NetworkError> {
-    let failed = |error| NetworkError::io("list", "network devices", error);
-    let devices = with(|handle| async move { all(&handle).await }).map_err(failed)?;
-    Ok(devices.into_iter().map(|device| device.name).collect())
+    Ok(devices()?.into_iter().map(|device| device.name).collect())
 }
 
 /// Every address that a device of the host has.
@@ -96,6 +94,27 @@ pub fn host_addresses() -> Result<Vec<HostAddress>, NetworkError> {
     .map_err(|error| NetworkError::io("list", "addresses of the host", error))
 }
 
+/// Those of the devices with these names that there are, in the network namespace of the caller, whatever `/sys` shows.
+///
+/// # Errors
+/// The kernel does not answer.
+pub fn devices_named(names: &[String]) -> Result<Vec<HostDevice>, NetworkError> {
+    let found = with(|handle| async move {
+        let mut found = Vec::with_capacity(names.len());
+        for name in names {
+            match one(&handle, name).await {
+                Err(Refusal::NetlinkError(told)) if told.raw_code() == -Errno::NODEV.raw_os_error() => {}
+                other => found.push(other?),
+            }
+        }
+        Ok(found)
+    });
+    let found = found.map_err(|error| NetworkError::io("list", "network devices", error))?;
+    let shown =
+        |Device { name, mac, counted: [received, sent], .. }| HostDevice { name, mac, received, sent };
+    Ok(found.into_iter().map(shown).collect())
+}
+
 /// The device of this name; nothing when there is none.
 pub(crate) fn find(name: &str) -> Result<Option<Device>, NetworkError> {
     match with(|handle| async move { one(&handle, name).await }) {
@@ -107,17 +126,19 @@ pub(crate) fn find(name: &str) -> Result<Option<Device>, NetworkError> {
 
 /// The devices that are ports of a bridge.
 pub(crate) fn ports(bridge: u32) -> Result<Vec<String>, NetworkError> {
-    let devices = with(|handle| async move { all(&handle).await })
-        .map_err(|error| NetworkError::io("list", "network devices", error))?;
-    let ports = devices.into_iter().filter(|device| device.controller == Some(bridge));
+    let ports = devices()?.into_iter().filter(|device| device.controller == Some(bridge));
     Ok(ports.map(|device| device.name).collect())
+}
+
+/// Every network device of the host.
+pub(crate) fn devices() -> Result<Vec<Device>, NetworkError> {
+    with(|handle| async move { all(&handle).await })
+        .map_err(|error| NetworkError::io("list", "network devices", error))
 }
 
 /// Every tap of the host.
 pub(crate) fn taps() -> Result<Vec<Device>, NetworkError> {
-    let devices = with(|handle| async move { all(&handle).await })
-        .map_err(|error| NetworkError::io("list", "network devices", error))?;
-    Ok(devices.into_iter().filter(|device| device.is_tap).collect())
+    Ok(devices()?.into_iter().filter(|device| device.is_tap).collect())
 }
 
 /// Makes a bridge with its mark and addresses, or completes one that has that mark. It is not up yet.
@@ -244,6 +265,13 @@ fn read(message: &LinkMessage) -> Device {
             LinkAttribute::Address(address) => device.mac.clone_from(address),
             LinkAttribute::Mtu(mtu) => device.mtu = *mtu,
             LinkAttribute::Controller(index) => device.controller = Some(*index),
+            LinkAttribute::Stats64(stats) => {
+                let (bytes, packets) = (stats.rx_bytes, stats.rx_packets);
+                let received = Traffic { bytes, packets, errors: stats.rx_errors, dropped: stats.rx_dropped };
+                let (bytes, packets) = (stats.tx_bytes, stats.tx_packets);
+                let sent = Traffic { bytes, packets, errors: stats.tx_errors, dropped: stats.tx_dropped };
+                device.counted = [received, sent];
+            }
             LinkAttribute::LinkInfo(infos) => {
                 device.is_bridge = infos.iter().any(|info| matches!(info, LinkInfo::Kind(InfoKind::Bridge)));
                 device.is_tap = infos.iter().any(|info| matches!(info, LinkInfo::Kind(InfoKind::Tun)));
