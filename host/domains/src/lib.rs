@@ -87,6 +87,7 @@ pub use hostler_conformance::{
     Case as ConformanceCase, CaseReport, Component as TestedComponent, Fault as ConformanceFault, Report,
     Verdict,
 };
+pub use hostler_domain::interface::{Bandwidth, Rate};
 pub use hostler_domain::nearest;
 pub use hostler_domain::network::{NetworkCommand, NetworkSection};
 pub use hostler_domain::{Bytes, CpuUser, DeviceLimit, Limit, MemoryLimit};
@@ -132,13 +133,13 @@ pub use tenant_summary::{
 };
 pub use tenants::{Caller, TenantChoice};
 pub use verbs::{
-    AgentInfo, AgentThere, AskBy, AskedOff, Autostarted, Changed, CloneOptions, ConsoleStream,
-    ConvertOptions, DiskLimit, Display, DisplayPassword, Displays, DomainStats, DriverTestOptions,
-    DriverTested, FirmwareSource, FrozenGuest, GuestFileSystem, GuestFileSystems, GuestProgram,
-    GuestProgramEnded, GuestThread, IfStarted, ImageResizeOptions, InterfaceDevice, KeyUse, LifecycleEvent,
-    Limited, Medium, MediumChange, MemoryDump, NativeLaunch, NativeSource, NetworkChange, NewImage,
-    NewTenant, NewVolume, Note, RebaseOptions, ResizeOptions, RevertOptions, SaveOptions, Scope, Screenshot,
-    ServedTenant, Sized, SnapshotDeleteOptions, StartOptions, TenantRights, ThreadKind, UndefineOptions,
-    Which, conformance_cases, generate_signing_key, probe_image, process_counters, sign_driver, test_driver,
-    without_passwords,
+    AgentInfo, AgentThere, AskBy, AskedOff, Autostarted, BandwidthChange, Changed, CloneOptions,
+    ConsoleStream, ConvertOptions, DiskLimit, Display, DisplayPassword, Displays, DomainStats,
+    DriverTestOptions, DriverTested, FirmwareSource, FrozenGuest, GuestFileSystem, GuestFileSystems,
+    GuestProgram, GuestProgramEnded, GuestThread, IfStarted, ImageResizeOptions, InterfaceDevice, KeyUse,
+    LifecycleEvent, Limited, Medium, MediumChange, MemoryDump, NativeLaunch, NativeSource, NetworkChange,
+    NewImage, NewTenant, NewVolume, Note, RebaseOptions, ResizeOptions, RevertOptions, SaveOptions, Scope,
+    Screenshot, ServedTenant, Sized, SnapshotDeleteOptions, StartOptions, TenantRights, ThreadKind,
+    UndefineOptions, Which, conformance_cases, generate_signing_key, probe_image, process_counters,
+    sign_driver, test_driver, without_passwords,
 };

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::PoisonError;
 
+use hostler_domain::interface::InterfaceSource;
 use hostler_domain::{Domain, DomainUuid};
 use hostler_state::{Definition, Uuid, unix_ms};
 
@@ -157,11 +158,28 @@ pub(crate) fn accepted(driver: &str, given: &Domain, uuid: Uuid, completed: &str
 }
 
 fn warnings(domain: &Domain) -> Vec<Warning> {
-    domain
-        .unmodelled()
-        .iter()
-        .map(|item| Warning { message: format!("{item} is kept and not acted on by this version") })
-        .collect()
+    let kept = domain.unmodelled().iter().map(ToString::to_string);
+    let all = kept.chain(unlimited_interfaces(domain));
+    all.map(|item| Warning { message: format!("{item} is kept and not acted on by this version") }).collect()
+}
+
+/// What goes through an interface can be limited where a device of this host connects it.
+fn unlimited_interfaces(domain: &Domain) -> impl Iterator<Item = String> {
+    let connected = |source: &InterfaceSource| {
+        use InterfaceSource::{Bridge, Ethernet, Network};
+        matches!(source, Bridge { .. } | Network { .. } | Ethernet)
+    };
+    let interfaces = domain.devices.interfaces.iter();
+    let unlimited = interfaces.filter(move |one| !one.bandwidth.is_unlimited() && !connected(&one.source));
+    unlimited.filter_map(|one| {
+        let document = domain.document();
+        let node = document.child(one.node, "bandwidth")?;
+        let position = document.position(node);
+        Some(format!(
+            "{position}: {}, of an interface that no device of this host connects,",
+            document.path(node)
+        ))
+    })
 }
 
 /// Documents of other hosts name other programs: that keeps nobody from starting them here.

@@ -5,6 +5,7 @@ mod agent_call;
 mod agent_exec;
 mod annotate;
 mod autostart;
+mod bandwidth;
 mod channel;
 mod console;
 pub(crate) mod define;
@@ -111,6 +112,7 @@ pub use agent::{AgentInfo, AgentThere, AskBy, FrozenGuest, GuestFileSystem, Gues
 pub use agent_exec::{GuestProgram, GuestProgramEnded};
 pub use annotate::Note;
 pub use autostart::Autostarted;
+pub use bandwidth::BandwidthChange;
 pub use console::ConsoleStream;
 pub use display::{Display, Displays};
 pub use driver_sign::{KeyUse, generate_signing_key, sign_driver};

@@ -1,18 +1,16 @@
 //! The devices of this host that the network interfaces of a running guest are connected by, and what they count.
 
 use std::fs;
-use std::path::Path;
 
 use hostler_domain::Domain;
+use hostler_domain::interface::MacAddress;
+use hostler_network::{HostDevice, Traffic};
 use serde::Serialize;
 
 use crate::error::Error;
 use crate::host::Host;
 use crate::process;
 use crate::reference::DomainRef;
-
-/// Where the system shows its network devices.
-const DEVICES: &str = "/sys/class/net";
 
 /// A network interface of a guest that a device of this host connects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -42,7 +40,7 @@ impl Host {
             return Ok(Vec::new());
         }
         let Some(pid) = self.summarise(&definition).await?.pid else { return Ok(Vec::new()) };
-        process::blocking(move || connected(&macs, &devices_of(pid))).await
+        process::blocking(move || connected(&macs, &devices_of(pid))).await?
     }
 }
 
@@ -59,33 +57,30 @@ fn devices_of(pid: u32) -> Vec<String> {
     found
 }
 
-fn connected(macs: &[String], devices: &[String]) -> Vec<InterfaceDevice> {
-    let addresses: Vec<(&String, String)> = devices
-        .iter()
-        .filter_map(|device| {
-            Some((device, fs::read_to_string(Path::new(DEVICES).join(device).join("address")).ok()?))
-        })
-        .collect();
-    let of = |mac: &String| {
-        addresses.iter().find(|(_, address)| is_of(address.trim(), mac)).map(|(device, _)| *device)
-    };
-    macs.iter().filter_map(|mac| Some(counted(mac, of(mac)?))).collect()
+fn connected(macs: &[String], devices: &[String]) -> Result<Vec<InterfaceDevice>, Error> {
+    let found = hostler_network::devices_named(devices)?;
+    let of = |mac: &String| found.iter().find(|device| is_of(&device.mac, mac));
+    Ok(macs.iter().filter_map(|mac| Some(counted(mac, of(mac)?))).collect())
 }
 
 /// Whether a device is that of a guest's address: it has the same, but for the first byte.
-fn is_of(address: &str, mac: &str) -> bool {
-    address.get(2..).zip(mac.get(2..)).is_some_and(|(own, guest)| own.eq_ignore_ascii_case(guest))
+fn is_of(address: &[u8], mac: &str) -> bool {
+    let guest = MacAddress::parse(mac).map(|mac| mac.0);
+    address
+        .get(1..)
+        .zip(guest.as_ref().and_then(|guest| guest.get(1..)))
+        .is_some_and(|(own, guest)| own == guest)
 }
 
 /// What comes to the guest goes out of the device.
-fn counted(mac: &str, device: &str) -> InterfaceDevice {
-    let directory = Path::new(DEVICES).join(device).join("statistics");
-    let number = |name: String| {
-        fs::read_to_string(directory.join(name)).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
-    };
-    let all =
-        |way: &str| ["bytes", "packets", "errors", "dropped"].map(|name| number(format!("{way}_{name}")));
-    InterfaceDevice { mac: mac.to_owned(), device: device.to_owned(), received: all("tx"), sent: all("rx") }
+fn counted(mac: &str, device: &HostDevice) -> InterfaceDevice {
+    let all = |Traffic { bytes, packets, errors, dropped }| [bytes, packets, errors, dropped];
+    InterfaceDevice {
+        mac: mac.to_owned(),
+        device: device.name.clone(),
+        received: all(device.sent),
+        sent: all(device.received),
+    }
 }
 
 #[cfg(test)]
@@ -94,14 +89,16 @@ mod tests {
 
     #[test]
     fn device_has_the_address_of_its_guest_but_for_the_first_byte() {
-        assert!(is_of("fe:54:00:AA:bb:01", "52:54:00:aa:bb:01"));
-        assert!(!is_of("fe:54:00:aa:bb:02", "52:54:00:aa:bb:01"));
-        assert!(!is_of("", "52"));
+        let address = [0xfe, 0x54, 0, 0xaa, 0xbb, 1];
+        assert!(is_of(&address, "52:54:00:AA:bb:01"));
+        assert!(!is_of(&address, "52:54:00:aa:bb:02"));
+        assert!(!is_of(&[], "52") && !is_of(&[], "52:54:00:aa:bb:01"));
     }
 
     #[test]
     fn process_without_devices_has_none() {
         assert!(devices_of(std::process::id()).is_empty());
-        assert!(connected(&["52:54:00:aa:bb:01".to_owned()], &["lo".to_owned()]).is_empty());
+        let names = ["lo".to_owned(), "no-such-device".to_owned()];
+        assert!(connected(&["52:54:00:aa:bb:01".to_owned()], &names).unwrap().is_empty());
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hostler_domain::interface::Interface;
 use hostler_grant::Capability;
-use hostler_network::{Attachment, ErrorKind, Forward, NetworkError, Taps, connect};
+use hostler_network::{Attachment, ErrorKind, Forward, NetworkError, Taps, connect, limit};
 use wasmtime::component::Resource;
 
 use super::domain::{Subject, Tense};
@@ -88,6 +88,10 @@ fn connected(subject: &Subject, tense: Tense, position: u32) -> Result<Endpoint,
         Some(Ok(found)) => {
             let attachment = Attachment { queues, ..found.clone() };
             let taps = connect(&attachment).map_err(|error| refused(&error))?;
+            // It goes with its descriptors when that fails.
+            if !interface.bandwidth.is_unlimited() {
+                limit(&taps.name, &interface.bandwidth).map_err(|error| refused(&error))?;
+            }
             Ok(Endpoint::Tap { taps, queues })
         }
         Some(Err(error)) => Err(refused(error)),

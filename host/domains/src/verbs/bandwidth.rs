@@ -1,0 +1,151 @@
+//! `bandwidth`: how much may go through a network interface of a guest.
+
+use hostler_domain::interface::{Bandwidth, Interface, Rate};
+use hostler_domain::{Document, Domain};
+use hostler_network::Attachments;
+use hostler_runtime::{Next, RunDocument};
+use hostler_state::{Definition, RunRecord};
+use hostler_storage::Translations;
+
+use super::hotplug::Scope;
+use super::limits::Limited;
+use crate::error::{Error, Kind};
+use crate::host::Host;
+use crate::process;
+use crate::reference::DomainRef;
+use crate::verbs::Which;
+
+/// New rates; a way of which nothing is said stays as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BandwidthChange {
+    /// To the guest; no rate is no limit.
+    pub inbound: Option<Option<Rate>>,
+    /// From the guest.
+    pub outbound: Option<Option<Rate>>,
+}
+
+impl BandwidthChange {
+    fn of(self, before: Bandwidth) -> Bandwidth {
+        Bandwidth {
+            inbound: self.inbound.unwrap_or(before.inbound),
+            outbound: self.outbound.unwrap_or(before.outbound),
+        }
+    }
+}
+
+impl Host {
+    /// How much may go through an interface: of the guest that runs, if it does, or as it is stored.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when there is no such domain or interface.
+    pub async fn bandwidth(&self, wanted: &DomainRef, named: &str, which: Which) -> Result<Bandwidth, Error> {
+        let definition = self.find(wanted)?;
+        let xml = match which {
+            Which::Stored => definition.xml.clone(),
+            Which::Current => self.current_xml(&definition)?,
+        };
+        let named = self.interface_named(wanted, named).await?;
+        Ok(interface(&definition, &Domain::parse(&xml)?, &named)?.bandwidth)
+    }
+
+    /// Has an interface keep to other rates: in the guest that runs, and in the stored definition.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when there is no such interface; [`Kind::Unsupported`] for one that no device of this host connects.
+    pub async fn set_bandwidth(
+        &self,
+        wanted: &DomainRef,
+        named: &str,
+        change: BandwidthChange,
+        scope: Scope,
+    ) -> Result<Limited, Error> {
+        self.owner()?;
+        let definition = self.find(wanted)?;
+        let places = self.places(&definition, scope)?;
+        let named = self.interface_named(wanted, named).await?;
+        let prepared = match places.stored {
+            true => {
+                let (xml, _) = changed(&definition, &definition.xml, &named, change)?;
+                Some(self.prepare(&xml, true).await?)
+            }
+            false => None,
+        };
+        if places.live {
+            self.set_live_bandwidth(wanted, &definition, &named, change).await?;
+        }
+        if let Some(prepared) = &prepared {
+            self.store(prepared)?;
+        }
+        let definition = self.state().definition_by_uuid(definition.uuid)?.unwrap_or(definition);
+        self.tell(&definition, "limited");
+        let summary = self.summarise(&definition).await?;
+        Ok(Limited { summary, live: places.live, stored: places.stored })
+    }
+
+    async fn set_live_bandwidth(
+        &self,
+        wanted: &DomainRef,
+        definition: &Definition,
+        named: &str,
+        change: BandwidthChange,
+    ) -> Result<(), Error> {
+        let run = self.state().run_dir(definition.uuid);
+        let running: Option<RunDocument> = run.read(RunRecord::Document)?;
+        let running = running.ok_or_else(|| {
+            Error::new(Kind::Conflict, "domain.off", format!("the domain '{}' is off", definition.name))
+        })?;
+        let (xml, bandwidth) = changed(definition, &running.xml, named, change)?;
+        let devices = self.interface_devices(wanted).await?;
+        let device = devices.into_iter().find(|device| device.mac.eq_ignore_ascii_case(named));
+        let device = device.ok_or_else(|| {
+            let message = format!("no device of this host connects the interface '{named}'");
+            Error::new(Kind::Unsupported, "interface.no-device", message)
+                .about("domain", &definition.name)
+                .hint("only what goes through a bridge, a network or a tap of this host can be limited")
+        })?;
+        process::blocking(move || hostler_network::limit(&device.device, &bandwidth)).await??;
+        let next =
+            Next { xml, volumes: Translations::recorded(running.volumes), networks: Attachments::default() };
+        self.replace_run_document(definition, &next)
+    }
+
+    /// The address of the interface that is meant by it, by its alias or by the device that connects it.
+    async fn interface_named(&self, wanted: &DomainRef, named: &str) -> Result<String, Error> {
+        let devices = self.interface_devices(wanted).await?;
+        let by_device = devices.into_iter().find(|device| device.device == named);
+        Ok(by_device.map_or_else(|| named.to_owned(), |device| device.mac))
+    }
+}
+
+/// The interface of this address, alias, or name of its device.
+fn interface<'a>(definition: &Definition, domain: &'a Domain, named: &str) -> Result<&'a Interface, Error> {
+    let is_meant = |interface: &&Interface| {
+        interface.mac.is_some_and(|mac| mac.to_string().eq_ignore_ascii_case(named))
+            || interface.target_dev.as_deref() == Some(named)
+            || interface.info.alias.as_deref() == Some(named)
+    };
+    domain.devices.interfaces.iter().find(is_meant).ok_or_else(|| {
+        let known: Vec<_> =
+            domain.devices.interfaces.iter().filter_map(|one| Some(one.mac?.to_string())).collect();
+        let message = format!("'{}' has no network interface '{named}'", definition.name);
+        let error = Error::new(Kind::NotFound, "device.not-found", message).about("domain", &definition.name);
+        match known.is_empty() {
+            true => error.hint("it has none"),
+            false => error.hint(format!("there are: {}", known.join(", "))),
+        }
+    })
+}
+
+fn changed(
+    definition: &Definition,
+    xml: &str,
+    named: &str,
+    change: BandwidthChange,
+) -> Result<(String, Bandwidth), Error> {
+    let domain = Domain::parse(xml)?;
+    let found = interface(definition, &domain, named)?;
+    let bandwidth = change.of(found.bandwidth);
+    let mut document: Document = domain.document().clone();
+    bandwidth.write(&mut document, found.node)?;
+    Ok((document.to_xml(), bandwidth))
+}
