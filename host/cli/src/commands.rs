@@ -4,6 +4,7 @@ pub(crate) mod agent;
 mod agent_exec;
 pub(crate) mod attach;
 pub(crate) mod autostart;
+pub(crate) mod bandwidth;
 pub(crate) mod block;
 pub(crate) mod completions;
 pub(crate) mod console;

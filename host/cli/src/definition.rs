@@ -8,10 +8,10 @@ use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, S
 use hostler_domains::{CageSetting, Workers};
 
 use crate::commands::{
-    agent, attach, autostart, block, completions, console, define, destroy, detach, display, doctor,
-    domain_xml, driver, dump, events, firmware, image, limits, link, list, man, media, migrate, native, net,
-    pool, reboot, receive, reset, restore, resume, run, save, screenshot, secret, send_key, serve, show,
-    shutdown, sizing, snapshot, start, stats, suspend, tenant, undefine, vol,
+    agent, attach, autostart, bandwidth, block, completions, console, define, destroy, detach, display,
+    doctor, domain_xml, driver, dump, events, firmware, image, limits, link, list, man, media, migrate,
+    native, net, pool, reboot, receive, reset, restore, resume, run, save, screenshot, secret, send_key,
+    serve, show, shutdown, sizing, snapshot, start, stats, suspend, tenant, undefine, vol,
 };
 use crate::exit::Exit;
 use crate::failure::Stop;
@@ -185,6 +185,8 @@ pub(crate) enum Command {
     #[command(visible_alias = "setvcpus")]
     SetVcpus(sizing::SetVcpus),
     Limits(limits::Limits),
+    #[command(name = "bandwidth", visible_alias = "domiftune")]
+    Bandwidth(bandwidth::BandwidthOf),
     #[command(visible_alias = "domdisplay")]
     Display(display::Display),
     Link(link::Link),
@@ -240,6 +242,7 @@ impl Command {
             Self::SetMemory(command) => command.run(session),
             Self::SetVcpus(command) => command.run(session),
             Self::Limits(command) => command.run(session),
+            Self::Bandwidth(command) => command.run(session),
             Self::Display(command) => command.run(session),
             Self::Link(command) => command.run(session),
             Self::Screenshot(command) => command.run(session),

@@ -159,6 +159,7 @@ const CALLS: &[&[&str]] = &[
     &["set-memory", "nobody", "1MiB"],
     &["set-vcpus", "nobody", "1"],
     &["limits", "nobody"],
+    &["bandwidth", "nobody", "vnet0"],
     &["display", "nobody"],
     &["link", "nobody", "net0", "down"],
     &["screenshot", "nobody", "/nonexistent"],

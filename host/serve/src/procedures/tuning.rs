@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hostler_domains::{DiskLimit, DomainIdentity, Which};
+use hostler_domains::{Bandwidth, BandwidthChange, DiskLimit, Rate, Which};
 use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
 use hostler_rpc::typed::{STRING_OKAY, TypedValue};
@@ -69,49 +69,84 @@ pub(super) fn filled<const MAX: usize>(params: Vec<TypedParam>, room: i32) -> (L
     (List(if room == 0 { Vec::new() } else { params }), nparams)
 }
 
-/// No interface is held to anything.
+/// How much may go through an interface, each way by its name; kilobytes, as everywhere in this interface.
 async fn interface(
     client: Arc<Client>,
     call: DomainGetInterfaceParameters,
 ) -> Result<DomainGetInterfaceParametersAnswer, RpcError> {
-    const NAMES: [&str; 7] = [
-        "inbound.average",
-        "inbound.peak",
-        "inbound.burst",
-        "inbound.floor",
-        "outbound.average",
-        "outbound.peak",
-        "outbound.burst",
-    ];
     only(call.flags & !STRING_OKAY, PLACES, "virDomainGetInterfaceParameters")?;
     let domain = client.domain(&call.dom).await?;
-    require_interface(&client, &domain, (&call.device, call.flags)).await?;
-    let params = NAMES.map(|name| TypedParam::new(name, TypedValue::UInt(0))).to_vec();
-    let (params, nparams) = filled(params, call.nparams);
+    let which = if scope(call.flags & PLACES, &domain)?.config { Which::Stored } else { Which::Current };
+    let told = client.host().bandwidth(&reference(&domain), &call.device, which).await;
+    let told = told.map_err(|error| of_interface(&error, &call.device))?;
+    let ways = Bandwidth::WAYS.into_iter().zip([told.inbound, told.outbound]);
+    let params = ways.flat_map(|(way, rate)| {
+        let values = [
+            ("average", rate.map(|rate| rate.average)),
+            ("peak", rate.and_then(|rate| rate.peak)),
+            ("burst", rate.and_then(|rate| rate.burst)),
+            ("floor", None),
+        ];
+        // Nothing is promised to what a guest sends.
+        let own = values.into_iter().filter(move |(name, _)| *name != "floor" || way == "inbound");
+        own.map(move |(name, value)| {
+            TypedParam::new(format!("{way}.{name}"), TypedValue::UInt(value.unwrap_or(0)))
+        })
+    });
+    let (params, nparams) = filled(params.collect(), call.nparams);
     Ok(DomainGetInterfaceParametersAnswer { params, nparams })
 }
 
-async fn require_interface(
-    client: &Client,
-    domain: &DomainIdentity,
-    (named, flags): (&str, u32),
-) -> Result<(), RpcError> {
-    let scope = scope(flags & PLACES, domain)?;
-    let which = if scope.live { Which::Current } else { Which::Stored };
-    let document = document(client, domain, which).await?;
-    let own = document.devices.interfaces.iter().filter_map(|one| one.mac.as_ref());
-    if own.into_iter().any(|mac| mac.to_string().eq_ignore_ascii_case(named)) {
-        return Ok(());
+fn of_interface(error: &hostler_domains::Error, named: &str) -> RpcError {
+    match error.code() {
+        "device.not-found" => wrong(format!("cannot find interface '{named}' in the domain config")),
+        _ => failure::of_domain(error),
     }
-    super::counters::interface(client, domain, named).await.map(drop)
 }
 
 async fn set_interface(client: Arc<Client>, call: DomainSetInterfaceParameters) -> Result<(), RpcError> {
     only(call.flags & !STRING_OKAY, PLACES, "virDomainSetInterfaceParameters")?;
-    let domain = client.domain(&call.dom).await?;
-    require_interface(&client, &domain, (&call.device, call.flags)).await?;
-    let detail = "interfaces of guests have no limits here";
-    Err(RpcError::new(codes::ERR_OPERATION_UNSUPPORTED, codes::FROM_QEMU, detail))
+    let change = bandwidth_change(&call.params.0)?;
+    let (domain, _job) = client.change(&call.dom).await?;
+    let scope = scope(call.flags & PLACES, &domain)?;
+    let set = client.host().set_bandwidth(&reference(&domain), &call.device, change, scope).await;
+    set.map(drop).map_err(|error| of_interface(&error, &call.device))
+}
+
+/// The new rates of both ways; an average of 0 is no limit.
+fn bandwidth_change(params: &[TypedParam]) -> Result<BandwidthChange, RpcError> {
+    let rate = |way: &str| {
+        let (mut said, mut rate) = (false, Rate { average: 0, peak: None, burst: None });
+        for param in params {
+            let Some((own, name)) = param.field.split_once('.') else { continue };
+            let TypedValue::UInt(value) = param.value else { continue };
+            let some = Some(value).filter(|value| *value > 0);
+            match name {
+                _ if own != way => continue,
+                "average" => rate.average = value,
+                "peak" => rate.peak = some,
+                "burst" => rate.burst = some,
+                _ => continue,
+            }
+            said = true;
+        }
+        if said && rate.average == 0 && (rate.peak.is_some() || rate.burst.is_some()) {
+            return Err(wrong(format!("{way} average is mandatory")));
+        }
+        Ok(said.then_some(Some(rate).filter(|rate| rate.average > 0)))
+    };
+    let known = |param: &&TypedParam| {
+        let (way, name) = param.field.split_once('.').unwrap_or_default();
+        let is_known = Bandwidth::WAYS.contains(&way) && ["average", "peak", "burst"].contains(&name);
+        // No floor is one that is kept.
+        let no_floor = param.field == "inbound.floor" && param.value == TypedValue::UInt(0);
+        (is_known && matches!(param.value, TypedValue::UInt(_))) || no_floor
+    };
+    if let Some(param) = params.iter().find(|param| !known(param)) {
+        let detail = format!("parameter '{}' not supported", param.field);
+        return Err(RpcError::new(codes::ERR_ARGUMENT_UNSUPPORTED, codes::FROM_QEMU, detail));
+    }
+    Ok(BandwidthChange { inbound: rate("inbound")?, outbound: rate("outbound")? })
 }
 
 async fn disk_limits(
