@@ -47,9 +47,17 @@ impl Namespace {
 
     /// What `ip` says in it.
     pub(crate) fn ip(&self, words: &str) -> String {
-        let mut ip = Command::new("ip");
-        let output = ip.args(["-n", &self.0]).args(words.split(' ')).output().unwrap();
-        assert!(output.status.success(), "ip {words}: {}", String::from_utf8_lossy(&output.stderr));
+        self.said("ip", words)
+    }
+
+    /// What `tc` says in it.
+    fn tc(&self, words: &str) -> String {
+        self.said("tc", words)
+    }
+
+    fn said(&self, program: &str, words: &str) -> String {
+        let output = Command::new(program).args(["-n", &self.0]).args(words.split(' ')).output().unwrap();
+        assert!(output.status.success(), "{program} {words}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
@@ -263,6 +271,56 @@ fn interfaces_are_joined_as_their_document_says_and_gone_with_whoever_has_them()
     until("the guest is gone", || bench.state_of("vm").as_deref() == Some("off"));
     bench.ok(&["start", "vm"]);
     bench.ok(&["destroy", "vm"]);
+}
+
+#[test]
+fn what_goes_through_an_interface_is_limited_each_way() {
+    let Some((namespace, bench)) = bench("rates", LAB) else { return };
+    bench.ok(&["net", "start", "lab"]);
+    let mac = "52:54:00:77:00:21";
+    let limited = in_lab(mac).replace(
+        "<model",
+        "<bandwidth><inbound average='1000' peak='2000' burst='512'/><outbound average='500'/></bandwidth><model",
+    );
+    bench.define(&rom("vm", &limited));
+    bench.ok(&["start", "vm"]);
+    let class = |device: &str| namespace.tc(&format!("class show dev {device}"));
+    let through = || namespace.devices().into_iter().find(|name| name.starts_with("hifb"));
+    assert!(class("vnet0").contains("rate 8Mbit ceil 16Mbit burst 512Kb"), "{}", class("vnet0"));
+    let first = through().unwrap();
+    assert!(class(&first).contains("rate 4Mbit ceil 4Mbit"), "{}", class(&first));
+    let redirected = namespace.tc("filter show dev vnet0 parent ffff:");
+    assert!(redirected.contains(&format!("to device {first}")), "{redirected}");
+    // One way is changed, the other stays; by any of its names.
+    bench.ok(&["bandwidth", "vm", "vnet0", "--inbound", "3000", "--live"]);
+    assert!(class("vnet0").contains("rate 24Mbit ceil 24Mbit") && class(&first).contains("rate 4Mbit"));
+    let now = bench.json(&["bandwidth", "vm", mac]);
+    assert_eq!((&now["inbound"]["average"], &now["outbound"]["average"]), (&3_000.into(), &500.into()));
+    let stored = bench.json(&["bandwidth", "vm", mac, "--config"]);
+    assert_eq!(stored["inbound"]["peak"], 2_000);
+    bench.ok(&["bandwidth", "vm", mac, "--inbound", "none", "--outbound", "none"]);
+    assert!(class("vnet0").is_empty() && through().is_none(), "{}", class("vnet0"));
+    assert!(!bench.ok(&["xml", "vm", "--stored"]).contains("bandwidth"));
+    for (call, code) in [
+        (["bandwidth", "vm", "vnet7", "--inbound", "1"], "device.not-found"),
+        (["bandwidth", "vm", "vnet0", "--inbound", "1MiB"], "kilobytes in a second"),
+    ] {
+        let refused = bench.run(&call);
+        assert!(refused.status != 0 && refused.stderr.contains(code), "{call:?}: {}", refused.stderr);
+    }
+    bench.ok(&["bandwidth", "vm", mac, "--outbound", "700"]);
+    bench.ok(&["destroy", "vm"]);
+    // What is left of a guest that has ended goes with the next limit.
+    bench.ok(&["start", "vm"]);
+    until("one device is left", || {
+        namespace.devices().iter().filter(|name| name.starts_with("hifb")).count() == 1
+    });
+    bench.ok(&["destroy", "vm"]);
+    let unconnected =
+        interface("type='user'><bandwidth><inbound average='1'/></bandwidth>", "52:54:00:77:00:22");
+    let told =
+        bench.json(&["define", bench.write("user.xml", &rom("other", &unconnected)).to_str().unwrap()]);
+    assert!(told["warnings"].to_string().contains("no device of this host connects"), "{told}");
 }
 
 #[test]

@@ -65,7 +65,10 @@ fn client_sets_what_a_guest_may_use() {
     let bench = Workbench::of_drivers();
     let daemon = Daemon::start(&bench);
     let numa = "<vcpu>1</vcpu><numatune><memory mode='restrictive' nodeset='0'/></numatune>";
-    let file = bench.write("rom.xml", &rom_domain("rom", "qemu").replace("<vcpu>1</vcpu>", numa));
+    let mac = "52:54:00:00:00:31";
+    let user = format!("<interface type='user'><mac address='{mac}'/></interface><memballoon");
+    let xml = rom_domain("rom", "qemu").replace("<vcpu>1</vcpu>", numa).replace("<memballoon", &user);
+    let file = bench.write("rom.xml", &xml);
     daemon.ok(&["define", file.to_str().unwrap()]);
     let value = |call: &[&str], name: &str| {
         let told = daemon.ok(call);
@@ -95,6 +98,12 @@ fn client_sets_what_a_guest_may_use() {
     assert_eq!(value(&["memtune", "rom"], "hard_limit"), "unlimited");
     daemon.ok(&["blkiotune", "rom", "--weight", "500", "--config"]);
     assert_eq!(value(&["blkiotune", "rom", "--config"], "weight"), "500");
+    assert_eq!(value(&["domiftune", "rom", mac], "inbound.average"), "0");
+    daemon.ok(&["domiftune", "rom", mac, "--inbound", "1000,2000,512", "--config"]);
+    assert_eq!(value(&["domiftune", "rom", mac, "--config"], "inbound.peak"), "2000");
+    daemon.ok(&["domiftune", "rom", mac, "--outbound", "300", "--config"]);
+    assert_eq!(value(&["domiftune", "rom", mac, "--config"], "inbound.burst"), "512");
+    assert_eq!(value(&["domiftune", "rom", mac, "--config"], "outbound.average"), "300");
     daemon.ok(&["numatune", "rom", "--nodeset", "0", "--live"]);
     assert_eq!(value(&["numatune", "rom"], "numa_mode"), "restrictive");
     assert_eq!(value(&["numatune", "rom"], "numa_nodeset"), "0");
@@ -105,6 +114,9 @@ fn client_sets_what_a_guest_may_use() {
         (&["memtune", "rom", "--hard-limit", "900", "--swap-hard-limit", "800"], "lower than or equal"),
         (&["blkiotune", "rom", "--device-weights", "/dev/null,500"], "no block device"),
         (&["numatune", "rom", "--mode", "strict", "--live"], "can't change numatune mode"),
+        (&["domiftune", "rom", mac, "--inbound", "5", "--live"], "no device of this host connects"),
+        (&["domiftune", "rom", "vnet9", "--inbound", "5", "--config"], "cannot find interface 'vnet9'"),
+        (&["domiftune", "rom", mac, "--inbound", "0,5", "--config"], "average is mandatory"),
         (&["numatune", "rom", "--nodeset", "63", "--live"], "cpuset.mems"),
     ] {
         let answer = daemon.virsh(call);
