@@ -207,7 +207,10 @@ impl Host {
             return Err(Error::new(Kind::Invalid, "block.not-relative", message)
                 .hint("a name stays relative where every name on the way to the base is"));
         }
-        let mut lent = vec![0];
+        // A pull has its own locks taken anew, and those of a plain image go with who writes to it.
+        let is_in_the_way =
+            |layer: &&OpenLayer| wanted.kind != BlockJobKind::Commit || !lend::stays_open(&layer.format);
+        let mut lent: Vec<_> = layers.first().filter(is_in_the_way).map(|_| 0).into_iter().collect();
         if wanted.kind == BlockJobKind::Commit {
             // The layer above them is told what it stands on.
             lent.extend(top.checked_sub(1).filter(|above| *above > 0));
