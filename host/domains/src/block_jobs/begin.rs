@@ -79,8 +79,8 @@ impl Host {
         let target = target.to_owned();
         let job =
             Wanted { kind: BlockJobKind::Commit, target, top, base, active, bandwidth, force, relative };
-        let definition = self.active(wanted).await?;
-        self.begin_job(&definition, &job).await
+        let (definition, runs) = self.active_and_runs(wanted).await?;
+        self.begin_job(&definition, &job, runs).await
     }
 
     /// Lets the content of layers be copied into the active one, while the guest runs. Returns once it works.
@@ -96,17 +96,19 @@ impl Host {
         let PullOptions { base, bandwidth, relative } = options;
         let (kind, target) = (BlockJobKind::Pull, target.to_owned());
         let job = Wanted { kind, target, top: None, base, active: false, bandwidth, force: false, relative };
-        let definition = self.active(wanted).await?;
-        self.begin_job(&definition, &job).await
+        let (definition, runs) = self.active_and_runs(wanted).await?;
+        self.begin_job(&definition, &job, runs).await
     }
 
-    /// Lets a job begin, journalled.
+    /// Lets a job begin, journalled. `runs` says that the hypervisor has just said so of its guest:
+    /// else it is asked.
     pub(crate) async fn begin_job(
         &self,
         definition: &Definition,
         wanted: &Wanted,
+        runs: bool,
     ) -> Result<BlockJobSummary, Error> {
-        self.require_ready_for_job(definition, &wanted.target).await?;
+        self.require_ready_for_job(definition, &wanted.target, runs).await?;
         let before = lend::started_with(self, definition)?;
         let chain = lend::opened(self, &before, &wanted.target)?;
         let mut record = self.planned(&chain, before, wanted)?;
@@ -121,6 +123,7 @@ impl Host {
         &self,
         definition: &Definition,
         target: &str,
+        runs: bool,
     ) -> Result<(), Error> {
         self.owner()?;
         let driver = self.drivers.by_name(&definition.driver)?;
@@ -132,7 +135,7 @@ impl Host {
         }
         encrypted::require_plain(&self.current_xml(definition)?, target)?;
         self.require_no_job(definition, target)?;
-        self.require_running(definition).await
+        if runs { Ok(()) } else { self.require_running(definition).await }
     }
 
     /// Lets a job begin that is planned to the end, journalled.
