@@ -271,7 +271,8 @@ fn wait_while(
     timeout_ms: u64,
 ) -> Result<JobReport, Error> {
     let names = NEWS.map(str::to_owned);
-    let mut cursor = monitor.cursor();
+    // Whoever waits for nothing needs no place to wait from.
+    let mut cursor = if timeout_ms == 0 { 0 } else { monitor.cursor() };
     loop {
         let report = found(&monitor.run("query-jobs")?, &id(job));
         if timeout_ms == 0 || !states.contains(&report.state) {

@@ -79,8 +79,8 @@ impl Host {
         let target = target.to_owned();
         let job =
             Wanted { kind: BlockJobKind::Commit, target, top, base, active, bandwidth, force, relative };
-        let definition = self.active(wanted).await?;
-        self.begin_job(&definition, &job).await
+        let (definition, runs) = self.active_and_runs(wanted).await?;
+        self.begin_job(&definition, &job, runs).await
     }
 
     /// Lets the content of layers be copied into the active one, while the guest runs. Returns once it works.
@@ -96,17 +96,19 @@ impl Host {
         let PullOptions { base, bandwidth, relative } = options;
         let (kind, target) = (BlockJobKind::Pull, target.to_owned());
         let job = Wanted { kind, target, top: None, base, active: false, bandwidth, force: false, relative };
-        let definition = self.active(wanted).await?;
-        self.begin_job(&definition, &job).await
+        let (definition, runs) = self.active_and_runs(wanted).await?;
+        self.begin_job(&definition, &job, runs).await
     }
 
-    /// Lets a job begin, journalled.
+    /// Lets a job begin, journalled. `runs` says that the hypervisor has just said so of its guest:
+    /// else it is asked.
     pub(crate) async fn begin_job(
         &self,
         definition: &Definition,
         wanted: &Wanted,
+        runs: bool,
     ) -> Result<BlockJobSummary, Error> {
-        self.require_ready_for_job(definition, &wanted.target).await?;
+        self.require_ready_for_job(definition, &wanted.target, runs).await?;
         let before = lend::started_with(self, definition)?;
         let chain = lend::opened(self, &before, &wanted.target)?;
         let mut record = self.planned(&chain, before, wanted)?;
@@ -121,6 +123,7 @@ impl Host {
         &self,
         definition: &Definition,
         target: &str,
+        runs: bool,
     ) -> Result<(), Error> {
         self.owner()?;
         let driver = self.drivers.by_name(&definition.driver)?;
@@ -132,7 +135,7 @@ impl Host {
         }
         encrypted::require_plain(&self.current_xml(definition)?, target)?;
         self.require_no_job(definition, target)?;
-        self.require_running(definition).await
+        if runs { Ok(()) } else { self.require_running(definition).await }
     }
 
     /// Lets a job begin that is planned to the end, journalled.
@@ -207,7 +210,10 @@ impl Host {
             return Err(Error::new(Kind::Invalid, "block.not-relative", message)
                 .hint("a name stays relative where every name on the way to the base is"));
         }
-        let mut lent = vec![0];
+        // A pull has its own locks taken anew, and those of a plain image go with who writes to it.
+        let is_in_the_way =
+            |layer: &&OpenLayer| wanted.kind != BlockJobKind::Commit || !lend::stays_open(&layer.format);
+        let mut lent: Vec<_> = layers.first().filter(is_in_the_way).map(|_| 0).into_iter().collect();
         if wanted.kind == BlockJobKind::Commit {
             // The layer above them is told what it stands on.
             lent.extend(top.checked_sub(1).filter(|above| *above > 0));

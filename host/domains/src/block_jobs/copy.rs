@@ -68,8 +68,8 @@ impl Host {
         target: &str,
         options: &CopyOptions,
     ) -> Result<BlockJobSummary, Error> {
-        let definition = self.active(wanted).await?;
-        self.require_ready_for_job(&definition, target).await?;
+        let (definition, runs) = self.active_and_runs(wanted).await?;
+        self.require_ready_for_job(&definition, target, runs).await?;
         let before = lend::started_with(self, &definition)?;
         let chain = lend::opened(self, &before, target)?;
         let record = self.planned_copy(&definition, &chain, before, (target, options))?;

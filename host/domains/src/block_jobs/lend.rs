@@ -18,6 +18,7 @@ use super::record::Record;
 use crate::error::{Error, Kind, command};
 use crate::host::Host;
 use crate::process;
+use crate::summary::RunState;
 
 /// How long the hypervisor may take for a descriptor.
 const WAIT: Duration = Duration::from_secs(10);
@@ -43,6 +44,15 @@ impl Receiver {
     fn leave(&self, file: FileId, descriptors: &[OwnedFd]) -> Result<bool, Error> {
         self.replace(file, descriptors)?;
         Ok(Sets::of(&self.client, WAIT).map_err(refused)?.count(file) <= descriptors.len())
+    }
+
+    /// Lets the hypervisor have these files by these descriptors alone, and whether it has each. What was taken away from the
+    /// others while the guest stood still is given back first: for the files that are replaced that goes without saying. Blocks.
+    fn replace_all(&self, files: &[(FileId, Vec<OwnedFd>)], others: &[FileId]) -> Result<Vec<bool>, Error> {
+        let sets = Sets::of(&self.client, WAIT).map_err(refused)?;
+        sets.sweep_files(&self.client, &self.template, others, WAIT).map_err(refused)?;
+        let files: Vec<_> = files.iter().map(|(file, fds)| (*file, fds.as_slice())).collect();
+        sets.replace_all(&self.client, &self.template, &files, WAIT).map_err(refused)
     }
 
     /// Has what was taken away while the guest stood still be given back now. Blocks.
@@ -83,8 +93,7 @@ pub(super) fn opened(host: &Host, document: &RunDocument, target: &str) -> Resul
     Ok(open_chain(disk, &host.roots(), &volumes)?)
 }
 
-/// Lets the hypervisor write to these layers, for as long as [`take_back`] is not called. The active one gets fresh
-/// descriptors as well.
+/// Lets the hypervisor write to these layers, for as long as [`take_back`] is not called.
 ///
 /// # Errors
 /// A guest that was started by a version that does not know which file is which; what the hypervisor says.
@@ -95,21 +104,55 @@ pub(super) async fn lend(
     record: &Record,
 ) -> Result<(), Error> {
     let receiver = Receiver::of(host, definition)?;
-    // A job may open what was written to before its guest stood still, whose locks would be in the way.
-    let sweeper = receiver.clone();
-    process::blocking(move || sweeper.sweep()).await??;
-    for index in &record.lent {
-        let Some(layer) = chain.layers().get(*index) else { continue };
-        let (file, descriptors) = (layer.file, chain.descriptors(*index, true)?);
-        let receiver = receiver.clone();
-        if !process::blocking(move || receiver.replace(file, &descriptors)).await?? {
-            return Err(not_lendable(definition, &layer.path));
+    let (mut files, mut paths, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, layer) in chain.layers().iter().enumerate() {
+        if record.lent.contains(&index) {
+            files.push((layer.file, chain.descriptors(index, true)?));
+            paths.push(layer.path.clone());
+        } else if index > 0 || !stays_open(&layer.format) {
+            // A job may open what was written to before its guest stood still, whose locks would be in the way.
+            others.push(layer.file);
         }
     }
-    Ok(())
+    let has = process::blocking(move || receiver.replace_all(&files, &others)).await??;
+    let missing = paths.iter().zip(has).find(|(_, has)| !has);
+    missing.map_or(Ok(()), |(path, _)| Err(not_lendable(definition, path)))
+}
+
+/// Whether no lock of an active layer of this format is in the hypervisor's way when its guest goes on with another. Through
+/// qcow2 it is the format that writes, whoever writes to that, so the file's locks stay as they are; and when the layer gets
+/// an overlay, QEMU opens it again for reading with its own locks where they are, as it does for a guest that is paused, which
+/// gives nothing back. A plain file has the locks that its writers need.
+pub(crate) fn stays_open(format: &str) -> bool {
+    format == "qcow2"
 }
 
 impl Host {
+    /// The same as [`Self::freshen`] for those of these disks that need it before they go on in overlays, if the guest runs: of
+    /// one that is stopped nothing is given back.
+    ///
+    /// # Errors
+    /// As [`Self::freshen`].
+    pub(crate) async fn freshen_below(
+        &self,
+        definition: &Definition,
+        targets: &[String],
+    ) -> Result<(), Error> {
+        let document = started_with(self, definition)?;
+        let mut closed = Vec::new();
+        for target in targets {
+            let chain = opened(self, &document, target)?;
+            let active = chain.layers().first();
+            if active.is_some_and(|layer| layer.data_apart || !stays_open(&layer.format)) {
+                closed.push(target.clone());
+            }
+        }
+        if closed.is_empty() || self.query(definition).await? != RunState::Running {
+            return Ok(());
+        }
+        self.freshen(definition, &closed).await
+    }
+
     /// Gives the hypervisor of a running guest other descriptors for what these disks write to. A descriptor keeps the locks
     /// that were taken by it for as long as it is in a set, also where the hypervisor has let go of them: with fresh ones an
     /// image can be closed for writing, and opened again.
@@ -261,15 +304,17 @@ pub(super) async fn take_back(
 ) -> Result<(), Error> {
     let chain = opened(host, now, &record.job.target)?;
     let receiver = Receiver::of(host, definition)?;
+    let mut files = Vec::new();
     for (index, place) in record.chain.iter().enumerate() {
-        let at = chain.layers().iter().position(|layer| layer.file == place.file);
-        let descriptors = match at {
-            Some(at) if record.lent.contains(&index) => chain.descriptors(at, at == 0)?,
-            Some(_) => continue,
-            None => Vec::new(),
-        };
-        let (receiver, file) = (receiver.clone(), place.file);
-        process::blocking(move || receiver.replace(file, &descriptors)).await??;
+        match chain.layers().iter().position(|layer| layer.file == place.file) {
+            // What the guest goes on with stays as it was lent: the guest writes to it by what the job did.
+            Some(0) if stays_open(&place.format) => {}
+            Some(at) if record.lent.contains(&index) => {
+                files.push((place.file, chain.descriptors(at, at == 0)?));
+            }
+            Some(_) => {}
+            None => files.push((place.file, Vec::new())),
+        }
     }
-    Ok(())
+    process::blocking(move || receiver.replace_all(&files, &[])).await?.map(drop)
 }

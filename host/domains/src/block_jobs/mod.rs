@@ -32,6 +32,9 @@ use summary::{described, silent};
 
 /// How long one look at a job that works waits for news.
 const NEWS: Duration = Duration::from_secs(5);
+/// How long one waits that holds up whoever else wants to change something. A job on an overlay that has little in it is
+/// ready by then; to let the state directory go and take it again costs more than that.
+const SOON: Duration = Duration::from_millis(200);
 
 /// How a job that is ready ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,11 +80,26 @@ impl Host {
     /// # Errors
     /// What reading says.
     pub async fn block_job_news(&self, job: &BlockJobSummary) -> Result<BlockJobSummary, Error> {
+        self.news_within(job, NEWS).await
+    }
+
+    /// The same for whoever holds the state directory, and lets it go unless the job is over or ready in a moment.
+    ///
+    /// # Errors
+    /// As for [`Host::block_job_news`].
+    pub async fn block_job_soon(&self, job: &BlockJobSummary) -> Result<BlockJobSummary, Error> {
+        if job.state != BlockJobState::Running {
+            return Ok(job.clone());
+        }
+        self.news_within(job, SOON).await
+    }
+
+    async fn news_within(&self, job: &BlockJobSummary, wait: Duration) -> Result<BlockJobSummary, Error> {
         let definition = self.state().definition_by_uuid(job.uuid)?;
         let found =
             self.pending_jobs(definition.as_ref())?.into_iter().find(|other| other.intent.id == job.id);
         match (definition, found) {
-            (Some(definition), Some(pending)) => Ok(self.summarise_job(&definition, &pending, NEWS).await),
+            (Some(definition), Some(pending)) => Ok(self.summarise_job(&definition, &pending, wait).await),
             _ => Ok(BlockJobSummary { state: BlockJobState::None, ..job.clone() }),
         }
     }
@@ -99,7 +117,7 @@ impl Host {
     ) -> Result<BlockJobEnded, Error> {
         self.owner()?;
         let (definition, pending) = self.job_of(wanted, target)?;
-        self.complete(&definition, pending, ending).await
+        self.complete(&definition, pending, (ending, BlockJobState::Running)).await
     }
 
     /// Ends a job that this process let begin, or says how it ended if another owner has settled it.
@@ -112,7 +130,9 @@ impl Host {
         let found =
             self.pending_jobs(definition.as_ref())?.into_iter().find(|other| other.intent.id == job.id);
         match (definition, found) {
-            (Some(definition), Some(pending)) => self.complete(&definition, pending, ending).await,
+            (Some(definition), Some(pending)) => {
+                self.complete(&definition, pending, (ending, job.state)).await
+            }
             _ => {
                 let standing = self.how_it_ended(job.uuid, job.id)?.ok_or_else(|| gone(&job.target))?;
                 self.ended(job, standing)
@@ -141,35 +161,66 @@ impl Host {
         self.advance(definition, &mut pending).await
     }
 
+    /// Ends a job, of which `told` is how it stood last. One that was ready stays so as a rule: it is not looked at again before
+    /// its guest goes on with the new chain, which the hypervisor refuses of any other.
     async fn complete(
         &self,
         definition: &Definition,
         mut pending: Pending,
-        ending: Ending,
+        (ending, told): (Ending, BlockJobState),
     ) -> Result<BlockJobEnded, Error> {
         let job = described(definition, &pending, silent(None));
-        let standing = self.advance(definition, &mut pending).await?;
-        let Standing::Goes(report) = standing else { return self.ended(&job, standing) };
-        if report.state != BlockJobState::Ready {
-            let message = format!("the {} of disk '{}' still works", job.kind.word(), job.target);
-            return Err(Error::new(Kind::Conflict, "block.job-works", message)
-                .hint_command("see how far it is", "hostler block jobs"));
+        let is_known = ending == Ending::Pivot && told == BlockJobState::Ready;
+        if !is_known && let Some(standing) = self.ended_already(definition, &mut pending, &job).await? {
+            return self.ended(&job, standing);
         }
-        let driver = self.drivers.by_name(&definition.driver)?;
-        let context = self.job_context(definition, &pending.record)?;
-        lend::freshen_base(self, definition, &pending.record).await?;
-        match ending {
-            Ending::Pivot => driver.complete_block_job(&context, &pending.record.job).await?,
-            Ending::Keep => {
-                pending.given_up = true;
-                self.keep_copy(&mut pending)?;
-                driver.cancel_block_job(&context, &pending.record.job).await?;
-            }
+        if ending == Ending::Keep {
+            self.cancel_ready(definition, &mut pending).await?;
+        } else if let Err(error) = self.pivot(definition, &pending).await {
+            // It may have failed since, or its guest may have ended.
+            return match self.advance(definition, &mut pending).await? {
+                Standing::Goes(_) => Err(error),
+                standing => self.ended(&job, standing),
+            };
         }
         match (self.advance(definition, &mut pending).await?, ending) {
             (Standing::Undone(_), Ending::Keep) => self.summarise_ended(&job, JobOutcome::Kept),
             (standing, _) => self.ended(&job, standing),
         }
+    }
+
+    /// How a job has ended; nothing when it is ready to.
+    async fn ended_already(
+        &self,
+        definition: &Definition,
+        pending: &mut Pending,
+        job: &BlockJobSummary,
+    ) -> Result<Option<Standing>, Error> {
+        match self.advance(definition, pending).await? {
+            Standing::Goes(report) if report.state == BlockJobState::Ready => Ok(None),
+            Standing::Goes(_) => {
+                let message = format!("the {} of disk '{}' still works", job.kind.word(), job.target);
+                Err(Error::new(Kind::Conflict, "block.job-works", message)
+                    .hint_command("see how far it is", "hostler block jobs"))
+            }
+            standing => Ok(Some(standing)),
+        }
+    }
+
+    async fn pivot(&self, definition: &Definition, pending: &Pending) -> Result<(), Error> {
+        let driver = self.drivers.by_name(&definition.driver)?;
+        let context = self.job_context(definition, &pending.record)?;
+        lend::freshen_base(self, definition, &pending.record).await?;
+        Ok(driver.complete_block_job(&context, &pending.record.job).await?)
+    }
+
+    async fn cancel_ready(&self, definition: &Definition, pending: &mut Pending) -> Result<(), Error> {
+        let driver = self.drivers.by_name(&definition.driver)?;
+        let context = self.job_context(definition, &pending.record)?;
+        lend::freshen_base(self, definition, &pending.record).await?;
+        pending.given_up = true;
+        self.keep_copy(pending)?;
+        Ok(driver.cancel_block_job(&context, &pending.record.job).await?)
     }
 
     /// Lets a job take at most so many bytes a second from now on; 0 for as fast as it goes.

@@ -93,14 +93,12 @@ impl Host {
         pending: &mut Pending,
     ) -> Result<Standing, Error> {
         let record = &pending.record;
+        // Done well it is forgotten, so that there is nothing to ask then.
         if let Err(error) = driver.settle_block_job(context, &record.job).await {
             let report = driver.report_block_job(context, &record.job, Duration::ZERO).await?;
             if report.state != BlockJobState::Failed {
                 return Err(error.into());
             }
-        }
-        let report = driver.report_block_job(context, &record.job, Duration::ZERO).await?;
-        if report.state == BlockJobState::Failed {
             let why = report.error.unwrap_or_else(|| "its last step failed".to_owned());
             return self.unmake(definition, driver, context, pending, why).await;
         }

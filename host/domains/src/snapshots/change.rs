@@ -31,7 +31,9 @@ use crate::process;
 use crate::recovery::verb;
 use crate::reverted::RevertedGuest;
 
-/// The hypervisor was asked to have its guest write to the overlays.
+/// Nobody was asked for anything, and all that there is can be removed.
+const BEGUN: &str = "begun";
+/// The hypervisor is asked to have its guest write to the overlays, as soon as the last of them has its name: not before.
 const ASKED: &str = "asked";
 /// From here on it is done, whoever does it.
 const DECIDED: &str = "decided";
@@ -119,13 +121,15 @@ impl Host {
         mut change: Change,
     ) -> Result<Change, Error> {
         let owner = self.owner()?;
-        let mut intent = owner.journal().begin(verb::SNAPSHOT, definition.uuid, "begun", note(&change)?)?;
+        let mut intent = owner.journal().begin(verb::SNAPSHOT, definition.uuid, BEGUN, note(&change)?)?;
         if let Err(error) = self.prepare_change(definition, &mut change, &mut intent).await {
-            return Err(self.given_up(definition, (&change, &intent), error).await);
+            return Err(self.unprepared(definition, (&change, &mut intent), error).await);
         }
         intent.payload = note(&change)?;
         if change.asks_the_hypervisor() {
-            owner.journal().advance(&mut intent, ASKED)?;
+            if intent.step != ASKED {
+                owner.journal().advance(&mut intent, ASKED)?;
+            }
             if let Some(error) = self.ask_for(definition, (&change, intent.id)).await? {
                 return Err(self.given_up(definition, (&change, &intent), error).await);
             }
@@ -151,6 +155,29 @@ impl Host {
             (None, Some(internal)) => self.go_kept(definition, &internal.kept()).await,
             (None, None) => Ok(None),
         }
+    }
+
+    /// Undoes what was prepared before anybody was asked, for this reason.
+    async fn unprepared(
+        &self,
+        definition: &Definition,
+        (change, intent): (&Change, &mut Intent),
+        error: Error,
+    ) -> Error {
+        match self.not_asked(intent) {
+            Ok(()) => self.given_up(definition, (change, intent), error).await,
+            Err(left) => {
+                error.hint(format!("nothing of it was undone, the next command tries again: {left}"))
+            }
+        }
+    }
+
+    /// Notes that nobody was asked, before the draft goes that shows it.
+    fn not_asked(&self, intent: &mut Intent) -> Result<(), Error> {
+        if intent.step == ASKED {
+            self.owner()?.journal().advance(intent, BEGUN)?;
+        }
+        Ok(())
     }
 
     /// Undoes what was prepared, for this reason.
@@ -204,14 +231,19 @@ impl Host {
 
     async fn make_overlays(&self, change: &mut Change, intent: &mut Intent) -> Result<(), Error> {
         let operation = intent.id;
+        let last = change.overlays.len().saturating_sub(1);
+        let is_all = change.only_goes_live();
         for at in 0..change.overlays.len() {
+            // What comes after the last is asking the hypervisor. One write notes both which file that is and that it is
+            // asked next: for as long as the file is a draft, it was not.
+            let step = if is_all && at == last { ASKED } else { BEGUN };
             let Some(overlay) = change.overlays.get(at).cloned() else { break };
             let noted = |identity: String| {
                 if let Some(made) = change.overlays.get_mut(at) {
                     made.identity = Some(identity);
                 }
                 intent.payload = note(change)?;
-                Ok(self.owner()?.journal().advance(intent, "begun")?)
+                Ok(self.owner()?.journal().advance(intent, step)?)
             };
             overlay.make(self, operation, noted).await?;
         }
@@ -371,6 +403,11 @@ pub(super) fn note(change: &Change) -> Result<Value, Error> {
 }
 
 impl Change {
+    /// Whether all that is left once its overlays are made is to ask the hypervisor for them.
+    fn only_goes_live(&self) -> bool {
+        self.live.is_some() && self.internal.is_none() && self.merges.is_empty() && self.store.is_none()
+    }
+
     fn asks_the_hypervisor(&self) -> bool {
         let keeps = |internal: &InternalChange| internal.step == InternalWord::Keep;
         self.live.is_some() || self.internal.as_ref().is_some_and(keeps)
@@ -416,6 +453,13 @@ pub(crate) async fn settle(host: &Host, intent: &Intent) -> bool {
 pub(super) async fn try_settle(host: &Host, intent: &Intent) -> Result<bool, Error> {
     let Some(definition) = host.state().definition_by_uuid(intent.domain)? else { return Ok(true) };
     let mut change = read(intent)?;
+    let mut intent = intent.clone();
+    if intent.step == ASKED {
+        let unnamed = change.overlays.iter().map(|overlay| overlay.is_unnamed(host, intent.id));
+        if unnamed.collect::<Result<Vec<_>, _>>()?.contains(&true) {
+            host.not_asked(&mut intent)?;
+        }
+    }
     let decided = match (intent.step.as_str(), &change.live, &change.live_merge) {
         (DECIDED, ..) => true,
         (ASKED, Some(live), _) => host.is_live(&definition, live).await?,
@@ -431,11 +475,10 @@ pub(super) async fn try_settle(host: &Host, intent: &Intent) -> Result<bool, Err
         _ => false,
     };
     if !decided {
-        host.undo_change(&definition, (&change, intent)).await?;
+        host.undo_change(&definition, (&change, &intent)).await?;
         return Ok(true);
     }
     if intent.step != DECIDED {
-        let mut intent = intent.clone();
         if !host.state().run_dir(definition.uuid).is_held()? {
             change.without_memory();
             intent.payload = note(&change)?;

@@ -13,7 +13,6 @@ use crate::error::{Error, Kind};
 use crate::host::Host;
 use crate::process;
 use crate::saved;
-use crate::summary::RunState;
 use crate::verbs::save;
 
 /// The disks of a guest that runs go on in overlays.
@@ -58,11 +57,7 @@ impl Host {
             return self.freshen_all(definition).await;
         }
         live.targets.iter().try_for_each(|target| self.require_no_job(definition, target))?;
-        // A guest that is stopped keeps the descriptors that it has: those of qcow2 images do.
-        if self.query(definition).await? == RunState::Running {
-            self.freshen(definition, &live.targets).await?;
-        }
-        Ok(())
+        self.freshen_below(definition, &live.targets).await
     }
 
     /// The memory goes into a draft, which has no name before it is sure that the guest is in the overlays.

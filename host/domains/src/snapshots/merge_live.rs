@@ -68,7 +68,7 @@ impl Host {
         let change = Change { live_merge: Some(live), ..change };
         let payload = change::note(&change)?;
         let intent = owner.journal().begin(verb::SNAPSHOT, definition.uuid, MERGING, payload)?;
-        match self.begin_job(definition, &wanted).await {
+        match self.begin_job(definition, &wanted, false).await {
             Ok(job) => Ok(job),
             Err(error) => {
                 owner.journal().finish(&intent)?;

@@ -72,6 +72,16 @@ impl Overlay {
         })
     }
 
+    /// Whether it was made and has not got its name.
+    ///
+    /// # Errors
+    /// What the operating system says of its directory.
+    pub(crate) fn is_unnamed(&self, host: &Host, operation: u64) -> Result<bool, Error> {
+        let Some(identity) = &self.identity else { return Ok(false) };
+        let place = Place::of(&self.path, &host.area())?;
+        Ok(Draft::is_left(&place.root, operation, identity))
+    }
+
     /// Removes it, if it is what was made, and what was never finished of it. Done already is done.
     ///
     /// # Errors

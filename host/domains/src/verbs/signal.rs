@@ -51,7 +51,7 @@ impl Host {
     /// # Errors
     /// [`Kind::Conflict`] when it does not run; [`Kind::Host`] when it will not end.
     pub async fn destroy(&self, wanted: &DomainRef) -> Result<DomainSummary, Error> {
-        let definition = self.alive(wanted).await?;
+        let (definition, _) = self.alive(wanted).await?;
         if !self.state().run_dir(definition.uuid).is_held()? {
             // Nobody else can.
             self.destroy_by_driver(&definition).await?;
@@ -145,17 +145,24 @@ impl Host {
 
     /// The definition of a domain whose guest is here; only an owner gets it.
     pub(crate) async fn active(&self, wanted: &DomainRef) -> Result<Definition, Error> {
-        let definition = self.alive(wanted).await?;
+        Ok(self.active_and_runs(wanted).await?.0)
+    }
+
+    /// The same, with whether the hypervisor has just said that the guest runs.
+    pub(crate) async fn active_and_runs(&self, wanted: &DomainRef) -> Result<(Definition, bool), Error> {
+        let (definition, summary) = self.alive(wanted).await?;
         self.require_not_given_away(&definition)?;
-        Ok(definition)
+        let runs = summary.state == RunState::Running && summary.as_of_unix_ms.is_none();
+        Ok((definition, runs))
     }
 
     /// The definition of a domain of which something lives; only an owner gets it.
-    async fn alive(&self, wanted: &DomainRef) -> Result<Definition, Error> {
+    async fn alive(&self, wanted: &DomainRef) -> Result<(Definition, DomainSummary), Error> {
         self.owner()?;
         let definition = self.find(wanted)?;
-        if self.summarise(&definition).await?.state.is_active() {
-            return Ok(definition);
+        let summary = self.summarise(&definition).await?;
+        if summary.state.is_active() {
+            return Ok((definition, summary));
         }
         Err(Error::new(Kind::Conflict, "domain.off", format!("the domain '{}' is off", definition.name))
             .about("domain", &definition.name)

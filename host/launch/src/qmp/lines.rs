@@ -27,6 +27,11 @@ impl Lines {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// Whether there is nothing, not even a part of a line.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// The next whole line, if one is there.
     pub(crate) fn pop(&mut self) -> Result<Option<Vec<u8>>, TooLong> {
         let unseen = self.bytes.get(self.searched..).unwrap_or_default();

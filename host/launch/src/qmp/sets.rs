@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::error::{QmpError, QmpErrorKind, ShimError};
+use crate::limits::COMMANDS_MAX;
 use crate::shim::client::ShimClient;
 use crate::template::Template;
 use crate::template::data::SetWriting;
@@ -161,26 +162,41 @@ impl Sets {
         (file, descriptors): (FileId, &[OwnedFd]),
         timeout: Duration,
     ) -> Result<bool, QmpError> {
+        let found = self.replace_all(client, template, &[(file, descriptors)], timeout)?;
+        Ok(found.contains(&true))
+    }
+
+    /// The same for several files, all of them at once: no file is without descriptors meanwhile.
+    ///
+    /// # Errors
+    /// As for [`Sets::replace`].
+    pub fn replace_all(
+        &self,
+        client: &ShimClient,
+        template: &Template,
+        files: &[(FileId, &[OwnedFd])],
+        timeout: Duration,
+    ) -> Result<Vec<bool>, QmpError> {
         let Some(writing) = template.data.writing.sets.as_ref() else {
             return Err(QmpError::new(QmpErrorKind::Denied, "the program takes no descriptors once it runs"));
         };
         let dealings = Dealings { client, writing, timeout };
-        let mut found = false;
-        for set in self.having(file) {
-            for fd in descriptors {
-                let opaque = label(set.owner.as_deref(), set.number, Some(file));
-                dealings.add(set.number, &opaque, fd.as_fd())?;
+        let (mut given, mut taken) = (Vec::new(), Vec::new());
+        for (file, descriptors) in files {
+            for set in self.having(*file) {
+                let opaque = label(set.owner.as_deref(), set.number, Some(*file));
+                given.extend(descriptors.iter().map(|fd| (set.number, opaque.clone(), fd.as_fd())));
+                taken.extend(set.descriptors.iter().map(|fd| (set.number, *fd)));
             }
-            for fd in &set.descriptors {
-                if let Err(error) = dealings.remove(set.number, *fd)
-                    && Self::of(client, timeout)?.has(set.number, *fd)
-                {
-                    return Err(error);
-                }
-            }
-            found = true;
         }
-        Ok(found)
+        dealings.add_all(&given)?;
+        let refused = dealings.remove_all(&taken)?;
+        if !refused.is_empty() {
+            let now = Self::of(client, timeout)?;
+            let kept = refused.into_iter().find(|((number, fd), _)| now.has(*number, *fd));
+            kept.map_or(Ok(()), |(_, error)| Err(error))?;
+        }
+        Ok(files.iter().map(|(file, _)| self.having(*file).next().is_some()).collect())
     }
 
     fn has(&self, number: u64, fd: i64) -> bool {
@@ -194,16 +210,46 @@ impl Sets {
     /// # Errors
     /// What the shim or the program answers.
     pub fn sweep(client: &ShimClient, template: &Template, timeout: Duration) -> Result<(), QmpError> {
+        if template.data.writing.sets.is_none() {
+            return Ok(());
+        }
+        Self::of(client, timeout)?.sweep_where(client, template, |_| true, timeout)
+    }
+
+    /// The same for the sets of these files alone.
+    ///
+    /// # Errors
+    /// As for [`Sets::sweep`].
+    pub fn sweep_files(
+        &self,
+        client: &ShimClient,
+        template: &Template,
+        files: &[FileId],
+        timeout: Duration,
+    ) -> Result<(), QmpError> {
+        let is_one = |set: &Set| set.files.iter().any(|file| files.contains(file));
+        self.sweep_where(client, template, is_one, timeout)
+    }
+
+    fn sweep_where(
+        &self,
+        client: &ShimClient,
+        template: &Template,
+        wanted: impl Fn(&Set) -> bool,
+        timeout: Duration,
+    ) -> Result<(), QmpError> {
         let Some(writing) = template.data.writing.sets.as_ref() else { return Ok(()) };
         let failed = |error| QmpError::from(ShimError::io("open /dev/null", error));
         // Nothing is opened for writing alone, so that nobody is handed it meanwhile.
         let nothing = File::options().write(true).open("/dev/null").map_err(failed)?;
         let dealings = Dealings { client, writing, timeout };
-        for set in Self::of(client, timeout)?.sets {
-            let added = dealings.add(set.number, SWEEP, nothing.as_fd())?;
-            dealings.remove(set.number, added.get("fd"))?;
-        }
-        Ok(())
+        let sets = || self.sets.iter().filter(|set| wanted(set)).map(|set| set.number);
+        let given: Vec<_> = sets().map(|set| (set, SWEEP.to_owned(), nothing.as_fd())).collect();
+        let added = dealings.add_all(&given)?;
+        let number = |added: &Value| added.get("fd").and_then(Value::as_i64);
+        let taken: Vec<_> =
+            sets().zip(&added).filter_map(|(set, added)| Some((set, number(added)?))).collect();
+        dealings.remove_all(&taken)?.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
     }
 }
 
@@ -214,17 +260,40 @@ struct Dealings<'a> {
     timeout: Duration,
 }
 
+/// A descriptor of a set, by its number in the program.
+type Member = (u64, i64);
+
 impl Dealings<'_> {
-    /// Adds one to a set; what the program says of it.
-    fn add(&self, set: u64, opaque: &str, fd: BorrowedFd<'_>) -> Result<Value, QmpError> {
-        let add = json!({"fdset-id": set, "opaque": opaque});
-        self.client.execute(&self.writing.add_command, Some(&add), &[fd], self.timeout)
+    /// Adds descriptors to sets, each under a name; what the program says of them. They are all sent before the first
+    /// answer is waited for: each is as good without the others.
+    fn add_all(&self, given: &[(u64, String, BorrowedFd<'_>)]) -> Result<Vec<Value>, QmpError> {
+        let mut added = Vec::new();
+        for some in given.chunks(COMMANDS_MAX) {
+            let commands: Vec<_> = some
+                .iter()
+                .map(|(set, opaque, fd)| {
+                    let add = json!({"fdset-id": set, "opaque": opaque});
+                    (self.writing.add_command.as_str(), add, *fd)
+                })
+                .collect();
+            added.extend(self.client.give_all(&commands, self.timeout)?);
+        }
+        added.into_iter().collect()
     }
 
-    /// Takes one, by its number in the program, from a set.
-    fn remove(&self, set: u64, fd: impl Serialize) -> Result<(), QmpError> {
-        let remove = json!({"fdset-id": set, "fd": fd});
-        self.client.execute(&self.writing.remove_command, Some(&remove), &[], self.timeout).map(drop)
+    /// Takes descriptors from sets, all at once. Those that the program did not take, and why.
+    fn remove_all(&self, taken: &[Member]) -> Result<Vec<(Member, QmpError)>, QmpError> {
+        let mut refused = Vec::new();
+        for some in taken.chunks(COMMANDS_MAX) {
+            let remove = |(set, fd): &Member| {
+                (self.writing.remove_command.clone(), Some(json!({"fdset-id": set, "fd": fd})))
+            };
+            let answers = self.client.execute_all(some.iter().map(remove).collect(), self.timeout)?;
+            let failed =
+                some.iter().zip(answers).filter_map(|(member, answer)| Some((*member, answer.err()?)));
+            refused.extend(failed);
+        }
+        Ok(refused)
     }
 }
 

@@ -1,6 +1,7 @@
-//! Talking to a shim. Every call is a connection of its own, so calls never wait for each other and an
-//! answer that comes too late is nobody's.
+//! Talking to a shim. Every call has a connection to itself, so calls never wait for each other and an
+//! answer that comes too late is nobody's (see [`super::spare`]).
 
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
@@ -13,9 +14,10 @@ use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::door::Door;
-use super::protocol::{Call, Failure, FailureCode, Request, Response, StatusAnswer};
+use super::protocol::{Call, Failure, FailureCode, Response, StatusAnswer};
 use super::record::{Ending, ExitRecord};
-use super::wire::{Wire, after};
+use super::spare::Connection;
+use super::wire::after;
 use crate::error::{QmpError, QmpErrorKind, ShimError, ShimErrorKind};
 use crate::limits::{ANSWERS_MAX_BYTES, COMMANDS_MAX, MESSAGE_FDS_MAX, SHIM_TIMEOUT};
 use crate::qmp::QmpEvent;
@@ -51,7 +53,10 @@ impl ShimClient {
     /// and no shim answers, [`ShimErrorKind::TimedOut`] when the shim is there and silent.
     pub fn connect(run: &RunDir) -> Result<Self, ShimError> {
         let client = Self::of(run);
-        client.status()?;
+        // A connection that is open is the shim's word as well: it closes none before it goes.
+        if !Connection::is_kept(&client.directory, SOCKET_NAME) {
+            client.status()?;
+        }
         Ok(client)
     }
 
@@ -88,11 +93,7 @@ impl ShimClient {
             let message = format!("{} descriptors with one command, at most {MESSAGE_FDS_MAX}", fds.len());
             return Err(QmpError::new(QmpErrorKind::Protocol, message));
         }
-        let deadline = after(timeout);
-        let mut wire = self.open()?;
-        self.send(&mut wire, 0, execute_call(command, arguments)?, fds, deadline)?;
-        let response = self.receive(&mut wire, deadline)?;
-        command_result(response)
+        command_result(self.call(execute_call(command, arguments)?, fds, after(timeout))?)
     }
 
     /// Sends all commands at once and waits for all answers, which come in the same order. One that fails does
@@ -106,26 +107,58 @@ impl ShimClient {
         commands: Vec<(String, Option<Value>)>,
         timeout: Duration,
     ) -> Result<Vec<Result<Value, QmpError>>, ShimError> {
-        if commands.len() > COMMANDS_MAX {
-            let message = format!("{} commands at once, at most {COMMANDS_MAX}", commands.len());
+        let calls = commands
+            .iter()
+            .map(|(command, arguments)| Ok((execute_call(command, arguments.as_ref())?, None)));
+        self.call_all(calls.collect::<Result<_, ShimError>>()?, timeout)
+    }
+
+    /// The same with commands of which each has a descriptor that goes with it.
+    ///
+    /// # Errors
+    /// As for [`ShimClient::execute_all`].
+    pub fn give_all(
+        &self,
+        commands: &[(&str, Value, BorrowedFd<'_>)],
+        timeout: Duration,
+    ) -> Result<Vec<Result<Value, QmpError>>, ShimError> {
+        let calls = commands
+            .iter()
+            .map(|(command, arguments, fd)| Ok((execute_call(command, Some(arguments))?, Some(*fd))));
+        self.call_all(calls.collect::<Result<_, ShimError>>()?, timeout)
+    }
+
+    /// Either each has a descriptor, or none: what is read at once of some without and one with it would give the
+    /// descriptor to the first.
+    fn call_all(
+        &self,
+        calls: Vec<(Call, Option<BorrowedFd<'_>>)>,
+        timeout: Duration,
+    ) -> Result<Vec<Result<Value, QmpError>>, ShimError> {
+        let count = calls.len();
+        if count > COMMANDS_MAX {
+            let message = format!("{count} commands at once, at most {COMMANDS_MAX}");
             return Err(ShimError::new(ShimErrorKind::Protocol, message));
         }
         let deadline = after(timeout);
-        let mut wire = self.open()?;
-        let mut results: Vec<Option<Result<Value, QmpError>>> = Vec::new();
-        for (index, (command, arguments)) in commands.iter().enumerate() {
-            self.send(&mut wire, index as u64, execute_call(command, arguments.as_ref())?, &[], deadline)?;
-            results.push(None);
+        let mut connection = self.open()?;
+        let mut awaited = HashMap::new();
+        for (index, (call, fd)) in calls.into_iter().enumerate() {
+            let fds: Vec<_> = fd.into_iter().collect();
+            let sent = connection.send(call, &fds, deadline).map_err(|error| self.failed(error))?;
+            awaited.insert(sent, index);
         }
+        let mut results: Vec<_> = std::iter::repeat_with(|| None).take(count).collect();
         let mut room = ANSWERS_MAX_BYTES;
-        for _ in 0..commands.len() {
-            let line = wire.receive(deadline).map_err(|error| self.failed(error))?;
+        for _ in 0..count {
+            let line = connection.receive(deadline).map_err(|error| self.failed(error))?;
             room = room.checked_sub(line.len()).ok_or_else(too_much)?;
             let response = response_of(&line)?;
-            let slot = usize::try_from(response.id).ok().and_then(|index| results.get_mut(index));
+            let slot = awaited.remove(&response.id).and_then(|index| results.get_mut(index));
             *slot.ok_or_else(|| broken("an answer to a call that was not made"))? =
                 Some(command_result(response));
         }
+        connection.keep();
         results
             .into_iter()
             .map(|result| result.ok_or_else(|| broken("one call was answered twice")))
@@ -171,11 +204,9 @@ impl ShimClient {
     /// # Errors
     /// As [`ShimClient::connect`].
     pub fn open_door(&self, door: &Door, socket: Option<BorrowedFd<'_>>) -> Result<(), ShimError> {
-        let deadline = after(SHIM_TIMEOUT);
-        let mut wire = self.open()?;
         let fds: Vec<_> = socket.into_iter().collect();
-        self.send(&mut wire, 0, Call::OpenDoor { door: Box::new(door.clone()) }, &fds, deadline)?;
-        value_of(self.receive(&mut wire, deadline)?)
+        let call = Call::OpenDoor { door: Box::new(door.clone()) };
+        value_of(self.call(call, &fds, after(SHIM_TIMEOUT))?)
     }
 
     /// Has the shim keep one more console, by this end of it.
@@ -183,10 +214,8 @@ impl ShimClient {
     /// # Errors
     /// [`ShimErrorKind::Console`] when it takes no more; else as [`ShimClient::connect`].
     pub fn keep_console(&self, alias: &str, end: BorrowedFd<'_>) -> Result<(), ShimError> {
-        let deadline = after(SHIM_TIMEOUT);
-        let mut wire = self.open()?;
-        self.send(&mut wire, 0, Call::KeepConsole { alias: alias.to_owned() }, &[end], deadline)?;
-        value_of(self.receive(&mut wire, deadline)?)
+        let call = Call::KeepConsole { alias: alias.to_owned() };
+        value_of(self.call(call, &[end], after(SHIM_TIMEOUT))?)
     }
 
     /// Hands a connection over to a display; one that is `trusted` need not prove to the program who it is.
@@ -200,11 +229,8 @@ impl ShimClient {
         trusted: bool,
         timeout: Duration,
     ) -> Result<(), ShimError> {
-        let deadline = after(timeout);
-        let mut wire = self.open()?;
         let call = Call::Connect { alias: alias.to_owned(), trusted };
-        self.send(&mut wire, 0, call, &[connection], deadline)?;
-        let response = self.receive(&mut wire, deadline)?;
+        let response = self.call(call, &[connection], after(timeout))?;
         if let Some(Failure { code: FailureCode::Hypervisor(_), message }) = &response.error {
             let message = format!("the hypervisor does not take the connection: {}", message.escape_debug());
             return Err(ShimError::new(ShimErrorKind::Display, message));
@@ -267,40 +293,34 @@ impl ShimClient {
     /// [`ShimErrorKind::Console`] when there is none of this alias; else as [`ShimClient::connect`].
     pub fn console(&self, alias: &str, replay: bool) -> Result<UnixStream, ShimError> {
         let deadline = after(SHIM_TIMEOUT);
-        let mut wire = self.open()?;
-        self.send(&mut wire, 0, Call::Console { alias: alias.to_owned(), replay }, &[], deadline)?;
-        let (line, socket) = wire.receive_exactly(deadline).map_err(|error| self.failed(error))?;
+        let mut connection = self.open()?;
+        let call = Call::Console { alias: alias.to_owned(), replay };
+        connection.send(call, &[], deadline).map_err(|error| self.failed(error))?;
+        let received = connection.into_wire().receive_exactly(deadline);
+        let (line, socket) = received.map_err(|error| self.failed(error))?;
         value_of::<bool>(response_of(&line)?)?;
         Ok(UnixStream::from(socket))
     }
 
     fn ask<T: DeserializeOwned>(&self, call: Call, timeout: Duration) -> Result<T, ShimError> {
-        let deadline = after(timeout);
-        let mut wire = self.open()?;
-        self.send(&mut wire, 0, call, &[], deadline)?;
-        value_of(self.receive(&mut wire, deadline)?)
+        value_of(self.call(call, &[], after(timeout))?)
     }
 
-    fn open(&self) -> Result<Wire, ShimError> {
-        Wire::connect(&self.directory, SOCKET_NAME, SHIM_TIMEOUT).map_err(|error| self.absent(error))
+    /// Makes one call and waits for its answer.
+    fn call(&self, call: Call, fds: &[BorrowedFd<'_>], deadline: Instant) -> Result<Response, ShimError> {
+        let mut connection = self.open()?;
+        let id = connection.send(call, fds, deadline).map_err(|error| self.failed(error))?;
+        let line = connection.receive(deadline).map_err(|error| self.failed(error))?;
+        let response = response_of(&line)?;
+        if response.id != id {
+            return Err(broken("an answer to a call that was not made"));
+        }
+        connection.keep();
+        Ok(response)
     }
 
-    fn send(
-        &self,
-        wire: &mut Wire,
-        id: u64,
-        call: Call,
-        fds: &[BorrowedFd<'_>],
-        deadline: Instant,
-    ) -> Result<(), ShimError> {
-        let line = serde_json::to_vec(&Request { id, call })
-            .map_err(|error| ShimError::io("encode a call", error))?;
-        wire.send(&line, fds, deadline).map_err(|error| self.failed(error))
-    }
-
-    fn receive(&self, wire: &mut Wire, deadline: Instant) -> Result<Response, ShimError> {
-        let line = wire.receive(deadline).map_err(|error| self.failed(error))?;
-        response_of(&line)
+    fn open(&self) -> Result<Connection, ShimError> {
+        Connection::to(&self.directory, SOCKET_NAME, SHIM_TIMEOUT).map_err(|error| self.absent(error))
     }
 
     /// Why nobody can be connected to: the run lock tells what lives. Any other failure than that nobody listens

@@ -27,4 +27,5 @@ pub(crate) mod protocol;
 pub(crate) mod request;
 pub(crate) mod ring;
 pub(crate) mod server;
+mod spare;
 pub(crate) mod wire;

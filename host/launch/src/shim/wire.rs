@@ -119,6 +119,13 @@ impl Wire {
         std::mem::take(&mut self.fds)
     }
 
+    /// Whether nothing came that nobody has asked for, not even the end of it.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let mut poll_fds = [PollFd::new(&self.socket, PollFlags::IN)];
+        let silent = matches!(poll(&mut poll_fds, Some(&Timespec::default())), Ok(0));
+        silent && self.lines.is_empty() && self.fds.is_empty()
+    }
+
     /// The next line; `UnexpectedEof` when the other side closed, `TimedOut` at the deadline.
     pub(crate) fn receive(&mut self, deadline: Instant) -> io::Result<Vec<u8>> {
         self.receive_by(READ_BYTES, deadline)

@@ -1,6 +1,6 @@
 //! `qmp`: the control connection, through the domain's shim and the program's command policy.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -262,11 +262,35 @@ impl Monitor {
         self.give_back(&closing, timeout);
     }
 
+    /// Gives descriptors, all of them before the first answer is waited for.
+    fn give(
+        &self,
+        given: &[(&str, serde_json::Value, BorrowedFd<'_>)],
+        timeout: Duration,
+    ) -> Result<(), QmpError> {
+        for some in given.chunks(COMMANDS_MAX) {
+            let answers = self.client.give_all(some, timeout)?;
+            answers.into_iter().try_for_each(|answer| answer.map(drop))?;
+        }
+        Ok(())
+    }
+
     /// Takes back what was for one use. Where that fails the hypervisor keeps a descriptor that it cannot use any more.
     fn give_back(&self, after: &[Closing], timeout: Duration) {
-        for (command, arguments) in after {
-            if let Err(error) = self.client.execute(command, Some(arguments), &[], timeout) {
-                tracing::debug!(command, %error, "a descriptor stays with the hypervisor until it ends");
+        for some in after.chunks(COMMANDS_MAX) {
+            let commands: Vec<_> =
+                some.iter().map(|(command, given)| (command.clone(), Some(given.clone()))).collect();
+            let answers = match self.client.execute_all(commands, timeout) {
+                Ok(answers) => answers,
+                Err(error) => {
+                    tracing::debug!(%error, "descriptors stay with the hypervisor until it ends");
+                    return;
+                }
+            };
+            for ((command, _), answer) in some.iter().zip(answers) {
+                if let Err(error) = answer {
+                    tracing::debug!(command, %error, "a descriptor stays with the hypervisor until it ends");
+                }
             }
         }
     }
@@ -299,12 +323,13 @@ impl Monitor {
         if let Some((alias, end)) = console {
             self.client.keep_console(&alias, end.as_fd()).map_err(|error| shim_failed(&error))?;
         }
-        for (command, arguments, fd) in before {
-            let sent = self.client.execute(&command, Some(&arguments), &[fd.as_fd()], timeout);
-            if let Err(error) = sent {
-                self.give_back(&after_failure, timeout);
-                return Err(refused(&error));
-            }
+        let given: Vec<_> = before
+            .iter()
+            .map(|(command, arguments, fd)| (command.as_str(), arguments.clone(), fd.as_fd()))
+            .collect();
+        if let Err(error) = self.give(&given, timeout) {
+            self.give_back(&after_failure, timeout);
+            return Err(refused(&error));
         }
         Ok(Prepared { arguments, after, after_failure, released, door })
     }

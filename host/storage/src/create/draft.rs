@@ -83,6 +83,12 @@ impl<'a> Draft<'a> {
         root.lacks(&Self::name_of(operation))
     }
 
+    /// Whether an operation has left this file as its draft, which has not got its name then.
+    #[must_use]
+    pub fn is_left(root: &PoolRoot, operation: u64, identity: &str) -> bool {
+        root.identity_of(&Self::name_of(operation)).is_ok_and(|there| there.to_string() == identity)
+    }
+
     pub(crate) fn root(&self) -> &PoolRoot {
         self.root
     }

@@ -24,7 +24,7 @@ const SLOW: &str = "64KiB";
 const KILL_AT: &[(&str, &[u32])] = &[
     ("renameat,renameat2,rename", &[1, 2, 3, 4, 5, 6]),
     ("fsync,fdatasync", &[2, 4, 6]),
-    ("sendmsg,sendto", &[4, 12, 16, 20, 24, 28, 36]),
+    ("sendmsg,sendto", &[2, 4, 6, 8, 10, 12, 14, 16, 20]),
     ("unlink,unlinkat", &[1, 2]),
 ];
 

@@ -60,21 +60,23 @@ impl Switch {
         })
     }
 
-    /// What is noted before an overlay is put above a disk.
+    /// What is noted before an overlay is put above a disk: with its node among the disk's, as it is afterwards. Whoever finds
+    /// that it is not takes both back.
     fn before(&self) -> [(String, Option<String>); 2] {
-        let nodes = (format!("nodes:{}", self.target), Some(nodes::joined(&self.nodes)));
+        let all: Vec<_> = std::iter::once(&self.name).chain(&self.nodes).cloned().collect();
+        let nodes = (format!("nodes:{}", self.target), Some(nodes::joined(&all)));
         [(mark_key(&self.target), Some(self.mark.clone())), nodes]
+    }
+
+    /// What is noted when it was not put there.
+    fn without(&self) -> [(String, Option<String>); 2] {
+        let nodes = (format!("nodes:{}", self.target), Some(nodes::joined(&self.nodes)));
+        [(mark_key(&self.target), None), nodes]
     }
 
     fn action(&self) -> Value {
         let data = Value::mapping().with("node", self.top.as_str()).with("overlay", self.name.as_str());
         Value::mapping().with("type", "blockdev-snapshot").with("data", data)
-    }
-
-    /// The nodes of the disk afterwards, as they are noted.
-    fn after(&self) -> (String, Option<String>) {
-        let all: Vec<_> = std::iter::once(&self.name).chain(&self.nodes).cloned().collect();
-        (format!("nodes:{}", self.target), Some(nodes::joined(&all)))
     }
 }
 
@@ -119,13 +121,10 @@ fn go_on_above(
         for switch in &switches {
             close(&monitor, &switch.name);
         }
-        notes::put(
-            domain,
-            &switches.iter().map(|switch| (mark_key(&switch.target), None)).collect::<Vec<_>>(),
-        )?;
+        notes::put(domain, &switches.iter().flat_map(Switch::without).collect::<Vec<_>>())?;
         return Err(error);
     }
-    notes::put(domain, &switches.iter().map(Switch::after).collect::<Vec<_>>())
+    Ok(())
 }
 
 /// Opens all overlays, and puts them above their disks at one moment.
@@ -165,7 +164,10 @@ pub(crate) fn settle_overlays(domain: &Domain, targets: &[String]) -> Result<boo
             note_after(domain, before, &own)?;
         } else {
             close(&monitor, &own);
-            notes::put(domain, &[(mark_key(target), None)])?;
+            let mut nodes = nodes::noted(domain, &nodes::key(before))?.unwrap_or_default();
+            nodes.retain(|name| *name != own);
+            let nodes = (!nodes.is_empty()).then(|| nodes::joined(&nodes));
+            notes::put(domain, &[(mark_key(target), None), (nodes::key(before), nodes)])?;
             all = false;
         }
     }
@@ -174,7 +176,7 @@ pub(crate) fn settle_overlays(domain: &Domain, targets: &[String]) -> Result<boo
     Ok(all)
 }
 
-/// Notes that the overlay of a disk is in place, if that was not done.
+/// Notes that the overlay of a disk is in place, if that was not done: a version before this one noted it afterwards.
 fn note_after(domain: &Domain, disk: &Disk, own: &str) -> Result<(), Error> {
     let noted = nodes::noted(domain, &nodes::key(disk))?.unwrap_or_default();
     if noted.first().map(String::as_str) == Some(own) {

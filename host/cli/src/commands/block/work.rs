@@ -1,7 +1,5 @@
 //! A job from its beginning to its end, as commands wait for it.
 
-use std::future::Future;
-
 use clap::Args;
 use hostler_domains::{BlockJobEnded, BlockJobState, BlockJobSummary, Ending, Host, JobOutcome};
 use serde_json::json;
@@ -11,7 +9,7 @@ use crate::commands::{size, view};
 use crate::exit::Exit;
 use crate::failure::{Failure, Stop};
 use crate::output::{Block, Progress, Reply};
-use crate::session::{OpenHost, Session};
+use crate::session::Session;
 
 /// How a command waits.
 #[derive(Debug, Args)]
@@ -28,7 +26,7 @@ pub(super) struct Waiting {
 }
 
 /// Lets a job begin, and waits for its end unless it is to go on by itself.
-pub(super) fn run<B, F>(
+pub(super) fn run<B>(
     session: &Session,
     target: &DiskTarget,
     waiting: &Waiting,
@@ -36,8 +34,7 @@ pub(super) fn run<B, F>(
     begin: B,
 ) -> Result<Reply, Stop>
 where
-    B: FnOnce(OpenHost) -> F,
-    F: Future<Output = Result<BlockJobSummary, Stop>>,
+    B: AsyncFnOnce(&Host) -> Result<BlockJobSummary, Stop>,
 {
     let progress =
         session.output().progress(&format!("working on disk {} of '{}'", target.target, target.domain));
@@ -53,7 +50,7 @@ where
     done
 }
 
-async fn work<B, F>(
+async fn work<B>(
     session: &Session,
     waiting: &Waiting,
     ending: Ending,
@@ -61,11 +58,10 @@ async fn work<B, F>(
     progress: &Progress,
 ) -> Result<Reply, Stop>
 where
-    B: FnOnce(OpenHost) -> F,
-    F: Future<Output = Result<BlockJobSummary, Stop>>,
+    B: AsyncFnOnce(&Host) -> Result<BlockJobSummary, Stop>,
 {
-    // The state directory is given back in between: others may change things while the hypervisor works.
-    let begun = begin(session.owner().await?).await?;
+    let mut host = session.owner().await?;
+    let begun = begin(&host).await?;
     if waiting.background {
         let line =
             format!("the {} of disk {} of '{}' goes on", begun.kind.word(), begun.target, begun.domain);
@@ -73,7 +69,13 @@ where
         return Ok(Reply::confirmation(json!({"job": view::to_json(&begun)?}), vec![Block::Line(line), how]));
     }
     let mut teller = progress.teller();
-    let mut news = begun;
+    let mut news = host.block_job_soon(&begun).await?;
+    if news.state != BlockJobState::Running {
+        let ended = host.block_finish(&news, ending).await?;
+        return reply(&host, &ended, waiting.delete);
+    }
+    // The state directory is given back in between: others may change things while the hypervisor works.
+    drop(host);
     while news.state == BlockJobState::Running {
         if news.total > 0 {
             #[expect(clippy::cast_precision_loss, reason = "a share that is shown")]
@@ -81,7 +83,7 @@ where
         }
         news = session.reader().await?.block_job_news(&news).await?;
     }
-    let host = session.owner().await?;
+    host = session.owner().await?;
     let ended = host.block_finish(&news, ending).await?;
     reply(&host, &ended, waiting.delete)
 }

@@ -67,12 +67,15 @@ impl Delete {
                 shown.images = deleted.images;
             }
             shown.done = done;
-            let Some(mut news) = works else { return Ok(shown.clone()) };
-            drop(host);
-            while news.state == BlockJobState::Running {
-                news = session.reader().await?.block_job_news(&news).await?;
+            let Some(works) = works else { return Ok(shown.clone()) };
+            let mut news = host.block_job_soon(&works).await?;
+            if news.state == BlockJobState::Running {
+                drop(host);
+                while news.state == BlockJobState::Running {
+                    news = session.reader().await?.block_job_news(&news).await?;
+                }
+                host = session.owner().await?;
             }
-            host = session.owner().await?;
             host.block_finish(&news, Ending::Pivot).await?;
         }
     }
