@@ -20,6 +20,7 @@ const PACKAGES: &[&str] = &[
     "passt",              // networks for guests without devices of the host's
     "dnsmasq-base",       // addresses and names for guests in networks of the host's
     "nftables",           // rules of those networks
+    "iproute2",           // rates of interfaces, and network namespaces of tests
     "binutils",           // as and ld for the ROM guest, objcopy for the UEFI one
     "e2fsprogs",          // mke2fs for the guests' ext4 disk
     "strace",             // tests that kill a command at a chosen system call

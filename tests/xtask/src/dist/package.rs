@@ -17,7 +17,7 @@ Package: hostler
 Section: admin
 Priority: optional
 Depends: libc6 (>= 2.36), libgcc-s1
-Recommends: qemu-system-x86, qemu-utils, ovmf, swtpm, passt, dnsmasq-base, nftables
+Recommends: qemu-system-x86, qemu-utils, ovmf, swtpm, passt, dnsmasq-base, nftables, iproute2
 Suggests: libvirt-clients, polkitd
 Description: host for hypervisor drivers
  hostler takes the same domain XML as libvirt and runs the guests it describes.
