@@ -1,5 +1,5 @@
 //! Talking to a shim. Every call has a connection to itself, so calls never wait for each other and an
-//! answer that comes too late is nobody's (see [`super::spare`]).
+//! answer that comes too late is nobody's (see `spare.rs`).
 
 use std::collections::HashMap;
 use std::io;
