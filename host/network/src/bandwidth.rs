@@ -1,4 +1,4 @@
-//! How much may go through the device of an interface, each way, kept by the kernel (tc(8)).
+//! How much may go through the device of an interface or a bridge, each way, kept by the kernel (tc(8)).
 //!
 //! What goes to the guest is queued at its device. What comes from it is led through a device of its own first (`ifb`), and
 //! queued there: a device has a queue in one direction only. That device is found by the number of the guest's, which is given to

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use hostler_domain::interface::Bandwidth;
 use hostler_domain::network::{ForwardMode, Network};
 
 use crate::error::{ErrorKind, NetworkError};
@@ -44,6 +45,8 @@ pub struct NetworkPlan {
     pub forward_v4: bool,
     /// Whether packets of IPv6 are.
     pub forward_v6: bool,
+    /// How much may go through the bridge's own end, which is the host's.
+    pub bandwidth: Bandwidth,
     /// The network's files.
     pub places: Places,
 }
@@ -102,6 +105,7 @@ impl NetworkPlan {
                 addresses: network.ips.iter().map(|ip| (ip.address, ip.prefix)).collect(),
             },
             table,
+            bandwidth: network.bandwidth,
             places,
         })
     }

@@ -2,7 +2,7 @@
 
 use crate::error::NetworkError;
 use crate::plan::NetworkPlan;
-use crate::{firewall, links, server, sysctl};
+use crate::{bandwidth, firewall, links, server, sysctl};
 
 /// What there is of a network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +38,9 @@ pub fn start(plan: &NetworkPlan) -> Result<(), NetworkError> {
     }
     sysctl::forward(plan.forward_v4, plan.forward_v6).map_err(about)?;
     links::bring_up(&plan.bridge.name).map_err(about)?;
+    if !plan.bandwidth.is_unlimited() {
+        bandwidth::limit(&plan.bridge.name, &plan.bandwidth).map_err(about)?;
+    }
     match &plan.settings {
         Some(settings) if server::runs_with(settings, &plan.places)? => Ok(()),
         Some(settings) => {

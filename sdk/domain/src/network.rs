@@ -10,7 +10,7 @@ use crate::document::{Document, NodeId};
 use crate::error::{XmlError, XmlErrorKind};
 use crate::fragment::Fragment;
 use crate::identity::DomainUuid;
-use crate::interface::MacAddress;
+use crate::interface::{Bandwidth, MacAddress};
 use crate::read::Element;
 use crate::storage_name::StorageName;
 use crate::trace::{Trace, Unmodelled};
@@ -45,6 +45,8 @@ pub struct Network {
     pub dns: NetworkDns,
     /// The host's addresses in it.
     pub ips: Vec<NetworkIp>,
+    /// How much may go between it and its host, and what is beyond.
+    pub bandwidth: Bandwidth,
     /// What only a switch of another kind does: refused when the network is started.
     pub needs_switch: Option<&'static str>,
     unmodelled: Vec<Unmodelled>,
@@ -202,6 +204,7 @@ fn read(root: Element<'_>) -> Result<Network, XmlError> {
         })?,
         dns: root.maybe("dns", NetworkDns::read)?.unwrap_or_default(),
         ips: root.each("ip", NetworkIp::read)?,
+        bandwidth: root.maybe("bandwidth", Bandwidth::read)?.unwrap_or_default(),
         needs_switch: needs_switch(root)?,
         unmodelled: Vec::new(),
     })

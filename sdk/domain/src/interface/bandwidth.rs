@@ -1,4 +1,4 @@
-//! `<bandwidth>`: how much may go through an interface.
+//! `<bandwidth>`: how much may go through an interface, or between a network and its host.
 
 use crate::document::{Document, NodeId};
 use crate::error::{XmlError, XmlErrorKind};
@@ -7,9 +7,9 @@ use crate::read::Element;
 /// How much may go through, each way; a way without a rate is not limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Bandwidth {
-    /// To the guest.
+    /// To the guest, or the network.
     pub inbound: Option<Rate>,
-    /// From the guest.
+    /// From the guest, or the network.
     pub outbound: Option<Rate>,
 }
 
@@ -34,7 +34,7 @@ impl Bandwidth {
         self.inbound.is_none() && self.outbound.is_none()
     }
 
-    pub(super) fn read(bandwidth: Element<'_>) -> Result<Self, XmlError> {
+    pub(crate) fn read(bandwidth: Element<'_>) -> Result<Self, XmlError> {
         Ok(Self {
             inbound: bandwidth.maybe("inbound", Rate::read)?.flatten(),
             outbound: bandwidth.maybe("outbound", Rate::read)?.flatten(),

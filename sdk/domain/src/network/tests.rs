@@ -8,7 +8,7 @@ const NAT: &str = "<network connections='2'>\n  <name>default</name>\n  <!-- as 
     <dns><forwarder addr='8.8.8.8'/><host ip='192.168.122.9'><hostname>a</hostname><hostname>b</hostname></host>\
     <txt name='t' value='v'/></dns>\n  <ip address='192.168.122.1' netmask='255.255.255.0'>\n    <dhcp>\n      \
     <range start='192.168.122.2' end='192.168.122.254'><lease expiry='1' unit='hours'/></range>\n      \
-    <host mac='52:54:00:00:00:01' name='x' ip='192.168.122.10'/>\n    </dhcp>\n  </ip>\n  <bandwidth/>\n</network>\n";
+    <host mac='52:54:00:00:00:01' name='x' ip='192.168.122.10'/>\n    </dhcp>\n  </ip>\n  <portgroup name='p'/>\n</network>\n";
 
 fn of(body: &str) -> Result<Network, XmlError> {
     Network::parse(&format!("<network><name>n</name>{body}</network>"))

@@ -324,6 +324,19 @@ fn what_goes_through_an_interface_is_limited_each_way() {
 }
 
 #[test]
+fn network_keeps_to_its_rates() {
+    let rates =
+        "<bandwidth><inbound average='2000' burst='256'/><outbound average='1000'/></bandwidth><domain";
+    let Some((namespace, bench)) = bench("netrates", &LAB.replace("<domain", rates)) else { return };
+    bench.ok(&["net", "start", "lab"]);
+    let class = |device: &str| namespace.tc(&format!("class show dev {device}"));
+    assert!(class("hostler0").contains("rate 16Mbit ceil 16Mbit burst 256Kb"), "{}", class("hostler0"));
+    let through = namespace.devices().into_iter().find(|name| name.starts_with("hifb")).unwrap();
+    assert!(class(&through).contains("rate 8Mbit ceil 8Mbit"), "{}", class(&through));
+    bench.ok(&["net", "stop", "lab"]);
+}
+
+#[test]
 fn interface_is_plugged_in_and_out_and_its_cable_too() {
     let Some((namespace, bench)) = bench("plugged", LAB) else { return };
     bench.ok(&["net", "start", "lab"]);
