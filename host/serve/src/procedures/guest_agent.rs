@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hostler_domain::number_set;
 use hostler_domains::DomainIdentity;
 use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
@@ -11,8 +12,8 @@ use hostler_rpc::wire::{
     DomainAgentSetResponseTimeout, DomainAgentSetResponseTimeoutAnswer, DomainFsfreeze, DomainFsfreezeAnswer,
     DomainFsinfo, DomainFsthaw, DomainFsthawAnswer, DomainFstrim, DomainGetFsinfo, DomainGetFsinfoAnswer,
     DomainGetGuestVcpus, DomainGetGuestVcpusAnswer, DomainGetHostname, DomainGetHostnameAnswer,
-    DomainGetTime, DomainGetTimeAnswer, DomainHandle, DomainPmSuspendForDuration, DomainSetTime,
-    DomainSetUserPassword, QemuDomainAgentCommand, QemuDomainAgentCommandAnswer, TypedParam,
+    DomainGetTime, DomainGetTimeAnswer, DomainHandle, DomainPmSuspendForDuration, DomainSetGuestVcpus,
+    DomainSetTime, DomainSetUserPassword, QemuDomainAgentCommand, QemuDomainAgentCommandAnswer, TypedParam,
 };
 use hostler_rpc::xdr::List;
 use serde_json::{Value, json};
@@ -38,6 +39,7 @@ pub(super) fn route(incoming: Incoming<'_>) -> Option<Work<'_>> {
         DomainGetHostname => hostname,
         DomainGetFsinfo => file_systems,
         DomainGetGuestVcpus => guest_vcpus,
+        DomainSetGuestVcpus => set_guest_vcpus,
         DomainFsfreeze => freeze,
         DomainFsthaw => thaw,
         DomainFstrim => trim,
@@ -170,6 +172,34 @@ async fn guest_vcpus(
         [("vcpus", set(&|_| true)), ("online", set(&|cpu| cpu.1)), ("offlinable", set(&|cpu| cpu.2))];
     let params = params.map(|(name, set)| TypedParam::new(name, TypedValue::Text(set)));
     Ok(DomainGetGuestVcpusAnswer { params: List(params.to_vec()) })
+}
+
+/// Has a guest use some of its processors, or do without them.
+async fn set_guest_vcpus(client: Arc<Client>, call: DomainSetGuestVcpus) -> Result<(), RpcError> {
+    let wrong = |detail: String| RpcError::new(codes::ERR_INVALID_ARG, codes::FROM_QEMU, detail);
+    only(call.flags, 0, "virDomainSetGuestVcpus")?;
+    let online = match call.state {
+        0 => false,
+        1 => true,
+        other => return Err(wrong(format!("unsupported state value '{other}'"))),
+    };
+    let wanted = number_set(&call.cpumap).filter(|set| !set.is_empty());
+    let wanted = wanted.ok_or_else(|| wrong(format!("'{}' is no set of processors", call.cpumap)))?;
+    let domain = super::counters::running(&client, &call.dom).await?;
+    let known = processors(&client, &domain).await?;
+    if let Some(absent) = wanted.iter().find(|id| known.iter().all(|(known, ..)| known != *id)) {
+        return Err(wrong(format!("guest vCPU '{absent}' is not present in the guest")));
+    }
+    let set: Vec<_> = wanted.iter().map(|id| json!({"logical-id": id, "online": online})).collect();
+    let done = ask(&client, &domain, "guest-set-vcpus", Some(json!({"vcpus": set}))).await?;
+    // It does one after the other, and stops at the first that it cannot change.
+    match done.as_u64().and_then(|done| wanted.iter().nth(usize::try_from(done).ok()?)) {
+        Some(left) => {
+            let detail = format!("the guest did not change the state of vCPU '{left}' and those after it");
+            Err(RpcError::new(codes::ERR_OPERATION_FAILED, codes::FROM_QEMU, detail))
+        }
+        None => Ok(()),
+    }
 }
 
 /// How many processors a guest uses, or could.
