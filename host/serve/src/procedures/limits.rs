@@ -369,6 +369,12 @@ async fn set_nodes(client: Arc<Client>, call: DomainSetNumaParameters) -> Result
     }
     let (domain, _job) = client.change(&call.dom).await?;
     let scope = scope(call.flags & PLACES, &domain)?;
+    if scope.config && mode.is_some() && set_of_nodes.is_none() {
+        let stored = document(&client, &domain, Which::Stored).await?;
+        if stored.numatune.memory.is_none() {
+            return Err(wrong("a numatune mode needs a nodeset, and the definition has none: give both"));
+        }
+    }
     if scope.live {
         let running = mode_of(&document(&client, &domain, Which::Current).await?);
         if mode.is_some_and(|mode| mode != running) {

@@ -70,6 +70,7 @@ fn client_sets_what_a_guest_may_use() {
     let xml = rom_domain("rom", "qemu").replace("<vcpu>1</vcpu>", numa).replace("<memballoon", &user);
     let file = bench.write("rom.xml", &xml);
     daemon.ok(&["define", file.to_str().unwrap()]);
+    daemon.ok(&["define", bench.write("plain.xml", &rom_domain("plain", "qemu")).to_str().unwrap()]);
     let value = |call: &[&str], name: &str| {
         let told = daemon.ok(call);
         let line = told.lines().find_map(|line| line.split_once(':').filter(|(own, _)| own.trim() == name));
@@ -117,6 +118,7 @@ fn client_sets_what_a_guest_may_use() {
         (&["domiftune", "rom", mac, "--inbound", "5", "--live"], "no device of this host connects"),
         (&["domiftune", "rom", "vnet9", "--inbound", "5", "--config"], "cannot find interface 'vnet9'"),
         (&["numatune", "rom", "--nodeset", "63", "--live"], "cpuset.mems"),
+        (&["numatune", "plain", "--mode", "preferred", "--config"], "needs a nodeset"),
     ] {
         let answer = daemon.virsh(call);
         assert!(answer.status == 1 && answer.stderr.contains(words), "{call:?}: {}", answer.stderr);
@@ -171,6 +173,11 @@ fn guest_with_an_agent_tells_clients_of_itself() {
     assert!(list.contains("/mnt") && list.contains("ext4"), "{list}");
     assert!(daemon.ok(&["guestinfo", "linux", "--interface"]).contains("if.count"));
     assert!(daemon.ok(&["guestvcpus", "linux"]).contains("online"));
+    daemon.ok(&["guestvcpus", "linux", "--cpulist", "0", "--enable"]);
+    // The only one that it has, and one that it does not have.
+    for cpu in ["0", "5"] {
+        assert_eq!(daemon.virsh(&["guestvcpus", "linux", "--cpulist", cpu, "--disable"]).status, 1, "{cpu}");
+    }
     let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGd1ZXN0LWtleS1vZi1hLXRlc3Q= somebody@nowhere";
     let file = bench.write("keys", &format!("{key}\n"));
     daemon.ok(&["set-user-sshkeys", "linux", "root", "--file", file.to_str().unwrap()]);
