@@ -121,6 +121,12 @@ impl Limit {
         matches!(self, Self::CpuPeriod(user, _) | Self::CpuQuota(user, _) if *user != CpuUser::Guest)
     }
 
+    /// Whether it is of time on processors.
+    #[must_use]
+    pub fn is_of_cpu(&self) -> bool {
+        matches!(self, Self::CpuShares(_) | Self::CpuPeriod(..) | Self::CpuQuota(..))
+    }
+
     /// Whether both are the same limit, maybe with other values.
     #[must_use]
     pub fn is_same_as(&self, other: &Self) -> bool {

@@ -42,10 +42,12 @@ impl Host {
             return Ok(Domain::parse(&definition.xml)?.limits);
         }
         let domain = Domain::parse(&self.current_xml(&definition)?)?;
-        let group = self.group(&definition).await?;
+        let pid = self.pid_of_guest(&definition).await?;
         let io_thread = domain.iothreads.all().first().map_or(1, |thread| thread.id);
         process::blocking(move || {
-            let mut limits = group.read();
+            let layout = layout()?;
+            let group = Group::of_process(&layout, pid).map_err(refused)?;
+            let mut limits = group.read_all(&layout);
             for (user, number) in [(CpuUser::Vcpu, 0), (CpuUser::Emulator, 0), (CpuUser::IoThread, io_thread)]
             {
                 limits.extend(group.read_threads(user, number));
@@ -53,9 +55,9 @@ impl Host {
             // The kernel tells devices by numbers; by which name they were meant is written down.
             let named = |limit: &Limit| matches!(limit, Limit::BlockDevice(..));
             limits.extend(domain.limits.into_iter().filter(named));
-            limits
+            Ok(limits)
         })
-        .await
+        .await?
     }
 
     /// Holds a domain to other limits; those that are not named stay. Of a guest that runs all are set, or none.
@@ -134,7 +136,7 @@ impl Host {
             networks: Attachments::default(),
         };
         self.require_allowed_to_tenant(&Domain::parse(&next.xml)?)?;
-        let group = self.group(definition).await?;
+        let group = self.group(definition, limits).await?;
         let threads = match limits.iter().any(Limit::is_of_threads) {
             true => self.threads(&DomainRef::new(definition.uuid.to_string())).await?,
             false => Vec::new(),
@@ -162,20 +164,26 @@ impl Host {
         threads: &[GuestThread],
         limits: &[Limit],
     ) -> Result<(), Error> {
-        let group = self.group(definition).await?;
+        let group = self.group(definition, limits).await?;
         let (threads, limits) = (grouped(threads), limits.to_vec());
         process::blocking(move || group.limit_threads(&threads, &limits)).await?.map_err(refused)
     }
 
-    /// The control group of a guest that runs.
-    async fn group(&self, definition: &Definition) -> Result<Group, Error> {
-        let summary = self.summarise(definition).await?;
-        let pid = summary.pid.ok_or_else(|| no_group("no process of it runs here"))?;
+    /// The control group of a guest that runs, in which it can be held to these limits.
+    async fn group(&self, definition: &Definition, limits: &[Limit]) -> Result<Group, Error> {
+        let pid = self.pid_of_guest(definition).await?;
+        let of_cpu = limits.iter().any(Limit::is_of_cpu);
         process::blocking(move || {
-            let layout = Layout::of_this_host().map_err(|error| no_group(&error.to_string()))?;
-            Group::of_process(&layout, pid).map_err(refused)
+            let layout = layout()?;
+            let group = if of_cpu { Group::with_cpu(&layout, pid) } else { Group::of_process(&layout, pid) };
+            group.map_err(refused)
         })
         .await?
+    }
+
+    async fn pid_of_guest(&self, definition: &Definition) -> Result<u32, Error> {
+        let summary = self.summarise(definition).await?;
+        summary.pid.ok_or_else(|| no_group("no process of it runs here"))
     }
 
     /// Removes what is left of a domain's control group: of one that does not run.
@@ -208,6 +216,10 @@ fn grouped(threads: &[GuestThread]) -> Vec<GroupThread> {
         GroupThread { user, number, tasks: tasks_of(threads, thread.kind).unwrap_or_default() }
     };
     threads.iter().map(group).collect()
+}
+
+fn layout() -> Result<Layout, Error> {
+    Layout::of_this_host().map_err(|error| no_group(&error.to_string()))
 }
 
 fn no_group(why: &str) -> Error {

@@ -4,13 +4,14 @@ use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use hostler_domain::{Bytes, Limit, MemoryLimit};
+use hostler_domain::{Bytes, CpuUser, Limit, MemoryLimit};
 use hostler_state::RunDir;
 use rustix::fs::stat;
 
-use super::layout::{Controller, Layout, PARENT, Version, group_in};
+use super::layout::{Controller, Hierarchy, Layout, PARENT, Version, group_in};
 use super::seat::{Seat, remove};
 use super::setting::{self, Setting, Value};
+use super::threads::USUAL_PERIOD;
 use super::{GroupError, GroupErrorKind};
 
 /// Most groups that an earlier run of a guest can have left behind.
@@ -37,6 +38,10 @@ impl Group {
     /// Makes the group of a run and holds it to those limits of its document that are of the guest as a whole. A controller that
     /// cannot be used is missing only when a limit needs it.
     ///
+    /// Without a limit of processors the guest has no group there: its threads take turns with all others of the host, and not
+    /// those of a group within those of another, after which a monitor that is asked something would wait for many turns
+    /// where there are more threads than processors. See [`Group::with_cpu`].
+    ///
     /// # Errors
     /// [`GroupErrorKind::Unavailable`] for such a limit; [`GroupErrorKind::Refused`], [`GroupErrorKind::Device`]. Nothing is
     /// left then.
@@ -45,9 +50,14 @@ impl Group {
             GroupError::new(GroupErrorKind::Io, "the run directory cannot be looked at").caused_by(error)
         })?;
         let (mut members, mut missing) = (Vec::new(), Vec::new());
+        let wants_cpu = limits.iter().any(Limit::is_of_cpu);
         for hierarchy in &layout.0 {
             let parent = hierarchy.top.join(PARENT);
             let mut controllers = hierarchy.controllers.clone();
+            controllers.retain(|controller| wants_cpu || *controller != Controller::Cpu);
+            if controllers.is_empty() {
+                continue;
+            }
             let made = prepare(&hierarchy.top, &parent, hierarchy.version, &mut controllers, &mut missing)
                 .and_then(|()| make_in(&parent, &format!("{}.{mark}", run.domain())));
             match made {
@@ -93,6 +103,41 @@ impl Group {
         });
         let members: Vec<_> = members.collect();
         if members.is_empty() { Err(none()) } else { Ok(Self { members, missing: Vec::new() }) }
+    }
+
+    /// The group of a process that runs, with one for limits of processors, where all its threads go if they are not there yet.
+    ///
+    /// # Errors
+    /// [`GroupErrorKind::NoGroup`]; [`GroupErrorKind::Unavailable`] where there can be none.
+    pub fn with_cpu(layout: &Layout, pid: u32) -> Result<Self, GroupError> {
+        let group = Self::of_process(layout, pid)?;
+        let has_cpu = |hierarchy: &&Hierarchy| hierarchy.controllers.contains(&Controller::Cpu);
+        let Some(hierarchy) = layout.0.iter().find(has_cpu) else { return Ok(group) };
+        let name = group.members.first().and_then(|member| member.directory.file_name());
+        let Some(name) = name.filter(|_| !group.is_of_cpu()) else { return Ok(group) };
+        let parent = hierarchy.top.join(PARENT);
+        let moved = match hierarchy.version {
+            Version::Two => {
+                pass_on(&hierarchy.top, Controller::Cpu).and_then(|()| pass_on(&parent, Controller::Cpu))
+            }
+            Version::One => made(std::fs::create_dir(&parent))
+                .and_then(|()| made(std::fs::create_dir(parent.join(name))))
+                .and_then(|()| write_text(&parent.join(name).join("cgroup.procs"), &pid.to_string())),
+        };
+        moved.map_err(|error| {
+            let message = "the guest gets no control group for its processors";
+            GroupError::new(GroupErrorKind::Unavailable, message).caused_by(error)
+        })?;
+        Self::of_process(layout, pid)
+    }
+
+    /// Whether it has limits of processors: in version 2 a group that may have them is there before.
+    fn is_of_cpu(&self) -> bool {
+        let file = |member: &Member| match member.version {
+            Version::One => "cpu.shares",
+            Version::Two => "cpu.weight",
+        };
+        self.member(Controller::Cpu).is_ok_and(|member| member.directory.join(file(member)).exists())
     }
 
     pub(super) fn member(&self, controller: Controller) -> Result<&Member, GroupError> {
@@ -146,6 +191,18 @@ impl Group {
         limits
     }
 
+    /// The same with what the kernel does by itself of processors, where the guest has no group for them.
+    #[must_use]
+    pub fn read_all(&self, layout: &Layout) -> Vec<Limit> {
+        let mut limits = self.read();
+        if layout.has(Controller::Cpu) && !self.is_of_cpu() {
+            let [period, quota] =
+                [Limit::CpuPeriod(CpuUser::Guest, USUAL_PERIOD), Limit::CpuQuota(CpuUser::Guest, None)];
+            limits.splice(0..0, [Limit::CpuShares(layout.usual_shares()), period, quota]);
+        }
+        limits
+    }
+
     /// Version 2 counts swap alone.
     fn add_memory_to_swap(&self, limits: &mut [Limit]) {
         let two = self.member(Controller::Memory).is_ok_and(|member| member.version == Version::Two);
@@ -158,6 +215,15 @@ impl Group {
                 *size = size.zip(hard).map(|(swap, hard)| Bytes(swap.0.saturating_add(hard.0)));
             }
         }
+    }
+
+    /// The directories in which it may have groups of this run later, which go with the others.
+    pub(crate) fn later(&self, layout: &Layout) -> Vec<PathBuf> {
+        let Some(name) = self.members.first().and_then(|member| member.directory.file_name()) else {
+            return Vec::new();
+        };
+        let all = layout.0.iter().map(|hierarchy| hierarchy.top.join(PARENT).join(name));
+        all.filter(|directory| self.members.iter().all(|member| member.directory != *directory)).collect()
     }
 
     /// Where a shim has to go.
@@ -346,7 +412,6 @@ mod tests {
     use std::process::Command;
     use std::time::Duration;
 
-    use hostler_domain::CpuUser;
     use hostler_state::{StateDir, Uuid};
 
     use super::super::threads::GroupThread;

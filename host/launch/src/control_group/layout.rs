@@ -105,6 +105,11 @@ impl Layout {
         self.0.iter().map(|hierarchy| hierarchy.top.as_path()).find(closed)
     }
 
+    /// Whether guests can be limited by it here.
+    pub(super) fn has(&self, controller: Controller) -> bool {
+        self.0.iter().any(|hierarchy| hierarchy.controllers.contains(&controller))
+    }
+
     /// The shares of a group of which nothing is said.
     #[must_use]
     pub fn usual_shares(&self) -> u64 {

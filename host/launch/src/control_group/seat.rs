@@ -39,6 +39,11 @@ fn move_to(file: &Path) -> io::Result<()> {
     OpenOptions::new().write(true).open(file)?.write_all(b"0")
 }
 
+/// Removes a group that may have been made later, which must be empty.
+pub(crate) fn remove_later(group: &Path) -> io::Result<()> {
+    remove(group)
+}
+
 /// Removes a group and those of threads in it. One that is gone is no error.
 pub(super) fn remove(group: &Path) -> io::Result<()> {
     let entries = match std::fs::read_dir(group) {

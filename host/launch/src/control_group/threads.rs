@@ -75,11 +75,11 @@ impl Group {
     /// The limits of threads of a kind, by the first of them; what the kernel does by itself where they have no group.
     #[must_use]
     pub fn read_threads(&self, user: CpuUser, number: u32) -> Vec<Limit> {
-        let Ok(member) = self.member(Controller::Cpu) else { return Vec::new() };
         let name = GroupThread { user, number, tasks: Vec::new() }.name();
-        let group = member.directory.join(name);
+        let member = self.member(Controller::Cpu).ok();
         let read = |limit: &Limit| {
-            read_in(&group, member.version, limit).unwrap_or(match limit {
+            let own = member.and_then(|member| read_in(&member.directory.join(&name), member.version, limit));
+            own.unwrap_or(match limit {
                 Limit::CpuPeriod(user, _) => Limit::CpuPeriod(*user, USUAL_PERIOD),
                 other => other.clone(),
             })
@@ -89,7 +89,7 @@ impl Group {
 }
 
 /// The kernel's own period, in microseconds.
-const USUAL_PERIOD: u64 = 100_000;
+pub(super) const USUAL_PERIOD: u64 = 100_000;
 
 /// Makes a group for threads within that of their process.
 fn make(of_process: &Path, group: &Path, version: Version) -> io::Result<()> {

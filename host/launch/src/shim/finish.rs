@@ -14,6 +14,7 @@ use super::program::end_strays;
 use super::record::{Ending, ExitRecord, StopReason};
 use super::request::StartFailure;
 use super::server::Server;
+use crate::control_group::remove_later;
 use crate::limits::FAREWELL;
 
 /// The kind of event that the shim appends to the state directory's log.
@@ -38,7 +39,9 @@ impl Server {
         if let Err(error) = end_strays() {
             self.note(&format!("processes that the program left behind: {error}"));
         }
-        for error in self.request.group.iter().filter_map(|seat| seat.remove().err()).collect::<Vec<_>>() {
+        let own = self.request.group.iter().filter_map(|seat| seat.remove().err());
+        let later = self.request.later_groups.iter().filter_map(|group| remove_later(group).err());
+        for error in own.chain(later).collect::<Vec<_>>() {
             self.note(&format!("the control group: {error}"));
         }
         self.drain();

@@ -41,6 +41,9 @@ pub(crate) struct StartRequest {
     /// The control group that all programs of the domain are started in, in each hierarchy; none where this host has no such.
     #[serde(default)]
     pub(crate) group: Vec<Seat>,
+    /// Groups of this run that may be made while it goes on.
+    #[serde(default)]
+    pub(crate) later_groups: Vec<PathBuf>,
     /// Time until the monitor must have answered.
     pub(crate) deadline_ms: u64,
 }

@@ -115,7 +115,7 @@ pub fn launch(
     run.write(RunRecord::Launch, &record)
         .map_err(|error| LaunchError::io("write the frozen launch down", error))?;
     let left = time_left(until)?;
-    let group = make_group(run, &context.limits)?;
+    let (layout, group) = make_group(run, &context.limits)?;
     let request = StartRequest {
         run: run.path().to_owned(),
         domain_name: context.domain_name.clone(),
@@ -130,6 +130,7 @@ pub fn launch(
         plan_hash: checked.hash().to_owned(),
         cage,
         group: group.seats(),
+        later_groups: group.later(&layout),
         deadline_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
     };
     let mut fds = vec![lock.as_fd()];
@@ -148,14 +149,15 @@ pub fn launch(
 }
 
 /// The control group of this run, with the limits of its document.
-fn make_group(run: &RunDir, limits: &[Limit]) -> Result<Group, LaunchError> {
+fn make_group(run: &RunDir, limits: &[Limit]) -> Result<(Layout, Group), LaunchError> {
     let layout = Layout::of_this_host().map_err(|error| LaunchError::io("look for control groups", error))?;
-    Group::make(&layout, run, limits).map_err(|error: GroupError| {
+    let group = Group::make(&layout, run, limits).map_err(|error: GroupError| {
         let hint = error.hint();
         LaunchError::new(LaunchErrorKind::LimitFailed, "a limit of the domain cannot be kept")
             .caused_by(error)
             .hint(hint)
-    })
+    })?;
+    Ok((layout, group))
 }
 
 /// The links of companions that accept a connection.

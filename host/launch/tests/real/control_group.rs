@@ -60,7 +60,7 @@ fn guest_is_held_to_its_limits_and_its_group_goes_with_it() {
 fn limits_change_together_or_not_at_all() {
     let Some(layout) = layout() else { return };
     let mut domain = Domain::new("none");
-    let client = start(&mut domain, &[memory(MemoryLimit::Hard, 512)]).unwrap();
+    let client = start(&mut domain, &[memory(MemoryLimit::Hard, 512), Limit::CpuShares(100)]).unwrap();
     let group = group(&layout, &domain);
     group.set(&[Limit::CpuShares(300), memory(MemoryLimit::Hard, 400)]).unwrap();
     let before = group.read();
@@ -79,8 +79,16 @@ fn threads_have_limits_of_their_own() {
     let Some(layout) = layout() else { return };
     let mut domain = Domain::new("none");
     let client = start(&mut domain, &[]).unwrap();
-    let group = group(&layout, &domain);
     let record: ProcessRecord = domain.run.read(RunRecord::Process).unwrap().unwrap();
+    // Nothing of it waits for turns of a group until there is a limit for one.
+    let before = group(&layout, &domain);
+    assert!(before.set(&[Limit::CpuShares(5)]).is_err());
+    let usual = before.read_all(&layout);
+    assert!(usual.contains(&Limit::CpuQuota(CpuUser::Guest, None)), "{usual:?}");
+    assert!(usual.iter().any(|limit| matches!(limit, Limit::CpuShares(shares) if *shares >= 100)));
+    let group = Group::with_cpu(&layout, record.program.pid).unwrap();
+    assert_eq!(group.read(), usual);
+    assert_eq!(Group::with_cpu(&layout, record.program.pid).unwrap(), group);
     let quota = Limit::CpuQuota(CpuUser::Emulator, Some(9_000));
     let free = [Limit::CpuPeriod(CpuUser::Vcpu, 100_000), Limit::CpuQuota(CpuUser::Vcpu, None)];
     let gone = GroupThread { user: CpuUser::Vcpu, number: 0, tasks: vec![u32::MAX >> 2] };

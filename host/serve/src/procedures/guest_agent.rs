@@ -193,7 +193,7 @@ async fn set_guest_vcpus(client: Arc<Client>, call: DomainSetGuestVcpus) -> Resu
     let set: Vec<_> = wanted.iter().map(|id| json!({"logical-id": id, "online": online})).collect();
     let done = ask(&client, &domain, "guest-set-vcpus", Some(json!({"vcpus": set}))).await?;
     // It does one after the other, and stops at the first that it cannot change.
-    match done.as_u64().and_then(|done| wanted.iter().nth(usize::try_from(done).ok()?)) {
+    match done.as_u64().and_then(|done| wanted.get(usize::try_from(done).ok()?)) {
         Some(left) => {
             let detail = format!("the guest did not change the state of vCPU '{left}' and those after it");
             Err(RpcError::new(codes::ERR_OPERATION_FAILED, codes::FROM_QEMU, detail))

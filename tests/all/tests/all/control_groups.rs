@@ -151,6 +151,12 @@ fn guest_that_ends_with_nobody_there_leaves_no_group() {
     let bench = Workbench::new();
     bench.define(&limited(""));
     bench.ok(&["start", "rom"]);
+    assert_eq!(limit(&bench.json(&["limits", "rom"]), "global_period"), json!(100_000));
+    let before = groups(&bench).len();
+    bench.ok(&["limits", "rom", "shares=700", "quota=50000"]);
+    let now = bench.json(&["limits", "rom"]);
+    assert_eq!((limit(&now, "shares"), limit(&now, "quota")), (json!(700), json!(50_000)));
+    assert!(groups(&bench).len() >= before);
     let (groups, pid) = (groups(&bench), bench.json(&["show", "rom"])["pid"].as_i64().unwrap());
     assert!(!groups.is_empty());
     let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
