@@ -11,7 +11,6 @@ use rustix::fs::stat;
 use super::layout::{Controller, Hierarchy, Layout, PARENT, Version, group_in};
 use super::seat::{Seat, remove};
 use super::setting::{self, Setting, Value};
-use super::threads::USUAL_PERIOD;
 use super::{GroupError, GroupErrorKind};
 
 /// Most groups that an earlier run of a guest can have left behind.
@@ -196,8 +195,7 @@ impl Group {
     pub fn read_all(&self, layout: &Layout) -> Vec<Limit> {
         let mut limits = self.read();
         if layout.has(Controller::Cpu) && !self.is_of_cpu() {
-            let [period, quota] =
-                [Limit::CpuPeriod(CpuUser::Guest, USUAL_PERIOD), Limit::CpuQuota(CpuUser::Guest, None)];
+            let [period, quota] = setting::of_threads(CpuUser::Guest);
             limits.splice(0..0, [Limit::CpuShares(layout.usual_shares()), period, quota]);
         }
         limits

@@ -17,4 +17,4 @@ pub use group::{Group, sweep};
 pub use layout::{Controller, Layout};
 pub use threads::GroupThread;
 
-pub(crate) use seat::{Seat, remove_later};
+pub(crate) use seat::{Seat, remove};

@@ -27,11 +27,6 @@ impl Seat {
     pub(crate) fn leave(&self) -> io::Result<()> {
         move_to(&self.home.join(&self.file))
     }
-
-    /// Removes the group, which must be empty.
-    pub(crate) fn remove(&self) -> io::Result<()> {
-        remove(&self.group)
-    }
 }
 
 /// Zero is whoever writes it. One thread alone is moved without a stop of the whole system, in version 1.
@@ -39,13 +34,8 @@ fn move_to(file: &Path) -> io::Result<()> {
     OpenOptions::new().write(true).open(file)?.write_all(b"0")
 }
 
-/// Removes a group that may have been made later, which must be empty.
-pub(crate) fn remove_later(group: &Path) -> io::Result<()> {
-    remove(group)
-}
-
-/// Removes a group and those of threads in it. One that is gone is no error.
-pub(super) fn remove(group: &Path) -> io::Result<()> {
+/// Removes a group, which must be empty, and those of threads in it. One that is gone is no error.
+pub(crate) fn remove(group: &Path) -> io::Result<()> {
     let entries = match std::fs::read_dir(group) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries?,

@@ -163,10 +163,13 @@ pub(super) fn of_groups() -> Vec<Limit> {
     all
 }
 
-/// Those of threads of a kind.
+/// Those of threads of a kind, as the kernel has them by itself.
 pub(super) fn of_threads(user: CpuUser) -> [Limit; 2] {
-    [Limit::CpuPeriod(user, 0), Limit::CpuQuota(user, None)]
+    [Limit::CpuPeriod(user, USUAL_PERIOD), Limit::CpuQuota(user, None)]
 }
+
+/// The kernel's own period, in microseconds.
+const USUAL_PERIOD: u64 = 100_000;
 
 #[cfg(test)]
 mod tests {

@@ -79,17 +79,11 @@ impl Group {
         let member = self.member(Controller::Cpu).ok();
         let read = |limit: &Limit| {
             let own = member.and_then(|member| read_in(&member.directory.join(&name), member.version, limit));
-            own.unwrap_or(match limit {
-                Limit::CpuPeriod(user, _) => Limit::CpuPeriod(*user, USUAL_PERIOD),
-                other => other.clone(),
-            })
+            own.unwrap_or_else(|| limit.clone())
         };
         setting::of_threads(user).iter().map(read).collect()
     }
 }
-
-/// The kernel's own period, in microseconds.
-pub(super) const USUAL_PERIOD: u64 = 100_000;
 
 /// Makes a group for threads within that of their process.
 fn make(of_process: &Path, group: &Path, version: Version) -> io::Result<()> {

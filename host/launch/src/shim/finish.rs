@@ -14,7 +14,7 @@ use super::program::end_strays;
 use super::record::{Ending, ExitRecord, StopReason};
 use super::request::StartFailure;
 use super::server::Server;
-use crate::control_group::remove_later;
+use crate::control_group::remove;
 use crate::limits::FAREWELL;
 
 /// The kind of event that the shim appends to the state directory's log.
@@ -39,9 +39,9 @@ impl Server {
         if let Err(error) = end_strays() {
             self.note(&format!("processes that the program left behind: {error}"));
         }
-        let own = self.request.group.iter().filter_map(|seat| seat.remove().err());
-        let later = self.request.later_groups.iter().filter_map(|group| remove_later(group).err());
-        for error in own.chain(later).collect::<Vec<_>>() {
+        let own = self.request.group.iter().map(|seat| &seat.group);
+        let groups = own.chain(&self.request.later_groups);
+        for error in groups.filter_map(|group| remove(group).err()).collect::<Vec<_>>() {
             self.note(&format!("the control group: {error}"));
         }
         self.drain();
