@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_domain::{Document, Domain, Limit, XmlError};
+use hostler_domain::{Document, XmlError};
 use hostler_grant::Capability;
 use hostler_launch::{
     Companion as Planned, Ending, ExitRecord, Handle, LaunchContext, LaunchError, LaunchErrorKind,
@@ -230,20 +230,13 @@ fn start(
         shim: context.shim.clone(),
         domain_name: context.name.clone(),
         cage: context.cage,
-        limits: limits(&document.xml)?,
+        limits: subject.document()?.limits.clone(),
     };
     let deadline = allowed.saturating_sub(SHIM_MARGIN);
     match hostler_launch::launch(&run, &launch, checked, beside, handles, deadline) {
         Ok(client) => Ok(Process::Shim { client, run: Arc::new(run) }),
         Err(error) => Err(launch_failed(&error)),
     }
-}
-
-/// What the document holds the domain to.
-fn limits(xml: &str) -> Result<Vec<Limit>, Error> {
-    let domain = Domain::parse(xml)
-        .map_err(|error| Error::Invalid(answer::problem(error.kind.code(), error.message)))?;
-    Ok(domain.limits)
 }
 
 /// A document without the names that its devices had in a run before: a snapshot or a migration may have it from one.
