@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use hostler_domain::interface::{Bandwidth, Rate};
 
+use crate::device::Device;
 use crate::error::{ErrorKind, NetworkError};
 use crate::firewall::{program, said};
 use crate::links;
@@ -26,7 +27,8 @@ const BURST_MIN: u64 = 128 << 10;
 /// A kernel without the queues or the devices for it; [`ErrorKind::Denied`] for who may not set up networks. What was set before
 /// may be gone then.
 pub fn limit(device: &str, bandwidth: &Bandwidth) -> Result<(), NetworkError> {
-    sweep()?;
+    let devices = links::devices()?;
+    sweep(&devices)?;
     match bandwidth.inbound {
         Some(rate) => shape(device, rate)?,
         None if has_queue(device, QUEUE)? => tc(&["qdisc", "del", "dev", device, "root"])?,
@@ -36,8 +38,9 @@ pub fn limit(device: &str, bandwidth: &Bandwidth) -> Result<(), NetworkError> {
         let message = format!("the host has no network device '{device}'");
         NetworkError::new(ErrorKind::NotFound, "network.missing", message).about("device", device)
     };
-    let led_through = format!("{LED_THROUGH}{}", links::find(device)?.ok_or_else(missing)?.index);
-    let there = links::find(&led_through)?.is_some();
+    let find = |name: &str| devices.iter().find(|device| device.name == name);
+    let led_through = format!("{LED_THROUGH}{}", find(device).ok_or_else(missing)?.index);
+    let there = find(&led_through).is_some();
     match bandwidth.outbound {
         Some(rate) => {
             if !there {
@@ -90,8 +93,7 @@ fn lead_through(device: &str, other: &str) -> Result<(), NetworkError> {
 }
 
 /// Removes the devices that what came from guests was led through which are gone.
-fn sweep() -> Result<(), NetworkError> {
-    let devices = links::devices()?;
+fn sweep(devices: &[Device]) -> Result<(), NetworkError> {
     let is_left = |name: &str| {
         let of = name.strip_prefix(LED_THROUGH).and_then(|of| of.parse::<u32>().ok());
         of.is_some_and(|of| devices.iter().all(|device| device.index != of))

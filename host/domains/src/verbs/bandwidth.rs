@@ -13,7 +13,7 @@ use crate::error::{Error, Kind};
 use crate::host::Host;
 use crate::process;
 use crate::reference::DomainRef;
-use crate::verbs::Which;
+use crate::verbs::{InterfaceDevice, Which};
 
 /// New rates; a way of which nothing is said stays as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Host {
             Which::Stored => definition.xml.clone(),
             Which::Current => self.current_xml(&definition)?,
         };
-        let named = self.interface_named(wanted, named).await?;
+        let named = address(&self.interface_devices(wanted).await?, named);
         Ok(interface(&definition, &Domain::parse(&xml)?, &named)?.bandwidth)
     }
 
@@ -62,7 +62,8 @@ impl Host {
         self.owner()?;
         let definition = self.find(wanted)?;
         let places = self.places(&definition, scope)?;
-        let named = self.interface_named(wanted, named).await?;
+        let devices = self.interface_devices(wanted).await?;
+        let named = address(&devices, named);
         let prepared = match places.stored {
             true => {
                 let (xml, _) = changed(&definition, &definition.xml, &named, change)?;
@@ -71,21 +72,15 @@ impl Host {
             false => None,
         };
         if places.live {
-            self.set_live_bandwidth(wanted, &definition, &named, change).await?;
+            self.set_live_bandwidth(&definition, devices, &named, change).await?;
         }
-        if let Some(prepared) = &prepared {
-            self.store(prepared)?;
-        }
-        let definition = self.state().definition_by_uuid(definition.uuid)?.unwrap_or(definition);
-        self.tell(&definition, "limited");
-        let summary = self.summarise(&definition).await?;
-        Ok(Limited { summary, live: places.live, stored: places.stored })
+        self.limited(definition, places, prepared.as_ref()).await
     }
 
     async fn set_live_bandwidth(
         &self,
-        wanted: &DomainRef,
         definition: &Definition,
+        devices: Vec<InterfaceDevice>,
         named: &str,
         change: BandwidthChange,
     ) -> Result<(), Error> {
@@ -95,7 +90,6 @@ impl Host {
             Error::new(Kind::Conflict, "domain.off", format!("the domain '{}' is off", definition.name))
         })?;
         let (xml, bandwidth) = changed(definition, &running.xml, named, change)?;
-        let devices = self.interface_devices(wanted).await?;
         let device = devices.into_iter().find(|device| device.mac.eq_ignore_ascii_case(named));
         let device = device.ok_or_else(|| {
             let message = format!("no device of this host connects the interface '{named}'");
@@ -108,13 +102,12 @@ impl Host {
             Next { xml, volumes: Translations::recorded(running.volumes), networks: Attachments::default() };
         self.replace_run_document(definition, &next)
     }
+}
 
-    /// The address of the interface that is meant by it, by its alias or by the device that connects it.
-    async fn interface_named(&self, wanted: &DomainRef, named: &str) -> Result<String, Error> {
-        let devices = self.interface_devices(wanted).await?;
-        let by_device = devices.into_iter().find(|device| device.device == named);
-        Ok(by_device.map_or_else(|| named.to_owned(), |device| device.mac))
-    }
+/// The address of the interface that this device connects, or the name as it is.
+fn address(devices: &[InterfaceDevice], named: &str) -> String {
+    let by_device = devices.iter().find(|device| device.device == named);
+    by_device.map_or_else(|| named.to_owned(), |device| device.mac.clone())
 }
 
 /// The interface of this address, alias, or name of its device.

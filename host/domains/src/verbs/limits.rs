@@ -8,7 +8,8 @@ use hostler_runtime::{Next, RunDocument};
 use hostler_state::{Definition, RunRecord, Uuid};
 use hostler_storage::Translations;
 
-use super::hotplug::Scope;
+use super::define::Prepared;
+use super::hotplug::{Places, Scope};
 use super::threads::{GuestThread, ThreadKind, tasks_of};
 use crate::error::{Error, Kind};
 use crate::host::Host;
@@ -81,7 +82,17 @@ impl Host {
         if places.live {
             self.set_live_limits(&definition, limits).await?;
         }
-        if let Some(prepared) = &prepared {
+        self.limited(definition, places, prepared.as_ref()).await
+    }
+
+    /// The end of every change of limits: what was prepared is stored, and all of it told.
+    pub(super) async fn limited(
+        &self,
+        definition: Definition,
+        places: Places,
+        prepared: Option<&Prepared>,
+    ) -> Result<Limited, Error> {
+        if let Some(prepared) = prepared {
             self.store(prepared)?;
         }
         let definition = self.state().definition_by_uuid(definition.uuid)?.unwrap_or(definition);
