@@ -63,7 +63,12 @@ impl Attach {
 
 /// Where something was changed.
 pub(crate) fn places(changed: &Changed) -> &'static str {
-    match (changed.live, changed.stored) {
+    place(changed.live, changed.stored)
+}
+
+/// In the guest that runs, in the definition, or both.
+pub(crate) fn place(live: bool, stored: bool) -> &'static str {
+    match (live, stored) {
         (true, true) => ", in the running guest and in its definition",
         (true, false) => ", in the running guest only",
         _ => ", in its definition; it counts from the next start",

@@ -4,7 +4,7 @@ use clap::Args;
 use hostler_domains::{Bandwidth, BandwidthChange, Rate, Which};
 use serde_json::{Value, json};
 
-use super::attach::Where;
+use super::attach::{Where, place};
 use super::{Target, view};
 use crate::failure::Stop;
 use crate::output::table::{Cell, Table};
@@ -70,11 +70,7 @@ impl BandwidthOf {
             let host = session.owner().await?;
             Ok(host.set_bandwidth(&wanted, &self.interface, change, self.scope.scope()).await?)
         })?;
-        let place = match (limited.live, limited.stored) {
-            (true, true) => ", in the running guest and in its definition",
-            (true, false) => ", in the running guest only",
-            _ => ", in its definition; it counts from the next start",
-        };
+        let place = place(limited.live, limited.stored);
         let line = format!("{} of '{}' is limited anew{place}", self.interface, limited.summary.name);
         Ok(Reply::confirmation(view::to_json(&limited)?, vec![Block::Line(line)]))
     }

@@ -3,7 +3,7 @@
 use clap::Args;
 use hostler_domains::Sized;
 
-use super::attach::Where;
+use super::attach::{Where, place};
 use super::{Target, size, view};
 use crate::failure::Stop;
 use crate::output::{Block, Reply, quantity};
@@ -76,10 +76,6 @@ impl SetVcpus {
 }
 
 fn confirmed(sized: &Sized, line: String) -> Result<Reply, Stop> {
-    let place = match (sized.live, sized.stored) {
-        (true, true) => ", in the running guest and in its definition",
-        (true, false) => ", in the running guest only",
-        _ => ", in its definition; it counts from the next start",
-    };
+    let place = place(sized.live, sized.stored);
     Ok(Reply::confirmation(view::to_json(sized)?, vec![Block::Line(format!("{line}{place}"))]))
 }
