@@ -16,6 +16,7 @@ use crate::recovery;
 use crate::reference::DomainRef;
 use crate::secrets::Ephemeral;
 use crate::tenants::Tenancy;
+use crate::unverified::Unverified;
 
 /// How a state directory is opened.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +48,8 @@ pub struct Host {
     pub(crate) ephemeral: Ephemeral,
     /// Hypervisors that did not answer.
     pub(crate) silent: Silent,
+    /// Those of which was told what is known.
+    pub(crate) unverified: Unverified,
     /// How guests are sent.
     pub(crate) paces: Paces,
     held: Held,
@@ -113,6 +116,7 @@ impl Host {
             last_run_number: Mutex::new(0),
             ephemeral: Ephemeral::default(),
             silent: Silent::default(),
+            unverified: Unverified::default(),
             paces: Paces::default(),
             held,
         };

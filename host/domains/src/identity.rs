@@ -99,7 +99,7 @@ impl Host {
             return Ok(None);
         }
         let Some(definition) = self.definition(uuid)? else { return Ok(None) };
-        let runs = self.ask(&definition).await.is_ok_and(|answer| answer.state != RunState::Off);
+        let runs = self.ask(&definition, None).await.is_ok_and(|answer| answer.state != RunState::Off);
         Ok(runs.then(|| number_of(uuid)))
     }
 }

@@ -55,6 +55,7 @@ mod storage_summary;
 mod summary;
 mod tenant_summary;
 mod tenants;
+mod unverified;
 mod usage;
 mod user;
 mod variable_store;

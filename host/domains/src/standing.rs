@@ -6,7 +6,7 @@ use hostler_state::{Definition, Headline, RunDir};
 
 use crate::error::Error;
 use crate::host::Host;
-use crate::known::Answer;
+use crate::known::{Answer, Heard};
 use crate::process;
 use crate::reference::DomainRef;
 use crate::summary::RunState;
@@ -105,7 +105,7 @@ impl Host {
         }
     }
 
-    /// One look: the run lock says whether a process lives, the driver says what it does. Inside is why a process
+    /// One look: the run lock says whether a process lives, the driver says what it does, or what is known does. Inside is why a process
     /// that lives cannot be reached.
     async fn look_once(
         &self,
@@ -118,16 +118,18 @@ impl Host {
             *standing = self.off(run);
             return Ok(Ok(()));
         }
+        let mut heard = None;
         if held {
             match process::status(self, definition).await {
                 Ok(status) => {
                     standing.pid = Some(status.pid);
                     standing.started_unix_ms = Some(status.started_unix_ms);
+                    heard = Heard::of(&status);
                 }
                 Err(error) => return Ok(Err(error)),
             }
         }
-        Ok(self.ask(definition).await.map(|Answer { state, as_of_unix_ms }| {
+        Ok(self.ask(definition, heard).await.map(|Answer { state, as_of_unix_ms }| {
             standing.state = if held && state == RunState::Off { RunState::Starting } else { state };
             standing.as_of_unix_ms = as_of_unix_ms;
             if as_of_unix_ms.is_some() {

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use hostler_domains::{DomainRef, Event};
 use hostler_state::{Cancel, Follow, Followed};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use uuid::Uuid;
 
 pub(crate) use callbacks::Callbacks;
@@ -23,6 +23,8 @@ use crate::server::{ServeError, Server};
 
 /// Events that are read ahead of those that are told.
 const READ_AHEAD: usize = 256;
+/// Hypervisors that are asked at once behind answers.
+const VERIFIED_AT_ONCE: usize = 2;
 /// What it takes to be told of a domain.
 const SHOWN: &str = "domain.getattr";
 
@@ -76,6 +78,7 @@ pub(crate) fn follow(server: &Arc<Server>) -> Result<Following, ServeError> {
         .spawn(move || pass_on(follow, &sender))
         .map_err(|error| failed(error.into()))?;
     tokio::spawn(tell(Arc::clone(server), receiver));
+    tokio::spawn(verify(Arc::clone(server)));
     Ok(Following { cancel })
 }
 
@@ -92,6 +95,24 @@ fn pass_on(follow: Follow, sender: &mpsc::Sender<Event>) {
             }
             Err(error) => return tracing::error!(%error, "events are told no more"),
         }
+    }
+}
+
+/// Asks the hypervisors of those of which clients were told what is known, behind their answers.
+async fn verify(server: Arc<Server>) {
+    let places = Arc::new(Semaphore::new(VERIFIED_AT_ONCE));
+    loop {
+        let (place, domain) = tokio::select! {
+            next = async { (Arc::clone(&places).acquire_owned().await, server.host.next_unverified().await) } => next,
+            () = server.stopping() => return,
+        };
+        let server = Arc::clone(&server);
+        tokio::spawn(async move {
+            if let Err(error) = server.host.verify(domain).await {
+                tracing::debug!(%domain, %error, "what is known of it cannot be verified");
+            }
+            drop(place);
+        });
     }
 }
 

@@ -60,8 +60,18 @@ pub(crate) fn run(place: &Place, rounds: usize) -> Result<()> {
     ours.end()?;
     theirs.end()?;
     // Of a state directory of their own: these are about guests, and not about how many domains there are.
-    stuck::run(&Place::find()?)?;
-    reattach::run(&Place::find()?, rounds)
+    answers(&Place::find()?)?;
+    reattach(&Place::find()?, rounds)
+}
+
+/// Runs the part about answers while something is stuck.
+pub(crate) fn answers(place: &Place) -> Result<()> {
+    stuck::run(place)
+}
+
+/// Runs the part about guests that outlive their daemon.
+pub(crate) fn reattach(place: &Place, rounds: usize) -> Result<()> {
+    reattach::run(place, rounds)
 }
 
 fn xml(name: &str) -> String {

@@ -30,7 +30,9 @@ usage: cargo xtask bench [NAME] [--rounds N]
   driver      loading a driver, cold and cached; one call in an instance of its own
   worker      one call of a driver in a process of its own, beside the same call in this process
   daemon      the daemon with many defined domains beside libvirtd: its start, its memory, what it answers, also while
-              a hypervisor hangs or a driver loops
+              a hypervisor hangs or a driver loops; with the next two
+  answers     what others are answered while a hypervisor hangs or a driver loops
+  reattach    guests found again after their daemon was killed, beside libvirtd
   footprint   sizes of components and programs, peak memory of the command line
   storage     resolving a chain beside qemu-img and beside bare reads; listing a pool beside libvirt;
               making a volume beside qemu-img
@@ -70,6 +72,8 @@ fn run(words: &[String]) -> Result<()> {
         "driver" => driver::run(&place, rounds),
         "worker" => driver::worker::run(&place, rounds),
         "daemon" => daemon::run(&place, rounds),
+        "answers" => daemon::answers(&place),
+        "reattach" => daemon::reattach(&place, rounds),
         "footprint" => footprint::run(&place, rounds),
         "storage" => storage::run(&place, rounds),
         "all" => {

@@ -7,6 +7,7 @@ use rustix::process::Signal;
 
 use super::console::Console;
 use super::log::RollingLog;
+use super::monitor::Monitor;
 use super::monitor::Owner;
 use super::once::TooMany;
 use super::peer::{Waiter, Wanted, answer_line, value};
@@ -83,6 +84,7 @@ impl Server {
             started_unix_ms: self.identity.started_unix_ms,
             cursor: self.ring.cursor(),
             ended: self.ended.as_ref().map(|record| record.ending),
+            monitored: self.monitor.as_ref().is_some_and(Monitor::ready),
         }
     }
 

@@ -43,6 +43,8 @@ pub struct ShimStatus {
     pub cursor: u64,
     /// How the hypervisor ended; nothing while it runs.
     pub ended: Option<Ending>,
+    /// Whether it has a monitor that tells what happens: without one, no new event means nothing.
+    pub monitored: bool,
 }
 
 impl ShimClient {
@@ -73,8 +75,8 @@ impl ShimClient {
     /// As [`ShimClient::connect`].
     pub fn status(&self) -> Result<ShimStatus, ShimError> {
         let answer: StatusAnswer = self.ask(Call::Status, SHIM_TIMEOUT)?;
-        let StatusAnswer { pid, started_unix_ms, cursor, ended } = answer;
-        Ok(ShimStatus { pid, started_unix_ms, cursor, ended })
+        let StatusAnswer { pid, started_unix_ms, cursor, ended, monitored } = answer;
+        Ok(ShimStatus { pid, started_unix_ms, cursor, ended, monitored })
     }
 
     /// Sends one QMP command with its descriptors, and waits for the answer. No policy is applied here:

@@ -109,4 +109,7 @@ pub(crate) struct StatusAnswer {
     pub(crate) started_unix_ms: u64,
     pub(crate) cursor: u64,
     pub(crate) ended: Option<Ending>,
+    /// A shim that an earlier version has started does not say.
+    #[serde(default)]
+    pub(crate) monitored: bool,
 }

@@ -18,8 +18,9 @@ use crate::workbench::{Workbench, rom_domain};
 /// More calls than have a place at once, in clients' windows of five.
 const CLIENTS: usize = 30;
 const WINDOW: usize = 5;
-/// The state of a guest that runs, and of one that is off.
+/// The state of a guest that runs, of one that stands still, and of one that is off.
 const RUNNING: i32 = 1;
+const PAUSED: i32 = 3;
 const OFF: i32 = 5;
 
 fn client(daemon: &Daemon<'_>) -> RpcClient {
@@ -81,6 +82,40 @@ fn hung_hypervisor_holds_up_no_other_answer_however_many_wait_for_it() {
         (0..WINDOW).for_each(|_| assert!(matches!(client.answer::<()>(), Outcome::Refused(_))));
     }
     good.call(DomainDestroy::NUMBER, &DomainDestroy { dom: other }).unwrap();
+}
+
+#[test]
+fn hung_hypervisor_is_told_of_as_it_was_known_and_soon_with_how_long_ago_that_was() {
+    let bench = Workbench::of_drivers();
+    let daemon = Daemon::start(&bench);
+    let mut good = client(&daemon);
+    let hung = define(&mut good, rom_domain("hung", "qemu"));
+    start(&mut good, &hung);
+    assert_eq!(state(&mut good, &hung), RUNNING);
+    let pid = bench.json(&["show", "hung"])["pid"].as_i64().unwrap();
+    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    kill_process(pid, Signal::STOP).unwrap();
+    drop(good);
+    daemon.killed_after(Duration::ZERO);
+
+    let daemon = Daemon::start(&bench);
+    let mut good = client(&daemon);
+    assert_eq!(state(&mut good, &hung), RUNNING, "nothing has happened since it was asked");
+    // Nobody waits for it, and the daemon asks it all the same. What changes a domain is the daemon's to answer.
+    let told = |aged: bool| loop {
+        let line = bench.json(&["autostart", "hung"]);
+        assert_eq!(line["state"], "running", "{line}");
+        if line["as_of_unix_ms"].is_u64() == aged {
+            return;
+        }
+    };
+    told(true);
+    kill_process(pid, Signal::CONT).unwrap();
+    told(false);
+    good.call(DomainSuspend::NUMBER, &DomainSuspend { dom: hung.clone() }).unwrap();
+    assert_eq!(state(&mut good, &hung), PAUSED, "what a command has done is known when it is answered");
+    good.call(DomainDestroy::NUMBER, &DomainDestroy { dom: hung.clone() }).unwrap();
+    assert_eq!(state(&mut good, &hung), OFF);
 }
 
 #[test]
