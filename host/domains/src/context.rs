@@ -104,7 +104,7 @@ impl Host {
     }
 
     /// What is running there; nothing when nothing is.
-    fn run_document(&self, run: &RunDir) -> Result<Option<RunDocument>, Error> {
+    pub(crate) fn run_document(&self, run: &RunDir) -> Result<Option<RunDocument>, Error> {
         if run.is_held()? { Ok(run.read(RunRecord::Document)?) } else { Ok(None) }
     }
 

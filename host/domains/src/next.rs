@@ -1,9 +1,11 @@
 //! The document of a running domain, and the one that it is to have.
 
+use hostler_network::Attachments;
 use hostler_runtime::{DomainContext, Next, RunDocument};
 use hostler_state::{Definition, RunRecord};
+use hostler_storage::Translations;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, command};
 use crate::host::Host;
 
 impl Host {
@@ -15,6 +17,22 @@ impl Host {
         Ok(Next { xml, volumes, networks })
     }
 
+    /// What a running domain is to be: what it runs with, but for what this makes of its document.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when it does not run; what the change says.
+    pub(crate) fn next_by(
+        &self,
+        definition: &Definition,
+        change: impl FnOnce(&str) -> Result<String, Error>,
+    ) -> Result<Next, Error> {
+        let running =
+            self.run_document(&self.state().run_dir(definition.uuid))?.ok_or_else(|| off(definition))?;
+        let xml = change(&running.xml)?;
+        let networks = Attachments::default();
+        Ok(Next { xml, volumes: Translations::recorded(running.volumes), networks })
+    }
+
     /// Makes this the document of what runs, at once: whoever reads sees the one before or this one.
     ///
     /// # Errors
@@ -22,11 +40,7 @@ impl Host {
     pub(crate) fn replace_run_document(&self, definition: &Definition, next: &Next) -> Result<(), Error> {
         self.owner()?;
         let run = self.state().run_dir(definition.uuid);
-        let running: Option<RunDocument> = if run.is_held()? { run.read(RunRecord::Document)? } else { None };
-        let running = running.ok_or_else(|| {
-            let message = format!("the domain '{}' does not run", definition.name);
-            Error::new(Kind::Conflict, "domain.off", message).about("domain", &definition.name)
-        })?;
+        let running = self.run_document(&run)?.ok_or_else(|| off(definition))?;
         let document = RunDocument { xml: next.xml.clone(), volumes: next.volumes.known(), ..running };
         Ok(run.write(RunRecord::Document, &document)?)
     }
@@ -49,8 +63,13 @@ impl Host {
 
     /// The devices that a guest was asked to let go of and still had when it was last looked at.
     pub(crate) fn leaving(&self, definition: &Definition) -> Result<Vec<String>, Error> {
-        let run = self.state().run_dir(definition.uuid);
-        let running: Option<RunDocument> = if run.is_held()? { run.read(RunRecord::Document)? } else { None };
+        let running = self.run_document(&self.state().run_dir(definition.uuid))?;
         Ok(running.map(|running| running.leaving).unwrap_or_default())
     }
+}
+
+fn off(definition: &Definition) -> Error {
+    Error::new(Kind::Conflict, "domain.off", format!("the domain '{}' does not run", definition.name))
+        .about("domain", &definition.name)
+        .hint_command("start it", command("start", &definition.name))
 }

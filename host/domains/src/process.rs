@@ -51,6 +51,19 @@ pub(crate) fn confinement(host: &Host, definition: &Definition) -> Result<Option
     Ok(record.map(|record| record.cage.map_or(Confinement::None, Confinement::Cage)))
 }
 
+/// The process number of a domain's hypervisor, by its record; nothing when this host runs none. Nobody is asked.
+///
+/// # Errors
+/// When the record cannot be read.
+pub(crate) fn number(host: &Host, definition: &Definition) -> Result<Option<u32>, Error> {
+    let run = host.state().run_dir(definition.uuid);
+    if !run.is_held()? {
+        return Ok(None);
+    }
+    let record: Option<ProcessRecord> = run.read(RunRecord::Process)?;
+    Ok(record.map(|record| record.program).filter(|program| program.lives()).map(|program| program.pid))
+}
+
 /// What was started beside the hypervisor of a domain, while this host runs one.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! `hostler bandwidth`: how much may go through a network interface.
 
 use clap::Args;
-use hostler_domains::{Bandwidth, BandwidthChange, Rate, Which};
+use hostler_domains::{Bandwidth, BandwidthChange, Rate};
 use serde_json::{Value, json};
 
 use super::attach::{Where, place};
@@ -60,7 +60,7 @@ impl BandwidthOf {
             outbound: self.outbound.map(|way| way.0),
         };
         if change == BandwidthChange::default() {
-            let which = if self.scope.scope().config { Which::Stored } else { Which::Current };
+            let which = self.scope.scope().which();
             let told = session.block_on(async {
                 Ok(session.reader().await?.bandwidth(&wanted, &self.interface, which).await?)
             })?;

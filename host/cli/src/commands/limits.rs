@@ -1,7 +1,7 @@
 //! `hostler limits`: what a guest may use of its host's processors, memory and block devices.
 
 use clap::Args;
-use hostler_domains::{Bytes, CpuUser, DeviceLimit, Limit, MemoryLimit, Which};
+use hostler_domains::{Bytes, CpuUser, DeviceLimit, Limit, MemoryLimit};
 use serde_json::json;
 
 use super::attach::Where;
@@ -34,7 +34,7 @@ impl Limits {
     pub(crate) fn run(self, session: &Session) -> Result<Reply, Stop> {
         let wanted = self.target.reference();
         if self.limits.is_empty() {
-            let which = if self.scope.scope().config { Which::Stored } else { Which::Current };
+            let which = self.scope.scope().which();
             let limits =
                 session.block_on(async { Ok(session.reader().await?.limits(&wanted, which).await?) })?;
             if limits.is_empty() {

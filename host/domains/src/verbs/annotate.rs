@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
 use hostler_domain::{Document, Domain, NodeId};
-use hostler_network::Attachments;
-use hostler_runtime::{Next, RunDocument};
-use hostler_state::{Definition, RunRecord, unix_ms};
-use hostler_storage::Translations;
+use hostler_state::unix_ms;
 
 use crate::error::{Error, Kind};
 use crate::host::Host;
@@ -53,16 +50,8 @@ impl Host {
         scope: Scope,
     ) -> Result<(), Error> {
         let mut definition = self.find(wanted)?;
-        let run = self.state().run_dir(definition.uuid);
         if scope.live {
-            let running: Option<RunDocument> =
-                if run.is_held()? { run.read(RunRecord::Document)? } else { None };
-            let running = running.ok_or_else(|| off(&definition))?;
-            let next = Next {
-                xml: noted(&running.xml, note, content, prefix)?,
-                volumes: Translations::recorded(running.volumes),
-                networks: Attachments::default(),
-            };
+            let next = self.next_by(&definition, |xml| noted(xml, note, content, prefix))?;
             self.replace_run_document(&definition, &next)?;
         }
         if scope.config {
@@ -98,10 +87,6 @@ impl Host {
         document.remove_attribute(node, &format!("xmlns:{prefix}"))?;
         Ok(Some(renamed(&document.node_to_xml(node), &format!("{prefix}:{name}"), &name)))
     }
-}
-
-fn off(definition: &Definition) -> Error {
-    Error::new(Kind::Conflict, "domain.off", format!("the domain '{}' is off", definition.name))
 }
 
 /// The element that holds a note.

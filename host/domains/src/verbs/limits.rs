@@ -3,10 +3,7 @@
 use hostler_domain::numatune::NumaMode;
 use hostler_domain::{CpuUser, Document, Domain, Limit};
 use hostler_launch::control_group::{Group, GroupError, GroupErrorKind, GroupThread, Layout};
-use hostler_network::Attachments;
-use hostler_runtime::{Next, RunDocument};
-use hostler_state::{Definition, RunRecord, Uuid};
-use hostler_storage::Translations;
+use hostler_state::{Definition, Uuid};
 
 use super::define::Prepared;
 use super::hotplug::{Places, Scope};
@@ -43,7 +40,7 @@ impl Host {
             return Ok(Domain::parse(&definition.xml)?.limits);
         }
         let domain = Domain::parse(&self.current_xml(&definition)?)?;
-        let pid = self.pid_of_guest(&definition).await?;
+        let pid = self.hypervisor(&definition)?;
         let io_thread = domain.iothreads.all().first().map_or(1, |thread| thread.id);
         process::blocking(move || {
             let layout = layout()?;
@@ -138,14 +135,7 @@ impl Host {
     }
 
     async fn set_live_limits(&self, definition: &Definition, limits: &[Limit]) -> Result<(), Error> {
-        let run = self.state().run_dir(definition.uuid);
-        let running: Option<RunDocument> = run.read(RunRecord::Document)?;
-        let running = running.ok_or_else(|| no_group("nothing of its run is written down"))?;
-        let next = Next {
-            xml: with_limits(&running.xml, limits)?,
-            volumes: Translations::recorded(running.volumes),
-            networks: Attachments::default(),
-        };
+        let next = self.next_by(definition, |xml| with_limits(xml, limits))?;
         self.require_allowed_to_tenant(&Domain::parse(&next.xml)?)?;
         let group = self.group(definition, limits).await?;
         let threads = match limits.iter().any(Limit::is_of_threads) {
@@ -182,7 +172,7 @@ impl Host {
 
     /// The control group of a guest that runs, in which it can be held to these limits.
     async fn group(&self, definition: &Definition, limits: &[Limit]) -> Result<Group, Error> {
-        let pid = self.pid_of_guest(definition).await?;
+        let pid = self.hypervisor(definition)?;
         let of_cpu = limits.iter().any(Limit::is_of_cpu);
         process::blocking(move || {
             let layout = layout()?;
@@ -192,9 +182,8 @@ impl Host {
         .await?
     }
 
-    async fn pid_of_guest(&self, definition: &Definition) -> Result<u32, Error> {
-        let summary = self.summarise(definition).await?;
-        summary.pid.ok_or_else(|| no_group("no process of it runs here"))
+    fn hypervisor(&self, definition: &Definition) -> Result<u32, Error> {
+        process::number(self, definition)?.ok_or_else(|| no_group("no process of it runs here"))
     }
 
     /// Removes what is left of a domain's control group: of one that does not run.

@@ -36,10 +36,10 @@ impl Host {
         let domain = Domain::parse(&self.current_xml(&definition)?)?;
         let macs: Vec<String> =
             domain.devices.interfaces.iter().filter_map(|one| Some(one.mac.as_ref()?.to_string())).collect();
-        if macs.is_empty() || !self.state().run_dir(definition.uuid).is_held()? {
+        if macs.is_empty() {
             return Ok(Vec::new());
         }
-        let Some(pid) = self.summarise(&definition).await?.pid else { return Ok(Vec::new()) };
+        let Some(pid) = process::number(self, &definition)? else { return Ok(Vec::new()) };
         process::blocking(move || connected(&macs, &devices_of(pid))).await?
     }
 }

@@ -46,8 +46,7 @@ impl Host {
     /// [`Kind::Conflict`] when the domain is off; [`Kind::Unsupported`] when its driver does not tell them; what reading says.
     pub async fn threads(&self, wanted: &DomainRef) -> Result<Vec<GuestThread>, Error> {
         let definition = self.find(wanted)?;
-        let summary = self.summarise(&definition).await?;
-        let Some(pid) = summary.pid else {
+        let Some(pid) = process::number(self, &definition)? else {
             let message = format!("no process of '{}' runs here", definition.name);
             return Err(Error::new(Kind::Conflict, "domain.off", message)
                 .about("domain", &definition.name)

@@ -56,7 +56,7 @@ impl CompanionRecord {
     /// Whether it still runs.
     #[must_use]
     pub fn runs(&self) -> bool {
-        process::identify(self.process.pid).is_ok_and(|found| found == self.process)
+        self.process.lives()
     }
 }
 
@@ -67,6 +67,14 @@ pub struct ProcessIdentity {
     pub pid: u32,
     /// Start time in clock ticks since boot (field 22 of `/proc/<pid>/stat`).
     pub start_ticks: u64,
+}
+
+impl ProcessIdentity {
+    /// Whether this process is still there.
+    #[must_use]
+    pub fn lives(self) -> bool {
+        process::identify(self.pid).is_ok_and(|found| found == self)
+    }
 }
 
 /// Why a hypervisor is no longer there.

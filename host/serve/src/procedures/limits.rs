@@ -96,7 +96,7 @@ async fn limits(
     lacking: &str,
 ) -> Result<Vec<Limit>, RpcError> {
     let domain = client.domain(dom).await?;
-    let which = if scope(flags & PLACES, &domain)?.config { Which::Stored } else { Which::Current };
+    let which = scope(flags & PLACES, &domain)?.which();
     let limits = client.host().limits(&reference(&domain), which).await;
     limits.map_err(|error| of_group(&error, lacking))
 }
@@ -335,7 +335,7 @@ async fn nodes(
 ) -> Result<DomainGetNumaParametersAnswer, RpcError> {
     only(call.flags & !STRING_OKAY, PLACES, "virDomainGetNumaParameters")?;
     let domain = client.domain(&call.dom).await?;
-    let which = if scope(call.flags & PLACES, &domain)?.config { Which::Stored } else { Which::Current };
+    let which = scope(call.flags & PLACES, &domain)?.which();
     let document = document(&client, &domain, which).await?;
     let mut params = vec![TypedParam::new("numa_mode", TypedValue::Int(number_of(mode_of(&document))))];
     if call.flags & STRING_OKAY != 0 {

@@ -138,8 +138,7 @@ async fn vcpus(
         let num = super::guest_agent::vcpu_count(&client, &domain, call.flags & MAXIMUM != 0).await?;
         return Ok(DomainGetVcpusFlagsAnswer { num });
     }
-    let which = if scope.config { Which::Stored } else { Which::Current };
-    let document = document(&client, &domain, which).await?;
+    let document = document(&client, &domain, scope.which()).await?;
     let vcpus = &document.vcpus;
     let num = if call.flags & MAXIMUM != 0 { vcpus.maximum } else { vcpus.at_start() };
     Ok(DomainGetVcpusFlagsAnswer { num: i32::try_from(num).unwrap_or(i32::MAX) })

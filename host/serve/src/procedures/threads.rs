@@ -133,8 +133,7 @@ async fn vcpu_places(
     let domain = client.domain(&call.dom).await?;
     let scope = scope(call.flags, &domain)?;
     let bytes = length(call.maplen);
-    let which = if scope.config { Which::Stored } else { Which::Current };
-    let document = document(&client, &domain, which).await?;
+    let document = document(&client, &domain, scope.which()).await?;
     let all = document.vcpus.at_start();
     let threads = if scope.live { threads(&client, &call.dom).await? } else { Vec::new() };
     let number = all.min(u32::try_from(call.ncpumaps).unwrap_or(0));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hostler_domains::{Bandwidth, BandwidthChange, DiskLimit, Rate, Which};
+use hostler_domains::{Bandwidth, BandwidthChange, DiskLimit, Rate};
 use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
 use hostler_rpc::typed::{STRING_OKAY, TypedValue};
@@ -76,7 +76,7 @@ async fn interface(
 ) -> Result<DomainGetInterfaceParametersAnswer, RpcError> {
     only(call.flags & !STRING_OKAY, PLACES, "virDomainGetInterfaceParameters")?;
     let domain = client.domain(&call.dom).await?;
-    let which = if scope(call.flags & PLACES, &domain)?.config { Which::Stored } else { Which::Current };
+    let which = scope(call.flags & PLACES, &domain)?.which();
     let told = client.host().bandwidth(&reference(&domain), &call.device, which).await;
     let told = told.map_err(|error| of_interface(&error, &call.device))?;
     let ways = Bandwidth::WAYS.into_iter().zip([told.inbound, told.outbound]);
@@ -156,8 +156,7 @@ async fn disk_limits(
     only(call.flags & !STRING_OKAY, PLACES, "virDomainGetBlockIoTune")?;
     let domain = client.domain(&call.dom).await?;
     let scope = scope(call.flags & PLACES, &domain)?;
-    let which = if scope.config { Which::Stored } else { Which::Current };
-    let document = document(&client, &domain, which).await?;
+    let document = document(&client, &domain, scope.which()).await?;
     let Some(named) = call.disk else {
         let (params, nparams) = (List(Vec::new()), count(DiskLimit::names().len()));
         return Ok(DomainGetBlockIoTuneAnswer { params, nparams });

@@ -28,6 +28,7 @@ pub(crate) use sizing::sized;
 use crate::error::{Error, Kind, command};
 use crate::host::Host;
 use crate::summary::DomainSummary;
+use crate::verbs::Which;
 
 /// Where a change is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +37,14 @@ pub struct Scope {
     pub live: bool,
     /// Only in the stored definition.
     pub config: bool,
+}
+
+impl Scope {
+    /// Which document whoever asks in these words is to be shown.
+    #[must_use]
+    pub fn which(self) -> Which {
+        if self.config { Which::Stored } else { Which::Current }
+    }
 }
 
 /// What became of a change.
