@@ -71,6 +71,13 @@ pub(crate) fn assign(domain: &Domain) -> Aliases {
     aliases
 }
 
+/// The ids of the devices of a domain that is started, by their positions among its devices.
+pub(crate) fn by_place(domain: &Domain) -> Vec<(u32, String)> {
+    let aliases = assign(domain);
+    let devices = domain.devices.node.into_iter().flat_map(|devices| domain.document().elements(devices));
+    devices.zip(0..).filter_map(|(device, place)| Some((place, aliases.get(device)?.to_owned()))).collect()
+}
+
 /// Names devices whose position among their kind is all there is to say.
 fn by_position(domain: &Domain, aliases: &mut Aliases) {
     macro_rules! count {

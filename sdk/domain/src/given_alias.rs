@@ -27,6 +27,19 @@ impl Document {
         Ok(!given.is_empty())
     }
 
+    /// Gives a device this alias, in place of the one that it may have.
+    ///
+    /// # Errors
+    /// For a name that no attribute can have.
+    pub fn give_alias(&mut self, device: NodeId, name: &str) -> Result<(), XmlError> {
+        let alias = match (self.child(device, "alias"), self.child(device, "address")) {
+            (Some(alias), _) => alias,
+            (None, Some(address)) => self.insert_before(address, "<alias/>")?,
+            (None, None) => self.append_child(device, "<alias/>")?,
+        };
+        self.set_attribute(alias, "name", name)
+    }
+
     /// The alias of a device that no author has chosen.
     #[must_use]
     pub fn given_alias(&self, device: NodeId) -> Option<NodeId> {

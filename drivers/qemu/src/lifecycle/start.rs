@@ -30,6 +30,7 @@ pub(super) fn launch(domain: &Domain, mut plan: Plan, paused: bool) -> Result<(P
     if paused {
         notes::add(domain, Note::HeldBack)?;
     }
+    domain.name_devices(&alias::by_place(&plan.document))?;
     let submitted = plan.launch.submit(domain, &mut plan.resources);
     let process = submitted
         .map_err(|error| passphrase::of_launch(displays::explained(error, &plan.document), &plan.launch))?;

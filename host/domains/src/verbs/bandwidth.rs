@@ -2,10 +2,7 @@
 
 use hostler_domain::interface::{Bandwidth, Interface, Rate};
 use hostler_domain::{Document, Domain};
-use hostler_network::Attachments;
-use hostler_runtime::{Next, RunDocument};
-use hostler_state::{Definition, RunRecord};
-use hostler_storage::Translations;
+use hostler_state::Definition;
 
 use super::hotplug::Scope;
 use super::limits::Limited;
@@ -44,7 +41,7 @@ impl Host {
             Which::Stored => definition.xml.clone(),
             Which::Current => self.current_xml(&definition)?,
         };
-        let named = address(&self.interface_devices(wanted).await?, named);
+        let named = self.address(&definition, &self.interface_devices(wanted).await?, named)?;
         Ok(interface(&definition, &Domain::parse(&xml)?, &named)?.bandwidth)
     }
 
@@ -63,7 +60,7 @@ impl Host {
         let definition = self.find(wanted)?;
         let places = self.places(&definition, scope)?;
         let devices = self.interface_devices(wanted).await?;
-        let named = address(&devices, named);
+        let named = self.address(&definition, &devices, named)?;
         let prepared = match places.stored {
             true => {
                 let (xml, _) = changed(&definition, &definition.xml, &named, change)?;
@@ -81,33 +78,41 @@ impl Host {
         &self,
         definition: &Definition,
         devices: Vec<InterfaceDevice>,
-        named: &str,
+        mac: &str,
         change: BandwidthChange,
     ) -> Result<(), Error> {
-        let run = self.state().run_dir(definition.uuid);
-        let running: Option<RunDocument> = run.read(RunRecord::Document)?;
-        let running = running.ok_or_else(|| {
-            Error::new(Kind::Conflict, "domain.off", format!("the domain '{}' is off", definition.name))
+        let mut bandwidth = Bandwidth::default();
+        let next = self.next_by(definition, |running| {
+            let (xml, changed) = changed(definition, running, mac, change)?;
+            bandwidth = changed;
+            Ok(xml)
         })?;
-        let (xml, bandwidth) = changed(definition, &running.xml, named, change)?;
-        let device = devices.into_iter().find(|device| device.mac.eq_ignore_ascii_case(named));
+        let device = devices.into_iter().find(|device| device.mac.eq_ignore_ascii_case(mac));
         let device = device.ok_or_else(|| {
-            let message = format!("no device of this host connects the interface '{named}'");
+            let message = format!("no device of this host connects the interface '{mac}'");
             Error::new(Kind::Unsupported, "interface.no-device", message)
                 .about("domain", &definition.name)
                 .hint("only what goes through a bridge, a network or a tap of this host can be limited")
         })?;
         process::blocking(move || hostler_network::limit(&device.device, &bandwidth)).await??;
-        let next =
-            Next { xml, volumes: Translations::recorded(running.volumes), networks: Attachments::default() };
         self.replace_run_document(definition, &next)
     }
-}
 
-/// The address of the interface that this device connects, or the name as it is.
-fn address(devices: &[InterfaceDevice], named: &str) -> String {
-    let by_device = devices.iter().find(|device| device.device == named);
-    by_device.map_or_else(|| named.to_owned(), |device| device.mac.clone())
+    /// The address of the interface that is meant, by which a stored definition has it as well; the name as it is when
+    /// nothing that runs is called so.
+    fn address(
+        &self,
+        definition: &Definition,
+        devices: &[InterfaceDevice],
+        named: &str,
+    ) -> Result<String, Error> {
+        if let Some(device) = devices.iter().find(|device| device.device == named) {
+            return Ok(device.mac.clone());
+        }
+        let domain = Domain::parse(&self.current_xml(definition)?)?;
+        let mac = interface(definition, &domain, named).ok().and_then(|found| found.mac);
+        Ok(mac.map_or_else(|| named.to_owned(), |mac| mac.to_string()))
+    }
 }
 
 /// The interface of this address, alias, or name of its device.

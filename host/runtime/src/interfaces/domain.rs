@@ -1,7 +1,7 @@
 //! `domain`: the handle to one domain, from which everything else hangs.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use hostler_domain::Domain as Document;
@@ -42,6 +42,8 @@ pub(crate) struct Subject {
     pub(crate) context: DomainContext,
     document: OnceLock<Result<Document, Error>>,
     next_document: OnceLock<Result<Document, Error>>,
+    /// The document that its run is to have, once its driver has said what its devices are called.
+    pub(super) named: Mutex<Option<String>>,
 }
 
 /// What a driver's `domain` handle stands for.
@@ -50,7 +52,7 @@ pub struct Domain(pub(crate) Arc<Subject>);
 
 impl Subject {
     pub(crate) fn new(context: DomainContext) -> Self {
-        Self { context, document: OnceLock::new(), next_document: OnceLock::new() }
+        Self { context, document: OnceLock::new(), next_document: OnceLock::new(), named: Mutex::default() }
     }
 
     /// Whether nothing may be opened.
@@ -253,6 +255,16 @@ impl HostDomain for CallState {
         self.enter("domain.launch")?;
         let subject = self.subject(&me)?;
         self.launch_plan(subject, plan, Vec::new(), handles).await
+    }
+
+    async fn name_devices(
+        &mut self,
+        me: Resource<Domain>,
+        names: Vec<(u32, String)>,
+    ) -> wasmtime::Result<Result<(), Error>> {
+        self.enter("domain.name-devices")?;
+        let subject = self.subject(&me)?;
+        Ok(subject.name_devices(&names))
     }
 
     async fn process(&mut self, me: Resource<Domain>) -> wasmtime::Result<Option<Resource<Process>>> {

@@ -5,6 +5,7 @@ use crate::call::HostFault;
 
 pub(crate) mod clock;
 pub(crate) mod companion;
+mod device_names;
 pub(crate) mod domain;
 pub(crate) mod endpoint;
 pub(crate) mod firmware;

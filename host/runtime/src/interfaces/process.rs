@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_domain::{Document, XmlError};
 use hostler_grant::Capability;
 use hostler_launch::{
     Companion as Planned, Ending, ExitRecord, Handle, LaunchContext, LaunchError, LaunchErrorKind,
@@ -220,7 +219,7 @@ fn start(
         _ => state_failed(&error),
     })?;
     let document = RunDocument {
-        xml: nameless(&context.xml)?,
+        xml: subject.run_xml()?,
         numeric_id: context.numeric_id,
         volumes: context.volumes.known(),
         leaving: Vec::new(),
@@ -237,15 +236,6 @@ fn start(
         Ok(client) => Ok(Process::Shim { client, run: Arc::new(run) }),
         Err(error) => Err(launch_failed(&error)),
     }
-}
-
-/// A document without the names that its devices had in a run before: a snapshot or a migration may have it from one.
-fn nameless(xml: &str) -> Result<String, Error> {
-    let wrong = |error: XmlError| Error::Invalid(answer::problem(error.kind.code(), error.message));
-    let mut document = Document::parse(xml).map_err(wrong)?;
-    let devices = document.child(document.root(), "devices");
-    let were = devices.map(|devices| document.forget_aliases(devices)).transpose().map_err(wrong)?;
-    Ok(if were == Some(true) { document.to_xml() } else { xml.to_owned() })
 }
 
 /// The program's policy.

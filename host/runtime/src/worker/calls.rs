@@ -202,6 +202,7 @@ calls! {
         112 asked next_endpoint(me: Resource<Domain>, alias: String) -> Result<Resource<Endpoint>, Error>;
         113 asked forwarded_ports(me: Resource<Domain>, network_interface: u32, forward: u32)
             -> Result<Resource<Endpoint>, Error>;
+        114 asked name_devices(me: Resource<Domain>, names: Vec<(u32, String)>) -> Result<(), Error>;
         36 told emit(me: Resource<Domain>, kind: String, facts: Vec<Fact>) -> ();
         drop 37 Domain;
     }

@@ -291,13 +291,22 @@ fn what_goes_through_an_interface_is_limited_each_way() {
     assert!(class(&first).contains("rate 4Mbit ceil 4Mbit"), "{}", class(&first));
     let redirected = namespace.tc("filter show dev vnet0 parent ffff:");
     assert!(redirected.contains(&format!("to device {first}")), "{redirected}");
+    let shown = bench.ok(&["xml", "vm"]);
+    assert!(shown.contains("<target dev='vnet0'/>") && shown.contains("<alias name='net0'/>"), "{shown}");
+    let stored = bench.ok(&["xml", "vm", "--stored"]);
+    assert!(!stored.contains("<target dev") && !stored.contains("<alias"), "{stored}");
     // One way is changed, the other stays; by any of its names.
     bench.ok(&["bandwidth", "vm", "vnet0", "--inbound", "3000", "--live"]);
     assert!(class("vnet0").contains("rate 24Mbit ceil 24Mbit") && class(&first).contains("rate 4Mbit"));
     let now = bench.json(&["bandwidth", "vm", mac]);
     assert_eq!((&now["inbound"]["average"], &now["outbound"]["average"]), (&3_000.into(), &500.into()));
+    bench.ok(&["bandwidth", "vm", "net0", "--outbound", "600", "--live"]);
+    assert!(class(&first).contains("rate 4800Kbit"), "{}", class(&first));
     let stored = bench.json(&["bandwidth", "vm", mac, "--config"]);
-    assert_eq!(stored["inbound"]["peak"], 2_000);
+    assert_eq!((&stored["inbound"]["peak"], &stored["outbound"]["average"]), (&2_000.into(), &500.into()));
+    // Stored, it has no alias, and is the same interface.
+    bench.ok(&["bandwidth", "vm", "net0", "--outbound", "650"]);
+    assert_eq!(bench.json(&["bandwidth", "vm", "net0", "--config"])["outbound"]["average"], 650);
     bench.ok(&["bandwidth", "vm", mac, "--inbound", "none", "--outbound", "none"]);
     assert!(class("vnet0").is_empty() && through().is_none(), "{}", class("vnet0"));
     assert!(!bench.ok(&["xml", "vm", "--stored"]).contains("bandwidth"));

@@ -105,12 +105,7 @@ pub(in crate::lifecycle) fn named(domain: &Domain, document: &Document) -> Resul
     let nodes: Vec<_> = text.elements(devices).collect();
     for node in nodes {
         let Some(id) = aliases.get(node).filter(|id| !id.is_empty()) else { continue };
-        let alias = match (text.child(node, "alias"), text.child(node, "address")) {
-            (Some(alias), _) => alias,
-            (None, Some(address)) => text.insert_before(address, "<alias/>")?,
-            (None, None) => text.append_child(node, "<alias/>")?,
-        };
-        text.set_attribute(alias, "name", id)?;
+        text.give_alias(node, id)?;
     }
     text.locate();
     Ok(Document::from_document(text)?)
