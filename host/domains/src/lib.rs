@@ -36,6 +36,7 @@ mod known;
 mod live;
 mod lost;
 mod migration;
+mod moment;
 mod network_summary;
 mod networks;
 mod next;

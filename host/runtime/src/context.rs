@@ -1,5 +1,6 @@
 //! What a driver is given for one operation on one domain. The caller fills it; nothing in it is ambient.
 
+use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,6 +51,10 @@ pub struct RunDocument {
     #[serde(default)]
     pub leaving: Vec<String>,
 }
+
+/// The record in a run directory of the channels that something in the guest has open, by their names there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenChannels(pub BTreeSet<String>);
 
 /// The state directory, as far as this process may use it.
 #[derive(Clone, Debug)]

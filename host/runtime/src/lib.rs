@@ -55,7 +55,7 @@ pub use block_jobs::{BlockJob, BlockJobKind, BlockJobReport, BlockJobState};
 pub use cache::CacheOutcome;
 pub use chardev::{channel_alias, console_aliases};
 pub use compiler::{COMPILE_ARGUMENT, compile_here};
-pub use context::{DomainContext, Next, Purpose, RunDocument, StateAccess, Transfer};
+pub use context::{DomainContext, Next, OpenChannels, Purpose, RunDocument, StateAccess, Transfer};
 pub use description::{Description, RunState};
 pub use driver::Driver;
 pub use engine::Allocation;

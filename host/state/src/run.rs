@@ -32,6 +32,8 @@ pub enum RunRecord {
     Document,
     /// `state.json`: what it was doing when an owner asked last, for readers that get no answer.
     State,
+    /// `channels.json`: which channels something in the guest has open, by their names there.
+    Channels,
 }
 
 /// `<root>/run/<uuid>`. Written by the owner until the shim holds the lock, and by the shim from then on.
@@ -152,6 +154,7 @@ impl RunDir {
             RunRecord::Exit => "exit.json",
             RunRecord::Document => "document.json",
             RunRecord::State => "state.json",
+            RunRecord::Channels => "channels.json",
             RunRecord::Seen => "seen.json",
         })
     }
@@ -228,6 +231,7 @@ impl Owner {
                 RunRecord::Document,
                 RunRecord::State,
                 RunRecord::Seen,
+                RunRecord::Channels,
             ];
             let removed = self.files.remove_all(&stale.map(|record| run.record_path(record)));
             // Who starts the domain takes it anew, at once.

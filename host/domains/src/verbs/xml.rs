@@ -1,11 +1,10 @@
 //! `xml`: a domain's document.
 
-use hostler_domain::{Document, Domain, NodeId, XmlError};
+use hostler_domain::{Document, NodeId, XmlError};
 
 use crate::error::Error;
 use crate::host::Host;
 use crate::reference::DomainRef;
-use crate::verbs::InterfaceDevice;
 
 /// Which document of a domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +42,7 @@ fn collect(document: &Document, node: NodeId, displays: &mut Vec<NodeId>) {
 }
 
 impl Host {
-    /// A domain's document, as its driver completed it; of one that runs, with the devices of this host that connect its
-    /// network interfaces.
+    /// A domain's document, as its driver completed it; of one that runs, with what is true at this moment.
     ///
     /// # Errors
     /// [`crate::Kind::NotFound`].
@@ -52,61 +50,14 @@ impl Host {
         let definition = self.find(wanted)?;
         match which {
             Which::Stored => Ok(definition.xml),
-            Which::Current => {
-                let devices = self.interface_devices(wanted).await?;
-                Ok(connected(self.current_xml(&definition)?, &devices)?)
-            }
+            Which::Current => self.moment(&definition).await,
         }
     }
-}
-
-/// A document with the devices that connect its network interfaces (libvirt's `target` element). A name like theirs in a
-/// document is no choice of its author: the next run makes its own.
-fn connected(xml: String, devices: &[InterfaceDevice]) -> Result<String, XmlError> {
-    if devices.is_empty() {
-        return Ok(xml);
-    }
-    let domain = Domain::parse(&xml)?;
-    let mut document = domain.document().clone();
-    for interface in &domain.devices.interfaces {
-        let Some(mac) = interface.mac else { continue };
-        let Some(device) = devices.iter().find(|device| device.mac == mac.to_string()) else { continue };
-        let target = match document.child(interface.node, "target") {
-            Some(target) => target,
-            None => match document.child(interface.node, "model") {
-                Some(model) => document.insert_before(model, "<target/>")?,
-                None => document.append_child(interface.node, "<target/>")?,
-            },
-        };
-        document.set_attribute(target, "dev", &device.device)?;
-    }
-    Ok(document.to_xml())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn interfaces_are_shown_with_the_devices_that_connect_them() {
-        let interface = |more: &str| {
-            format!(
-                "<domain type='kvm'><name>a</name><memory>1</memory><os><type>hvm</type></os><devices>\
-                 <interface type='bridge'><mac address='52:54:00:00:00:01'/><source bridge='b'/>{more}</interface>\
-                 <interface type='user'><mac address='52:54:00:00:00:02'/></interface></devices></domain>"
-            )
-        };
-        let device = InterfaceDevice {
-            mac: "52:54:00:00:00:01".to_owned(),
-            device: "vnet3".to_owned(),
-            received: [0; 4],
-            sent: [0; 4],
-        };
-        let shown = |more: &str| connected(interface(more), std::slice::from_ref(&device)).unwrap();
-        assert_eq!(shown("<model type='virtio'/>"), interface("<target dev='vnet3'/><model type='virtio'/>"));
-        assert_eq!(shown("<target dev='vnet0'/>"), interface("<target dev='vnet3'/>"));
-        assert_eq!(connected(interface(""), &[]).unwrap(), interface(""));
-    }
 
     #[test]
     fn passwords_of_displays_are_left_out_wherever_a_domain_stands() {

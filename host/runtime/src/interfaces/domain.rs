@@ -11,6 +11,7 @@ use hostler_state::{Kind as StateErrorKind, NewEvent, StateError};
 use hostler_storage::Translations;
 use wasmtime::component::Resource;
 
+use super::channels;
 use super::transfer::Direction;
 use crate::answer;
 use crate::bindings::wit::domain::{
@@ -450,6 +451,11 @@ impl HostDomain for CallState {
         let appended = self
             .blocking("domain.emit", limits::FILE_DEADLINE, move |_| {
                 let DomainContext { uuid, name, state, .. } = &subject.context;
+                if kind == channels::CHANGED
+                    && let Err(error) = channels::keep(&subject, &detail)
+                {
+                    tracing::warn!(domain = name, ?error, "what its guest has open is shown as it was");
+                }
                 let event = NewEvent { domain: *uuid, name: name.clone(), kind, detail };
                 let appended = state.directory().events().append(event);
                 appended.map(drop).map_err(|error| state_failed(&error))

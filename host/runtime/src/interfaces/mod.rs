@@ -3,6 +3,7 @@
 use crate::bindings::wit::types::Error;
 use crate::call::HostFault;
 
+mod channels;
 pub(crate) mod clock;
 pub(crate) mod companion;
 mod device_names;

@@ -62,6 +62,9 @@ fn agent_tells_of_its_guest_freezes_it_and_ends_it() {
     assert!(is_frozen(&bench));
     assert_eq!(bench.json(&["agent", "thaw", "linux"])["file_systems"], 1);
     assert!(!is_frozen(&bench));
+    // Told of by whoever changes something, or stays.
+    assert!(bench.ok(&["xml", "linux"]).contains("name='org.qemu.guest_agent.0' state='connected'"));
+    assert!(!bench.ok(&["xml", "linux", "--stored"]).contains("state="));
 
     bench.ok(&["snapshot", "create", "linux", "whole", "--disk-only", "--quiesce"]);
     assert!(!is_frozen(&bench));
