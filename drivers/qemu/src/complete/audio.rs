@@ -16,8 +16,8 @@ pub(super) fn add(draft: &mut Draft) -> Result<(), Error> {
     if on_desktop && draft.devices("sound").is_empty() {
         return Ok(());
     }
-    let with_sound = displays.iter().filter_map(|node| draft.get(*node, "type"));
-    let last = with_sound.filter(|kind| matches!(*kind, "spice" | "vnc" | "sdl")).last();
+    let mut with_sound = displays.iter().filter_map(|node| draft.get(*node, "type"));
+    let last = with_sound.rfind(|kind| matches!(*kind, "spice" | "vnc" | "sdl"));
     let kind = if last == Some("spice") { "spice" } else { "none" };
     draft.add_device("audio", &Fragment::new("audio").attribute("id", 1).attribute("type", kind).to_xml())?;
     Ok(())

@@ -3,9 +3,32 @@
 use hostler_sdk::domain::cpu::{CacheSource, CpuMode, FeaturePolicy, PhysicalBitsMode};
 
 use super::{Broken, Rule, Subject, broken};
+use crate::machine::MachineKind;
 
 pub(super) const RULES: &[Rule] =
-    &[topology, plugging, orders, address_width, caches, migration, vector_lengths];
+    &[counts, topology, plugging, orders, address_width, caches, migration, vector_lengths];
+
+/// Most processors of a machine type, and from how many on interrupts need more than eight bits for a processor.
+const PC_PROCESSORS: u32 = 255;
+const Q35_PROCESSORS: u32 = 288;
+
+fn counts(subject: &Subject<'_>) -> Option<Broken> {
+    let count = subject.domain.vcpus.maximum;
+    let most = match subject.machine.kind {
+        MachineKind::I440fx => PC_PROCESSORS,
+        MachineKind::Q35 => Q35_PROCESSORS,
+        _ => return None,
+    };
+    let node = subject.element(&["vcpu"]);
+    if count > most {
+        let what = format!("machine type '{}' has {most} processors at most", subject.machine_name);
+        return broken(node, "qemu.cpu-count", what, "lower <vcpu>");
+    }
+    let wide = subject.domain.devices.iommu.as_ref().is_some_and(|iommu| iommu.eim == Some(true));
+    (count > PC_PROCESSORS && !wide).then_some(())?;
+    let what = "interrupts reach more than 255 processors through an IOMMU only";
+    broken(node, "qemu.cpu-count", what, "add <iommu model='intel'><driver intremap='on' eim='on'/></iommu>")
+}
 
 fn topology(subject: &Subject<'_>) -> Option<Broken> {
     let topology = subject.domain.cpu.as_ref()?.topology?;

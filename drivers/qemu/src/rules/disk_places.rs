@@ -1,7 +1,7 @@
 //! Where a disk sits on its controller.
 
 use hostler_sdk::domain::address::Address;
-use hostler_sdk::domain::controller::ControllerType;
+use hostler_sdk::domain::controller::{Controller, ControllerType};
 use hostler_sdk::domain::disk::{Disk, DiskBus};
 
 use super::{Broken, Rule, Subject, broken};
@@ -26,7 +26,9 @@ fn places(subject: &Subject<'_>) -> Option<Broken> {
 /// Controllers of this model know their disks by one number.
 fn has_narrow_controller(subject: &Subject<'_>, index: u32) -> bool {
     let all = subject.domain.devices.controllers.iter();
-    let mut found = all.filter(|one| one.kind == ControllerType::Scsi && one.index == Some(index));
+    // One that leaves its number open may be this one.
+    let is_it = |one: &&Controller| one.index.is_none_or(|number| number == index);
+    let mut found = all.filter(|one| one.kind == ControllerType::Scsi).filter(is_it);
     found.next().is_none_or(|one| matches!(one.model.as_deref(), None | Some("lsilogic")))
 }
 

@@ -5,7 +5,7 @@ use hostler_sdk::domain::memory_device::MemoryModel;
 
 use super::{Broken, Rule, Subject, broken};
 
-pub(super) const RULES: &[Rule] = &[slots, room, nodes, models, backing, pages];
+pub(super) const RULES: &[Rule] = &[slots, room, nodes, models, backing];
 
 fn slots(subject: &Subject<'_>) -> Option<Broken> {
     let devices = &subject.domain.devices.memories;
@@ -62,16 +62,6 @@ fn nodes(subject: &Subject<'_>) -> Option<Broken> {
     let homeless = devices.find(|memory| placed(memory.model) && memory.cell.is_none())?;
     let what = "the memory device does not say which NUMA node it is plugged into";
     broken(subject.within(homeless.node, "target"), "qemu.memory-node", what, "add <node>0</node>")
-}
-
-/// Without NUMA nodes there is one memory, and one size of its pages.
-fn pages(subject: &Subject<'_>) -> Option<Broken> {
-    let pages = subject.domain.memory_backing.huge_pages.as_deref()?;
-    let has_nodes = subject.domain.cpu.as_ref().is_some_and(|cpu| !cpu.numa.is_empty());
-    (pages.len() > 1 && !has_nodes).then_some(())?;
-    let node = subject.element(&["memoryBacking", "hugepages"]);
-    let what = "two sizes of huge pages are for the same memory";
-    broken(node, "qemu.memory-pages", what, "leave one <page>")
 }
 
 fn models(subject: &Subject<'_>) -> Option<Broken> {

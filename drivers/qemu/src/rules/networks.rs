@@ -49,12 +49,13 @@ fn members(subject: &Subject<'_>) -> Option<Broken> {
 
 /// What an interface can be told depends on what is behind it.
 fn places(subject: &Subject<'_>) -> Option<Broken> {
-    use InterfaceSource::{Bridge, Ethernet, Network, User, VhostUser};
+    use InterfaceSource::{Bridge, Ethernet, Network, User, Vdpa, VhostUser};
     let document = subject.document();
     subject.domain.devices.interfaces.iter().find_map(|interface| {
         let source = &interface.source;
         let switched = matches!(source, Network { .. } | Bridge { .. });
         let told = |child: &str| document.child(interface.node, child).is_some();
+        let addressed = matches!(source, User { .. } | Vdpa { .. });
         let virtio = interface.model.is_none() || is_virtio(interface);
         let unnamed = interface.model.is_none();
         let (child, what, remedy) = if interface.mtu.is_some()
@@ -65,7 +66,9 @@ fn places(subject: &Subject<'_>) -> Option<Broken> {
             ("coalesce", "an interface of this type gathers no packets", "remove <coalesce>")
         } else if interface.port_isolated.is_some() && !switched {
             ("port", "only a port of a bridge can be isolated", "remove <port>")
-        } else if told("route") || (!interface.ips.is_empty() && !matches!(source, User { .. } | Ethernet)) {
+        } else if (told("route") && !matches!(source, Vdpa { .. }))
+            || (!interface.ips.is_empty() && !addressed)
+        {
             let child = if told("route") { "route" } else { "ip" };
             (child, "QEMU gives the guest no addresses and routes", "remove <ip> and <route>")
         } else if matches!(source, VhostUser { .. }) && (unnamed || !virtio) {

@@ -6,8 +6,8 @@ use super::{Broken, Rule, Subject, broken};
 
 pub(super) const RULES: &[Rule] = &[ports];
 
-/// Models that can be told how many ports they have.
-const COUNTED: [&str; 2] = ["nec-xhci", "qemu-xhci"];
+/// Models that can be told how many ports they have, and the one that has none.
+const COUNTED: [&str; 3] = ["nec-xhci", "qemu-xhci", "none"];
 
 fn ports(subject: &Subject<'_>) -> Option<Broken> {
     let fixed = |controller: &&Controller| {

@@ -115,11 +115,9 @@ pub(super) const PROCESSORS_AND_MEMORY: &[Pair] = &[
         "<memoryBacking><hugepages/><allocation mode='ondemand'/></memoryBacking>",
         "<memoryBacking><hugepages/><allocation mode='immediate'/></memoryBacking>",
     ),
-    top(
-        "qemu.memory-pages",
-        "<memoryBacking><hugepages><page size='2048'/><page size='1048576' nodeset='0'/></hugepages></memoryBacking>",
-        "<memoryBacking><hugepages><page size='2048'/></hugepages></memoryBacking>",
-    ),
+    top("qemu.cpu-count", "<vcpu>289</vcpu>", "<vcpu>255</vcpu>"),
+    top("qemu.cpu-count", "<vcpu>256</vcpu>", "<vcpu>255</vcpu>"),
+    pc("qemu.cpu-count", "pc", ("<vcpu>256</vcpu>", "<vcpu>255</vcpu>"), ("", "")),
 ];
 
 pub(super) const DISKS: &[Pair] = &[
