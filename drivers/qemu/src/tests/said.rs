@@ -34,6 +34,8 @@ fn displays() {
 fn processors_and_memory() {
     let features = "<features><hyperv mode='passthrough'><relaxed state='on'/></hyperv></features>";
     assert!(line(features, "").contains("hv-passthrough=on,hv-relaxed=on"));
+    let off = "<features><smm state='off'><tseg>48</tseg></smm></features>";
+    assert!(!line(off, "").contains("extended-tseg"), "memory of a mode that is off");
     let numa = "<cpu><numa><cell id='0' memory='512' unit='MiB'/><cell id='1' cpus='1' memory='512' unit='MiB'/></numa></cpu>";
     assert!(line(numa, "").contains("node,nodeid=0,cpus=0,"), "{}", line(numa, ""));
     let shared = "<maxMemory slots='4' unit='MiB'>4096</maxMemory><memoryBacking><access mode='shared'/></memoryBacking>\
