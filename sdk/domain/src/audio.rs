@@ -1,7 +1,7 @@
 //! `<audio>`: where sound goes on the host.
 
 use crate::document::NodeId;
-use crate::error::XmlError;
+use crate::error::{XmlError, XmlErrorKind};
 use crate::fragment::Fragment;
 use crate::read::Element;
 
@@ -98,7 +98,13 @@ impl Audio {
         let policy = audio.signed("dspPolicy")?;
         Ok(Self {
             node: audio.node,
-            id: audio.need_number("id")?,
+            id: match audio.need_number("id")? {
+                0 => {
+                    let message = "audio back ends are numbered from 1".to_owned();
+                    return Err(audio.fault(Some("id"), XmlErrorKind::OutOfRange, message));
+                }
+                id => id,
+            },
             kind: audio.need_keyword("type")?,
             timer_period_us: audio.number("timerPeriod")?,
             path: audio.filled("path"),

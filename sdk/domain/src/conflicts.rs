@@ -23,6 +23,7 @@ pub(crate) fn check(document: &Document, domain: &Domain) -> Result<(), XmlError
     check.places()?;
     check.host_devices()?;
     check.boot()?;
+    check.sound()?;
     check.numa()
 }
 
@@ -138,6 +139,21 @@ impl Check<'_> {
                 .hint("keep either <boot order='...'/> or <boot dev='...'/>"));
         }
         self.unique("boot order", orders())
+    }
+
+    /// A card plays to a back end that is there; where the document has none, there will be number 1.
+    fn sound(&self) -> Result<(), XmlError> {
+        let devices = &self.domain.devices;
+        let known = |id: u32| match devices.audios.as_slice() {
+            [] => id == 1,
+            audios => audios.iter().any(|audio| audio.id == id),
+        };
+        let named = devices.sounds.iter().filter_map(|sound| Some((sound.node, sound.audio_id?)));
+        let Some((node, id)) = named.into_iter().find(|(_, id)| !known(*id)) else { return Ok(()) };
+        let message = format!("there is no audio back end {id}");
+        Err(self
+            .error(XmlErrorKind::InvalidValue, node, message)
+            .hint("add <audio id='…' type='none'/>, or correct <audio id='…'/> of the card"))
     }
 
     fn numa(&self) -> Result<(), XmlError> {

@@ -237,7 +237,7 @@ fn read_machine(root: Element<'_>, domain: Domain) -> Result<Domain, XmlError> {
         os: root.need_child("os").and_then(Os::read)?,
         sysinfo: root.each("sysinfo", Sysinfo::read)?,
         cpu: root.maybe("cpu", Cpu::read)?,
-        features: root.maybe("features", Features::read)?.unwrap_or_default(),
+        features: root.each("features", Features::read)?.into_iter().fold(Features::default(), Features::and),
         clock: root.maybe("clock", Clock::read)?.unwrap_or_default(),
         pm: root.maybe("pm", read_pm)?.unwrap_or_default(),
         memory_backing: root.maybe("memoryBacking", MemoryBacking::read)?.unwrap_or_default(),

@@ -1,6 +1,6 @@
 //! `<features>`: switches of the machine.
 
-use crate::error::XmlError;
+use crate::error::{XmlError, XmlErrorKind};
 use crate::read::Element;
 use crate::units::Bytes;
 
@@ -169,6 +169,15 @@ pub struct DirtyRing {
     pub size: Option<u32>,
 }
 
+/// Fewest times that a guest tries to take a lock before it tells Hyper-V.
+const LEAST_RETRIES: u32 = 4095;
+
+/// Room for the name of a vendor in the processor's answers.
+const VENDOR_BYTES: usize = 12;
+
+/// How many entries a ring of dirty pages can have.
+const RING_ENTRIES: std::ops::RangeInclusive<u32> = 1024..=65_536;
+
 /// The state of a switch whose mere presence means on.
 fn switch(features: Element<'_>, name: &'static str) -> Result<Option<bool>, XmlError> {
     features.maybe(name, |switch| Ok(switch.on_off("state")?.unwrap_or(true)))
@@ -209,6 +218,32 @@ impl Features {
     }
 }
 
+impl Features {
+    /// Both together: a document can say them in several elements. What is said twice is taken as it is said first.
+    pub(crate) fn and(self, later: Self) -> Self {
+        Self {
+            acpi: self.acpi || later.acpi,
+            apic: self.apic.or(later.apic),
+            pae: self.pae || later.pae,
+            hap: self.hap.or(later.hap),
+            viridian: self.viridian || later.viridian,
+            privnet: self.privnet || later.privnet,
+            hyperv: self.hyperv.or(later.hyperv),
+            kvm: self.kvm.or(later.kvm),
+            pvspinlock: self.pvspinlock.or(later.pvspinlock),
+            smm: self.smm.or(later.smm),
+            vmport: self.vmport.or(later.vmport),
+            ioapic: self.ioapic.or(later.ioapic),
+            pmu: self.pmu.or(later.pmu),
+            vmcoreinfo: self.vmcoreinfo.or(later.vmcoreinfo),
+            ps2: self.ps2.or(later.ps2),
+            tcg_tb_cache: self.tcg_tb_cache.or(later.tcg_tb_cache),
+            gic: self.gic.or(later.gic),
+            async_teardown: self.async_teardown.or(later.async_teardown),
+        }
+    }
+}
+
 fn read_smm(smm: Element<'_>) -> Result<Smm, XmlError> {
     Ok(Smm { state: smm.on_off("state")?.unwrap_or(true), tseg: smm.maybe("tseg", |tseg| tseg.size("MiB"))? })
 }
@@ -221,7 +256,13 @@ impl HyperV {
             relaxed: flag("relaxed")?,
             vapic: flag("vapic")?,
             spinlocks: hyperv.maybe("spinlocks", |locks| {
-                Ok(HyperVSpinlocks { state: state(locks)?, retries: locks.number("retries")? })
+                let retries = locks.number("retries")?;
+                let on = state(locks)?;
+                if on && retries.ok_or_else(|| locks.missing("retries"))? < LEAST_RETRIES {
+                    let message = format!("a guest tries at least {LEAST_RETRIES} times before it gives way");
+                    return Err(locks.fault(Some("retries"), XmlErrorKind::OutOfRange, message));
+                }
+                Ok(HyperVSpinlocks { state: on, retries })
             })?,
             vpindex: flag("vpindex")?,
             runtime: flag("runtime")?,
@@ -231,7 +272,12 @@ impl HyperV {
             })?,
             reset: flag("reset")?,
             vendor_id: hyperv.maybe("vendor_id", |vendor| {
-                Ok(HyperVVendorId { state: state(vendor)?, value: vendor.filled("value") })
+                let (on, value) = (state(vendor)?, vendor.filled("value"));
+                if on && value.as_ref().ok_or_else(|| vendor.missing("value"))?.len() > VENDOR_BYTES {
+                    let message = format!("the name of a vendor has at most {VENDOR_BYTES} characters");
+                    return Err(vendor.fault(Some("value"), XmlErrorKind::OutOfRange, message));
+                }
+                Ok(HyperVVendorId { state: on, value })
             })?,
             frequencies: flag("frequencies")?,
             reenlightenment: flag("reenlightenment")?,
@@ -252,7 +298,15 @@ impl Kvm {
             poll_control: flag("poll-control")?,
             pv_ipi: flag("pv-ipi")?,
             dirty_ring: kvm.maybe("dirty-ring", |ring| {
-                Ok(DirtyRing { state: state(ring)?, size: ring.number("size")? })
+                let (on, size) = (state(ring)?, ring.number("size")?);
+                if on {
+                    let entries: u32 = size.ok_or_else(|| ring.missing("size"))?;
+                    if !entries.is_power_of_two() || !RING_ENTRIES.contains(&entries) {
+                        let message = "a ring has a power of two of entries, from 1024 to 65536".to_owned();
+                        return Err(ring.fault(Some("size"), XmlErrorKind::OutOfRange, message));
+                    }
+                }
+                Ok(DirtyRing { state: on, size })
             })?,
         })
     }

@@ -69,7 +69,9 @@ fn read_version(rule: Element<'_>) -> Result<Option<u16>, XmlError> {
     let (major, minor) = text.split_once('.').unwrap_or((text, "0"));
     let byte =
         |text: &str| text.parse::<u16>().ok().filter(|number| *number < 100).map(|n| n / 10 * 16 + n % 10);
-    match (byte(major), byte(minor)) {
+    // One digit behind the point is tenths: `1.1` is `1.10`.
+    let minor = if minor.len() == 1 { format!("{minor}0") } else { minor.to_owned() };
+    match (byte(major), byte(&minor)) {
         (Some(major), Some(minor)) => Ok(Some(major << 8 | minor)),
         _ => Err(rule.invalid(Some("version"), text, "a USB version such as '1.10'")),
     }

@@ -139,5 +139,12 @@ fn read_iothread(thread: Element<'_>) -> Result<IoThread, XmlError> {
 }
 
 fn read_pool(thread: Element<'_>) -> Result<ThreadPool, XmlError> {
-    Ok(ThreadPool { min: thread.number("thread_pool_min")?, max: thread.number("thread_pool_max")? })
+    let pool = ThreadPool { min: thread.number("thread_pool_min")?, max: thread.number("thread_pool_max")? };
+    if let (Some(min), Some(max)) = (pool.min, pool.max)
+        && min > max
+    {
+        let message = format!("a pool of at least {min} and at most {max} threads cannot be");
+        return Err(thread.fault(Some("thread_pool_min"), XmlErrorKind::OutOfRange, message));
+    }
+    Ok(pool)
 }

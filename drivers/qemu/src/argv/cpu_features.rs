@@ -41,7 +41,6 @@ fn add_timers(domain: &Domain, value: &mut Value) {
 fn add_hyperv(hyperv: &HyperV, value: &mut Value) {
     if hyperv.mode == Some(HyperVMode::Passthrough) {
         value.set("hv-passthrough", true);
-        return;
     }
     let spinlocks = hyperv.spinlocks.as_ref().filter(|locks| locks.state);
     let stimer = hyperv.stimer.as_ref().filter(|stimer| stimer.state);

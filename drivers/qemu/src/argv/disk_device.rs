@@ -28,6 +28,9 @@ pub(super) fn device(builder: &Builder<'_>, disk: &Disk, drive: Option<&str>) ->
                 .unsupported(disk.node, &format!("is on a bus '{other}', which this driver does not have")));
         }
     };
+    if comparison_lun(builder, disk) {
+        value.set("scsi", true);
+    }
     set_some(&mut value, "share-rw", disk.shareable.then_some(true));
     set_some(&mut value, "drive", drive);
     value.set("id", builder.id(disk.node)?);
@@ -44,6 +47,12 @@ pub(super) fn device(builder: &Builder<'_>, disk: &Disk, drive: Option<&str>) ->
     set_some(&mut value, "write-cache", cache);
     add_error_policies(disk, &mut value);
     Ok(value)
+}
+
+/// SCSI commands over virtio-blk are libvirt's word for a logical unit there; QEMU has them for the oldest virtio only, and
+/// starts no guest with them.
+fn comparison_lun(builder: &Builder<'_>, disk: &Disk) -> bool {
+    builder.inputs.facts.comparison && disk.bus == DiskBus::Virtio && disk.device == DiskDevice::Lun
 }
 
 /// A disk that another process serves.

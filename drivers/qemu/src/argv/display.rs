@@ -33,7 +33,10 @@ pub(super) fn graphics(builder: &mut Builder<'_>) -> Result<(), Error> {
                 set_some(&mut value, "rendernode", render_node(builder, rendernode.as_deref()));
                 builder.option("display", value);
             }
-            GraphicsKind::Sdl { gl, .. } => {
+            GraphicsKind::Sdl { gl, fullscreen, .. } => {
+                if *fullscreen == Some(true) {
+                    builder.launch.flag("full-screen");
+                }
                 let mut value = Value::mapping().with("type", "sdl");
                 set_some(&mut value, "gl", *gl);
                 builder.option("display", value);

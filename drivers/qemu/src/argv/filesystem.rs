@@ -50,8 +50,8 @@ fn ninep(builder: &mut Builder<'_>, filesystem: &Filesystem) -> Result<(), Error
             "multidevs",
             filesystem.multidevs.filter(|one| *one != MultiDevs::Default).map(MultiDevs::as_str),
         );
-        set_some(&mut value, "fmode", filesystem.fmode.as_deref());
-        set_some(&mut value, "dmode", filesystem.dmode.as_deref());
+        set_some(&mut value, "fmode", filesystem.fmode.as_deref().map(octal));
+        set_some(&mut value, "dmode", filesystem.dmode.as_deref().map(octal));
     }
     set_some(&mut value, "writeout", filesystem.write_policy.map(WritePolicy::as_str));
     value.set("id", id.as_str());
@@ -66,6 +66,11 @@ fn ninep(builder: &mut Builder<'_>, filesystem: &Filesystem) -> Result<(), Error
     builder.place(&mut device, filesystem.node, &filesystem.info)?;
     builder.device(filesystem.node, device);
     Ok(())
+}
+
+/// Permissions with the digit in front that makes QEMU read the others as octal.
+fn octal(mode: &str) -> String {
+    format!("{mode:0>4}")
 }
 
 /// A folder that virtiofsd beside QEMU serves, over a link between the two. They share the guest's memory: a rule demands that

@@ -56,7 +56,7 @@ fn device(builder: &mut Builder<'_>, hostdev: &Hostdev) -> Result<Value, Error> 
             value.set("driver", if ramfb.is_some() { "vfio-pci-nohotplug" } else { "vfio-pci" });
             value.set("id", alias);
             value.set("sysfsdev", format!("/sys/bus/mdev/devices/{uuid}"));
-            set_some(&mut value, "display", display.map(|on| if on { "on" } else { "off" }));
+            value.set("display", if *display == Some(true) { "on" } else { "off" });
             set_some(&mut value, "ramfb", ramfb);
             set_some(&mut value, "bootindex", boot);
         }

@@ -100,7 +100,7 @@ pub(super) fn accelerator(builder: &mut Builder<'_>) -> Result<(), Error> {
 
 /// The size of the memory that only system management mode sees.
 pub(super) fn tseg(builder: &mut Builder<'_>) -> Result<(), Error> {
-    if let Some(size) = builder.domain.features.smm.as_ref().and_then(|smm| smm.tseg) {
+    if let Some(size) = builder.domain.features.smm.filter(|smm| smm.state).and_then(|smm| smm.tseg) {
         builder.option("global", Value::mapping().with("mch.extended-tseg-mbytes", size.mib()));
     }
     Ok(())

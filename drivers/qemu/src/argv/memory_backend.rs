@@ -61,6 +61,8 @@ pub(super) struct Wish<'a> {
     pub(super) discard: Option<bool>,
     /// A file of the host that is the content.
     pub(super) path: Option<&'a str>,
+    /// Whether that file is filled before the guest runs.
+    pub(super) allocated: bool,
     /// Size of its pages, in bytes.
     pub(super) page_size: Option<u64>,
     /// The host nodes that it comes from.
@@ -105,7 +107,7 @@ impl Backend {
         let access = wish.access.or(backing.access);
         let (source, always_shared) = source(builder, wish, huge, access);
         let prealloc =
-            backing.allocation == Some(MemoryAllocation::Immediate) || huge.is_some() || wish.path.is_some();
+            backing.allocation == Some(MemoryAllocation::Immediate) || huge.is_some() || wish.allocated;
         Ok(Backend {
             shared: access.map(|access| access == MemoryAccess::Shared).or(always_shared),
             discard: wish.discard.unwrap_or(backing.discard) && matches!(source, Source::File(_)),

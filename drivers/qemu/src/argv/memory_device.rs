@@ -22,6 +22,7 @@ pub(super) fn devices(builder: &mut Builder<'_>) -> Result<(), Error> {
             access: memory.access,
             discard: memory.discard,
             path: memory.path.as_deref(),
+            allocated: memory.model == MemoryModel::Nvdimm,
             page_size: memory.page_size.map(|size| size.0),
             nodemask: memory.nodemask.as_deref(),
             align: memory.align_size.map(|size| size.0),

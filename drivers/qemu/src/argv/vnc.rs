@@ -9,9 +9,6 @@ use super::{comparison, display};
 /// The address that is listened on when the document names none: this host only.
 pub(super) const LOCAL: &str = "127.0.0.1";
 
-/// The first port for clients in a browser.
-const FIRST_WEBSOCKET: u16 = 5700;
-
 /// One VNC server.
 pub(super) fn vnc(
     builder: &mut Builder<'_>,
@@ -23,8 +20,8 @@ pub(super) fn vnc(
     if vnc.websocket.is_some() && !builder.inputs.facts.comparison {
         return Err(builder.not_offered(graphics.node, "wants another port, for browsers"));
     }
-    if let Some(websocket) = vnc.websocket {
-        value.set("websocket", u32::from(websocket.unwrap_or(FIRST_WEBSOCKET.saturating_add(position))));
+    if let Some(websocket) = vnc.websocket.filter(|_| listens_on_an_address(graphics)) {
+        value.set("websocket", websocket.map_or(comparison::UNCHOSEN_WEBSOCKET, i64::from));
     }
     set_some(&mut value, "share", vnc.share_policy.map(SharePolicy::as_str));
     set_some(&mut value, "power-control", vnc.power_control);
@@ -36,6 +33,11 @@ pub(super) fn vnc(
         builder.option("k", keymap.as_str());
     }
     Ok(())
+}
+
+/// Browsers come over TCP: where there is a socket of the file system, or none, there is no port for them.
+fn listens_on_an_address(graphics: &Graphics) -> bool {
+    !matches!(graphics.listens.first(), Some(Listen::Socket(_) | Listen::None))
 }
 
 /// Where the server listens: nowhere, for the host listens for it and hands the socket over once the hypervisor runs. In a

@@ -5,7 +5,7 @@ use hostler_sdk::domain::Fragment;
 
 use super::draft::Draft;
 
-/// Adds a backend when the document has none: the SPICE client's when SPICE comes first, else silence. A display that
+/// Adds a backend when the document has none: the SPICE client's when SPICE comes last, else silence. A display that
 /// has sound of its own, on this machine's desktop, gets none unless there is a device to play.
 pub(super) fn add(draft: &mut Draft) -> Result<(), Error> {
     if !draft.devices("audio").is_empty() {
@@ -16,9 +16,9 @@ pub(super) fn add(draft: &mut Draft) -> Result<(), Error> {
     if on_desktop && draft.devices("sound").is_empty() {
         return Ok(());
     }
-    let with_sound = displays.iter().filter_map(|node| draft.get(*node, "type"));
-    let first = with_sound.into_iter().find(|kind| matches!(*kind, "spice" | "vnc" | "sdl"));
-    let kind = if first == Some("spice") { "spice" } else { "none" };
+    let mut with_sound = displays.iter().filter_map(|node| draft.get(*node, "type"));
+    let last = with_sound.rfind(|kind| matches!(*kind, "spice" | "vnc" | "sdl"));
+    let kind = if last == Some("spice") { "spice" } else { "none" };
     draft.add_device("audio", &Fragment::new("audio").attribute("id", 1).attribute("type", kind).to_xml())?;
     Ok(())
 }

@@ -121,6 +121,11 @@ impl Draft {
         Ok(())
     }
 
+    /// Sets an attribute, whatever it was.
+    pub(crate) fn set(&mut self, node: NodeId, name: &str, value: &str) -> Result<(), Error> {
+        Ok(self.document.set_attribute(node, name, value)?)
+    }
+
     /// Makes sure that a child is there; gives it.
     pub(crate) fn need_child(&mut self, node: NodeId, name: &str) -> Result<NodeId, Error> {
         match self.child(node, name) {

@@ -1,6 +1,8 @@
 //! Machine, architecture, memory and processor.
 
-use hostler_sdk::domain::{Fragment, NodeId};
+use std::collections::BTreeSet;
+
+use hostler_sdk::domain::{Fragment, NodeId, number_set, number_set_text};
 use hostler_sdk::{Error, ProblemExt};
 
 use super::draft::Draft;
@@ -9,11 +11,15 @@ use crate::machine::{DEFAULT_MACHINE, default_cpu_model, is_x86};
 /// The architecture of a guest whose document names none.
 const DEFAULT_ARCH: &str = "x86_64";
 
+/// More processors than any machine type has.
+const MAX_PROCESSORS: u32 = 4096;
+
 /// Fills what the document leaves open about the machine itself.
 pub(super) fn settle(draft: &mut Draft) -> Result<(), Error> {
     machine(draft)?;
     current_memory(draft)?;
-    cpu(draft)
+    cpu(draft)?;
+    processors_of_node_0(draft)
 }
 
 /// Settles architecture and machine type.
@@ -79,6 +85,28 @@ fn cpu(draft: &mut Draft) -> Result<(), Error> {
         draft.fill(cpu, "match", "exact")?;
         draft.fill(cpu, "check", "none")?;
         first_child(draft, cpu, &model.to_xml())?;
+    }
+    Ok(())
+}
+
+/// Processors that no NUMA node has are those of node 0, where there are nodes.
+fn processors_of_node_0(draft: &mut Draft) -> Result<(), Error> {
+    let numa = draft.child(draft.root(), "cpu").and_then(|cpu| draft.child(cpu, "numa"));
+    let Some(numa) = numa else { return Ok(()) };
+    let cells: Vec<_> = draft.document().elements(numa).collect();
+    let set = |cell: &NodeId| draft.get(*cell, "cpus").and_then(number_set).unwrap_or_default();
+    let taken: BTreeSet<u32> = cells.iter().flat_map(&set).collect();
+    let vcpu = draft.child(draft.root(), "vcpu").map(|vcpu| draft.document().text(vcpu).trim().to_owned());
+    let count = vcpu.and_then(|count| count.parse::<u32>().ok()).unwrap_or(1);
+    let mut missing = (0..count.min(MAX_PROCESSORS)).filter(|cpu| !taken.contains(cpu)).peekable();
+    let first = cells
+        .iter()
+        .enumerate()
+        .find(|(place, cell)| draft.number(**cell, "id").map_or(*place == 0, |id| id == 0));
+    if let (Some((_, first)), Some(_)) = (first, missing.peek()) {
+        let all: BTreeSet<u32> = set(first).into_iter().chain(missing).collect();
+        let (first, all) = (*first, all.into_iter().collect::<Vec<_>>());
+        draft.set(first, "cpus", &number_set_text(&all))?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 use hostler_sdk::domain::disk::Disk;
 use hostler_sdk::domain::features::HyperVMode;
-use hostler_sdk::domain::interface::Interface;
+use hostler_sdk::domain::interface::{Interface, InterfaceSource};
 use hostler_sdk::domain::watchdog::WatchdogAction;
 use hostler_sdk::domain::{Domain, NodeId};
 use hostler_sdk::{Error, ProblemExt, problem};
@@ -13,12 +13,20 @@ use hostler_sdk::{Error, ProblemExt, problem};
 /// # Errors
 /// `unsupported`, for the first such thing.
 pub(super) fn refuse(domain: &Domain) -> Result<(), Error> {
+    if let Some(node) = domain.devices.interfaces.iter().find_map(tap_without_tap) {
+        return Err(at(
+            domain,
+            node,
+            "qemu.net-tap",
+            "has a tap device, which an interface of type 'vhostuser' does not use",
+        ));
+    }
     let found = general(domain)
         .or_else(|| domain.devices.disks.iter().find_map(disk))
         .or_else(|| domain.devices.interfaces.iter().find_map(interface))
         .or_else(|| watchdog(domain));
     match found {
-        Some((node, what)) => Err(at(domain, node, what)),
+        Some((node, what)) => Err(at(domain, node, "qemu.no-effect", what)),
         None => Ok(()),
     }
 }
@@ -82,10 +90,16 @@ fn watchdog(domain: &Domain) -> Found {
     Some((dumping.node, "wants the guest's memory written out, which this driver does not do yet"))
 }
 
-fn at(domain: &Domain, node: NodeId, what: &str) -> Error {
+/// Packets that another process takes from shared memory pass no device of the host.
+fn tap_without_tap(interface: &Interface) -> Option<NodeId> {
+    let shared = matches!(interface.source, InterfaceSource::VhostUser { .. });
+    (shared && interface.tap_path.is_some()).then_some(interface.node)
+}
+
+fn at(domain: &Domain, node: NodeId, code: &str, what: &str) -> Error {
     let document = domain.document();
     let position = document.position(node);
-    problem("qemu.no-effect", format!("<{}> {what}", document.name(node)))
+    problem(code, format!("<{}> {what}", document.name(node)))
         .hint("remove it: it would have no effect")
         .detail("line", position.line.to_string())
         .detail("column", position.column.to_string())
@@ -106,6 +120,15 @@ mod tests {
         };
         assert_eq!(problem.code, "qemu.no-effect");
         assert!(problem.details.iter().any(|fact| fact.key == "line"));
+        let tap = "<interface type='vhostuser'><source type='unix' path='/s' mode='server'/><model type='virtio'/>\
+                   <backend tap='/dev/t'/><filterref filter='f'/></interface>";
+        let (before, _) = xml.split_once("<interface").unwrap();
+        let Err(Error::Unsupported(problem)) =
+            refuse(&Domain::parse(&format!("{before}{tap}</devices></domain>")).unwrap())
+        else {
+            panic!("accepted")
+        };
+        assert_eq!(problem.code, "qemu.net-tap", "what can never be comes before what is not done here");
         assert!(
             refuse(&Domain::parse(&xml.replace("<filterref filter='clean-traffic'/>", "")).unwrap()).is_ok()
         );

@@ -1,10 +1,34 @@
 //! Processors: topology, plugging and modes.
 
-use hostler_sdk::domain::cpu::{CpuMode, FeaturePolicy, PhysicalBitsMode};
+use hostler_sdk::domain::cpu::{CacheSource, CpuMode, FeaturePolicy, PhysicalBitsMode};
 
 use super::{Broken, Rule, Subject, broken};
+use crate::machine::MachineKind;
 
-pub(super) const RULES: &[Rule] = &[topology, plugging, address_width, vector_lengths];
+pub(super) const RULES: &[Rule] =
+    &[counts, topology, plugging, orders, address_width, caches, migration, vector_lengths];
+
+/// Most processors of a machine type, and from how many on interrupts need more than eight bits for a processor.
+const PC_PROCESSORS: u32 = 255;
+const Q35_PROCESSORS: u32 = 288;
+
+fn counts(subject: &Subject<'_>) -> Option<Broken> {
+    let count = subject.domain.vcpus.maximum;
+    let most = match subject.machine.kind {
+        MachineKind::I440fx => PC_PROCESSORS,
+        MachineKind::Q35 => Q35_PROCESSORS,
+        _ => return None,
+    };
+    let node = subject.element(&["vcpu"]);
+    if count > most {
+        let what = format!("machine type '{}' has {most} processors at most", subject.machine_name);
+        return broken(node, "qemu.cpu-count", what, "lower <vcpu>");
+    }
+    let wide = subject.domain.devices.iommu.as_ref().is_some_and(|iommu| iommu.eim == Some(true));
+    (count > PC_PROCESSORS && !wide).then_some(())?;
+    let what = "interrupts reach more than 255 processors through an IOMMU only";
+    broken(node, "qemu.cpu-count", what, "add <iommu model='intel'><driver intremap='on' eim='on'/></iommu>")
+}
 
 fn topology(subject: &Subject<'_>) -> Option<Broken> {
     let topology = subject.domain.cpu.as_ref()?.topology?;
@@ -51,6 +75,48 @@ fn plugging(subject: &Subject<'_>) -> Option<Broken> {
     (all_listed && vcpus.current.is_some() && enabled != current).then_some(())?;
     let what = format!("{enabled} processors are enabled one by one, and {current} in <vcpu current>");
     broken(list, "qemu.cpu-plugging", what, "leave 'current' out")
+}
+
+/// Either every processor says when it is plugged, or none does.
+fn orders(subject: &Subject<'_>) -> Option<Broken> {
+    let vcpus = &subject.domain.vcpus.each;
+    let node = subject.element(&["vcpus"]);
+    let plugged = || vcpus.iter().filter(|vcpu| vcpu.enabled);
+    if let Some(absent) = vcpus.iter().find(|vcpu| !vcpu.enabled && vcpu.order.is_some()) {
+        let what = format!("processor {} has a place in the order and is not there", absent.id);
+        return broken(node, "qemu.cpu-plugging", what, "remove 'order', or write enabled='yes'");
+    }
+    let ordered = plugged().filter(|vcpu| vcpu.order.is_some()).count();
+    (ordered > 0 && ordered < plugged().count()).then_some(())?;
+    let what = "some processors have a place in the order in which they are plugged, and others have not";
+    broken(node, "qemu.cpu-plugging", what, "write 'order' for all that are enabled, or for none")
+}
+
+fn caches(subject: &Subject<'_>) -> Option<Broken> {
+    let cpu = subject.domain.cpu.as_ref()?;
+    let cache = cpu.cache.as_ref()?;
+    let of_host = matches!(cpu.mode, Some(CpuMode::HostPassthrough | CpuMode::Maximum));
+    let (what, remedy) = match cache.mode {
+        CacheSource::Emulate if cache.level != Some(3) => {
+            ("only a cache of level 3 is emulated", "write level='3'")
+        }
+        CacheSource::Passthrough if !of_host => {
+            ("the host's cache goes with the host's processor", "write mode='host-passthrough'")
+        }
+        CacheSource::Passthrough | CacheSource::Disable if cache.level.is_some() => {
+            ("all levels of a cache are passed through or left out", "remove 'level'")
+        }
+        _ => return None,
+    };
+    broken(subject.element(&["cpu", "cache"]), "qemu.cpu-cache", what, remedy)
+}
+
+fn migration(subject: &Subject<'_>) -> Option<Broken> {
+    let cpu = subject.domain.cpu.as_ref()?;
+    let of_host = matches!(cpu.mode, Some(CpuMode::HostPassthrough | CpuMode::Maximum));
+    (cpu.migratable.is_some() && !of_host).then_some(())?;
+    let what = "only a processor of mode 'host-passthrough' or 'maximum' says whether it is 'migratable'";
+    broken(subject.element(&["cpu"]), "qemu.cpu-migratable", what, "remove 'migratable'")
 }
 
 fn address_width(subject: &Subject<'_>) -> Option<Broken> {

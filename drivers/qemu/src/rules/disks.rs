@@ -4,7 +4,7 @@ use hostler_sdk::domain::disk::{Disk, DiskBus, DiskDevice, SgIo};
 
 use super::{Broken, Rule, Subject, broken};
 
-pub(super) const RULES: &[Rule] = &[devices, names, drivers, media];
+pub(super) const RULES: &[Rule] = &[devices, names, drivers, media, geometry];
 
 /// How many characters a SCSI inquiry has for a vendor and for a product.
 const VENDOR_CHARACTERS: usize = 8;
@@ -60,6 +60,13 @@ fn names(subject: &Subject<'_>) -> Option<Broken> {
             Some(("has a product of more than 16 characters", "shorten it"))
         } else if disk.wwn.is_some() && !matches!(disk.bus, DiskBus::Scsi | DiskBus::Ide | DiskBus::Sata) {
             Some(("has a world wide name on a bus without them", "remove <wwn>, or write bus='scsi'"))
+        } else if disk.wwn.is_some() && disk.bus == DiskBus::Sata {
+            Some((
+                "has a world wide name, which libvirt gives to disks on bus 'scsi' and 'ide' only",
+                "remove <wwn>",
+            ))
+        } else if disk.model.is_some() && disk.bus != DiskBus::Virtio {
+            Some(("has a model, which only disks on bus 'virtio' have", "remove 'model'"))
         } else if disk.rotation_rate.is_some() && !rotates {
             Some((
                 "has a rotation rate, which hard disks on bus 'scsi', 'sata' and 'ide' have",
@@ -75,13 +82,14 @@ fn names(subject: &Subject<'_>) -> Option<Broken> {
 fn drivers(subject: &Subject<'_>) -> Option<Broken> {
     any(subject, |disk| {
         let (driver, virtio) = (&disk.driver, disk.bus == DiskBus::Virtio);
-        if driver.copy_on_read == Some(true) && disk.readonly {
+        if driver.name.as_deref().is_some_and(|name| name != "qemu") {
+            Some(("names a driver that is another hypervisor's", "write <driver name='qemu'>"))
+        } else if driver.copy_on_read == Some(true) && disk.readonly {
             Some(("is read-only, and copies on read into it", "remove copy_on_read, or <readonly/>"))
         } else if (driver.queues.is_some() || driver.queue_size.is_some()) && !virtio {
             Some(("has queues on a bus without them", "write bus='virtio', or remove 'queues'"))
-        } else if (driver.ioeventfd.is_some() || driver.event_idx.is_some())
-            && !virtio
-            && disk.bus != DiskBus::Scsi
+        } else if !virtio
+            && (driver.event_idx.is_some() || (driver.ioeventfd.is_some() && disk.bus != DiskBus::Scsi))
         {
             Some(("has ioeventfd or event_idx on a bus without them", "write bus='virtio', or remove them"))
         } else if driver.virtio != Default::default() && !virtio {
@@ -92,12 +100,43 @@ fn drivers(subject: &Subject<'_>) -> Option<Broken> {
     })
 }
 
+/// How a BIOS counts sectors.
+fn geometry(subject: &Subject<'_>) -> Option<Broken> {
+    any(subject, |disk| {
+        let geometry = disk.geometry.as_ref()?;
+        if disk.bus == DiskBus::Usb {
+            Some(("has a geometry, which disks on bus 'usb' do not", "remove <geometry>"))
+        } else if geometry.translation.is_some() && disk.bus != DiskBus::Ide {
+            Some(("has its sectors translated, which only disks on bus 'ide' do", "remove 'trans'"))
+        } else {
+            None
+        }
+    })
+}
+
 /// What is passed through, and what is read-only.
 fn media(subject: &Subject<'_>) -> Option<Broken> {
     any(subject, |disk| {
         let lun = disk.device == DiskDevice::Lun;
-        if !lun && (disk.raw_io == Some(true) || disk.sg_io == Some(SgIo::Unfiltered)) {
+        let removable = matches!(disk.device, DiskDevice::Cdrom | DiskDevice::Floppy);
+        if !lun && (disk.raw_io.is_some() || disk.sg_io.is_some()) {
             Some(("passes SCSI commands through and is no logical unit", "write device='lun'"))
+        } else if disk.sg_io == Some(SgIo::Unfiltered) {
+            Some((
+                "passes all SCSI commands through, which no kernel allows any more",
+                "write sgio='filtered'",
+            ))
+        } else if disk.tray.is_some() && !removable {
+            Some(("has a tray, which only drives with a medium to change have", "remove 'tray'"))
+        } else if disk.removable.is_some() && disk.bus != DiskBus::Usb {
+            Some(("can be removed or not, which only disks on bus 'usb' say", "remove 'removable'"))
+        } else if disk.readonly
+            && disk.device == DiskDevice::Disk
+            && matches!(disk.bus, DiskBus::Ide | DiskBus::Sata)
+        {
+            Some(("is a read-only hard disk on a bus that has none", "write bus='virtio', or device='cdrom'"))
+        } else if disk.transient.is_some() && matches!(disk.device, DiskDevice::Floppy) {
+            Some(("is transient, which floppies cannot be", "remove <transient/>"))
         } else if lun && disk.driver.copy_on_read == Some(true) {
             Some(("is a logical unit, which has no copy on read", "remove copy_on_read"))
         } else if disk.transient.is_some() && disk.readonly {

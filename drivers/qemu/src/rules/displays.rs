@@ -2,12 +2,13 @@
 
 use std::mem::discriminant;
 
-use hostler_sdk::domain::graphics::{Graphics, GraphicsKind};
+use hostler_sdk::domain::graphics::{Graphics, GraphicsKind, Listen};
 
 use super::{Broken, Rule, Subject, broken};
 use crate::time;
 
-pub(super) const RULES: &[Rule] = &[one_of_each, passwords, headless, one_renderer, cards, only_card];
+pub(super) const RULES: &[Rule] =
+    &[one_of_each, listens, passwords, headless, one_renderer, cards, only_card];
 
 /// Cards that can stand beside another.
 const SECONDARY_CARDS: [&str; 2] = ["qxl", "virtio"];
@@ -21,6 +22,26 @@ fn one_of_each(subject: &Subject<'_>) -> Option<Broken> {
     let (_, second) = second?;
     let what = "a domain has one display of each type at most";
     broken(second.node, "qemu.only-one", what, "remove it")
+}
+
+/// A display listens at one place, and says so once.
+fn listens(subject: &Subject<'_>) -> Option<Broken> {
+    let document = subject.document();
+    subject.domain.devices.graphics.iter().find_map(|display| {
+        if display.listens.len() > 1 {
+            return broken(
+                display.node,
+                "qemu.display-listen",
+                "a display listens at one place",
+                "remove one <listen>",
+            );
+        }
+        let Some(Listen::Address(Some(address))) = display.listens.first() else { return None };
+        document.child(display.node, "listen")?;
+        document.attribute(display.node, "listen").filter(|said| said != address)?;
+        let what = "the address of <listen> is another than the one of the display";
+        broken(display.node, "qemu.display-listen", what, "remove the attribute 'listen'")
+    })
 }
 
 /// The most bytes that each protocol has for a password. QEMU takes as many of VNC's as there is room for, and says nothing.

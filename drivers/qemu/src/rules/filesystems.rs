@@ -56,8 +56,18 @@ fn plan9(subject: &Subject<'_>) -> Option<Broken> {
     all.find_map(|filesystem| {
         let path =
             matches!(filesystem.driver, None | Some(FilesystemDriver::Path | FilesystemDriver::Handle));
-        (path && filesystem.queue.is_some()).then_some(())?;
-        let what = "only virtiofs has a queue";
-        broken(subject.within(filesystem.node, "driver"), "qemu.filesystem", what, "remove 'queue'")
+        let modes = filesystem.fmode.is_some() || filesystem.dmode.is_some();
+        let (child, what, remedy) = if path && filesystem.queue.is_some() {
+            ("driver", "only virtiofs has a queue", "remove 'queue'")
+        } else if path && modes && filesystem.access_mode != Some(AccessMode::Mapped) {
+            (
+                "",
+                "modes of new files go with access that is mapped",
+                "write accessmode='mapped', or remove 'fmode' and 'dmode'",
+            )
+        } else {
+            return None;
+        };
+        broken(subject.within(filesystem.node, child), "qemu.filesystem", what, remedy)
     })
 }

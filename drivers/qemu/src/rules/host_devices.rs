@@ -5,7 +5,7 @@ use hostler_sdk::domain::hostdev::{Hostdev, HostdevSource, MdevModel};
 
 use super::{Broken, Rule, Subject, broken};
 
-pub(super) const RULES: &[Rule] = &[mediated, displays, boot];
+pub(super) const RULES: &[Rule] = &[mediated, displays, boot, foreign];
 
 fn model(hostdev: &Hostdev) -> Option<MdevModel> {
     match &hostdev.source {
@@ -55,6 +55,18 @@ fn displays(subject: &Subject<'_>) -> Option<Broken> {
         }
         None
     })
+}
+
+/// Models of other machines.
+fn foreign(subject: &Subject<'_>) -> Option<Broken> {
+    let all = subject.domain.devices.hostdevs.iter();
+    let stranger =
+        all.filter(|hostdev| hostdev.info.address != Some(Address::Unassigned)).find(|hostdev| {
+            !subject.arch.starts_with("s390")
+                && matches!(model(hostdev), Some(MdevModel::VfioAp | MdevModel::VfioCcw))
+        })?;
+    let what = "mediated devices of this model are of s390 machines";
+    broken(stranger.node, "qemu.hostdev-model", what, "write model='vfio-pci'")
 }
 
 fn boot(subject: &Subject<'_>) -> Option<Broken> {

@@ -16,6 +16,12 @@ fn buses(subject: &Subject<'_>) -> Option<Broken> {
             (_, Some(InputBus::Xen | InputBus::Parallels)) => {
                 ("the bus of this input device is another hypervisor's", "write bus='usb' or bus='virtio'")
             }
+            (InputType::Evdev, Some(InputBus::Ps2 | InputBus::Usb | InputBus::Virtio)) => {
+                ("events of the host come over no bus", "remove 'bus'")
+            }
+            (InputType::Passthrough, Some(InputBus::Ps2)) => {
+                ("bus 'ps2' passes no device of the host through", "write bus='virtio'")
+            }
             (_, Some(InputBus::Ps2)) if input.info.address.is_some() => {
                 ("a device on bus 'ps2' has no address", "remove <address>")
             }

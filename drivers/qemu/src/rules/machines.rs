@@ -1,5 +1,6 @@
 //! What a machine type or an architecture has, and what it does not.
 
+use hostler_sdk::domain::DomainType;
 use hostler_sdk::domain::clock::TimerName;
 use hostler_sdk::domain::controller::ControllerType;
 use hostler_sdk::domain::features::IoApic;
@@ -11,11 +12,25 @@ use hostler_sdk::domain::tpm::{TpmBackend, TpmVersion};
 use super::{Broken, Rule, Subject, broken};
 use crate::machine::MachineKind;
 
-pub(super) const RULES: &[Rule] =
-    &[firmware, secure_boot, system_management, features, timers, iommu, tpm, panics, watchdogs, bridges];
+pub(super) const RULES: &[Rule] = &[
+    firmware,
+    secure_boot,
+    system_management,
+    features,
+    translation,
+    timers,
+    iommu,
+    tpm,
+    panics,
+    watchdogs,
+    bridges,
+];
 
 /// Highest index of a PCI host bridge of a pseries machine.
 const HIGHEST_HOST_BRIDGE: u32 = 30;
+
+/// Features that only pseries machines have.
+const PSERIES_FEATURES: [&str; 7] = ["hpt", "htm", "nested-hv", "ccf-assist", "cfpc", "sbbc", "ibs"];
 
 /// The granularity of memory that only system management sees.
 const TSEG_UNIT: u64 = 1 << 20;
@@ -48,8 +63,10 @@ fn firmware(subject: &Subject<'_>) -> Option<Broken> {
 
 fn secure_boot(subject: &Subject<'_>) -> Option<Broken> {
     let secure = subject.domain.os.loader.as_ref()?.secure == Some(true);
+    // Firmware that is chosen brings what it needs; for firmware that is named it is to be said.
+    let named = subject.domain.os.firmware.is_none();
     let node = subject.element(&["os", "loader"]);
-    let no_smm = subject.domain.features.smm.is_some_and(|smm| !smm.state);
+    let no_smm = subject.domain.features.smm.map_or(named, |smm| !smm.state);
     let what = if !secure {
         return None;
     } else if subject.arch != "x86_64" {
@@ -57,7 +74,7 @@ fn secure_boot(subject: &Subject<'_>) -> Option<Broken> {
     } else if subject.machine.kind != MachineKind::Q35 {
         "firmware with secure='yes' needs a q35 machine"
     } else if no_smm {
-        "firmware with secure='yes' needs system management mode, which <smm state='off'/> takes away"
+        "firmware with secure='yes' needs system management mode, which the domain is not said to have"
     } else {
         return None;
     };
@@ -71,7 +88,7 @@ fn secure_boot(subject: &Subject<'_>) -> Option<Broken> {
 
 fn system_management(subject: &Subject<'_>) -> Option<Broken> {
     let smm = subject.domain.features.smm?;
-    let tseg = smm.tseg?;
+    let tseg = smm.tseg.filter(|_| smm.state)?;
     let node = subject.element(&["features", "smm", "tseg"]);
     if subject.machine.kind != MachineKind::Q35 {
         let what = "<tseg> sets up a chip that only q35 machines have";
@@ -80,10 +97,6 @@ fn system_management(subject: &Subject<'_>) -> Option<Broken> {
     if tseg.0 % TSEG_UNIT != 0 {
         let what = "the size of <tseg> is no whole number of MiB";
         return broken(node, "qemu.tseg-size", what, "write a multiple of 1 MiB");
-    }
-    if !smm.state {
-        let what = "<tseg> has no use with <smm state='off'>";
-        return broken(node, "qemu.tseg-unused", what, "write <smm state='on'>, or remove <tseg>");
     }
     None
 }
@@ -100,16 +113,32 @@ fn features(subject: &Subject<'_>) -> Option<Broken> {
     ];
     let stranger = x86_only.into_iter().find(|(_, given)| *given && !subject.is_x86());
     let gic = features.gic.is_some() && !subject.is_arm();
-    let (name, hint) = match stranger {
-        Some((name, _)) => (name, "remove it, or use an x86 machine"),
-        None if gic => ("gic", "remove it: only ARM machines have this interrupt controller"),
-        None => return None,
+    let pseries = subject.arch.starts_with("ppc64") && subject.machine_name.starts_with("pseries");
+    let element = subject.element(&["features"]);
+    let of_pseries = PSERIES_FEATURES.iter().find(|name| subject.document().child(element, name).is_some());
+    let (name, hint) = match (stranger, of_pseries) {
+        (Some((name, _)), _) => (name, "remove it, or use an x86 machine"),
+        (None, _) if gic => ("gic", "remove it: only ARM machines have this interrupt controller"),
+        (None, Some(name)) if !pseries => (*name, "remove it: only pseries machines have it"),
+        _ => return None,
     };
     let what = format!(
         "architecture '{}' with machine type '{}' has no feature '{name}'",
         subject.arch, subject.machine_name
     );
     broken(subject.element(&["features", name]), "qemu.machine-feature", what, hint)
+}
+
+/// What goes with the processor's own execution, and what with translation.
+fn translation(subject: &Subject<'_>) -> Option<Broken> {
+    subject.domain.features.tcg_tb_cache.filter(|_| subject.domain.kind == DomainType::Kvm)?;
+    let what = "<tcg> sets up translation, which a domain of type 'kvm' does not use";
+    broken(
+        subject.element(&["features", "tcg"]),
+        "qemu.features-tcg",
+        what,
+        "remove <tcg>, or write type='qemu'",
+    )
 }
 
 fn timers(subject: &Subject<'_>) -> Option<Broken> {
@@ -119,12 +148,7 @@ fn timers(subject: &Subject<'_>) -> Option<Broken> {
         ArmVTimer => !subject.is_arm(),
         TimerName::Platform | TimerName::Rtc => false,
     })?;
-    let clock = subject.element(&["clock"]);
-    let document = subject.document();
-    let node = document
-        .elements(clock)
-        .find(|node| document.attribute(*node, "name") == Some(absent.name.as_str()))
-        .unwrap_or(clock);
+    let node = subject.timer(absent.name);
     let what = format!("guests of architecture '{}' have no timer '{}'", subject.arch, absent.name);
     broken(node, "qemu.machine-timer", what, "remove the timer")
 }
@@ -147,7 +171,12 @@ fn iommu(subject: &Subject<'_>) -> Option<Broken> {
             "an IOMMU of model 'virtio' is described to the guest by ACPI, which the domain does not have";
         return broken(iommu.node, "qemu.machine-acpi", what, "add <acpi/> to <features>");
     }
-    if iommu.intremap == Some(true) && subject.domain.features.ioapic == Some(IoApic::Kvm) {
+    let tuned = [iommu.intremap, iommu.caching_mode, iommu.eim, iommu.iotlb].iter().any(Option::is_some);
+    if iommu.model == IommuModel::Virtio && (tuned || iommu.aw_bits.is_some()) {
+        let what = "an IOMMU of model 'virtio' has nothing to set";
+        return broken(subject.within(iommu.node, "driver"), "qemu.iommu-driver", what, "remove <driver>");
+    }
+    if iommu.intremap == Some(true) && subject.domain.features.ioapic != Some(IoApic::Qemu) {
         let what = "interrupts can only be remapped when QEMU has the I/O interrupt controller";
         let node = subject.within(iommu.node, "driver");
         return broken(node, "qemu.iommu-interrupts", what, "write <ioapic driver='qemu'/> in <features>");

@@ -6,17 +6,25 @@
 
 mod char_devices;
 mod cpus;
+mod disk_places;
 mod disks;
 mod displays;
 mod filesystems;
+mod firmware_tables;
 mod host_devices;
 mod inputs;
+mod labels;
 mod machines;
 mod memory;
 mod networks;
 mod numa;
+mod shared_memory;
+mod sounds;
 mod threads;
+mod timers;
+mod usb;
 
+use hostler_sdk::domain::clock::TimerName;
 use hostler_sdk::domain::{Document, Domain, DomainType, NodeId};
 use hostler_sdk::{Error, ProblemExt, problem};
 
@@ -48,6 +56,13 @@ impl<'a> Subject<'a> {
 
     fn is_arm(&self) -> bool {
         self.arch == "aarch64" || self.arch.starts_with("arm")
+    }
+
+    /// The element of a timer, or the clock.
+    fn timer(&self, name: TimerName) -> NodeId {
+        let (document, clock) = (self.document(), self.element(&["clock"]));
+        let mut timers = document.elements(clock);
+        timers.find(|node| document.attribute(*node, "name") == Some(name.as_str())).unwrap_or(clock)
     }
 
     fn document(&self) -> &'a Document {
@@ -89,11 +104,18 @@ type Rule = fn(&Subject<'_>) -> Option<Broken>;
 
 const RULES: &[&[Rule]] = &[
     machines::RULES,
+    timers::RULES,
+    firmware_tables::RULES,
+    labels::RULES,
     cpus::RULES,
     threads::RULES,
     numa::RULES,
     memory::RULES,
     disks::RULES,
+    disk_places::RULES,
+    usb::RULES,
+    sounds::RULES,
+    shared_memory::RULES,
     networks::RULES,
     char_devices::RULES,
     displays::RULES,

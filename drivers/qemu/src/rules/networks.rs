@@ -4,7 +4,7 @@ use hostler_sdk::domain::interface::{GuestIp, Interface, InterfaceSource, Teamin
 
 use super::{Broken, Rule, Subject, broken};
 
-pub(super) const RULES: &[Rule] = &[queues, members, teams, passt];
+pub(super) const RULES: &[Rule] = &[queues, members, places, teams, passt];
 
 fn is_virtio(interface: &Interface) -> bool {
     interface.model.as_deref().is_some_and(|model| model.starts_with("virtio"))
@@ -40,6 +40,39 @@ fn members(subject: &Subject<'_>) -> Option<Broken> {
                 "only interfaces of model 'virtio' spread packets over queues",
                 "write model type='virtio'",
             )
+        } else {
+            return None;
+        };
+        broken(subject.within(interface.node, child), "qemu.net", what, remedy)
+    })
+}
+
+/// What an interface can be told depends on what is behind it.
+fn places(subject: &Subject<'_>) -> Option<Broken> {
+    use InterfaceSource::{Bridge, Ethernet, Network, User, Vdpa, VhostUser};
+    let document = subject.document();
+    subject.domain.devices.interfaces.iter().find_map(|interface| {
+        let source = &interface.source;
+        let switched = matches!(source, Network { .. } | Bridge { .. });
+        let told = |child: &str| document.child(interface.node, child).is_some();
+        let addressed = matches!(source, User { .. } | Vdpa { .. });
+        let virtio = interface.model.is_none() || is_virtio(interface);
+        let unnamed = interface.model.is_none();
+        let (child, what, remedy) = if interface.mtu.is_some()
+            && !(switched || matches!(source, Ethernet | VhostUser { .. }))
+        {
+            ("mtu", "the MTU of an interface of this type is not the guest's to be told", "remove <mtu>")
+        } else if interface.coalesce_rx_frames.is_some() && !switched {
+            ("coalesce", "an interface of this type gathers no packets", "remove <coalesce>")
+        } else if interface.port_isolated.is_some() && !switched {
+            ("port", "only a port of a bridge can be isolated", "remove <port>")
+        } else if (told("route") && !matches!(source, Vdpa { .. }))
+            || (!interface.ips.is_empty() && !addressed)
+        {
+            let child = if told("route") { "route" } else { "ip" };
+            (child, "QEMU gives the guest no addresses and routes", "remove <ip> and <route>")
+        } else if matches!(source, VhostUser { .. }) && (unnamed || !virtio) {
+            ("model", "an interface of type 'vhostuser' is of model 'virtio'", "write model type='virtio'")
         } else {
             return None;
         };

@@ -4,6 +4,7 @@ mod corpus;
 mod disks;
 mod golden;
 mod render;
+mod said;
 
 use hostler_sdk::domain::Domain;
 use hostler_sdk::{Error, Launch};

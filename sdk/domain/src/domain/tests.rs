@@ -31,6 +31,59 @@ fn hint(name: &str) -> String {
 }
 
 #[test]
+fn features_in_several_elements_are_read_together() {
+    let text = "<domain type='kvm'><name>a</name><memory>64</memory><os><type>hvm</type></os><features><acpi/></features>\
+                <devices/><features><ioapic driver='qemu'/><acpi/></features></domain>";
+    let features = Domain::parse(text).unwrap().features;
+    assert!(features.acpi && features.ioapic == Some(crate::features::IoApic::Qemu));
+}
+
+#[test]
+fn values_of_features_are_held_against_their_ranges() {
+    let code = |features: &str| {
+        let text = format!(
+            "<domain type='kvm'><name>a</name><memory>64</memory><os><type>hvm</type></os><features>{features}</features></domain>"
+        );
+        Domain::parse(&text).err().map(|error| error.code())
+    };
+    for (bad, wanted, good) in [
+        (
+            "<hyperv><spinlocks state='on' retries='100'/></hyperv>",
+            "xml.out-of-range",
+            "<hyperv><spinlocks state='on' retries='4095'/></hyperv>",
+        ),
+        (
+            "<hyperv><spinlocks state='on'/></hyperv>",
+            "xml.missing-attribute",
+            "<hyperv><spinlocks state='off'/></hyperv>",
+        ),
+        (
+            "<hyperv><vendor_id state='on' value='more than twelve'/></hyperv>",
+            "xml.out-of-range",
+            "<hyperv><vendor_id state='on' value='just twelve!'/></hyperv>",
+        ),
+        (
+            "<hyperv><vendor_id state='on'/></hyperv>",
+            "xml.missing-attribute",
+            "<hyperv><vendor_id state='off'/></hyperv>",
+        ),
+        (
+            "<kvm><dirty-ring state='on' size='1000'/></kvm>",
+            "xml.out-of-range",
+            "<kvm><dirty-ring state='on' size='4096'/></kvm>",
+        ),
+        (
+            "<kvm><dirty-ring state='on' size='512'/></kvm>",
+            "xml.out-of-range",
+            "<kvm><dirty-ring state='off' size='512'/></kvm>",
+        ),
+    ] {
+        assert_eq!(code(bad), Some(wanted), "{bad}");
+        assert_eq!(code(good), None, "{good}");
+    }
+}
+
+#[test]
 fn defaults_are_filled_in() {
     let domain = parse("", "");
     assert_eq!((domain.memory, domain.current_memory), (Bytes::from_mib(64), Bytes::from_mib(64)));

@@ -7,6 +7,25 @@ use super::requests::Role;
 use crate::complete::controllers::Controller;
 use crate::complete::draft::Draft;
 
+/// Network cards by the names that libvirt has for them, whatever QEMU makes of those; all others are taken for PCI Express.
+const CONVENTIONAL_CARDS: [&str; 15] = [
+    "rtl8139",
+    "e1000",
+    "vmxnet3",
+    "netfront",
+    "lan9118",
+    "scm91c111",
+    "spapr-vlan",
+    "vlance",
+    "vmxnet",
+    "vmxnet2",
+    "Am79C970A",
+    "Am79C973",
+    "82540EM",
+    "82545EM",
+    "82543GC",
+];
+
 /// Whether a device's model is the one for guests that know only old virtio: a conventional device.
 fn flavour(model: Option<&str>) -> Plug {
     if model.is_some_and(|model| model.ends_with("-transitional") && !model.ends_with("-non-transitional")) {
@@ -39,7 +58,7 @@ pub(super) fn interface(draft: &Draft, node: NodeId) -> Option<Plug> {
     }
     match draft.child_get(node, "model", "type") {
         Some("usb-net") => None,
-        Some("rtl8139" | "e1000" | "vmxnet3") => Some(Plug::Pci),
+        Some(model) if CONVENTIONAL_CARDS.contains(&model) => Some(Plug::Pci),
         model => Some(flavour(model)),
     }
 }

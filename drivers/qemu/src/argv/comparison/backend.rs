@@ -70,8 +70,8 @@ pub(in crate::argv) fn backend(backend: &CharBackend, id: &str, alias: &str) -> 
         CharBackend::Nmdm { .. }
         | CharBackend::SpiceVmc
         | CharBackend::SpicePort { .. }
-        | CharBackend::QemuVdagent { .. }
-        | CharBackend::Dbus { .. } => named("dbus"),
+        | CharBackend::QemuVdagent { .. } => named("dbus"),
+        CharBackend::Dbus { channel } => named("dbus").with("name", channel.as_str()),
     }
 }
 

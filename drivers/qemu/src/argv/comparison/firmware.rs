@@ -66,7 +66,10 @@ pub(in crate::argv) fn flash_images(builder: &mut Builder<'_>) -> Result<FlashIm
             let openers = Openers { auth, secret: Some(STORE_SECRET), ..Openers::default() };
             blockdev::server_properties(network, &openers)?
         }
-        Some((Location::File(path) | Location::Block(path), _)) => local(path.clone()),
+        Some((Location::File(path), _)) => local(path.clone()),
+        Some((Location::Block(path), _)) => {
+            Value::mapping().with("driver", "host_device").with("filename", path.as_str())
+        }
         _ => local(format!("/var/lib/libvirt/qemu/nvram/{}_VARS.fd", domain.name)),
     };
     Ok(FlashImages { code: local(code_path(domain)), store, comparison: true })

@@ -37,6 +37,9 @@ pub(super) const GENERATED_ID: &str = "00010203-0405-4607-8809-0a0b0c0d0e0f";
 /// The time at which libvirt's tests run, in seconds since 1970.
 pub(super) const NOW: u64 = 1_234_567_890;
 
+/// What stands for a port for browsers that is chosen at the start.
+pub(super) const UNCHOSEN_WEBSOCKET: i64 = -1;
+
 /// The graphics card of libvirt's test host.
 pub(super) const RENDER_NODE: &str = "/dev/dri/foo";
 
@@ -85,7 +88,11 @@ pub(super) fn memory_path(domain: &Domain, huge_page: Option<u64>, id: &str) -> 
     match huge_page {
         Some(size) if size >= 1 << 30 => format!("/dev/hugepages1G/libvirt/qemu/{short}"),
         Some(_) => format!("/dev/hugepages2M/libvirt/qemu/{short}"),
-        None => format!("/var/lib/libvirt/qemu/ram/{short}/{id}"),
+        // Modules go by their own name, and not by their object's.
+        None => {
+            let name = id.strip_prefix("mem").unwrap_or(id);
+            format!("/var/lib/libvirt/qemu/ram/{short}/{name}")
+        }
     }
 }
 
