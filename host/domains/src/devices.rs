@@ -73,7 +73,7 @@ fn alias(document: &Document, node: NodeId) -> Option<String> {
     document.child(node, "alias").and_then(|alias| document.attribute(alias, "name")).map(str::to_owned)
 }
 
-/// An element without an alias that was true for one run only.
+/// An element without what was true for one run only.
 ///
 /// # Errors
 /// None for an element that was read.
@@ -81,7 +81,7 @@ pub(crate) fn nameless(element: &str) -> Result<String, Error> {
     // Its own parent, as it were: what is forgotten are the aliases of children.
     let mut document = Document::parse(&format!("<devices>{element}</devices>"))?;
     let root = document.root();
-    document.forget_aliases(root)?;
+    document.forget_run(root)?;
     Ok(document.elements(root).next().map(|device| document.node_to_xml(device)).unwrap_or_default())
 }
 

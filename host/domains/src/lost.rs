@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use hostler_domain::Domain;
+use hostler_domain::of_a_run::without_run;
 use hostler_runtime::RunDocument;
 use hostler_state::{Definition, Headline, RunDir, RunRecord, Uuid, unix_ms};
 
@@ -75,7 +76,7 @@ impl Host {
             name: name
                 .filter(|name| others.iter().all(|other| other.name != *name))
                 .unwrap_or_else(|| run.domain().to_string()),
-            xml: xml.unwrap_or_default(),
+            xml: xml.map(|xml| without_run(xml.clone()).unwrap_or(xml)).unwrap_or_default(),
             driver: driver.map_or_else(String::new, |driver| driver.manifest().name.clone()),
             // What a transient domain leaves can be undefined; what a forgotten one had is gone.
             persistent: true,

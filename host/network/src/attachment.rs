@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use hostler_domain::network::is_device_name;
+use hostler_domain::of_a_run::is_system_tap;
 
 use crate::error::{ErrorKind, NetworkError};
 use crate::forward::Forward;
@@ -12,8 +13,6 @@ use crate::tap;
 
 /// What tap devices are called that are given no name: the first number that is free.
 const NAMES: &str = "vnet%d";
-/// How names begin that were given by the system once, and are chosen anew each time.
-const CHOSEN: &str = "vnet";
 /// Most queues of a tap device.
 const QUEUES_MAX: u32 = 256;
 /// First byte of a tap's own address: larger than that of any guest's, so that no bridge takes its address from it.
@@ -93,7 +92,7 @@ pub fn connect(attachment: &Attachment) -> Result<Taps, NetworkError> {
     if attachment.existing {
         return existing(given, queues);
     }
-    let given = given.filter(|name| !is_chosen(name));
+    let given = given.filter(|name| !is_system_tap(name));
     if let Some(name) = given
         && links::find(name)?.is_some()
     {
@@ -146,12 +145,6 @@ pub fn rejoin(bridge: &str, macs: &[[u8; 6]]) -> Result<Vec<String>, NetworkErro
     Ok(joined)
 }
 
-/// Names such as `vnet7`: they are in documents that were taken from guests that ran.
-fn is_chosen(name: &str) -> bool {
-    name.strip_prefix(CHOSEN)
-        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
 /// A tap that somebody else has made, as it is: its settings are theirs.
 fn existing(name: Option<&str>, queues: u32) -> Result<Taps, NetworkError> {
     let Some(name) = name else {
@@ -185,15 +178,6 @@ fn unopened(name: &str, error: std::io::Error) -> NetworkError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn chosen_names_are_told_from_given_ones() {
-        for (name, chosen) in
-            [("vnet0", true), ("vnet17", true), ("vnet", false), ("vnetx", false), ("tap0", false)]
-        {
-            assert_eq!(is_chosen(name), chosen, "{name}");
-        }
-    }
 
     #[test]
     fn what_is_no_name_or_no_device_is_refused_before_anything_is_made() {

@@ -18,10 +18,7 @@ pub fn is_word(alias: &str) -> bool {
 
 impl Document {
     /// Removes the aliases beneath an element's children that no author has chosen. Whether there were any.
-    ///
-    /// # Errors
-    /// None for a document that was read.
-    pub fn forget_aliases(&mut self, devices: NodeId) -> Result<bool, XmlError> {
+    pub(crate) fn forget_aliases(&mut self, devices: NodeId) -> Result<bool, XmlError> {
         let given: Vec<_> = self.elements(devices).filter_map(|device| self.given_alias(device)).collect();
         given.iter().try_for_each(|alias| self.remove(*alias))?;
         Ok(!given.is_empty())
@@ -57,10 +54,10 @@ mod tests {
     fn aliases_of_authors_stay() {
         let text = "<devices>\n  <rng>\n    <alias name='rng0'/>\n  </rng>\n  <rng>\n    <alias name='ua-mine'/>\n  </rng>\n</devices>";
         let mut document = Document::parse(text).unwrap();
-        assert!(document.forget_aliases(document.root()).unwrap());
+        assert!(document.forget_run(document.root()).unwrap());
         let xml = document.to_xml();
         assert!(!xml.contains("rng0") && xml.contains("ua-mine"), "{xml}");
-        assert!(!document.forget_aliases(document.root()).unwrap());
+        assert!(!document.forget_run(document.root()).unwrap());
     }
 
     #[test]

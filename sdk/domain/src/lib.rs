@@ -31,6 +31,7 @@ pub mod memory_backing;
 pub mod memory_device;
 pub mod network;
 pub mod numatune;
+pub mod of_a_run;
 pub mod os;
 pub mod panic;
 pub mod permissions;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::PoisonError;
 
 use hostler_domain::interface::InterfaceSource;
+use hostler_domain::of_a_run::without_run;
 use hostler_domain::{Domain, DomainUuid};
 use hostler_state::{Definition, Uuid, unix_ms};
 
@@ -83,7 +84,7 @@ impl Host {
             definition: Definition {
                 uuid,
                 name,
-                xml: checked.to_xml(),
+                xml: without_run(checked.to_xml())?,
                 driver: driver.manifest().name.clone(),
                 persistent: persistent || older.as_ref().is_some_and(|older| older.persistent),
                 generation: older.as_ref().map_or(1, |older| older.generation + 1),

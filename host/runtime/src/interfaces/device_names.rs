@@ -37,7 +37,7 @@ fn nameless(xml: &str) -> Result<(Document, Vec<NodeId>, bool), Error> {
     let Some(devices) = document.child(document.root(), "devices") else {
         return Ok((document, Vec::new(), false));
     };
-    let changed = document.forget_aliases(devices).map_err(wrong)?;
+    let changed = document.forget_run(devices).map_err(wrong)?;
     let devices = document.elements(devices).collect();
     Ok((document, devices, changed))
 }

@@ -293,6 +293,8 @@ fn what_goes_through_an_interface_is_limited_each_way() {
     assert!(redirected.contains(&format!("to device {first}")), "{redirected}");
     let shown = bench.ok(&["xml", "vm"]);
     assert!(shown.contains("<target dev='vnet0'/>") && shown.contains("<alias name='net0'/>"), "{shown}");
+    // Defined by what is shown, it has none of that run's names.
+    bench.define(&shown);
     let stored = bench.ok(&["xml", "vm", "--stored"]);
     assert!(!stored.contains("<target dev") && !stored.contains("<alias"), "{stored}");
     // One way is changed, the other stays; by any of its names.
