@@ -143,7 +143,7 @@ fn redefining_a_running_domain_takes_effect_at_its_next_start() {
     bench.ok(&["start", "rom"]);
     let before = bench.ok(&["xml", "rom"]);
     let stored = bench.ok(&["xml", "rom", "--stored"]);
-    assert_eq!(before, stored);
+    assert!(before.contains(">32<") && stored.contains(">32<"), "{before}{stored}");
     bench.define(&stored.replace("<memory unit='MiB'>32</memory>", "<memory unit='MiB'>48</memory>"));
     assert_eq!(bench.ok(&["xml", "rom"]), before, "the running one is as it was started");
     assert!(bench.ok(&["xml", "rom", "--stored"]).contains(">48<"));
@@ -174,11 +174,22 @@ fn device_addresses_are_the_same_at_every_start() {
     assert!(defined.contains("<address type='pci'"), "define writes addresses down: {defined}");
     for _ in 0..2 {
         bench.ok(&["start", "rom"]);
-        assert_eq!(bench.ok(&["xml", "rom"]), defined);
+        let running = bench.ok(&["xml", "rom"]);
+        assert_eq!(addresses(&running), addresses(&defined));
+        // Whoever defines it by what is shown of its run defines the same.
+        bench.define(&running);
+        let again = bench.ok(&["xml", "rom", "--stored"]);
+        assert!(running.contains("<alias name='usb'/>") && !again.contains("<alias"), "{running}{again}");
+        assert_eq!(addresses(&again), addresses(&defined));
         bench.ok(&["destroy", "rom"]);
     }
     bench.define(&defined);
     assert_eq!(bench.ok(&["xml", "rom", "--stored"]), defined, "defining what was stored changes nothing");
+}
+
+/// The addresses of all devices, in their order.
+fn addresses(xml: &str) -> Vec<&str> {
+    xml.lines().map(str::trim).filter(|line| line.starts_with("<address ")).collect()
 }
 
 #[test]
