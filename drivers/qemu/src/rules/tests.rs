@@ -17,7 +17,11 @@ fn code(arch: &str, machine: &str, top: &str, devices: &str) -> Option<String> {
         "<domain type='qemu'><name>n</name><memory>65536</memory><os><type arch='{arch}' machine='{machine}'>hvm</type></os>\
          {top}<devices>{devices}</devices></domain>"
     );
-    match refuse(&Domain::parse(&xml).unwrap_or_else(|error| panic!("{xml}: {error}"))) {
+    code_of(&xml)
+}
+
+fn code_of(xml: &str) -> Option<String> {
+    match refuse(&Domain::parse(xml).unwrap_or_else(|error| panic!("{xml}: {error}"))) {
         Ok(()) => None,
         Err(Error::Unsupported(problem)) => {
             assert!(!problem.hints.is_empty(), "{xml}");
@@ -337,4 +341,31 @@ fn every_rule_refuses_what_breaks_it_and_not_its_neighbour() {
         );
         assert_eq!(judge(pair.top.1, pair.devices.1), None, "{} {}", pair.top.1, pair.devices.1);
     }
+}
+
+#[test]
+fn bios_writes_to_a_serial_port_that_is_there() {
+    let code = |devices: &str| {
+        code_of(&format!(
+            "<domain type='qemu'><name>n</name><memory>65536</memory><os><type arch='x86_64' machine='q35'>hvm</type>\
+             <bios useserial='yes'/></os><devices>{devices}</devices></domain>"
+        ))
+    };
+    assert_eq!(code("").as_deref(), Some("qemu.bios-serial"));
+    assert_eq!(
+        code("<console type='pty'><target type='virtio'/></console>").as_deref(),
+        Some("qemu.bios-serial")
+    );
+    assert_eq!((code("<serial type='pty'/>"), code("<console type='pty'/>")), (None, None));
+}
+
+#[test]
+fn translation_is_set_up_where_there_is_some() {
+    let code = |kind: &str| {
+        code_of(&format!(
+            "<domain type='{kind}'><name>n</name><memory>65536</memory><os><type arch='x86_64' machine='q35'>hvm</type>\
+             </os><features><tcg><tb-cache unit='MiB'>64</tb-cache></tcg></features></domain>"
+        ))
+    };
+    assert_eq!((code("kvm").as_deref(), code("qemu")), (Some("qemu.features-tcg"), None));
 }

@@ -39,6 +39,36 @@ fn features_in_several_elements_are_read_together() {
 }
 
 #[test]
+fn sound_is_played_by_a_back_end_that_is_there() {
+    let code = |devices: &str| {
+        let text = format!(
+            "<domain type='kvm'><name>a</name><memory>64</memory><os><type>hvm</type></os><devices>{devices}</devices></domain>"
+        );
+        Domain::parse(&text).err().map(|error| error.code())
+    };
+    let card = |id: u32| format!("<sound model='ich9'><audio id='{id}'/></sound>");
+    assert_eq!(code(&card(2)), Some("xml.invalid-value"));
+    assert_eq!(code(&card(1)), None, "the one that will be there");
+    assert_eq!(code(&format!("{}<audio id='2' type='none'/>", card(2))), None);
+    assert_eq!(code(&format!("{}<audio id='2' type='none'/>", card(1))), Some("xml.invalid-value"));
+    assert_eq!(code("<audio id='0' type='none'/>"), Some("xml.out-of-range"));
+}
+
+#[test]
+fn pool_of_an_io_thread_has_its_least_below_its_most() {
+    let code = |pool: &str| {
+        let text = format!(
+            "<domain type='kvm'><name>a</name><memory>64</memory><iothreads>1</iothreads><iothreadids>\
+             <iothread id='1' {pool}/></iothreadids><os><type>hvm</type></os></domain>"
+        );
+        Domain::parse(&text).err().map(|error| error.code())
+    };
+    assert_eq!(code("thread_pool_min='9' thread_pool_max='8'"), Some("xml.out-of-range"));
+    assert_eq!(code("thread_pool_min='8' thread_pool_max='8'"), None);
+    assert_eq!(code("thread_pool_min='9'"), None);
+}
+
+#[test]
 fn values_of_features_are_held_against_their_ranges() {
     let code = |features: &str| {
         let text = format!(

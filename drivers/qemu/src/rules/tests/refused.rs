@@ -199,6 +199,11 @@ pub(super) const DEVICES: &[Pair] = &[
         "<shmem name='a'><model type='ivshmem-plain'/><msi/></shmem>",
         "<shmem name='a'><model type='ivshmem-plain'/></shmem>",
     ),
+    devices(
+        "qemu.input-bus",
+        "<input type='evdev' bus='ps2'><source dev='/dev/input/event0'/></input>",
+        "<input type='evdev'><source dev='/dev/input/event0'/></input>",
+    ),
     devices("qemu.smartcard", "<smartcard mode='host'/><smartcard mode='host'/>", "<smartcard mode='host'/>"),
     devices("qemu.nvram-device", "<nvram/>", ""),
     devices(
