@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use hostler_domain::{Document, NodeId, XmlError};
 use hostler_domains::{DomainSummary, RunState, Which, process_counters};
+use hostler_rpc::codes;
 use hostler_rpc::error::RpcError;
 use hostler_rpc::wire::{
     DomainGetControlInfo, DomainGetControlInfoAnswer, DomainGetInfo, DomainGetInfoAnswer, DomainGetMaxMemory,
@@ -118,7 +120,37 @@ async fn is_updated(client: Arc<Client>, call: DomainIsUpdated) -> Result<Domain
     let failed = |error: hostler_domains::Error| failure::of_domain(&error);
     let current = client.host().xml(&domain, Which::Current).await.map_err(failed)?;
     let stored = client.host().xml(&domain, Which::Stored).await.map_err(failed)?;
-    Ok(DomainIsUpdatedAnswer { updated: i32::from(current != stored) })
+    let is_same = is_same_but_for_its_run(&current, &stored).map_err(|error| {
+        RpcError::new(
+            codes::ERR_XML_ERROR,
+            codes::FROM_DOMAIN,
+            format!("the document cannot be read: {error}"),
+        )
+    })?;
+    Ok(DomainIsUpdatedAnswer { updated: i32::from(!is_same) })
+}
+
+/// Whether a document of a run says what a definition does, but for what is true of that run alone.
+fn is_same_but_for_its_run(running: &str, stored: &str) -> Result<bool, XmlError> {
+    let (mut running, stored) = (Document::parse(running)?, Document::parse(stored)?);
+    if let Some(devices) = running.child(running.root(), "devices") {
+        running.forget_run(devices)?;
+    }
+    Ok(is_same((&running, running.root()), (&stored, stored.root())))
+}
+
+fn is_same((document, element): (&Document, NodeId), (other, its): (&Document, NodeId)) -> bool {
+    let said = |document: &Document, element| {
+        let attributes = document.attributes(element).iter();
+        let mut said: Vec<_> = attributes.map(|one| (one.name.clone(), one.value.clone())).collect();
+        said.sort_unstable();
+        (document.name(element).to_owned(), said, document.text(element).trim().to_owned())
+    };
+    let (own, theirs): (Vec<_>, Vec<_>) =
+        (document.elements(element).collect(), other.elements(its).collect());
+    said(document, element) == said(other, its)
+        && own.len() == theirs.len()
+        && own.into_iter().zip(theirs).all(|(own, its)| is_same((document, own), (other, its)))
 }
 
 /// Every guest is a whole machine.
@@ -186,4 +218,20 @@ async fn has_current_snapshot(
     let snapshots = client.host().snapshot_list(&reference(&domain)).await;
     let snapshots = snapshots.map_err(|error| failure::of_domain(&error))?;
     Ok(DomainHasCurrentSnapshotAnswer { result: i32::from(snapshots.iter().any(|found| found.current)) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn run_with_names_of_its_own_is_no_other_than_its_definition() {
+        let document = |rng: &str| format!("<domain type='kvm'><devices>{rng}</devices></domain>");
+        let stored = document("<rng model='virtio'/>");
+        let same = |running: &str| is_same_but_for_its_run(&document(running), &stored).unwrap();
+        assert!(same("<rng model='virtio'><alias name='rng0'/></rng>"));
+        assert!(!same("<rng model='virtio'><alias name='rng0'/><rate bytes='1'/></rng>"));
+        assert!(!same("<rng model='other'/>") && !same(""));
+        assert!(is_same_but_for_its_run("<domain", &stored).is_err());
+    }
 }
