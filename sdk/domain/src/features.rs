@@ -216,9 +216,7 @@ impl Features {
                 .maybe("async-teardown", |teardown| Ok(teardown.yes_no("enabled")?.unwrap_or(true)))?,
         })
     }
-}
 
-impl Features {
     /// Both together: a document can say them in several elements. What is said twice is taken as it is said first.
     pub(crate) fn and(self, later: Self) -> Self {
         Self {

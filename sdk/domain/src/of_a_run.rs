@@ -1,6 +1,7 @@
 //! What a document of a guest that runs says of that run alone: in no definition, and gone in the next run.
 
 use crate::document::{Document, NodeId};
+use crate::domain::Domain;
 use crate::error::XmlError;
 
 /// How names of tap devices begin that the system has chosen, with a number behind.
@@ -21,6 +22,20 @@ pub fn without_run(xml: String) -> Result<String, XmlError> {
     let mut document = Document::parse(&xml)?;
     let Some(devices) = document.child(document.root(), "devices") else { return Ok(xml) };
     Ok(if document.forget_run(devices)? { document.to_xml() } else { xml })
+}
+
+impl Domain {
+    /// Its document without what is true for one run only.
+    ///
+    /// # Errors
+    /// None for a document that was read.
+    pub fn document_without_run(&self) -> Result<Document, XmlError> {
+        let mut document = self.document().clone();
+        if let Some(devices) = self.devices.node {
+            document.forget_run(devices)?;
+        }
+        Ok(document)
+    }
 }
 
 impl Document {

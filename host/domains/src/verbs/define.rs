@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::PoisonError;
 
 use hostler_domain::interface::InterfaceSource;
-use hostler_domain::of_a_run::without_run;
 use hostler_domain::{Domain, DomainUuid};
 use hostler_state::{Definition, Uuid, unix_ms};
 
@@ -84,7 +83,7 @@ impl Host {
             definition: Definition {
                 uuid,
                 name,
-                xml: without_run(checked.to_xml())?,
+                xml: checked.document_without_run()?.to_xml(),
                 driver: driver.manifest().name.clone(),
                 persistent: persistent || older.as_ref().is_some_and(|older| older.persistent),
                 generation: older.as_ref().map_or(1, |older| older.generation + 1),

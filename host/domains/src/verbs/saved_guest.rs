@@ -139,8 +139,7 @@ async fn exchange(host: &Host, place: Place, xml: Option<&str>, running: Option<
 fn require_same_machine(before: &Domain, next: &Domain) -> Result<(), Error> {
     let devices = |domain: &Domain| -> Result<Vec<String>, Error> {
         // What they were called in that run is not what they are.
-        let mut document = domain.document().clone();
-        domain.devices.node.map_or(Ok(false), |devices| document.forget_run(devices))?;
+        let document = domain.document_without_run()?;
         Ok(devices::all(&Domain::from_document(document)?).iter().map(devices::Device::identity).collect())
     };
     let same: [(&str, bool); 6] = [

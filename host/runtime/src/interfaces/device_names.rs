@@ -3,7 +3,8 @@
 use std::sync::PoisonError;
 
 use hostler_domain::given_alias::is_word;
-use hostler_domain::{Document, NodeId, XmlError};
+use hostler_domain::of_a_run::without_run;
+use hostler_domain::{Document, XmlError};
 
 use super::domain::Subject;
 use crate::answer;
@@ -26,24 +27,17 @@ impl Subject {
         if let Some(named) = self.named.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Ok(named);
         }
-        let (document, _, changed) = nameless(&self.context.xml)?;
-        Ok(if changed { document.to_xml() } else { self.context.xml.clone() })
+        without_run(self.context.xml.clone()).map_err(wrong)
     }
 }
 
-/// A document without names of a run before, its devices, and whether it had such names.
-fn nameless(xml: &str) -> Result<(Document, Vec<NodeId>, bool), Error> {
-    let mut document = Document::parse(xml).map_err(wrong)?;
-    let Some(devices) = document.child(document.root(), "devices") else {
-        return Ok((document, Vec::new(), false));
-    };
-    let changed = document.forget_run(devices).map_err(wrong)?;
-    let devices = document.elements(devices).collect();
-    Ok((document, devices, changed))
-}
-
 fn named(xml: &str, names: &[(u32, String)]) -> Result<String, Error> {
-    let (mut document, devices, _) = nameless(xml)?;
+    let mut document = Document::parse(xml).map_err(wrong)?;
+    let mut devices = Vec::new();
+    if let Some(all) = document.child(document.root(), "devices") {
+        document.forget_run(all).map_err(wrong)?;
+        devices.extend(document.elements(all));
+    }
     for (place, name) in names {
         let device = usize::try_from(*place).ok().and_then(|place| devices.get(place));
         let Some(device) = device else {
