@@ -8,7 +8,6 @@ use hostler_state::{Definition, RunRecord};
 
 use crate::error::Error;
 use crate::host::Host;
-use crate::reference::DomainRef;
 use crate::verbs::InterfaceDevice;
 
 impl Host {
@@ -23,14 +22,14 @@ impl Host {
         if !run.is_held()? {
             return Ok(xml);
         }
-        let devices = self.interface_devices(&DomainRef::new(definition.uuid.to_string())).await?;
+        let domain = Domain::parse(&xml)?;
+        let devices = self.devices_connecting(definition, &domain).await?;
         let open: OpenChannels = run.read(RunRecord::Channels)?.unwrap_or_default();
-        Ok(shown(&xml, &devices, &open)?)
+        Ok(shown(&domain, &devices, &open)?)
     }
 }
 
-fn shown(xml: &str, devices: &[InterfaceDevice], open: &OpenChannels) -> Result<String, XmlError> {
-    let domain = Domain::parse(xml)?;
+fn shown(domain: &Domain, devices: &[InterfaceDevice], open: &OpenChannels) -> Result<String, XmlError> {
     let mut document = domain.document().clone();
     for interface in &domain.devices.interfaces {
         connect(&mut document, interface, devices)?;
@@ -80,6 +79,10 @@ mod tests {
         )
     }
 
+    fn read(xml: &str) -> Domain {
+        Domain::parse(xml).unwrap()
+    }
+
     #[test]
     fn interfaces_are_shown_with_the_devices_that_connect_them() {
         let interfaces = |more: &str| {
@@ -95,7 +98,7 @@ mod tests {
             sent: [0; 4],
         };
         let shown = |more: &str, devices: &[InterfaceDevice]| {
-            shown(&interfaces(more), devices, &OpenChannels::default()).unwrap()
+            shown(&read(&interfaces(more)), devices, &OpenChannels::default()).unwrap()
         };
         let devices = std::slice::from_ref(&device);
         let model = "<model type='virtio'/>";
@@ -116,7 +119,7 @@ mod tests {
         let open = OpenChannels(["b".to_owned()].into());
         let state = |state: &str| format!(" state='{state}'");
         let told = channels(&state("disconnected"), &state("connected"));
-        assert_eq!(shown(&channels("", ""), &[], &open).unwrap(), told);
-        assert_eq!(shown(&channels(&state("connected"), ""), &[], &open).unwrap(), told);
+        assert_eq!(shown(&read(&channels("", "")), &[], &open).unwrap(), told);
+        assert_eq!(shown(&read(&channels(&state("connected"), "")), &[], &open).unwrap(), told);
     }
 }

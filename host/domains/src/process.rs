@@ -38,17 +38,18 @@ pub(crate) async fn status(host: &Host, definition: &Definition) -> Result<ShimS
     }
 }
 
+/// What was written down of a domain's processes at its start; nothing when none runs.
+fn record(host: &Host, definition: &Definition) -> Result<Option<ProcessRecord>, Error> {
+    let run = host.state().run_dir(definition.uuid);
+    if run.is_held()? { Ok(run.read(RunRecord::Process)?) } else { Ok(None) }
+}
+
 /// What confines a domain's hypervisor; nothing when none runs.
 ///
 /// # Errors
 /// [`Kind::Host`] when its record cannot be read.
 pub(crate) fn confinement(host: &Host, definition: &Definition) -> Result<Option<Confinement>, Error> {
-    let run = host.state().run_dir(definition.uuid);
-    if !run.is_held()? {
-        return Ok(None);
-    }
-    let record: Option<ProcessRecord> = run.read(RunRecord::Process)?;
-    Ok(record.map(|record| record.cage.map_or(Confinement::None, Confinement::Cage)))
+    Ok(record(host, definition)?.map(|record| record.cage.map_or(Confinement::None, Confinement::Cage)))
 }
 
 /// The process number of a domain's hypervisor, by its record; nothing when this host runs none. Nobody is asked.
@@ -56,12 +57,10 @@ pub(crate) fn confinement(host: &Host, definition: &Definition) -> Result<Option
 /// # Errors
 /// When the record cannot be read.
 pub(crate) fn number(host: &Host, definition: &Definition) -> Result<Option<u32>, Error> {
-    let run = host.state().run_dir(definition.uuid);
-    if !run.is_held()? {
-        return Ok(None);
-    }
-    let record: Option<ProcessRecord> = run.read(RunRecord::Process)?;
-    Ok(record.map(|record| record.program).filter(|program| program.lives()).map(|program| program.pid))
+    Ok(record(host, definition)?
+        .map(|record| record.program)
+        .filter(|program| program.lives())
+        .map(|program| program.pid))
 }
 
 /// What was started beside the hypervisor of a domain, while this host runs one.
@@ -69,11 +68,7 @@ pub(crate) fn number(host: &Host, definition: &Definition) -> Result<Option<u32>
 /// # Errors
 /// When the records cannot be read.
 pub(crate) fn companions(host: &Host, definition: &Definition) -> Result<Vec<CompanionSummary>, Error> {
-    let run = host.state().run_dir(definition.uuid);
-    if !run.is_held()? {
-        return Ok(Vec::new());
-    }
-    let record: Option<ProcessRecord> = run.read(RunRecord::Process)?;
+    let record = record(host, definition)?;
     let summary = |companion: CompanionRecord| CompanionSummary {
         pid: companion.runs().then_some(companion.process.pid),
         name: companion.name,

@@ -105,8 +105,8 @@ impl Host {
         }
     }
 
-    /// One look: the run lock says whether a process lives, the driver says what it does, or what is known does. Inside is why a process
-    /// that lives cannot be reached.
+    /// One look: the run lock says whether a process lives, the driver says what it does, or what is known does. Inside is
+    /// why a process that lives cannot be reached.
     async fn look_once(
         &self,
         definition: &Definition,

@@ -37,12 +37,14 @@ impl Host {
     /// [`Kind::NotFound`] when there is no such domain or interface.
     pub async fn bandwidth(&self, wanted: &DomainRef, named: &str, which: Which) -> Result<Bandwidth, Error> {
         let definition = self.find(wanted)?;
-        let xml = match which {
-            Which::Stored => definition.xml.clone(),
-            Which::Current => self.current_xml(&definition)?,
+        let current = Domain::parse(&self.current_xml(&definition)?)?;
+        let devices = self.devices_connecting(&definition, &current).await?;
+        let named = address(&definition, &current, &devices, named);
+        let domain = match which {
+            Which::Stored => Domain::parse(&definition.xml)?,
+            Which::Current => current,
         };
-        let named = self.address(&definition, &self.interface_devices(wanted).await?, named)?;
-        Ok(interface(&definition, &Domain::parse(&xml)?, &named)?.bandwidth)
+        Ok(interface(&definition, &domain, &named)?.bandwidth)
     }
 
     /// Has an interface keep to other rates: in the guest that runs, and in the stored definition.
@@ -59,8 +61,9 @@ impl Host {
         self.owner()?;
         let definition = self.find(wanted)?;
         let places = self.places(&definition, scope)?;
-        let devices = self.interface_devices(wanted).await?;
-        let named = self.address(&definition, &devices, named)?;
+        let current = Domain::parse(&self.current_xml(&definition)?)?;
+        let devices = self.devices_connecting(&definition, &current).await?;
+        let named = address(&definition, &current, &devices, named);
         let prepared = match places.stored {
             true => {
                 let (xml, _) = changed(&definition, &definition.xml, &named, change)?;
@@ -97,22 +100,16 @@ impl Host {
         process::blocking(move || hostler_network::limit(&device.device, &bandwidth)).await??;
         self.replace_run_document(definition, &next)
     }
+}
 
-    /// The address of the interface that is meant, by which a stored definition has it as well; the name as it is when
-    /// nothing that runs is called so.
-    fn address(
-        &self,
-        definition: &Definition,
-        devices: &[InterfaceDevice],
-        named: &str,
-    ) -> Result<String, Error> {
-        if let Some(device) = devices.iter().find(|device| device.device == named) {
-            return Ok(device.mac.clone());
-        }
-        let domain = Domain::parse(&self.current_xml(definition)?)?;
-        let mac = interface(definition, &domain, named).ok().and_then(|found| found.mac);
-        Ok(mac.map_or_else(|| named.to_owned(), |mac| mac.to_string()))
+/// The address of the interface that is meant, by which a stored definition has it as well; the name as it is when nothing of
+/// the current document is called so.
+fn address(definition: &Definition, current: &Domain, devices: &[InterfaceDevice], named: &str) -> String {
+    if let Some(device) = devices.iter().find(|device| device.device == named) {
+        return device.mac.clone();
     }
+    let mac = interface(definition, current, named).ok().and_then(|found| found.mac);
+    mac.map_or_else(|| named.to_owned(), |mac| mac.to_string())
 }
 
 /// The interface of this address, alias, or name of its device.

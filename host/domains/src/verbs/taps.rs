@@ -5,6 +5,7 @@ use std::fs;
 use hostler_domain::Domain;
 use hostler_domain::interface::MacAddress;
 use hostler_network::{HostDevice, Traffic};
+use hostler_state::Definition;
 use serde::Serialize;
 
 use crate::error::Error;
@@ -34,12 +35,21 @@ impl Host {
     pub async fn interface_devices(&self, wanted: &DomainRef) -> Result<Vec<InterfaceDevice>, Error> {
         let definition = self.find(wanted)?;
         let domain = Domain::parse(&self.current_xml(&definition)?)?;
+        self.devices_connecting(&definition, &domain).await
+    }
+
+    /// The same, of the document that the guest runs with.
+    pub(crate) async fn devices_connecting(
+        &self,
+        definition: &Definition,
+        domain: &Domain,
+    ) -> Result<Vec<InterfaceDevice>, Error> {
         let macs: Vec<String> =
             domain.devices.interfaces.iter().filter_map(|one| Some(one.mac.as_ref()?.to_string())).collect();
         if macs.is_empty() {
             return Ok(Vec::new());
         }
-        let Some(pid) = process::number(self, &definition)? else { return Ok(Vec::new()) };
+        let Some(pid) = process::number(self, definition)? else { return Ok(Vec::new()) };
         process::blocking(move || connected(&macs, &devices_of(pid))).await?
     }
 }

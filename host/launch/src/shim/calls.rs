@@ -7,8 +7,7 @@ use rustix::process::Signal;
 
 use super::console::Console;
 use super::log::RollingLog;
-use super::monitor::Monitor;
-use super::monitor::Owner;
+use super::monitor::{Monitor, Owner};
 use super::once::TooMany;
 use super::peer::{Waiter, Wanted, answer_line, value};
 use super::protocol::{Call, Failure, FailureCode, Request, StatusAnswer};
